@@ -1,0 +1,69 @@
+/*
+ * What core expects of the machine.  x86/ implements it with instructions; tests/host/machine/
+ * with arrays and a log.  Inline parts come from <arch-inline.h>, by include path.
+ */
+#pragma once
+
+#include "domain.h"
+
+/* arch-inline.h provides, as static inline functions (or real ones on the host):
+ *
+ *   struct vcpu *current_vcpu(void);           whose stack this is
+ *   unsigned this_cpu(void);                   physical CPU number
+ *   void *mfn_to_virt(mfn_t m);                direct map, read-write, valid for RAM frames
+ *   mfn_t virt_to_mfn(const void *p);          inverse, for direct-map pointers only
+ *   uint64_t arch_now(void);                   system time, ns since boot, monotonic on a CPU
+ *   void arch_relax(void);                     a spin-wait's body; serves TLB-flush requests
+ *   uint64_t arch_table_read/write...          none: page tables are memory, see page-tables.c
+ *
+ * and the one door to guest memory (STYLE rule 8), which refuses hypervisor addresses and survives faults.  The
+ * address is looked up in the running vCPU's current page tables:
+ *
+ *   int guest_read(void *to, guest_ptr_t from, size_t n);            0 or -XEN_EFAULT
+ *   int guest_write(guest_ptr_t to, const void *from, size_t n);     0 or -XEN_EFAULT
+ *   int guest_read_u64(uint64_t *to, guest_ptr_t from);
+ *   int guest_write_u64(guest_ptr_t to, uint64_t value);
+ *   int guest_read_u32 / guest_write_u32
+ */
+#include "arch-inline.h"
+
+/* vCPUs.  arch_vcpu_init: stack, descriptor views, FPU area; registers as a halted vCPU. 0 or -XEN_ENOMEM. */
+int arch_vcpu_init(struct vcpu *v);
+void arch_vcpu_destroy(struct vcpu *v);
+int arch_domain_init(struct domain *d);
+void arch_domain_destroy(struct domain *d);
+
+/* Switch stacks (and descriptor tables, segment bases, FPU, debug registers, CR3) from @prev to @next. */
+void arch_switch(struct vcpu *prev, struct vcpu *next);
+
+/* Page tables of the running vCPU changed root: load it (also a full flush of this CPU). */
+void arch_load_root(struct vcpu *v);
+/* Every CPU that still has one of @d's roots loaded without running it lets go (before teardown). */
+void arch_drop_roots(struct domain *d);
+
+/* Copy the hypervisor's slots 256..271 into the L4 table @l4. */
+void arch_fill_l4(uint64_t *l4);
+
+/* TLBs: flush on a set of CPUs and wait. @va ignored when @all. */
+void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va);
+void arch_tlb_flush_local(void);
+void arch_tlb_invlpg_local(uint64_t va);
+
+/* Interrupts and time. */
+void arch_timer_program(uint64_t deadline);   /* this CPU's timer interrupt at system time; ~0: none */
+void arch_kick_cpu(unsigned cpu);             /* make @cpu leave the guest or its halt (IPI) */
+void arch_serve_interrupts(void);             /* take what is pending, then off again */
+void arch_idle(void);                         /* halt until an interrupt, atomically after a last look */
+uint64_t arch_cpus_online(void);              /* set */
+void arch_time_info(struct vcpu *v, struct vcpu_time_info *out); /* pvclock values now; version untouched */
+uint64_t arch_wallclock_boot_ns(void);        /* UTC in ns at system time 0 */
+
+/* The serial line. */
+void arch_serial_write(const char *s, size_t n);
+
+/* The end of the machine. */
+enum machine_end { MACHINE_POWEROFF, MACHINE_REBOOT, MACHINE_HALT };
+noreturn_ void arch_machine_end(enum machine_end how, int verdict);
+
+/* Crash dumps: registers, guest stack and page-table walk of @v (which may be running or not). */
+void arch_dump_vcpu(struct vcpu *v);

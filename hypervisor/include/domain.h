@@ -1,0 +1,160 @@
+/*
+ * Domains and virtual CPUs: the two structures that everything hangs from.
+ *
+ * A domain is found by number with domain_get(), which takes a reference; a vCPU
+ * lives as long as its domain.  Fields are grouped by what guards them.
+ */
+#pragma once
+
+#include "arch-vcpu.h" /* struct arch_vcpu, struct arch_domain: by include path, x86/ or tests/host/machine/ */
+#include "list.h"
+#include "lock.h"
+#include "page.h"
+#include "timer.h"
+#include "trace.h"
+#include "types.h"
+
+#include <xen/vcpu.h>
+#include <xen/sched.h>
+#include <xen/event_channel.h>
+
+struct evtchn;
+struct grant_table;
+struct console_ring;
+struct domain_config;
+
+#define MAX_VCPUS        64  /* per domain */
+#define MAX_CPUS         64  /* physical; CPU sets are one uint64_t */
+
+/* Hyperlaunch roles (DESIGN 4.7). */
+#define ROLE_CONTROL  BIT(0) /* domctl, sysctl, platform_op */
+#define ROLE_HARDWARE BIT(1) /* ports, MMIO, interrupts, console_io */
+#define ROLE_XENSTORE BIT(2)
+#define ROLE_CONSOLE  BIT(3)
+
+enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
+    VCPU_RUNNING = RUNSTATE_running,
+    VCPU_RUNNABLE = RUNSTATE_runnable,
+    VCPU_BLOCKED = RUNSTATE_blocked,
+    VCPU_OFFLINE = RUNSTATE_offline,
+};
+
+/* Why a vCPU may not run: bits of vcpu.pause.  It is runnable when none is set. */
+#define PAUSE_DOWN     BIT(0) /* VCPUOP_down, or never brought up */
+#define PAUSE_BLOCKED  BIT(1) /* SCHEDOP_block */
+#define PAUSE_POLLING  BIT(2) /* SCHEDOP_poll */
+#define PAUSE_DOMAIN   BIT(3) /* the domain is paused by a controller, shut down or dying */
+#define PAUSE_WAITING  BIT(4) /* waits for something inside the hypervisor */
+
+/* Work to do before the next return to the guest: bits of vcpu.exit_work. */
+#define EXIT_RESCHEDULE BIT(0) /* another vCPU should run (set by interrupts, checked at preemption points, too) */
+#define EXIT_NMI        BIT(1) /* deliver an NMI (VCPUOP_send_nmi) */
+#define EXIT_SLOW       BIT(2) /* the arch code must restore all registers (iret, initialise...) */
+#define EXIT_RUNSTATE   BIT(3) /* the runstate area or the time area in guest memory is out of date */
+#define EXIT_DYING      BIT(4) /* the domain is dying: never return to it */
+
+struct vcpu {
+    /* Hot: read on every entry and exit.  Touched by the CPU that runs the vCPU; exit_work is set by others atomically. */
+    struct domain *domain;
+    struct vcpu_info *info; /* in shared_info, or where VCPUOP_register_vcpu_info put it; mapped by the hypervisor */
+    uint32_t exit_work;
+    uint8_t kernel_mode; /* 1: the guest's kernel runs; 0: its user mode */
+    uint8_t id;          /* in the domain */
+    uint16_t cpu;        /* physical CPU it runs, or last ran, on */
+    struct arch_vcpu arch;
+
+    /* Guarded by the run queue's lock of @cpu (sched.c). */
+    struct list run_link;
+    uint32_t pause;       /* PAUSE_* (atomic) */
+    uint8_t on_queue, on_cpu, is_idle, initialised;
+    uint64_t vruntime;    /* weighted nanoseconds consumed */
+    uint64_t affinity;    /* set of physical CPUs it may run on */
+    uint64_t run_start;   /* when it got the CPU */
+
+    /* Run-state accounting, guarded like the above; published to @runstate_area. */
+    enum vcpu_run_state runstate;
+    uint64_t runstate_since, runstate_time[4];
+    guest_ptr_t runstate_area;  /* 0: none */
+    guest_ptr_t time_area;      /* struct vcpu_time_info copy; 0: none */
+
+    /* Timers: fire on @cpu. */
+    struct timer periodic, singleshot, poll_timer;
+    uint64_t period;            /* ns; 0: none */
+    uint64_t watchdog_unused_;
+
+    /* Event channels: guarded by domain->evtchn_lock. */
+    uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
+    uint32_t poll_port;         /* SCHEDOP_poll on one port; ~0: several */
+    struct page_info *info_page; /* frame that info was placed in (one reference and writable type), or NULL */
+
+    struct trace_ring trace; /* last hypercalls, traps, refusals */
+};
+
+struct domain {
+    domid_t id;
+    uint16_t roles;
+    uint16_t max_vcpus;
+    bool dying;              /* set once; vCPUs never return to the guest */
+    bool shut_down;
+    uint8_t shutdown_code;   /* SHUTDOWN_* */
+    bool is_idle;
+    char name[32];
+    struct vcpu *vcpu[MAX_VCPUS];
+    uint32_t refs;           /* atomic; 1 while listed */
+    struct domain *next;     /* hash chain, guarded by the domain table's lock */
+
+    /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
+    mutex_t mmu;
+    uint32_t tot_pages, max_pages;
+    uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
+    struct shared_info *shared;
+    uint32_t vm_assist;      /* bits VMASST_TYPE_* */
+    struct arch_domain arch;
+    uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown and audit */
+
+    /* Event channels. */
+    spinlock_t evtchn_lock;
+    struct evtchn **evtchn;  /* buckets, see evtchn.c */
+    uint32_t evtchn_limit;   /* ports below this exist in the buckets */
+
+    struct grant_table *grants;
+    struct console_ring *console; /* NULL: no hypervisor-served console */
+    struct domain_config *config; /* how it was built, for a rebuild after reboot; NULL for the idle domain */
+    uint32_t weight, cap;    /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
+    uint32_t crash_reported;
+};
+
+#define for_each_vcpu(d, v)                                                                      \
+    for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++)                                             \
+        for (struct vcpu *v = (d)->vcpu[i_]; v; v = NULL)
+
+/* --- core/domain.c ------------------------------------------------------------------------------- */
+
+extern struct domain idle_domain;
+
+/* A new, empty, paused domain; NULL if out of memory or @id is taken. */
+struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus) must_check;
+struct vcpu *vcpu_create(struct domain *d, unsigned id) must_check;
+/* A referenced domain, or NULL.  DOMID_SELF is not resolved here. */
+struct domain *domain_get(domid_t id) must_check;
+void domain_put(struct domain *d);
+/* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
+struct domain *domain_next(const struct domain *d);
+
+/* The guest asked to stop (SCHEDOP_shutdown), or is made to.  Does not return to the guest. */
+void domain_shutdown(struct domain *d, uint8_t reason);
+
+/*
+ * The guest is beyond help: dump, then shut it down with SHUTDOWN_crash; all others go on.  When called for the
+ * running vCPU's own domain, the vCPU stops at its next exit to the guest; callers return normally.
+ */
+#define domain_crash(d, rule, ...) domain_crash_((d), (rule), DETAIL_ARGS(__VA_ARGS__))
+void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c);
+
+/* Teardown: every frame back, every peer's event channel closed, then freed.  Runs as work (sched.h); preemptible. */
+void domain_destroy(struct domain *d);
+
+static inline bool domain_has(const struct domain *d, uint16_t role)
+{
+    return d->roles & role;
+}

@@ -1,0 +1,24 @@
+/* Event channels, 2-level (core/evtchn.c): ports that domains send one-bit signals through. */
+#pragma once
+
+#include "domain.h"
+
+enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VIRQ, ECS_IPI, ECS_PIRQ, ECS_HYPERVISOR };
+
+/* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, interrupts off. */
+typedef void (*evtchn_notify_fn)(struct domain *d, uint32_t port);
+
+int evtchn_init(struct domain *d);      /* -XEN_ENOMEM */
+void evtchn_destroy(struct domain *d);  /* closes everything, peers become unbound */
+/* Allocate a port of @d before it runs. @remote: who may bind to it. Returns the port or -errno. */
+long evtchn_alloc_unbound(struct domain *d, domid_t remote);
+long evtchn_alloc_hypervisor(struct domain *d, evtchn_notify_fn notify);
+/* Signal @port of @d from the hypervisor side. */
+void evtchn_set_pending(struct domain *d, uint32_t port);
+/* Raise @virq: on vCPU @v for per-vCPU ones, global ones via vCPU 0 of @d.  Nothing happens if unbound. */
+void virq_raise(struct vcpu *v, unsigned virq);
+void virq_raise_global(struct domain *d, unsigned virq);
+static inline bool vcpu_event_pending(const struct vcpu *v)
+{
+    return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
+}

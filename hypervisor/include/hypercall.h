@@ -1,0 +1,21 @@
+/* How a hypercall reaches its handler (core/hypercall.c). */
+#pragma once
+
+#include "domain.h"
+#include <paravane/hypercall-list.h>
+
+struct hypercall_args {
+    uint64_t arg[6];
+};
+
+typedef long hypercall_fn(struct vcpu *v, const struct hypercall_args *a);
+
+#define CALL(name, nargs, cost, args) hypercall_fn hypercall_##name;
+#define NONE(name, nargs, args)
+HYPERCALL_LIST(CALL, NONE)
+#undef CALL
+#undef NONE
+
+#define HYPERCALL_LIMIT 64u
+extern hypercall_fn *const hypercall_table[HYPERCALL_LIMIT];
+const char *hypercall_name(unsigned number); /* "mmu_update", or NULL */

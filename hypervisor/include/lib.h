@@ -1,0 +1,37 @@
+/* The small C library of the hypervisor (core/string.c, core/print.c); names and meanings are ISO C's. */
+#pragma once
+
+#include "types.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *p, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t max);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+char *strchr(const char *s, int c);
+char *strrchr(const char *s, int c);
+char *strstr(const char *s, const char *what);
+void *memchr(const void *p, int c, size_t n);
+unsigned long strtoul(const char *s, char **end, int base);
+int snprintf(char *buffer, size_t size, const char *format, ...) printf_like(3, 4);
+int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
+
+/* Copy @from, cut to fit and always terminated; @size > 0. */
+void string_copy(char *to, const char *from, size_t size);
+
+/*
+ * One line (or part of one) on the machine's console, from the hypervisor itself.  A line is
+ * preceded by "(PV) ".  Formats: those of printf without floats, %p, %s, %c, %d %u %x with l, ll, z.
+ */
+void printk(const char *format, ...) printf_like(1, 2);
+
+/* The word after @key in the hypervisor's command line ("key=value"), or NULL; not terminated at
+ * the word's end: *len gets its length.  A bare word gives a length of 0.  (core/cmdline.c) */
+const char *cmdline_get(const char *key, size_t *len);
+bool cmdline_flag(const char *key);                           /* "key", "key=1/yes/on/true"; "no-key" is false */
+unsigned long cmdline_number(const char *key, unsigned long otherwise);
+uint64_t parse_size(const char *s, const char **end);         /* "128M", "1G", "4096": bytes; no suffix: KiB (as Xen's dom0_mem) */
+extern char hypervisor_cmdline[1024];

@@ -1,0 +1,92 @@
+/*
+ * Locks: few, ranked, written down.
+ *
+ * The hypervisor runs with interrupts off except in the guest, in the idle loop
+ * and at preemption points, so a spinlock needs no interrupt bookkeeping.  A CPU
+ * that waits for one keeps answering TLB-flush requests (arch_relax), otherwise
+ * two CPUs could wait for each other.
+ *
+ * A mutex is held across preemption points: a waiter gives up the CPU.  Only
+ * code that runs on behalf of a vCPU (idle's work included) takes one.
+ *
+ * LOCK_RANKS is the order in which locks may be nested: a CPU may take a lock only if
+ * it holds none of a higher or equal rank.  Debug builds assert it on every spin_lock().
+ */
+#pragma once
+
+#include "atomic.h"
+
+#define LOCK_RANKS(RANK)                                                                         \
+    RANK(DOMAINS)  /* the table of domains */                                                    \
+    RANK(EVTCHN)   /* one domain's event channels (lower domid first when two) */                \
+    RANK(GRANT)    /* one domain's grant table */                                                \
+    RANK(CONSOLE)  /* console rings and the input focus */                                       \
+    RANK(SCHED)    /* one CPU's run queue */                                                     \
+    RANK(TIMER)    /* one CPU's timer heap */                                                    \
+    RANK(PAGES)    /* the page allocator */                                                      \
+    RANK(PRINT)    /* the serial line */
+
+#define RANK(name) LOCK_RANK_##name,
+enum lock_rank { LOCK_RANK_NONE, LOCK_RANKS(RANK) };
+#undef RANK
+
+#if defined(__clang__)
+#define CAPABILITY(x) __attribute__((capability(x)))
+#define ACQUIRE(...)  __attribute__((acquire_capability(__VA_ARGS__)))
+#define RELEASE(...)  __attribute__((release_capability(__VA_ARGS__)))
+#define REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
+#define NO_ANALYSIS   __attribute__((no_thread_safety_analysis))
+#else
+#define CAPABILITY(x)
+#define ACQUIRE(...)
+#define RELEASE(...)
+#define REQUIRES(...)
+#define NO_ANALYSIS
+#endif
+
+typedef struct CAPABILITY("spinlock") spinlock {
+    uint8_t held;
+    uint8_t rank; /* enum lock_rank */
+} spinlock_t;
+
+typedef struct CAPABILITY("mutex") mutex {
+    uint8_t held;
+} mutex_t;
+
+#define SPINLOCK_INIT(r) {.held = 0, .rank = LOCK_RANK_##r}
+
+/* Slow halves, core/lock.c. */
+cold_ void spin_lock_wait(spinlock_t *l);
+cold_ void mutex_lock_wait(mutex_t *m);
+
+#ifdef PARAVANE_DEBUG
+void lock_rank_push(const spinlock_t *l);
+void lock_rank_pop(const spinlock_t *l);
+#else
+static inline void lock_rank_push(const spinlock_t *l) {}
+static inline void lock_rank_pop(const spinlock_t *l) {}
+#endif
+
+static inline void spin_lock(spinlock_t *l) ACQUIRE(l) NO_ANALYSIS
+{
+    lock_rank_push(l);
+    if (unlikely(atomic_exchange(&l->held, 1)))
+        spin_lock_wait(l);
+}
+
+static inline void spin_unlock(spinlock_t *l) RELEASE(l) NO_ANALYSIS
+{
+    atomic_set_release(&l->held, 0);
+    lock_rank_pop(l);
+}
+
+static inline void mutex_lock(mutex_t *m) ACQUIRE(m) NO_ANALYSIS
+{
+    if (unlikely(atomic_exchange(&m->held, 1)))
+        mutex_lock_wait(m);
+}
+
+static inline void mutex_unlock(mutex_t *m) RELEASE(m) NO_ANALYSIS
+{
+    atomic_set_release(&m->held, 0);
+}

@@ -1,0 +1,179 @@
+/*
+ * Frames of machine memory: who owns each, who uses it, in which role.
+ *
+ * This is the heart of the safety argument.  Read the comment of struct
+ * page_info, then page_get() and page_get_type() in core/page.c, then
+ * page_table_validate() in core/page-tables.c.
+ */
+#pragma once
+
+#include "atomic.h"
+#include "lock.h"
+
+struct domain;
+
+/*
+ * Roles.  A frame is in exactly one at a time, and changes only at type count 0.
+ * Order matters: L1..L4 are consecutive, so that level == type - PAGE_TYPE_L1 + 1.
+ */
+#define PAGE_TYPES(TYPE)                                                                         \
+    TYPE(NONE, "none")                                                                           \
+    TYPE(L1, "an L1 page table")                                                                 \
+    TYPE(L2, "an L2 page table")                                                                 \
+    TYPE(L3, "an L3 page table")                                                                 \
+    TYPE(L4, "an L4 page table")                                                                 \
+    TYPE(SEG, "a descriptor table")                                                              \
+    TYPE(WRITABLE, "writable")
+
+#define TYPE(name, text) PAGE_TYPE_##name,
+enum page_type { PAGE_TYPES(TYPE) PAGE_TYPE_LIMIT };
+#undef TYPE
+
+extern const char *const page_type_name[PAGE_TYPE_LIMIT];
+
+static inline enum page_type page_type_of_level(int level)
+{
+    return (enum page_type)(PAGE_TYPE_L1 + level - 1);
+}
+
+/*
+ * The state word: both counts and the role, so that one compare-and-swap takes a
+ * reference and a type together.
+ *
+ *   63      32 31    28 27   24 23            0
+ *   [  refs   | flags  | type  |  type_count  ]
+ */
+#define PAGE_COUNT_MASK   0x00ffffffull
+#define PAGE_TYPE_SHIFT   24
+#define PAGE_TYPE_MASK    (0xfull << PAGE_TYPE_SHIFT)
+#define PAGE_VALIDATED    BIT(28) /* a page-table role has been earned: every entry holds its references */
+#define PAGE_PINNED       BIT(29) /* one reference and one type reference belong to MMUEXT_PIN_* */
+#define PAGE_ALLOCATED    BIT(30) /* one reference belongs to the domain's ownership */
+#define PAGE_SHARED       BIT(31) /* hypervisor memory a guest may map writable (shared_info, grant table) */
+#define PAGE_REF_ONE      BIT(32)
+#define PAGE_REF_LIMIT    0xfffffff0ull
+
+/* Owners that are not domains. */
+#define OWNER_NONE       0xffff /* free, or not RAM */
+#define OWNER_HYPERVISOR 0xfffe /* ours: never mapped by a guest */
+
+/**
+ * struct page_info - what the hypervisor knows about one machine frame.
+ *
+ * Two counts answer two questions.  refs: may this frame be reused?  Only at
+ * zero.  type_count: may this frame change role?  Only at zero.
+ *
+ * I1  type_count > 0 implies refs > 0.
+ * I2  A frame whose role is L1..L4 or SEG has no present, writable L1 entry anywhere.
+ * I3  refs = ALLOCATED + PINNED + every present entry of a validated table naming it + every CR3,
+ *     GDT slot, vcpu_info placement and hypervisor-held pin naming it.
+ * I4  type_count = the part of I3 that needs the role: writable entries for WRITABLE, entries of
+ *     the level above, pins and CR3s for L1..L4, descriptor slots for SEG.
+ * I5  VALIDATED implies type L1..L4 (or SEG) and type_count > 0.
+ * I6  Entries of a free frame's former tables are gone from every TLB before it is given away
+ *     or changes role: see @stamp.
+ *
+ * Recounted from scratch by page_audit() (core/audit.c); broken on purpose in tests/host/test-page.c.
+ *
+ * @state moves only by atomic operations.  Everything a page table of domain D says is
+ * guarded by D->mmu (a mutex); @owner changes only while refs is 0.
+ */
+struct page_info {
+    uint64_t state;
+    uint16_t owner; /* domid, or OWNER_* */
+    /* Linear page tables (ABI 3.2): > 0 so many entries of tables of this frame's own level name it;
+     * < 0 so many of its entries name tables of their own level.  Never both.
+     * In a free frame: order + 1 if a free block starts here, else 0 (its list links lie in the frame). */
+    int16_t linear;
+    /* tlb_clock when an entry that mapped or linked this frame was last removed: a CPU whose last full
+     * flush is not later may still hold it (tlb.h).  Outlives the frame's owner. */
+    uint32_t stamp;
+};
+_Static_assert(sizeof(struct page_info) == 16, "16 bytes a frame: PERFORMANCE.md's memory goal");
+
+static inline enum page_type page_state_type(uint64_t state)
+{
+    return (enum page_type)((state & PAGE_TYPE_MASK) >> PAGE_TYPE_SHIFT);
+}
+
+static inline uint32_t page_state_refs(uint64_t state)
+{
+    return (uint32_t)(state >> 32);
+}
+
+static inline uint32_t page_state_count(uint64_t state)
+{
+    return (uint32_t)(state & PAGE_COUNT_MASK);
+}
+
+/* The frame table: one entry for every frame below max_mfn.  Frames that are not RAM share one read-only
+ * entry page whose owner is OWNER_NONE and refs 0, so that looking is safe and taking always fails. */
+extern struct page_info *frame_table;
+extern uint64_t max_mfn;
+
+static inline bool mfn_valid(mfn_t m)
+{
+    return m.n < max_mfn;
+}
+
+static inline struct page_info *mfn_to_page(mfn_t m)
+{
+    return &frame_table[m.n];
+}
+
+static inline mfn_t page_to_mfn(const struct page_info *pg)
+{
+    return mfn((uint64_t)(pg - frame_table));
+}
+
+/* Machine-to-phys: pfn of each frame as its owner numbers it; guests read it (read-only alias). */
+extern uint64_t *machine_to_phys;
+#define M2P_INVALID (~0ull)
+
+/* --- the allocator (core/page-alloc.c); blocks of 2^order frames, naturally aligned ------------ */
+
+/* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself. */
+void page_alloc_add(mfn_t first, uint64_t count);
+
+/* A block of 2^@order frames owned by OWNER_HYPERVISOR with refs 1, contents undefined; NULL if none. */
+struct page_info *page_alloc(unsigned order) must_check;
+/* The same, zeroed, as memory. */
+void *page_alloc_zeroed(unsigned order) must_check;
+/* Return a block that is nobody's any more: every frame has refs 0 or is OWNER_HYPERVISOR's with refs 1. */
+void page_free(struct page_info *pg, unsigned order);
+void page_free_virt(void *va, unsigned order);
+uint64_t page_free_count(void); /* frames */
+
+/* Small objects: a block of at least @size bytes (size <= 2048 comes from slabs), zeroed; NULL if none. */
+void *mem_alloc(size_t size) must_check;
+void mem_free(void *p, size_t size);
+
+/* --- ownership and counts (core/page.c) --------------------------------------------------------- */
+
+/* Hand a fresh block to @d: each frame ALLOCATED, refs 1, counted in d->tot_pages.  Zeroed first unless @scrubbed. */
+void page_assign(struct domain *d, struct page_info *pg, unsigned order);
+/* Allocate and assign one block: NULL if out of memory or past d->max_pages. */
+struct page_info *page_alloc_for(struct domain *d, unsigned order) must_check;
+
+/* Take one reference to a frame of @d; false if it is not @d's (or not RAM).  Any lock state. */
+bool page_get(struct page_info *pg, const struct domain *d) must_check;
+void page_put(struct page_info *pg);
+
+/* Take a reference and a type together: 0, -XEN_EINVAL if not @d's, -XEN_EBUSY... see core/page.c. */
+int page_get_and_type(struct page_info *pg, struct domain *d, enum page_type type) must_check;
+void page_put_and_type(struct page_info *pg);
+int page_get_type(struct page_info *pg, enum page_type type) must_check;
+void page_put_type(struct page_info *pg);
+
+/* Drop the domain's own reference (ALLOCATED): the frame is freed when the last other one goes. */
+void page_release(struct domain *d, struct page_info *pg);
+
+/* An anonymous hypervisor page that guest @d may map writable (shared_info, grant table): owner @d, type
+ * WRITABLE, never counted in tot_pages; given back with page_unshare(). */
+void *page_alloc_shared(struct domain *d);
+void page_unshare(struct domain *d, void *va);
+
+/* --- audit (core/audit.c) ------------------------------------------------------------------------- */
+
+/* Recount the world from scratch and compare; prints each difference.  Number of differences. */
+unsigned page_audit(void);

@@ -1,0 +1,148 @@
+/*
+ * The inline half of arch.h on x86: current vCPU, direct map, time, and the one door to guest memory.
+ */
+#pragma once
+
+#include "atomic.h"
+#include "domain.h"
+#include "layout.h"
+#include "pagetable.h"
+#include "percpu.h"
+
+static inline struct vcpu *current_vcpu(void)
+{
+    uint64_t sp;
+    __asm__("mov %%rsp, %0" : "=r"(sp));
+    return *(struct vcpu **)((sp & -(uint64_t)STACK_SIZE) + STACK_SIZE - STACK_TOP_RESERVE);
+}
+
+static inline unsigned this_cpu(void)
+{
+    return current_vcpu()->cpu;
+}
+
+static inline struct percpu *this_percpu(void)
+{
+    return percpu_of(this_cpu());
+}
+
+static inline void *mfn_to_virt(mfn_t m)
+{
+    return (void *)(DIRECT_VIRT + mfn_to_maddr(m));
+}
+
+static inline void *maddr_to_virt(uint64_t maddr)
+{
+    return (void *)(DIRECT_VIRT + maddr);
+}
+
+static inline mfn_t virt_to_mfn(const void *p)
+{
+    return maddr_to_mfn((uint64_t)p - DIRECT_VIRT);
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+
+/* TSC to ns: ((tsc - base) << shift) * mul >> 32, the pvclock formula (x86/time.c calibrates). */
+struct tsc_scale {
+    uint64_t base;
+    uint32_t mul;
+    int8_t shift;
+};
+extern struct tsc_scale tsc_scale;
+
+static inline uint64_t tsc_to_ns(uint64_t tsc)
+{
+    uint64_t delta = tsc - tsc_scale.base;
+    delta = tsc_scale.shift < 0 ? delta >> -tsc_scale.shift : delta << tsc_scale.shift;
+    return (uint64_t)((unsigned __int128)delta * tsc_scale.mul >> 32);
+}
+
+static inline uint64_t arch_now(void)
+{
+    return tsc_to_ns(rdtsc());
+}
+
+void arch_serve_flush(void);
+
+static inline void arch_relax(void)
+{
+    __asm__ volatile("pause");
+    if (unlikely(atomic_read(&this_percpu()->flush_request)))
+        arch_serve_flush();
+}
+
+/* --- the door ------------------------------------------------------------------------------------ */
+
+/* Pairs (faulting instruction, where to go on) in section .fixup_table; the page-fault and
+ * protection-fault handlers look there when ring 0 faults (x86/traps.c). */
+#define FIXUP(fault, resume)                                                                     \
+    ".pushsection .fixup_table, \"a\"\n\t.balign 8\n\t.quad " fault ", " resume "\n\t.popsection\n\t"
+
+/* 0, or -XEN_EFAULT: some byte is the hypervisor's, or not mapped. What was copied before the fault stays. */
+static inline must_check int guest_copy_unchecked_(void *to, const void *from, size_t n)
+{
+    size_t words = n / 8, bytes = n % 8;
+    __asm__ goto volatile("1: rep movsq\n\t"
+                          "mov %3, %%rcx\n\t"
+                          "2: rep movsb\n\t" FIXUP("1b", "%l[fault]") FIXUP("2b", "%l[fault]")
+                          : "+D"(to), "+S"(from), "+c"(words)
+                          : "r"(bytes)
+                          : "memory"
+                          : fault);
+    return 0;
+fault:
+    return -XEN_EFAULT;
+}
+
+static inline must_check int guest_read(void *to, guest_ptr_t from, size_t n)
+{
+    if (unlikely(!guest_range_ok(from.va, n)))
+        return -XEN_EFAULT;
+    return guest_copy_unchecked_(to, (const void *)from.va, n);
+}
+
+static inline must_check int guest_write(guest_ptr_t to, const void *from, size_t n)
+{
+    if (unlikely(!guest_range_ok(to.va, n)))
+        return -XEN_EFAULT;
+    return guest_copy_unchecked_((void *)to.va, from, n);
+}
+
+#define GUEST_WORD(bits, suffix)                                                                 \
+    static inline must_check int guest_read_u##bits(uint##bits##_t *to, guest_ptr_t from)        \
+    {                                                                                            \
+        uint##bits##_t value;                                                                    \
+        if (unlikely(!guest_range_ok(from.va, bits / 8)))                                        \
+            return -XEN_EFAULT;                                                                  \
+        __asm__ goto volatile("1: mov" suffix " (%1), %0\n\t" FIXUP("1b", "%l[fault]")           \
+                              : "=&r"(value)                                                     \
+                              : "r"(from.va)                                                     \
+                              :                                                                  \
+                              : fault);                                                          \
+        *to = value;                                                                             \
+        return 0;                                                                                \
+    fault:                                                                                       \
+        return -XEN_EFAULT;                                                                      \
+    }                                                                                            \
+    static inline must_check int guest_write_u##bits(guest_ptr_t to, uint##bits##_t value)       \
+    {                                                                                            \
+        if (unlikely(!guest_range_ok(to.va, bits / 8)))                                          \
+            return -XEN_EFAULT;                                                                  \
+        __asm__ goto volatile("1: mov" suffix " %0, (%1)\n\t" FIXUP("1b", "%l[fault]")           \
+                              :                                                                  \
+                              : "r"(value), "r"(to.va)                                           \
+                              : "memory"                                                         \
+                              : fault);                                                          \
+        return 0;                                                                                \
+    fault:                                                                                       \
+        return -XEN_EFAULT;                                                                      \
+    }
+GUEST_WORD(64, "q")
+GUEST_WORD(32, "l")
+#undef GUEST_WORD

@@ -1,0 +1,69 @@
+/*
+ * The x86 half of a vCPU and of a domain, and the one trap-frame layout.
+ */
+#pragma once
+
+#include "types.h"
+#include <xen/arch-x86/xen.h>
+
+/*
+ * What lies at the top of a vCPU's hypervisor stack while the hypervisor runs for it: the guest's registers.
+ * The six hypercall arguments come first, so that &regs->rdi is a struct hypercall_args.
+ *
+ *   high   ss rsp rflags cs rip   <- what an interrupt pushes; SYSCALL entry pushes the same
+ *          error                  <- pushed by the CPU or 0
+ *          vector                 <- by the stub; REGS_SYSCALL for SYSCALL
+ *          r11 rcx r15 r14 r13 r12 rbp rbx rax
+ *   low    r9 r8 r10 rdx rsi rdi  <- rsp of the handler, 16-aligned: 22 slots
+ */
+struct guest_regs {
+    uint64_t rdi, rsi, rdx, r10, r8, r9;
+    uint64_t rax, rbx, rbp, r12, r13, r14, r15, rcx, r11;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+_Static_assert(sizeof(struct guest_regs) == 176, "22 slots, 16-aligned");
+#define REGS_SYSCALL 0x100
+
+struct arch_vcpu {
+    /* Hot. */
+    uint64_t kernel_cr3, user_cr3;  /* machine addresses of the L4 tables; 0: none */
+    uint64_t kernel_sp, kernel_ss;  /* stack_switch */
+    uint64_t event_callback, failsafe_callback;
+    uint64_t syscall_callback, syscall32_callback, sysenter_callback, nmi_callback; /* 0: none */
+    uint8_t failsafe_masks, syscall_masks, syscall32_masks, sysenter_masks;         /* CALLBACKF_mask_events */
+    uint8_t ts;                     /* the guest set CR0.TS */
+    uint8_t iopl;                   /* physdev set_iopl: 0..3 */
+    uint8_t fpu_dirty;              /* the FPU registers may differ from @fpu */
+    uint8_t nmi_masked;
+    struct trap_info *traps;        /* 256 entries, one page */
+    struct guest_regs *regs;        /* at the top of its stack */
+
+    /* Context switch (x86/vcpu.c). */
+    uint64_t hyp_sp;                /* saved stack pointer while not running */
+    uint64_t area;                  /* virtual address of its vCPU area */
+    uint64_t *area_pt;              /* its 64 L1 entries */
+    uint32_t area_index;
+    uint32_t gdt_cpu;               /* whose page 14 its GDT view shows; ~0: none */
+    uint16_t ds, es, fs, gs;        /* selectors, while not running */
+    uint64_t fs_base, gs_base, gs_base_other; /* active and swapped-out GS base, while not running */
+
+    /* Descriptor tables (x86/descriptors.c). */
+    uint64_t gdt_mfn[14];
+    uint32_t gdt_frames, gdt_entries;
+    uint64_t ldt_base;
+    uint32_t ldt_entries;
+    uint32_t ldt_mapped;            /* bit per LDT page shown in the view */
+
+    /* Control registers, debug registers, ports, FPU (x86/emulate.c, debugreg.c, fpu.c). */
+    uint64_t cr4;                   /* the guest's view */
+    uint64_t xcr0;
+    uint64_t dr[4], dr6, dr7;
+    guest_ptr_t iobitmap;
+    uint32_t iobitmap_ports;        /* 0: none */
+    void *fpu;                      /* XSAVE or FXSAVE image */
+};
+
+struct arch_domain {
+    uint32_t unused_;
+};

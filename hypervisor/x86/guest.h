@@ -1,0 +1,118 @@
+/*
+ * What the x86 half does to the running guest: exceptions, mode switches, emulation.
+ * All of these act on the vCPU whose stack this is.
+ */
+#pragma once
+
+#include "arch.h"
+
+/* Exception vectors (Intel SDM volume 3, table 6-1). */
+#define VECTOR_DE 0
+#define VECTOR_DB 1
+#define VECTOR_NMI 2
+#define VECTOR_BP 3
+#define VECTOR_UD 6
+#define VECTOR_NM 7
+#define VECTOR_DF 8
+#define VECTOR_TS 10
+#define VECTOR_NP 11
+#define VECTOR_SS 12
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+#define VECTOR_MF 16
+#define VECTOR_AC 17
+#define VECTOR_MC 18
+#define VECTOR_XM 19
+
+#define PF_PRESENT BIT(0)
+#define PF_WRITE   BIT(1)
+#define PF_USER    BIT(2)
+#define PF_RSVD    BIT(3)
+#define PF_FETCH   BIT(4)
+
+#define RFLAGS_TF   BIT(8)
+#define RFLAGS_IF   BIT(9)
+#define RFLAGS_DF   BIT(10)
+#define RFLAGS_IOPL (BIT(12) | BIT(13))
+#define RFLAGS_NT   BIT(14)
+#define RFLAGS_RF   BIT(16)
+#define RFLAGS_VM   BIT(17)
+#define RFLAGS_AC   BIT(18)
+
+static inline struct guest_regs *vcpu_regs(struct vcpu *v)
+{
+    return v->arch.regs;
+}
+
+/* --- x86/bounce.c: into the guest kernel --- */
+
+/* Deliver exception @vector to the guest's handler by building the ABI's frame on its kernel stack and pointing
+ * the saved registers at the handler.  @error is pushed for the vectors that have one.  Crashes the
+ * domain if there is no handler or no stack. */
+void guest_exception(struct vcpu *v, unsigned vector, uint32_t error);
+void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error);
+/* Software interrupt: as guest_exception, with the gate's DPL checked. */
+void guest_event_upcall(struct vcpu *v);
+void guest_syscall(struct vcpu *v);  /* user mode executed SYSCALL */
+void guest_failsafe(struct vcpu *v);
+
+/* Switch between the guest's kernel and user mode: swapgs, CR3, v->kernel_mode. */
+void guest_toggle_mode(struct vcpu *v);
+
+/* --- x86/emulate.c: privileged instructions of the guest --- */
+
+/* #GP: emulate if it is one of the instructions a PV kernel may execute; else deliver #GP(error). */
+void emulate_privileged(struct vcpu *v, uint32_t error);
+/* #UD: forced-emulation prefix + CPUID; else false and the caller delivers #UD. */
+bool emulate_forced(struct vcpu *v);
+/* #NM */
+void fpu_device_not_available(struct vcpu *v);
+
+/* Writable page tables: a guest kernel's plain store to its own L1 table. True if done (core/..., x86/emulate-pt.c). */
+bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error);
+
+/* Fetch up to @n instruction bytes at the guest's rip: how many could be read. */
+unsigned guest_fetch(struct vcpu *v, uint8_t *bytes, unsigned n);
+
+/* --- x86/fpu.c --- */
+int fpu_init_vcpu(struct vcpu *v);       /* allocates the image */
+void fpu_free_vcpu(struct vcpu *v);
+void fpu_save(struct vcpu *v);           /* v stops running on this CPU */
+void fpu_restore(struct vcpu *v);        /* v starts running on this CPU; sets CR0.TS as the guest wants */
+void fpu_probe(void);                    /* boot */
+
+/* --- x86/debugreg.c --- */
+void debugreg_save(struct vcpu *v);
+void debugreg_restore(struct vcpu *v);
+void debugreg_trap(struct vcpu *v);      /* #DB: record DR6 for the guest */
+
+/* --- x86/descriptors.c --- */
+int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries);
+void descriptors_release(struct vcpu *v);     /* GDT and LDT frames back */
+bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset); /* show the guest's LDT page; false: guest's fault */
+void descriptors_load_ldt(struct vcpu *v);    /* at context switch: SEL_LDT of this CPU */
+/* Check (and adjust: DPL, accessed) one descriptor for a guest table; false: not allowed. */
+bool descriptor_sanitize(uint64_t *d);
+/* All 512 of a frame about to take the SEG type: 0 or -errno (called by page_get_type). */
+int arch_segment_page_validate(uint64_t *descriptors);
+/* Apply a vcpu_guest_context (VCPUOP_initialise). 0 or -errno. */
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+
+/* --- x86/cpuid.c, msr.c: policies --- */
+struct cpuid_leaf {
+    uint32_t a, b, c, d;
+};
+void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
+void cpuid_probe(void); /* boot */
+/* false: #GP(0) */
+bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value);
+bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value);
+
+/* --- x86/paging.c: the hypervisor's own mappings --- */
+extern uint64_t *hypervisor_l4;
+/* Map one 4 KiB page of the hypervisor's space; tables are made as needed.  0 or -XEN_ENOMEM. */
+int hyp_map(uint64_t va, mfn_t m, uint64_t flags);
+void hyp_unmap(uint64_t va);
+/* The L1 entry of @va; tables are made as needed; NULL if out of memory. */
+uint64_t *hyp_l1_entry(uint64_t va);
+void *device_map(uint64_t maddr, uint64_t size); /* uncached, boot time */

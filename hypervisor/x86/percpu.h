@@ -1,0 +1,49 @@
+/*
+ * What belongs to one physical CPU (at PERCPU_VIRT + cpu * PERCPU_STRIDE + PERCPU_DATA).
+ *
+ * The SYSCALL entry finds it by rip-relative addressing: page 0 of the area is the same code frame mapped
+ * once for each CPU, and page 1, right behind it, is this structure.  No GS base is needed: both belong to the guest.
+ */
+#pragma once
+
+#include "layout.h"
+#include "types.h"
+
+struct vcpu;
+
+struct __attribute__((packed)) tss64 {
+    uint32_t reserved0;
+    uint64_t rsp0, rsp1, rsp2;
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, io_bitmap;
+};
+
+struct percpu {
+    /* Used by the SYSCALL trampoline; offsets are known to assembly. */
+    uint64_t guest_rsp;      /* 0: spill slot */
+    uint64_t stack_top;      /* 8: of the running vCPU: where ss is pushed first */
+    void *syscall_entry;     /* 16 */
+    struct vcpu *current;    /* 24 */
+    struct vcpu *idle;
+    uint32_t id, apic_id;
+    uint64_t *loaded_l4;     /* direct-map pointer to the L4 in CR3, or NULL for the hypervisor's own */
+    struct vcpu *fpu_owner;
+    uint32_t flushed_at;     /* tlb.h */
+    uint32_t flush_request;  /* atomic: 1 all, set by other CPUs */
+    uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
+    uint64_t gdt_mfn;        /* frame of PERCPU_GDT */
+    uint64_t tsc_offset, timer_deadline;
+    struct tss64 tss __attribute__((aligned(16)));
+};
+_Static_assert(offsetof(struct percpu, guest_rsp) == 0, "entry.S");
+_Static_assert(offsetof(struct percpu, stack_top) == 8, "entry.S");
+_Static_assert(offsetof(struct percpu, syscall_entry) == 16, "entry.S");
+_Static_assert(offsetof(struct percpu, current) == 24, "entry.S");
+_Static_assert(sizeof(struct percpu) <= 4096, "one page");
+
+static inline struct percpu *percpu_of(unsigned cpu)
+{
+    return (struct percpu *)(PERCPU_VIRT + (uint64_t)cpu * PERCPU_STRIDE + PERCPU_DATA);
+}
