@@ -14,7 +14,7 @@
  *   mfn_t virt_to_mfn(const void *p);          inverse, for direct-map pointers only
  *   uint64_t arch_now(void);                   system time, ns since boot, monotonic on a CPU
  *   void arch_relax(void);                     a spin-wait's body; serves TLB-flush requests
- *   uint64_t arch_table_read/write...          none: page tables are memory, see page-tables.c
+ *   vcpu_kernel_root(v), vcpu_user_root(v), vcpu_set_*_root(v, root)   L4 machine addresses, 0: none
  *
  * and the one door to guest memory (STYLE rule 8), which refuses hypervisor addresses and survives faults.  The
  * address is looked up in the running vCPU's current page tables:
@@ -43,6 +43,10 @@ void arch_drop_roots(struct domain *d);
 
 /* Copy the hypervisor's slots 256..271 into the L4 table @l4. */
 void arch_fill_l4(uint64_t *l4);
+
+/* May the hardware domain map this frame, which is not RAM?  Not the hypervisor's own devices. */
+bool arch_device_frame_ok(mfn_t m);
+void arch_flush_cache(void);                  /* write back and invalidate this CPU's caches */
 
 /* TLBs: flush on a set of CPUs and wait. @va ignored when @all. */
 void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va);

@@ -10,6 +10,7 @@
 #include "list.h"
 #include "lock.h"
 #include "page.h"
+#include "sched-policy.h"
 #include "timer.h"
 #include "trace.h"
 #include "types.h"
@@ -64,12 +65,15 @@ struct vcpu {
     struct arch_vcpu arch;
 
     /* Guarded by the run queue's lock of @cpu (sched.c). */
-    struct list run_link;
+    struct sched_entity sched; /* its place in the queue (sched-policy.h) */
     uint32_t pause;       /* PAUSE_* (atomic) */
-    uint8_t on_queue, on_cpu, is_idle, initialised;
-    uint64_t vruntime;    /* weighted nanoseconds consumed */
+    uint8_t on_cpu;       /* its stack is in use: from being picked to having been switched away from */
+    uint8_t is_idle, initialised;
+    uint8_t capped;       /* waits for the next period of its domain's cap */
+    uint16_t time_cpu;    /* CPU that its vcpu_time_info was last published on; ~0: not yet */
     uint64_t affinity;    /* set of physical CPUs it may run on */
-    uint64_t run_start;   /* when it got the CPU */
+    uint64_t pin_affinity; /* SCHEDOP_pin_override: @affinity to come back to; 0: not overridden */
+    uint64_t run_start;   /* when it got the CPU, or was last charged */
 
     /* Run-state accounting, guarded like the above; published to @runstate_area. */
     enum vcpu_run_state runstate;
@@ -80,11 +84,12 @@ struct vcpu {
     /* Timers: fire on @cpu. */
     struct timer periodic, singleshot, poll_timer;
     uint64_t period;            /* ns; 0: none */
-    uint64_t watchdog_unused_;
+    uint64_t period_last;       /* when the periodic timer last ticked */
+    uint64_t time_published;    /* when vcpu_time_info was last written */
 
     /* Event channels: guarded by domain->evtchn_lock. */
     uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
-    uint32_t poll_port;         /* SCHEDOP_poll on one port; ~0: several */
+    uint32_t poll_port;         /* SCHEDOP_poll (bit set in domain->pollers) on this one port; ~0: several; 0: woken */
     struct page_info *info_page; /* frame that info was placed in (one reference and writable type), or NULL */
 
     struct trace_ring trace; /* last hypercalls, traps, refusals */
@@ -116,11 +121,16 @@ struct domain {
     spinlock_t evtchn_lock;
     struct evtchn **evtchn;  /* buckets, see evtchn.c */
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
+    uint32_t evtchn_hint;    /* no free port below this */
+    uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
 
     struct grant_table *grants;
     struct console_ring *console; /* NULL: no hypervisor-served console */
     struct domain_config *config; /* how it was built, for a rebuild after reboot; NULL for the idle domain */
     uint32_t weight, cap;    /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
+    struct sched_cap sched_cap; /* how much of the cap is used up (sched.c) */
+    struct timer watchdog[2];   /* SCHEDOP_watchdog */
+    uint32_t watchdogs;         /* bits: slots in use (atomic) */
     uint32_t crash_reported;
 };
 

@@ -27,6 +27,8 @@ void string_copy(char *to, const char *from, size_t size);
  * preceded by "(PV) ".  Formats: those of printf without floats, %p, %s, %c, %d %u %x with l, ll, z.
  */
 void printk(const char *format, ...) printf_like(1, 2);
+/* Goes on with the line that printk began (or the format is not a literal: rule sentences). */
+void printk_more(const char *format, ...);
 
 /* The word after @key in the hypervisor's command line ("key=value"), or NULL; not terminated at
  * the word's end: *len gets its length.  A bare word gives a length of 0.  (core/cmdline.c) */

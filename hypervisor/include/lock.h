@@ -23,6 +23,7 @@
     RANK(CONSOLE)  /* console rings and the input focus */                                       \
     RANK(SCHED)    /* one CPU's run queue */                                                     \
     RANK(TIMER)    /* one CPU's timer heap */                                                    \
+    RANK(SLABS)    /* small objects */                                                          \
     RANK(PAGES)    /* the page allocator */                                                      \
     RANK(PRINT)    /* the serial line */
 

@@ -52,9 +52,11 @@ static inline enum page_type page_type_of_level(int level)
 #define PAGE_SHARED       BIT(31) /* hypervisor memory a guest may map writable (shared_info, grant table) */
 #define PAGE_REF_ONE      BIT(32)
 #define PAGE_REF_LIMIT    0xfffffff0ull
+#define PAGE_USED_BEFORE  BIT(0)  /* only while free or the hypervisor's: holds old data (frames fresh from boot do not) */
 
 /* Owners that are not domains. */
-#define OWNER_NONE       0xffff /* free, or not RAM */
+#define OWNER_NONE       0xffff /* free */
+#define OWNER_IO         0xfffd /* not RAM: device registers, or nothing */
 #define OWNER_HYPERVISOR 0xfffe /* ours: never mapped by a guest */
 
 /**
@@ -107,7 +109,7 @@ static inline uint32_t page_state_count(uint64_t state)
 }
 
 /* The frame table: one entry for every frame below max_mfn.  Frames that are not RAM share one read-only
- * entry page whose owner is OWNER_NONE and refs 0, so that looking is safe and taking always fails. */
+ * entry page whose owner is OWNER_IO and refs 0, so that looking is safe and taking always fails. */
 extern struct page_info *frame_table;
 extern uint64_t max_mfn;
 
@@ -150,7 +152,8 @@ void mem_free(void *p, size_t size);
 
 /* --- ownership and counts (core/page.c) --------------------------------------------------------- */
 
-/* Hand a fresh block to @d: each frame ALLOCATED, refs 1, counted in d->tot_pages.  Zeroed first unless @scrubbed. */
+/* Hand a block from page_alloc() to @d: each frame ALLOCATED, refs 1.  The caller has counted it in d->tot_pages
+ * and scrubbed it. */
 void page_assign(struct domain *d, struct page_info *pg, unsigned order);
 /* Allocate and assign one block: NULL if out of memory or past d->max_pages. */
 struct page_info *page_alloc_for(struct domain *d, unsigned order) must_check;

@@ -41,6 +41,27 @@ static inline mfn_t virt_to_mfn(const void *p)
     return maddr_to_mfn((uint64_t)p - DIRECT_VIRT);
 }
 
+/* Roots of a vCPU's page tables: machine addresses of L4 tables, 0 for none. */
+static inline uint64_t vcpu_kernel_root(const struct vcpu *v)
+{
+    return v->arch.kernel_cr3;
+}
+
+static inline uint64_t vcpu_user_root(const struct vcpu *v)
+{
+    return v->arch.user_cr3;
+}
+
+static inline void vcpu_set_kernel_root(struct vcpu *v, uint64_t root)
+{
+    v->arch.kernel_cr3 = root;
+}
+
+static inline void vcpu_set_user_root(struct vcpu *v, uint64_t root)
+{
+    v->arch.user_cr3 = root;
+}
+
 static inline uint64_t rdtsc(void)
 {
     uint32_t lo, hi;

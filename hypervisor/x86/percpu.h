@@ -28,9 +28,8 @@ struct percpu {
     struct vcpu *current;    /* 24 */
     struct vcpu *idle;
     uint32_t id, apic_id;
-    uint64_t *loaded_l4;     /* direct-map pointer to the L4 in CR3, or NULL for the hypervisor's own */
+    struct domain *root_domain; /* whose L4 is in CR3; NULL: the hypervisor's own */
     struct vcpu *fpu_owner;
-    uint32_t flushed_at;     /* tlb.h */
     uint32_t flush_request;  /* atomic: 1 all, set by other CPUs */
     uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
     uint64_t gdt_mfn;        /* frame of PERCPU_GDT */

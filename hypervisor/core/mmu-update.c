@@ -1,0 +1,260 @@
+/*
+ * mmu_update and update_va_mapping: a guest changes single page-table entries.
+ *
+ * mmu_update takes a batch; each request's pointer carries its command in the low three bits.  The first failure
+ * stops the batch, what was applied stays, and the number of applied requests is written to *done either way.
+ */
+#include "hypercall.h"
+#include "lib.h"
+#include "page-tables.h"
+#include "refuse.h"
+#include "sched.h"
+#include "tlb.h"
+
+/* Requests fetched at a time: one copy amortises the door's checks. */
+#define CHUNK 16
+
+/* The two domains of a request, from its foreigndom argument. */
+struct mmu_domains {
+    struct domain *tables; /* whose tables are edited */
+    struct domain *frames; /* whose frames the entries may name */
+    bool referenced_tables, referenced_frames;
+};
+
+/*
+ * The domain that @id names for @d: itself for DOMID_SELF, another one (referenced) if @d controls others.
+ * NULL after a refusal, with *rc set.
+ */
+static struct domain *foreign_domain(struct domain *d, domid_t id, int *rc)
+{
+    if (id == d->id) {
+        *rc = refuse(PT_015, id);
+        return NULL;
+    }
+    if (!domain_has(d, ROLE_CONTROL)) {
+        *rc = refuse(PT_016, id);
+        return NULL;
+    }
+    struct domain *other = domain_get(id);
+    if (!other)
+        *rc = refuse(PT_015, id);
+    return other;
+}
+
+static int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
+{
+    uint16_t frames = (uint16_t)foreigndom, tables = (uint16_t)(foreigndom >> 16);
+    int rc = 0;
+
+    *md = (struct mmu_domains){.tables = d, .frames = d};
+    if (likely(frames == DOMID_SELF && tables == 0))
+        return 0;
+    if (tables && tables - 1 != d->id) {
+        md->tables = foreign_domain(d, tables - 1, &rc);
+        if (!md->tables)
+            return rc;
+        md->referenced_tables = true;
+    }
+    if (frames == DOMID_IO) {
+        /* Entries name device memory: l1_get() checks the caller's right to it. */
+        return 0;
+    }
+    if (frames != DOMID_SELF) {
+        md->frames = foreign_domain(d, frames, &rc);
+        if (!md->frames) {
+            if (md->referenced_tables)
+                domain_put(md->tables);
+            return rc;
+        }
+        md->referenced_frames = true;
+    }
+    return 0;
+}
+
+static void mmu_domains_put(struct mmu_domains *md)
+{
+    if (md->referenced_tables)
+        domain_put(md->tables);
+    if (md->referenced_frames)
+        domain_put(md->frames);
+}
+
+/* A frame that is no page table now: the "entry" is eight plain bytes, which is how tables are filled before they are
+ * validated. */
+static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uint64_t value)
+{
+    if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE))
+        return refuse(PT_012, ptr >> PAGE_SHIFT, page_state_type(pg->state));
+    atomic_set((uint64_t *)((char *)mfn_to_virt(page_to_mfn(pg)) + (ptr & ~PAGE_MASK & ~7ull)), value);
+    page_put_and_type(pg);
+    return 0;
+}
+
+/* An upper-level table could lose its role while its own entry changes, through linear entries elsewhere: hold it. */
+static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned slot, pte_t want, bool preserve_ad)
+{
+    enum page_type type = page_state_type(pg->state);
+    int rc = page_get_and_type(pg, md->tables, type);
+
+    if (rc)
+        return refuse(PT_012, page_to_mfn(pg).n, type);
+    rc = page_table_update(md->tables, md->frames, pg, slot, want, preserve_ad);
+    page_put_and_type(pg);
+    return rc;
+}
+
+static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t value, bool preserve_ad)
+{
+    mfn_t m = maddr_to_mfn(ptr);
+
+    if (unlikely(!mfn_valid(m) || mfn_to_page(m)->owner != md->tables->id))
+        return refuse(PT_012, m.n, ~0ul);
+    struct page_info *pg = mfn_to_page(m);
+    uint64_t state = atomic_read(&pg->state);
+    unsigned slot = (ptr & ~PAGE_MASK) >> 3;
+
+    if (likely((state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
+               ((uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED)))
+        return l1_update(md->tables, md->frames, (uint64_t *)mfn_to_virt(m) + slot, pte(value), preserve_ad);
+    if ((state & PAGE_VALIDATED) && page_state_type(state) != PAGE_TYPE_SEG)
+        return upper_update(md, pg, slot, pte(value), preserve_ad);
+    return plain_store(md->tables, pg, ptr, value);
+}
+
+static int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
+{
+    mfn_t m = maddr_to_mfn(ptr);
+
+    if (!mfn_valid(m) || !page_get(mfn_to_page(m), md->frames))
+        return refuse(PT_013, m.n);
+    atomic_set(&machine_to_phys[m.n], value);
+    page_put(mfn_to_page(m));
+    return 0;
+}
+
+static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t value)
+{
+    switch (ptr & 7) {
+    case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE: /* differs for translated guests only */
+        return entry_update(md, ptr, value, false);
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        return entry_update(md, ptr, value, true);
+    case MMU_MACHPHYS_UPDATE:
+        return machphys_update(md, ptr, value);
+    default:
+        return refuse(PT_011, ptr & 7);
+    }
+}
+
+/* Apply @count requests at @requests; *done counts those applied. */
+static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t count, uint32_t *done)
+{
+    mmu_update_t chunk[CHUNK];
+    int rc;
+
+    for (*done = 0; *done < count;) {
+        uint32_t n = MIN(count - *done, (uint32_t)CHUNK);
+        guest_ptr_t at = guest_ptr_add(requests, (uint64_t)*done * sizeof(*chunk));
+        if (unlikely(guest_read(chunk, at, n * sizeof(*chunk)))) {
+            /* Part of the chunk may be readable: go on one by one to the very request that is not. */
+            n = 1;
+            if (guest_read(chunk, at, sizeof(*chunk)))
+                return refuse(HC_002, at.va);
+        }
+        for (uint32_t i = 0; i < n; i++, (*done)++) {
+            rc = request_apply(md, chunk[i].ptr, chunk[i].val);
+            if (unlikely(rc))
+                return rc;
+        }
+        (void)preempt_point();
+    }
+    return 0;
+}
+
+/* mmu_update(requests, count, done, domain) */
+long hypercall_mmu_update(struct vcpu *v, const struct hypercall_args *a)
+{
+    const guest_ptr_t requests = guest_ptr(a->arg[0]), done_ptr = guest_ptr(a->arg[2]);
+    const uint32_t count = (uint32_t)a->arg[1] & ~MMU_UPDATE_PREEMPTED, foreigndom = (uint32_t)a->arg[3];
+    struct mmu_domains md;
+    uint32_t done = 0;
+
+    int rc = mmu_domains_get(v->domain, foreigndom, &md);
+    if (unlikely(rc))
+        return rc;
+
+    mutex_lock(&md.tables->mmu);
+    rc = requests_apply(&md, requests, count, &done);
+    mutex_unlock(&md.tables->mmu);
+
+    mmu_domains_put(&md);
+    if (done_ptr.va && guest_write_u32(done_ptr, done) && !rc)
+        rc = refuse(HC_002, done_ptr.va);
+    return rc;
+}
+
+/* The flush that update_va_mapping's @flags ask for.  Flushing more than asked is allowed, less is not. */
+static int flush_by_flags(struct vcpu *v, uint64_t va, uint64_t flags)
+{
+    uint64_t type = flags & UVMF_FLUSHTYPE_MASK, who = flags & ~UVMF_FLUSHTYPE_MASK;
+    uint64_t cpus = atomic_read(&v->domain->tlb_cpus), set;
+
+    if (likely(type == UVMF_NONE))
+        return 0;
+    if (who == UVMF_LOCAL) {
+        if (type == UVMF_INVLPG)
+            arch_tlb_invlpg_local(va);
+        else
+            arch_tlb_flush_local();
+        return 0;
+    }
+    /* A set of vCPUs: any subset of the domain's, so all CPUs that know the domain will do. */
+    if (who != UVMF_ALL && guest_read_u64(&set, guest_ptr(who)))
+        return refuse(PT_017, who);
+    if (type == UVMF_INVLPG)
+        tlb_flush_page_cpus(cpus, va);
+    else
+        tlb_flush_cpus(cpus);
+    return 0;
+}
+
+/* update_va_mapping(va, entry, flags): replace the L1 entry that maps @va in the running page tables. */
+long hypercall_update_va_mapping(struct vcpu *v, const struct hypercall_args *a)
+{
+    struct domain *d = v->domain;
+    const uint64_t va = a->arg[0], flags = a->arg[2];
+    const pte_t want = pte(a->arg[1]);
+    int rc;
+
+    mutex_lock(&d->mmu);
+    uint64_t *slot = l1_slot(v, va);
+    if (likely(slot))
+        rc = l1_update(d, d, slot, want, false);
+    else
+        rc = refuse(PT_014, va);
+    mutex_unlock(&d->mmu);
+    if (unlikely(rc))
+        return rc;
+    return flush_by_flags(v, va, flags);
+}
+
+/* update_va_mapping_otherdomain(va, entry, flags, domain): the same, naming a frame of another domain. */
+long hypercall_update_va_mapping_otherdomain(struct vcpu *v, const struct hypercall_args *a)
+{
+    struct domain *d = v->domain;
+    struct mmu_domains md;
+
+    int rc = mmu_domains_get(d, (uint16_t)a->arg[3], &md);
+    if (rc)
+        return rc;
+    mutex_lock(&d->mmu);
+    uint64_t *slot = l1_slot(v, a->arg[0]);
+    if (slot)
+        rc = l1_update(d, md.frames, slot, pte(a->arg[1]), false);
+    else
+        rc = refuse(PT_014, a->arg[0]);
+    mutex_unlock(&d->mmu);
+    mmu_domains_put(&md);
+    return rc ? rc : flush_by_flags(v, a->arg[0], a->arg[2]);
+}

@@ -1,0 +1,209 @@
+/*
+ * mmuext_op: pins, roots, flushes and whole-page operations, in batches.
+ *
+ * The contract of *done and of the first failure is mmu_update's.
+ */
+#include "hypercall.h"
+#include "lib.h"
+#include "page-tables.h"
+#include "refuse.h"
+#include "sched.h"
+#include "tlb.h"
+
+int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
+
+/* The CPUs that a vCPU bitmap in guest memory means: those of the named vCPUs that may know the domain's entries. */
+static int read_vcpu_set(struct vcpu *v, guest_ptr_t at, uint64_t *cpus)
+{
+    struct domain *d = v->domain;
+    uint64_t word;
+
+    *cpus = 0;
+    for (unsigned id = 0; id < d->max_vcpus; id++) {
+        if (id % 64 == 0 && guest_read_u64(&word, guest_ptr_add(at, id / 8)))
+            return refuse(PT_017, at.va);
+        if ((word >> id % 64 & 1) && d->vcpu[id])
+            *cpus |= BIT(d->vcpu[id]->cpu);
+    }
+    *cpus &= atomic_read(&d->tlb_cpus);
+    return 0;
+}
+
+/* A frame of @owner's that may be overwritten as a whole; put with page_put_and_type(). */
+static struct page_info *writable_frame(struct domain *owner, uint64_t m)
+{
+    if (!mfn_valid(mfn(m)))
+        return NULL;
+    struct page_info *pg = mfn_to_page(mfn(m));
+    return page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) ? NULL : pg;
+}
+
+static int clear_page(struct domain *owner, uint64_t m)
+{
+    struct page_info *pg = writable_frame(owner, m);
+    if (!pg)
+        return refuse(MX_010, m, mfn_valid(mfn(m)) ? page_state_type(mfn_to_page(mfn(m))->state) : 0);
+    memset(mfn_to_virt(mfn(m)), 0, PAGE_SIZE);
+    page_put_and_type(pg);
+    return 0;
+}
+
+static int copy_page(struct domain *owner, uint64_t to, uint64_t from)
+{
+    if (!mfn_valid(mfn(from)) || !page_get(mfn_to_page(mfn(from)), owner))
+        return refuse(MX_001, from);
+    struct page_info *target = writable_frame(owner, to);
+    if (target) {
+        memcpy(mfn_to_virt(mfn(to)), mfn_to_virt(mfn(from)), PAGE_SIZE);
+        page_put_and_type(target);
+    }
+    page_put(mfn_to_page(mfn(from)));
+    if (!target)
+        return refuse(MX_010, to, mfn_valid(mfn(to)) ? page_state_type(mfn_to_page(mfn(to))->state) : 0);
+    return 0;
+}
+
+static int flush_set(struct vcpu *v, const struct mmuext_op *op)
+{
+    uint64_t cpus;
+    int rc = read_vcpu_set(v, guest_ptr((uint64_t)op->arg2.vcpumask.p), &cpus);
+
+    if (rc)
+        return rc;
+    if (op->cmd == MMUEXT_TLB_FLUSH_MULTI)
+        tlb_flush_cpus(cpus);
+    else
+        tlb_flush_page_cpus(cpus, op->arg1.linear_addr);
+    return 0;
+}
+
+/* Operations on tables and roots: under the owner's lock. */
+static int table_op(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
+{
+    struct domain *d = v->domain;
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return page_table_pin(d, owner, mfn(op->arg1.mfn), (int)(op->cmd - MMUEXT_PIN_L1_TABLE) + 1);
+    case MMUEXT_UNPIN_TABLE:
+        return page_table_unpin(owner, mfn(op->arg1.mfn));
+    case MMUEXT_NEW_BASEPTR:
+        return owner == d ? vcpu_new_root(v, mfn(op->arg1.mfn)) : refuse(MX_005, op->cmd);
+    default: /* MMUEXT_NEW_USER_BASEPTR */
+        return owner == d ? vcpu_new_user_root(v, mfn(op->arg1.mfn)) : refuse(MX_005, op->cmd);
+    }
+}
+
+static int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
+{
+    struct domain *d = v->domain;
+    int rc;
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE ... MMUEXT_NEW_BASEPTR:
+    case MMUEXT_NEW_USER_BASEPTR:
+        mutex_lock(&owner->mmu);
+        rc = table_op(v, owner, op);
+        mutex_unlock(&owner->mmu);
+        return rc;
+    case MMUEXT_TLB_FLUSH_LOCAL:
+    case MMUEXT_INVLPG_LOCAL:
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_INVLPG_MULTI:
+    case MMUEXT_TLB_FLUSH_ALL:
+    case MMUEXT_INVLPG_ALL:
+        if (owner != d)
+            return refuse(MX_005, op->cmd);
+        break;
+    case MMUEXT_SET_LDT:
+        if (owner != d)
+            return refuse(MX_005, op->cmd);
+        if ((op->arg1.linear_addr & ~PAGE_MASK) || op->arg2.nr_ents > 8192)
+            return refuse(MX_006, op->arg1.linear_addr, op->arg2.nr_ents);
+        return descriptors_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
+    case MMUEXT_CLEAR_PAGE:
+        return clear_page(owner, op->arg1.mfn);
+    case MMUEXT_COPY_PAGE:
+        return copy_page(owner, op->arg1.mfn, op->arg2.src_mfn);
+    case MMUEXT_FLUSH_CACHE:
+        return domain_has(d, ROLE_HARDWARE) ? (arch_flush_cache(), 0) : refuse(MX_007);
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return domain_has(d, ROLE_HARDWARE) ? (arch_flush_cache(), 0) : refuse(MX_011);
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return refuse(MX_008, op->cmd);
+    default:
+        return refuse(MX_009, op->cmd);
+    }
+
+    switch (op->cmd) {
+    case MMUEXT_TLB_FLUSH_LOCAL:
+        arch_tlb_flush_local();
+        return 0;
+    case MMUEXT_INVLPG_LOCAL:
+        arch_tlb_invlpg_local(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_TLB_FLUSH_ALL:
+        tlb_flush_cpus(atomic_read(&d->tlb_cpus));
+        return 0;
+    case MMUEXT_INVLPG_ALL:
+        tlb_flush_page_cpus(atomic_read(&d->tlb_cpus), op->arg1.linear_addr);
+        return 0;
+    default:
+        return flush_set(v, op);
+    }
+}
+
+/* Whose frames the operations name; referenced unless it is the caller. */
+static struct domain *mmuext_owner(struct domain *d, domid_t id, int *rc)
+{
+    if (likely(id == DOMID_SELF))
+        return d;
+    if (id == d->id) {
+        *rc = refuse(PT_015, id);
+        return NULL;
+    }
+    if (!domain_has(d, ROLE_CONTROL)) {
+        *rc = refuse(PT_016, id);
+        return NULL;
+    }
+    struct domain *owner = domain_get(id);
+    if (!owner)
+        *rc = refuse(PT_015, id);
+    return owner;
+}
+
+/* mmuext_op(ops, count, done, domain) */
+long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    const guest_ptr_t ops = guest_ptr(a->arg[0]), done_ptr = guest_ptr(a->arg[2]);
+    const uint32_t count = (uint32_t)a->arg[1] & ~MMU_UPDATE_PREEMPTED;
+    uint32_t done;
+    int rc = 0;
+
+    struct domain *owner = mmuext_owner(v->domain, (domid_t)a->arg[3], &rc);
+    if (unlikely(!owner))
+        return rc;
+
+    for (done = 0; done < count; done++) {
+        struct mmuext_op op;
+        guest_ptr_t at = guest_ptr_add(ops, (uint64_t)done * sizeof(op));
+        if (unlikely(guest_read(&op, at, sizeof(op)))) {
+            rc = refuse(HC_002, at.va);
+            break;
+        }
+        rc = op_apply(v, owner, &op);
+        if (unlikely(rc))
+            break;
+        (void)preempt_point();
+    }
+
+    if (owner != v->domain)
+        domain_put(owner);
+    if (done_ptr.va && guest_write_u32(done_ptr, done) && !rc)
+        rc = refuse(HC_002, done_ptr.va);
+    return rc;
+}

@@ -1,0 +1,160 @@
+/*
+ * The page allocator: binary buddies.
+ *
+ * A free block of 2^order frames starts at a multiple of 2^order; its buddy is the
+ * other half of the block of twice the size.  The list links of a free block lie
+ * in its first frame, so free memory costs nothing; page_info.linear of that frame
+ * holds order + 1, which is how a buddy is recognised as free.
+ *
+ * A frame is flushed from every TLB that may still hold it when it is freed (tlb.h), so
+ * allocation never needs to.  PAGE_USED_BEFORE tells frames that have held somebody's
+ * data since boot from those that need no scrubbing.
+ */
+#include "arch.h"
+#include "lib.h"
+#include "list.h"
+#include "page.h"
+#include "tlb.h"
+
+#define ORDERS 19 /* blocks up to 2^18 frames, 1 GiB */
+
+static struct {
+    spinlock_t lock;
+    struct list free[ORDERS];
+    uint64_t mask; /* bit set: that list is not empty */
+    uint64_t count;
+    bool ready;
+} pages = {.lock = SPINLOCK_INIT(PAGES)};
+
+static struct list *block_links(struct page_info *pg)
+{
+    return mfn_to_virt(page_to_mfn(pg));
+}
+
+static struct page_info *links_block(struct list *l)
+{
+    return mfn_to_page(virt_to_mfn(l));
+}
+
+static void block_insert(struct page_info *pg, unsigned order)
+{
+    pg->linear = (int16_t)(order + 1);
+    list_add_before(pages.free[order].next, block_links(pg));
+    pages.mask |= BIT(order);
+}
+
+static void block_remove(struct page_info *pg, unsigned order)
+{
+    pg->linear = 0;
+    list_remove(block_links(pg));
+    if (list_empty(&pages.free[order]))
+        pages.mask &= ~BIT(order);
+}
+
+/* Insert a block whose frames are already marked free, merging with free buddies. */
+static void block_merge(uint64_t first, unsigned order)
+{
+    while (order < ORDERS - 1) {
+        uint64_t buddy = first ^ (1ull << order);
+        if (buddy + (1ull << order) > max_mfn)
+            break;
+        struct page_info *pg = mfn_to_page(mfn(buddy));
+        if (pg->owner != OWNER_NONE || pg->linear != (int16_t)(order + 1))
+            break;
+        block_remove(pg, order);
+        first &= ~(1ull << order);
+        order++;
+    }
+    block_insert(mfn_to_page(mfn(first)), order);
+}
+
+void page_alloc_add(mfn_t first, uint64_t count)
+{
+    if (!pages.ready) {
+        for (unsigned i = 0; i < ORDERS; i++)
+            list_init(&pages.free[i]);
+        pages.ready = true;
+    }
+    spin_lock(&pages.lock);
+    pages.count += count;
+    uint64_t at = first.n, end = first.n + count;
+    while (at < end) {
+        unsigned order = at ? (unsigned)__builtin_ctzll(at) : ORDERS - 1;
+        if (order > ORDERS - 1)
+            order = ORDERS - 1;
+        while (at + (1ull << order) > end)
+            order--;
+        for (uint64_t i = 0; i < 1ull << order; i++) {
+            struct page_info *pg = mfn_to_page(mfn(at + i));
+            pg->owner = OWNER_NONE;
+            pg->linear = 0;
+            pg->state = 0;
+        }
+        block_merge(at, order);
+        at += 1ull << order;
+    }
+    spin_unlock(&pages.lock);
+}
+
+struct page_info *page_alloc(unsigned order)
+{
+    spin_lock(&pages.lock);
+    uint64_t fits = order < ORDERS ? pages.mask >> order << order : 0;
+    if (!fits) {
+        spin_unlock(&pages.lock);
+        return NULL;
+    }
+    unsigned have = (unsigned)__builtin_ctzll(fits);
+    struct page_info *pg = links_block(pages.free[have].next);
+    block_remove(pg, have);
+    /* Keep the lower half, give back the upper ones. */
+    while (have > order) {
+        have--;
+        block_insert(pg + (1ull << have), have);
+    }
+    pages.count -= 1ull << order;
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        pg[i].owner = OWNER_HYPERVISOR;
+        pg[i].state = PAGE_REF_ONE | (pg[i].state & PAGE_USED_BEFORE);
+    }
+    spin_unlock(&pages.lock);
+    return pg;
+}
+
+void *page_alloc_zeroed(unsigned order)
+{
+    struct page_info *pg = page_alloc(order);
+    if (!pg)
+        return NULL;
+    void *va = mfn_to_virt(page_to_mfn(pg));
+    memset(va, 0, PAGE_SIZE << order);
+    return va;
+}
+
+void page_free(struct page_info *pg, unsigned order)
+{
+    /* The list links go into the frame itself: no CPU may still write there. */
+    for (uint64_t i = 0; i < 1ull << order; i++)
+        tlb_flush_for_page(&pg[i]);
+
+    spin_lock(&pages.lock);
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        ASSERT(pg[i].owner != OWNER_NONE);
+        pg[i].owner = OWNER_NONE;
+        pg[i].linear = 0;
+        pg[i].state = PAGE_USED_BEFORE;
+    }
+    pages.count += 1ull << order;
+    block_merge(page_to_mfn(pg).n, order);
+    spin_unlock(&pages.lock);
+}
+
+void page_free_virt(void *va, unsigned order)
+{
+    page_free(mfn_to_page(virt_to_mfn(va)), order);
+}
+
+uint64_t page_free_count(void)
+{
+    return atomic_read(&pages.count);
+}

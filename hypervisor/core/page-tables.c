@@ -1,0 +1,462 @@
+/*
+ * Guest page tables: what an entry may say, and what each present entry holds.
+ *
+ * A guest writes its page tables only through us.  Every present entry of a validated table holds
+ *
+ *   L1 entry, read-only     a reference to the frame it maps
+ *   L1 entry, writable      a reference and a WRITABLE type reference
+ *   L2, L3, L4 entry        a reference and a type reference L1, L2, L3 to the table it names
+ *   linear entry            a reference and a type reference of its own level (below); none when it names
+ *                           its own table
+ *
+ * A frame cannot be WRITABLE and a page table at once (page.h), so no guest can write to a table behind our back:
+ * that is invariant I2, and the whole of memory safety hangs from it.
+ *
+ * Linear (recursive) tables: an entry of an Ln table may name an Ln table, read-only.  One step deep: a table that
+ * is named linearly may not itself name others so, and vice versa (XSA-240), except that any may name itself.  page_info.linear
+ * counts both directions by its sign.
+ */
+#include "page-tables.h"
+#include "lib.h"
+#include "refuse.h"
+#include "sched.h"
+#include "tlb.h"
+
+/* Bits that a guest's entry may have besides the address (ABI.md 3.2). */
+#define ENTRY_ALLOWED (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
+#define L1_ALLOWED    (ENTRY_ALLOWED | PTE_G)
+#define L1_CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PAT) /* only with device memory to map */
+
+/* Bits that may change without looking at the entry again: they give no access that was not checked. */
+#define SOFT_BITS (PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_G | PTE_US)
+
+/* --- level 1 ------------------------------------------------------------------------------------------- */
+
+/* A PV guest's kernel runs in ring 3: every page it maps must be reachable from there.  Bit 52 remembers that the
+ * guest asked for a supervisor page. */
+static inline pte_t l1_adjust(pte_t e)
+{
+    if (!(e.v & PTE_US) && pte_present(e))
+        e.v |= PTE_US | PTE_GUEST_KERNEL;
+    return e;
+}
+
+static bool l1_flags_ok(const struct domain *d, pte_t e)
+{
+    uint64_t allowed = L1_ALLOWED | PTE_ADDR_MASK;
+    if (domain_has(d, ROLE_HARDWARE))
+        allowed |= L1_CACHE_BITS;
+    return !(e.v & ~allowed);
+}
+
+/* Why did a frame not let itself be mapped?  The slow half of l1_get(). */
+cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+
+    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
+        return refuse(PT_002, m.n);
+    const struct page_info *pg = mfn_to_page(m);
+    if (pg->owner != owner->id || pg->state < PAGE_REF_ONE)
+        return refuse(PT_003, m.n, pg->owner, owner->id);
+    return refuse(PT_004, m.n, page_state_type(pg->state), page_state_count(pg->state));
+}
+
+/* Device memory: no frame, no counts; only for the hardware domain. */
+static bool l1_device_ok(const struct domain *d, pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+    return domain_has(d, ROLE_HARDWARE) && (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO) &&
+           arch_device_frame_ok(m);
+}
+
+/* Take what present entry @e holds.  The frame must be @owner's. */
+static inline int l1_get(struct domain *d, struct domain *owner, pte_t e)
+{
+    if (unlikely(e.v & ~(L1_ALLOWED | PTE_ADDR_MASK)) && !l1_flags_ok(d, e))
+        return refuse(PT_001, e.v);
+
+    mfn_t m = pte_mfn(e);
+    if (likely(mfn_valid(m))) {
+        struct page_info *pg = mfn_to_page(m);
+        if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0 : page_get(pg, owner))
+            return 0;
+    }
+    if (l1_device_ok(d, e))
+        return 0;
+    return l1_refuse(d, owner, e);
+}
+
+/* Give back what @e held.  TLBs may still know it: stamp. */
+static inline void l1_put(pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+    if (unlikely(!mfn_valid(m)))
+        return;
+    struct page_info *pg = mfn_to_page(m);
+    if (unlikely(pg->owner == OWNER_IO))
+        return;
+    tlb_stamp(pg);
+    if (e.v & PTE_RW)
+        page_put_and_type(pg);
+    else
+        page_put(pg);
+}
+
+static inline void pte_store(uint64_t *slot, pte_t want, bool preserve_ad)
+{
+    if (likely(!preserve_ad)) {
+        atomic_set(slot, want.v);
+        return;
+    }
+    /* The CPU may set A and D at any moment: carry them over in the same exchange. */
+    uint64_t old = atomic_read(slot);
+    while (!atomic_compare_exchange(slot, &old, want.v | (old & (PTE_A | PTE_D))))
+        ;
+}
+
+int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
+{
+    pte_t old = pte(atomic_read(slot));
+
+    if (pte_present(want)) {
+        if (pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS)) {
+            pte_store(slot, l1_adjust(want), preserve_ad);
+            return 0;
+        }
+        int rc = l1_get(d, owner, want);
+        if (unlikely(rc))
+            return rc;
+        want = l1_adjust(want);
+    }
+    pte_store(slot, want, preserve_ad);
+    if (pte_present(old))
+        l1_put(old);
+    return 0;
+}
+
+static void l1_table_put(uint64_t *table, unsigned end)
+{
+    for (unsigned i = 0; i < end; i++)
+        if (table[i] & PTE_P)
+            l1_put(pte(table[i]));
+}
+
+static int l1_table_get(struct domain *d, uint64_t *table)
+{
+    for (unsigned i = 0; i < PT_ENTRIES; i += 4) {
+        /* Most tables are sparse: four empty slots at a look. */
+        if (!((table[i] | table[i + 1] | table[i + 2] | table[i + 3]) & PTE_P))
+            continue;
+        for (unsigned j = i; j < i + 4; j++) {
+            pte_t e = pte(table[j]);
+            if (!pte_present(e))
+                continue;
+            int rc = l1_get(d, d, e);
+            if (rc) {
+                l1_table_put(table, j);
+                return rc;
+            }
+            table[j] = l1_adjust(e).v;
+        }
+    }
+    return 0;
+}
+
+/* --- levels 2 to 4 --------------------------------------------------------------------------------------- */
+
+static inline pte_t upper_adjust(int level, pte_t e)
+{
+    if (pte_present(e))
+        e.v |= level == 4 ? PTE_US | PTE_A : PTE_US;
+    return e;
+}
+
+static bool slot_is_ours(int level, unsigned slot)
+{
+    return level == 4 && slot >= HYPERVISOR_SLOT_FIRST && slot <= HYPERVISOR_SLOT_LAST;
+}
+
+/* Move @pg.linear by @step if it has, or gets, the sign of @step. */
+static bool linear_move(struct page_info *pg, int step)
+{
+    int now = pg->linear;
+    if (step > 0 ? now < 0 || now == INT16_MAX : now > 0 || now == INT16_MIN)
+        return false;
+    pg->linear = (int16_t)(now + step);
+    return true;
+}
+
+/* Entry @e of table @table (of @level) names a table of @level itself: allow it by the rules above. */
+static int linear_get(struct domain *d, struct page_info *table, int level, pte_t e)
+{
+    struct page_info *target = mfn_to_page(pte_mfn(e));
+
+    if (e.v & PTE_RW)
+        return refuse(PT_007, pte_mfn(e).n, level);
+    if (target == table)
+        return 0;
+    /* Only a table that is validated already: validating one of our own level could go on for ever. */
+    if (!(target->state & PAGE_VALIDATED))
+        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(target->state));
+    if (!linear_move(table, -1))
+        return refuse(PT_008, pte_mfn(e).n);
+    if (!linear_move(target, +1)) {
+        table->linear++;
+        return refuse(PT_008, pte_mfn(e).n);
+    }
+    int rc = page_get_and_type(target, d, page_type_of_level(level));
+    if (rc) {
+        table->linear++;
+        target->linear--;
+        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(target->state));
+    }
+    return 0;
+}
+
+static int upper_get(struct domain *d, struct page_info *table, int level, pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+
+    if (e.v & ~(ENTRY_ALLOWED | PTE_ADDR_MASK))
+        return refuse(PT_005, e.v, level);
+    if (!mfn_valid(m) || mfn_to_page(m)->owner != d->id)
+        return refuse(PT_006, m.n, level - 1, ~0ul);
+
+    struct page_info *target = mfn_to_page(m);
+    uint64_t state = atomic_read(&target->state);
+    if (page_state_type(state) == page_type_of_level(level) && page_state_count(state))
+        return linear_get(d, table, level, e);
+
+    int rc = page_get_and_type(target, d, page_type_of_level(level - 1));
+    /* Its own entry's refusal has been recorded; a role conflict has not. */
+    if (rc == -XEN_EINVAL && page_state_count(state) &&
+        page_state_type(state) != page_type_of_level(level - 1))
+        return refuse(PT_006, m.n, level - 1, page_state_type(state));
+    return rc;
+}
+
+static void upper_put(struct page_info *table, int level, pte_t e)
+{
+    struct page_info *target = mfn_to_page(pte_mfn(e));
+
+    if (target == table)
+        return;
+    tlb_stamp(target);
+    if (page_state_type(target->state) == page_type_of_level(level)) {
+        target->linear--;
+        table->linear++;
+    }
+    page_put_and_type(target);
+}
+
+static void upper_table_put(struct page_info *pg, int level, unsigned end)
+{
+    uint64_t *table = mfn_to_virt(page_to_mfn(pg));
+
+    for (unsigned i = 0; i < end; i++) {
+        if (!(table[i] & PTE_P) || slot_is_ours(level, i))
+            continue;
+        upper_put(pg, level, pte(table[i]));
+        (void)preempt_point();
+    }
+}
+
+static int upper_table_get(struct domain *d, struct page_info *pg, int level)
+{
+    uint64_t *table = mfn_to_virt(page_to_mfn(pg));
+
+    for (unsigned i = 0; i < PT_ENTRIES; i++) {
+        if (!(table[i] & PTE_P) || slot_is_ours(level, i))
+            continue;
+        int rc = upper_get(d, pg, level, pte(table[i]));
+        if (rc) {
+            upper_table_put(pg, level, i);
+            return rc;
+        }
+        table[i] = upper_adjust(level, pte(table[i])).v;
+        (void)preempt_point();
+    }
+    return 0;
+}
+
+/* --- whole tables ---------------------------------------------------------------------------------------- */
+
+int page_table_validate(struct page_info *pg, int level)
+{
+    struct domain *d = domain_get(pg->owner);
+    int rc;
+
+    ASSERT(d); /* somebody holds a reference to the frame, so its owner is listed */
+    if (level == 1)
+        rc = l1_table_get(d, mfn_to_virt(page_to_mfn(pg)));
+    else
+        rc = upper_table_get(d, pg, level);
+    if (rc == 0 && level == 4)
+        arch_fill_l4(mfn_to_virt(page_to_mfn(pg)));
+    domain_put(d);
+    return rc;
+}
+
+void page_table_invalidate(struct page_info *pg, int level)
+{
+    if (level == 1)
+        l1_table_put(mfn_to_virt(page_to_mfn(pg)), PT_ENTRIES);
+    else
+        upper_table_put(pg, level, PT_ENTRIES);
+}
+
+int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot, pte_t want,
+                      bool preserve_ad)
+{
+    int level = page_state_type(pg->state) - PAGE_TYPE_L1 + 1;
+    uint64_t *entry = (uint64_t *)mfn_to_virt(page_to_mfn(pg)) + slot;
+
+    if (level == 1)
+        return l1_update(d, owner, entry, want, preserve_ad);
+    if (slot_is_ours(level, slot))
+        return refuse(PT_009, slot);
+    if (owner != d)
+        return refuse(PT_010, level, owner->id);
+
+    pte_t old = pte(*entry);
+    if (pte_present(want)) {
+        if (pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS)) {
+            pte_store(entry, upper_adjust(level, want), preserve_ad);
+            return 0;
+        }
+        int rc = upper_get(d, pg, level, want);
+        if (rc)
+            return rc;
+        want = upper_adjust(level, want);
+    }
+    pte_store(entry, want, preserve_ad);
+    if (pte_present(old)) {
+        /* Paging-structure caches may hold the old entry wherever this table is in use (XSA-286).  Its target was stamped,
+         * but linear maps show tables through it: forget at once. */
+        tlb_flush_cpus(atomic_read(&d->tlb_cpus));
+        upper_put(pg, level, old);
+    }
+    return 0;
+}
+
+uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
+{
+    if (!va_canonical(va) || (va >= HYPERVISOR_VIRT_START_ && va < HYPERVISOR_VIRT_END_))
+        return NULL;
+    pte_t e = pte(vcpu_kernel_root(v) | PTE_P);
+    for (int level = 4; level > 1; level--) {
+        const uint64_t *table = mfn_to_virt(pte_mfn(e));
+        e = pte(table[pt_index(va, level)]);
+        if (!pte_present(e))
+            return NULL;
+    }
+    /* Through a linear entry one arrives at a table of a higher level: that is not an L1 slot. */
+    if (page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
+        return NULL;
+    return (uint64_t *)mfn_to_virt(pte_mfn(e)) + pt_index(va, 1);
+}
+
+/* --- pins and roots ---------------------------------------------------------------------------------------- */
+
+int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)
+{
+    if (!mfn_valid(m) || mfn_to_page(m)->owner != owner->id)
+        return refuse(MX_001, m.n);
+    struct page_info *pg = mfn_to_page(m);
+    uint64_t state = atomic_read(&pg->state);
+    int rc = page_get_and_type(pg, owner, page_type_of_level(level));
+    if (rc) {
+        if (page_state_count(state) && page_state_type(state) != page_type_of_level(level))
+            return refuse(MX_002, m.n, level, page_state_type(state));
+        return rc;
+    }
+    if (atomic_or(&pg->state, PAGE_PINNED) & PAGE_PINNED) {
+        page_put_and_type(pg);
+        return refuse(MX_003, m.n);
+    }
+    return 0;
+}
+
+int page_table_unpin(struct domain *d, mfn_t m)
+{
+    if (!mfn_valid(m) || mfn_to_page(m)->owner != d->id)
+        return refuse(MX_001, m.n);
+    struct page_info *pg = mfn_to_page(m);
+    if (!(atomic_and(&pg->state, ~PAGE_PINNED) & PAGE_PINNED))
+        return refuse(MX_004, m.n);
+    page_put_and_type(pg);
+    return 0;
+}
+
+static int root_get(struct domain *d, mfn_t l4)
+{
+    if (!mfn_valid(l4) || mfn_to_page(l4)->owner != d->id)
+        return refuse(MX_001, l4.n);
+    struct page_info *pg = mfn_to_page(l4);
+    uint64_t state = atomic_read(&pg->state);
+    int rc = page_get_and_type(pg, d, PAGE_TYPE_L4);
+    if (rc && page_state_count(state) && page_state_type(state) != PAGE_TYPE_L4)
+        return refuse(MX_002, l4.n, 4, page_state_type(state));
+    return rc;
+}
+
+static void root_put(uint64_t cr3)
+{
+    if (!cr3)
+        return;
+    struct page_info *pg = mfn_to_page(maddr_to_mfn(cr3));
+    tlb_stamp(pg);
+    page_put_and_type(pg);
+}
+
+int vcpu_load_root(struct vcpu *v, mfn_t l4)
+{
+    mutex_lock(&v->domain->mmu);
+    int rc = root_get(v->domain, l4);
+    if (rc == 0)
+        vcpu_set_kernel_root(v, mfn_to_maddr(l4));
+    mutex_unlock(&v->domain->mmu);
+    return rc;
+}
+
+int vcpu_new_root(struct vcpu *v, mfn_t l4)
+{
+    uint64_t old = vcpu_kernel_root(v);
+
+    if (old != mfn_to_maddr(l4)) {
+        int rc = root_get(v->domain, l4);
+        if (rc)
+            return rc;
+        vcpu_set_kernel_root(v, mfn_to_maddr(l4));
+    } else {
+        old = 0;
+    }
+    arch_load_root(v);
+    root_put(old);
+    return 0;
+}
+
+int vcpu_new_user_root(struct vcpu *v, mfn_t l4)
+{
+    uint64_t old = vcpu_user_root(v);
+
+    if (old == mfn_to_maddr(l4))
+        return 0;
+    if (l4.n) {
+        int rc = root_get(v->domain, l4);
+        if (rc)
+            return rc;
+    }
+    vcpu_set_user_root(v, mfn_to_maddr(l4));
+    root_put(old);
+    return 0;
+}
+
+void vcpu_drop_roots(struct vcpu *v)
+{
+    root_put(vcpu_kernel_root(v));
+    root_put(vcpu_user_root(v));
+    vcpu_set_kernel_root(v, 0);
+    vcpu_set_user_root(v, 0);
+}

@@ -1,0 +1,238 @@
+/*
+ * Ownership, references and roles of frames: the counts of page.h.
+ *
+ * Every change of a frame's state is one compare-and-swap of its state word, so
+ * a grant or foreign map from another CPU can race with the owner and one of
+ * the two simply finds the frame taken.
+ */
+#include "page.h"
+#include "arch.h"
+#include "lib.h"
+#include "page-tables.h"
+#include "tlb.h"
+
+struct page_info *frame_table;
+uint64_t max_mfn;
+uint64_t *machine_to_phys;
+
+#define TYPE(name, text) [PAGE_TYPE_##name] = text,
+const char *const page_type_name[PAGE_TYPE_LIMIT] = {PAGE_TYPES(TYPE)};
+#undef TYPE
+
+int arch_segment_page_validate(uint64_t *descriptors);
+
+static bool type_is_table(enum page_type type)
+{
+    return type >= PAGE_TYPE_L1 && type <= PAGE_TYPE_L4;
+}
+
+bool page_get(struct page_info *pg, const struct domain *d)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    do {
+        if (atomic_read(&pg->owner) != d->id || old < PAGE_REF_ONE ||
+            unlikely(page_state_refs(old) >= PAGE_REF_LIMIT))
+            return false;
+    } while (!atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE));
+
+    /* The frame may have been freed and handed to another domain between our look at its owner and the
+     * exchange; with a reference in hand the owner can no longer change. */
+    if (likely(atomic_read(&pg->owner) == d->id))
+        return true;
+    page_put(pg);
+    return false;
+}
+
+/* The last reference is gone: nobody can reach the frame any more except through a stale TLB entry, which page_free()
+ * flushes. */
+static void page_reclaim(struct page_info *pg)
+{
+    struct domain *d = domain_get(pg->owner);
+
+    ASSERT(page_state_count(pg->state) == 0);
+    if (d) {
+        if (!(pg->state & PAGE_SHARED))
+            atomic_sub(&d->tot_pages, 1);
+        domain_put(d);
+    }
+    machine_to_phys[page_to_mfn(pg).n] = M2P_INVALID;
+    page_free(pg, 0);
+}
+
+void page_put(struct page_info *pg)
+{
+    uint64_t now = atomic_sub(&pg->state, PAGE_REF_ONE);
+
+    if (unlikely(now < PAGE_REF_ONE))
+        page_reclaim(pg);
+}
+
+/*
+ * Claimed but not yet earned: @pg has just got role @type and count 1 by our exchange, from state @old.  Forget old
+ * translations if the role is another one, then check the contents.
+ */
+static int page_earn_type(struct page_info *pg, uint64_t old, enum page_type type)
+{
+    int rc = 0;
+
+    if (page_state_type(old) != type && page_state_type(old) != PAGE_TYPE_NONE)
+        tlb_flush_for_page(pg);
+
+    if (type_is_table(type))
+        rc = page_table_validate(pg, type - PAGE_TYPE_L1 + 1);
+    else if (type == PAGE_TYPE_SEG)
+        rc = arch_segment_page_validate(mfn_to_virt(page_to_mfn(pg)));
+    else
+        return 0;
+
+    if (rc) {
+        /* No entry was kept: the frame has no role. */
+        atomic_and(&pg->state, ~(PAGE_TYPE_MASK | PAGE_VALIDATED));
+        atomic_sub(&pg->state, 1);
+        return rc;
+    }
+    atomic_or(&pg->state, PAGE_VALIDATED);
+    return 0;
+}
+
+/*
+ * Take a type reference, and @refs references in the same exchange (0 or PAGE_REF_ONE).  A page-table role needs the
+ * owner's mmu lock.  -XEN_EINVAL if the frame has another role; else page_table_validate's answer.
+ */
+static inline int page_take(struct page_info *pg, enum page_type type, uint64_t refs)
+{
+    uint64_t old = atomic_read(&pg->state), want;
+
+    do {
+        if (page_state_count(old) == 0) {
+            want = (old & ~(PAGE_TYPE_MASK | PAGE_VALIDATED)) | (uint64_t)type << PAGE_TYPE_SHIFT;
+        } else {
+            if (page_state_type(old) != type || page_state_count(old) == PAGE_COUNT_MASK)
+                return -XEN_EINVAL;
+            /* A table that is being validated further up our own call chain: a loop. */
+            if (type != PAGE_TYPE_WRITABLE && !(old & PAGE_VALIDATED))
+                return -XEN_EINVAL;
+            want = old;
+        }
+        if (refs && (old < PAGE_REF_ONE || page_state_refs(old) >= PAGE_REF_LIMIT))
+            return -XEN_EINVAL;
+        want += refs + 1;
+    } while (!atomic_compare_exchange(&pg->state, &old, want));
+
+    if (likely(page_state_count(old)))
+        return 0;
+    if (type == PAGE_TYPE_WRITABLE &&
+        (page_state_type(old) == PAGE_TYPE_WRITABLE || page_state_type(old) == PAGE_TYPE_NONE))
+        return 0;
+    int rc = page_earn_type(pg, old, type);
+    if (rc && refs)
+        page_put(pg);
+    return rc;
+}
+
+int page_get_type(struct page_info *pg, enum page_type type)
+{
+    return page_take(pg, type, 0);
+}
+
+int page_get_and_type(struct page_info *pg, struct domain *d, enum page_type type)
+{
+    if (atomic_read(&pg->owner) != d->id)
+        return -XEN_EINVAL;
+    int rc = page_take(pg, type, PAGE_REF_ONE);
+    if (rc)
+        return rc;
+    if (likely(atomic_read(&pg->owner) == d->id))
+        return 0;
+    page_put_and_type(pg);
+    return -XEN_EINVAL;
+}
+
+void page_put_type(struct page_info *pg)
+{
+    uint64_t old = atomic_read(&pg->state);
+    enum page_type type = page_state_type(old);
+
+    if (type == PAGE_TYPE_WRITABLE) {
+        atomic_sub(&pg->state, 1);
+        return;
+    }
+    /* Page-table roles move under the owner's mmu lock, descriptor roles under it, too: the count is stable. */
+    if (page_state_count(old) == 1) {
+        if (type_is_table(type))
+            page_table_invalidate(pg, type - PAGE_TYPE_L1 + 1);
+        tlb_stamp(pg);
+        atomic_and(&pg->state, ~PAGE_VALIDATED);
+    }
+    atomic_sub(&pg->state, 1);
+}
+
+void page_put_and_type(struct page_info *pg)
+{
+    page_put_type(pg);
+    page_put(pg);
+}
+
+void page_release(struct domain *d, struct page_info *pg)
+{
+    if (atomic_and(&pg->state, ~PAGE_ALLOCATED) & PAGE_ALLOCATED)
+        page_put(pg);
+}
+
+/* --- giving frames to domains ---------------------------------------------------------------------- */
+
+void page_assign(struct domain *d, struct page_info *pg, unsigned order)
+{
+    uint64_t first = page_to_mfn(pg).n, count = 1ull << order;
+
+    for (uint64_t i = 0; i < count; i++) {
+        pg[i].linear = 0;
+        atomic_set(&pg[i].owner, d->id);
+        atomic_set_release(&pg[i].state, PAGE_REF_ONE | PAGE_ALLOCATED);
+    }
+    if (d->lowest_mfn > first || d->highest_mfn == 0)
+        d->lowest_mfn = first;
+    if (d->highest_mfn < first + count - 1)
+        d->highest_mfn = first + count - 1;
+}
+
+struct page_info *page_alloc_for(struct domain *d, unsigned order)
+{
+    uint32_t count = 1u << order;
+
+    if (atomic_add(&d->tot_pages, count) > d->max_pages) {
+        atomic_sub(&d->tot_pages, count);
+        return NULL;
+    }
+    struct page_info *pg = page_alloc(order);
+    if (!pg) {
+        atomic_sub(&d->tot_pages, count);
+        return NULL;
+    }
+    /* Whatever a frame held since boot is nobody else's to read. */
+    for (uint32_t i = 0; i < count; i++)
+        if (pg[i].state & PAGE_USED_BEFORE)
+            memset(mfn_to_virt(page_to_mfn(&pg[i])), 0, PAGE_SIZE);
+    page_assign(d, pg, order);
+    return pg;
+}
+
+void *page_alloc_shared(struct domain *d)
+{
+    struct page_info *pg = page_alloc(0);
+
+    if (!pg)
+        return NULL;
+    void *va = mfn_to_virt(page_to_mfn(pg));
+    memset(va, 0, PAGE_SIZE);
+    /* The hypervisor writes to it, too: a writable type reference of ours keeps every other role away. */
+    atomic_set(&pg->owner, d->id);
+    atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_SHARED | 1 | (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
+    return va;
+}
+
+void page_unshare(struct domain *d, void *va)
+{
+    page_put_and_type(mfn_to_page(virt_to_mfn(va)));
+}

@@ -1,0 +1,36 @@
+/* Printing a vCPU's trace ring. */
+#include "trace.h"
+#include "arch.h"
+#include "hypercall.h"
+#include "lib.h"
+
+static void record_dump(const struct trace_record *r)
+{
+    unsigned what = r->what & 0xffff;
+
+    switch (r->what >> 16) {
+    case TRACE_HYPERCALL:
+        printk("  hypercall %2u %-26s %lx %lx = %ld\n", what, hypercall_name(what) ?: "?", (unsigned long)r->a,
+               (unsigned long)r->b, (long)r->c);
+        break;
+    case TRACE_TRAP:
+        printk("  trap %3u error %x at <%016lx> address %lx\n", what, r->sub, (unsigned long)r->a,
+               (unsigned long)r->b);
+        break;
+    case TRACE_REFUSAL:
+        printk("  refused %.2s-%s: ", rule_text[what].id, rule_text[what].id + 3);
+        printk_more(rule_text[what].says, (unsigned long)r->a, (unsigned long)r->b, (unsigned long)r->c);
+        printk_more("\n");
+        break;
+    case TRACE_EVENT:
+        printk("  event upcall at <%016lx>\n", (unsigned long)r->a);
+        break;
+    }
+}
+
+void trace_dump(const struct vcpu *v)
+{
+    printk("d%uv%u: last hypercalls, traps and refusals, oldest first\n", v->domain->id, v->id);
+    for (uint32_t i = 0; i < TRACE_SLOTS; i++)
+        record_dump(&v->trace.record[(v->trace.next + i) % TRACE_SLOTS]);
+}
