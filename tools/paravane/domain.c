@@ -1,0 +1,59 @@
+/* Domains to be run.  See domain.h. */
+#include "domain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "memory.h"
+
+enum { DEFAULT_MEMORY_MIB = 64, MIB = 1 << 20 };
+
+/* The file's name without its folders: what a domain is called if nobody named it. */
+static char *name_of(const char *kernel)
+{
+    const char *slash = strrchr(kernel, '/');
+    return memory_strdup(slash ? slash + 1 : kernel);
+}
+
+enum verdict domain_init(struct domain *d, unsigned id, const char *kernel)
+{
+    *d = (struct domain){
+        .id = id,
+        .name = name_of(kernel),
+        .command_line = memory_strdup(""),
+        .memory_mib = DEFAULT_MEMORY_MIB,
+        .vcpus = 1,
+    };
+    return kernel_image_open(&d->kernel, kernel);
+}
+
+enum verdict domain_check(const struct domain *d)
+{
+    char *why = NULL;
+    enum verdict v = kernel_image_check(&d->kernel, &why);
+    if (v) {
+        verdict_say(v, "%s does not boot as a PV guest: %s", d->kernel.path, why);
+        free(why);
+        return v;
+    }
+
+    uint64_t least = kernel_image_least_memory(&d->kernel, d->ramdisk_size);
+    if (d->memory_mib << 20 < least)
+        return verdict_say(VERDICT_TOO_LITTLE_MEMORY,
+                           "domain %s has %lu MiB, but its kernel%s at least %lu MiB; raise -m or "
+                           "memory=",
+                           d->name, (unsigned long)d->memory_mib,
+                           d->ramdisk ? " and ramdisk need" : " needs",
+                           (unsigned long)((least + MIB - 1) / MIB));
+    return VERDICT_OK;
+}
+
+void domain_free(struct domain *d)
+{
+    kernel_image_close(&d->kernel);
+    free(d->name);
+    free(d->ramdisk);
+    free(d->command_line);
+    *d = (struct domain){0};
+}

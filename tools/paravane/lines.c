@@ -1,0 +1,82 @@
+/* The console taken apart into lines.  See lines.h. */
+#include "lines.h"
+
+#include <string.h>
+
+static const char *const hypervisor_prefix[] = {"(XEN) ", "(PV) "};
+
+enum owner { GUEST, HYPERVISOR, UNDECIDED };
+
+static enum owner owner_of(const struct lines *l)
+{
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(hypervisor_prefix[i]);
+        size_t n = l->line.size < length ? l->line.size : length;
+        if (n && strncmp(l->line.data, hypervisor_prefix[i], n) == 0)
+            return n == length ? HYPERVISOR : UNDECIDED;
+    }
+    return GUEST;
+}
+
+static void show(struct lines *l)
+{
+    if (l->line.size > l->shown) {
+        l->sink.guest_text(l->sink.context, l->line.data + l->shown, l->line.size - l->shown);
+        l->shown = l->line.size;
+    }
+}
+
+static void end_line(struct lines *l)
+{
+    /* What was shown as a guest's stays the guest's. */
+    bool is_guest = l->shown > 0 || owner_of(l) != HYPERVISOR;
+    if (!l->line.data)
+        bytes_append(&l->line, "", 0);
+    if (is_guest)
+        show(l);
+    l->sink.line(l->sink.context, l->line.data, is_guest);
+    bytes_drop(&l->line, l->line.size);
+    l->shown = 0;
+}
+
+static void feed(struct lines *l, char c)
+{
+    if (c == '\0')
+        return;
+    if (c == '\r') {
+        l->held_cr = true;
+        return;
+    }
+    if (l->held_cr && c != '\n')
+        bytes_append(&l->line, "\r", 1);
+    l->held_cr = false;
+    if (c == '\n')
+        end_line(l);
+    else
+        bytes_append(&l->line, &c, 1);
+}
+
+void lines_feed(struct lines *l, const char *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        feed(l, data[i]);
+    if (l->shown > 0 || owner_of(l) == GUEST)
+        show(l);
+}
+
+void lines_flush(struct lines *l)
+{
+    if (owner_of(l) != HYPERVISOR)
+        show(l);
+}
+
+void lines_finish(struct lines *l)
+{
+    if (l->line.size)
+        end_line(l);
+}
+
+bool lines_has_prompt(const struct lines *l)
+{
+    return l->line.size > 0 && owner_of(l) != HYPERVISOR;
+}

@@ -1,0 +1,317 @@
+/* From domains to a QEMU command.  See machine.h. */
+#include "machine.h"
+
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devicetree.h"
+#include "file.h"
+#include "memory.h"
+
+enum {
+    OWN_MIB = 64,    /* for Paravane itself, generously: hypervisor/README.md has the table */
+    XEN_MIB = 192,   /* for Xen 4.17 */
+    LEAST_MIB = 128, /* no machine is smaller than this */
+};
+
+/* --- The hypervisor ------------------------------------------------------ */
+
+/* The folder of the build: this program is <build>/tools/paravane. */
+static char *build_folder(void)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    self[n > 0 ? n : 0] = '\0';
+    return memory_strdup(dirname(dirname(self)));
+}
+
+static bool try_path(struct machine *m, char *path)
+{
+    if (file_exists(path)) {
+        m->hypervisor = path;
+        return true;
+    }
+    free(path);
+    return false;
+}
+
+static enum verdict find_xen(struct machine *m)
+{
+    char *build = build_folder();
+    const char *env = getenv("PARAVANE_XEN");
+    bool found = (env && try_path(m, memory_strdup(env))) ||
+                 try_path(m, memory_format("%s/oracle/xen-4.17", build)) ||
+                 try_path(m, memory_strdup(SOURCE_ROOT "/build/oracle/xen-4.17"));
+    free(build);
+    m->is_xen = true;
+    return found
+               ? VERDICT_OK
+               : verdict_say(VERDICT_NO_FILE,
+                             "there is no Xen in build/oracle; run tools/setup, which fetches it, "
+                             "or name one with PARAVANE_XEN");
+}
+
+/* Another hypervisor is treated as Xen if it calls itself that. */
+static enum verdict use_file(struct machine *m, const char *path)
+{
+    void *data = NULL;
+    size_t size = 0;
+    enum verdict v = file_read(path, "the hypervisor", &data, &size);
+    m->hypervisor = memory_strdup(path);
+    m->is_xen = !v && !memmem(data, size, "Paravane", 8) && memmem(data, size, "Xen version", 11);
+    free(data);
+    return v;
+}
+
+enum verdict machine_find_hypervisor(struct machine *m, const char *name)
+{
+    if (strcmp(name, "xen") == 0)
+        return find_xen(m);
+    if (strcmp(name, "paravane") != 0)
+        return use_file(m, name);
+
+    char *build = build_folder();
+    bool found = try_path(m, memory_format("%s/hypervisor/paravane", build));
+    enum verdict v = found ? VERDICT_OK
+                           : verdict_say(VERDICT_NO_FILE,
+                                         "there is no %s/hypervisor/paravane; build it (meson "
+                                         "compile -C %s) or name a file with --hypervisor",
+                                         build, build);
+    free(build);
+    return v;
+}
+
+/* --- Modules ------------------------------------------------------------- */
+
+struct module_list {
+    struct bytes text; /* QEMU's -initrd: "FILE args,FILE args" */
+    unsigned count;
+    uint64_t size;
+};
+
+/* Append with each comma doubled, as QEMU's option parser wants it. */
+static void append_quoted(struct bytes *out, const char *text)
+{
+    for (; *text; text++)
+        bytes_append(out, *text == ',' ? ",," : text, *text == ',' ? 2 : 1);
+}
+
+static unsigned list_module(struct module_list *list, const char *name, const char *args,
+                            uint64_t size)
+{
+    if (list->count)
+        bytes_append(&list->text, ",", 1);
+    append_quoted(&list->text, name);
+    if (args && *args) {
+        bytes_append(&list->text, " ", 1);
+        append_quoted(&list->text, args);
+    }
+    list->size += size;
+    return list->count++;
+}
+
+static enum verdict add_kernel(const struct domain *d, struct bundle *bundle,
+                               struct module_list *list, const char *args, unsigned *index)
+{
+    char *name = NULL, *title = memory_format("d%u-kernel", d->id);
+    enum verdict v = d->kernel.unpacked
+                         ? bundle_add_data(bundle, title, d->kernel.data, d->kernel.size, &name)
+                         : bundle_add_file(bundle, d->kernel.path, &name);
+    if (v == VERDICT_OK)
+        *index = list_module(list, name, args, d->kernel.size);
+    free(title);
+    free(name);
+    return v;
+}
+
+static enum verdict add_ramdisk(const struct domain *d, struct bundle *bundle,
+                                struct module_list *list, unsigned *index)
+{
+    char *name = NULL;
+    *index = 0;
+    if (!d->ramdisk)
+        return VERDICT_OK;
+    enum verdict v = bundle_add_file(bundle, d->ramdisk, &name);
+    if (v == VERDICT_OK)
+        *index = list_module(list, name, NULL, d->ramdisk_size);
+    free(name);
+    return v;
+}
+
+/* Kernel and ramdisk of domain 0, with the command line in the module's own. */
+static enum verdict plain_modules(const struct domain *d, struct bundle *bundle,
+                                  struct module_list *list)
+{
+    unsigned index;
+    enum verdict v = add_kernel(d, bundle, list, d->command_line, &index);
+    return v ? v : add_ramdisk(d, bundle, list, &index);
+}
+
+/* The tree has to be module 0, but names the others: it is written last. */
+static enum verdict tree_modules(const struct machine *m, const struct domain *domains,
+                                 size_t count, struct bundle *bundle, struct module_list *list)
+{
+    struct domain_modules *modules = memory_zalloc(count * sizeof(*modules));
+    struct module_list rest = {.count = 1};
+    struct bytes tree = {0};
+    char *name = NULL;
+    enum verdict v = VERDICT_OK;
+
+    for (size_t i = 0; !v && i < count; i++) {
+        v = add_kernel(&domains[i], bundle, &rest, NULL, &modules[i].kernel);
+        v = v ? v : add_ramdisk(&domains[i], bundle, &rest, &modules[i].ramdisk);
+    }
+    if (!v && !m->tree)
+        v = devicetree_write(&tree, domains, modules, count);
+    if (!v)
+        v = m->tree ? bundle_add_file(bundle, m->tree, &name)
+                    : bundle_add_data(bundle, "domains.dtb", tree.data, tree.size, &name);
+    if (!v) {
+        list_module(list, name, NULL, tree.size);
+        bytes_append(&list->text, rest.text.data, rest.text.size); /* begins with a comma */
+        list->size += rest.size;
+    }
+    bytes_free(&tree);
+    bytes_free(&rest.text);
+    free(modules);
+    free(name);
+    return v;
+}
+
+/* --- The command --------------------------------------------------------- */
+
+static char *hypervisor_words(const struct machine *m, const struct domain *d)
+{
+    struct bytes words = {0};
+    bytes_format(&words, "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning");
+    if (m->privileged)
+        bytes_format(&words, " dom0_mem=%luM dom0_max_vcpus=%u", (unsigned long)d->memory_mib,
+                     d->vcpus);
+    if (!m->is_xen)
+        bytes_format(&words, " debug-exit=%#x", DEBUG_EXIT_PORT);
+    if (m->explain && !m->is_xen)
+        bytes_format(&words, " explain");
+    if (m->append)
+        bytes_format(&words, " %s", m->append);
+    return words.data;
+}
+
+/* Modules are in memory twice while domains are built: as loaded, and copied. */
+static uint64_t memory_needed(const struct machine *m, const struct domain *domains, size_t count,
+                              uint64_t modules_size)
+{
+    uint64_t mib = (m->is_xen ? XEN_MIB : OWN_MIB) + 2 * (modules_size >> 20) + 2;
+    for (size_t i = 0; i < count; i++)
+        mib += domains[i].max_memory_mib > domains[i].memory_mib ? domains[i].max_memory_mib
+                                                                 : domains[i].memory_mib;
+    return mib < LEAST_MIB ? LEAST_MIB : mib;
+}
+
+struct arguments {
+    char **list;
+    size_t count;
+};
+
+static void add(struct arguments *a, char *word)
+{
+    a->list = memory_resize(a->list, (a->count + 2) * sizeof(*a->list));
+    a->list[a->count++] = word;
+    a->list[a->count] = NULL;
+}
+
+static void add_words(struct arguments *a, const char *const *words)
+{
+    for (; *words; words++)
+        add(a, memory_strdup(*words));
+}
+
+/* Counting instructions needs one thread and a clock that jumps over idling:
+ * then the TSC counts executed instructions and each run is the same. */
+static void add_accelerator(struct arguments *a, const struct machine *m)
+{
+    static const char *const counted[] = {"-accel",  "tcg,thread=single",
+                                          "-icount", "shift=0,sleep=off",
+                                          "-rtc",    "base=2026-01-01T00:00:00,clock=vm",
+                                          NULL};
+    bool kvm = strcmp(m->accel, "kvm") == 0;
+
+    if (m->icount)
+        add_words(a, counted);
+    else
+        add_words(a, (const char *const[]){"-accel", kvm ? "kvm" : "tcg", NULL});
+    add_words(a, (const char *const[]){"-cpu", m->cpu ? m->cpu : kvm ? "host" : "qemu64", NULL});
+}
+
+static void add_machine(struct arguments *a, const struct machine *m, uint64_t memory_mib)
+{
+    static const char *const bare[] = {
+        "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
+        /* Signals are ours: a Ctrl-C must not become QEMU's. */
+        "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", NULL};
+    const char *qemu = getenv("PARAVANE_QEMU");
+
+    add(a, memory_strdup(qemu ? qemu : "qemu-system-x86_64"));
+    add_words(a, bare);
+    add_accelerator(a, m);
+    add(a, memory_strdup("-smp"));
+    add(a, memory_format("%u", m->cpus));
+    add(a, memory_strdup("-m"));
+    add(a, memory_format("%lu", (unsigned long)memory_mib));
+    if (!m->is_xen) {
+        add(a, memory_strdup("-device"));
+        add(a, memory_format("isa-debug-exit,iobase=%#x,iosize=4", DEBUG_EXIT_PORT));
+    }
+    if (m->gdb)
+        add_words(a, (const char *const[]){"-s", "-S", NULL});
+}
+
+enum verdict machine_command(const struct machine *m, const struct domain *domains, size_t count,
+                             struct bundle *bundle, char ***argv)
+{
+    struct module_list list = {0};
+    struct arguments a = {0};
+    char *hypervisor = NULL;
+
+    enum verdict v = m->privileged ? plain_modules(domains, bundle, &list)
+                                   : tree_modules(m, domains, count, bundle, &list);
+    if (v == VERDICT_OK)
+        v = bundle_add_file(bundle, m->hypervisor, &hypervisor);
+    if (v == VERDICT_OK) {
+        uint64_t mib = m->memory_mib ? m->memory_mib : memory_needed(m, domains, count, list.size);
+        add_machine(&a, m, mib);
+        add_words(&a,
+                  (const char *const[]){"-kernel", hypervisor, "-initrd", list.text.data, NULL});
+        add(&a, memory_strdup("-append"));
+        add(&a, hypervisor_words(m, domains));
+    }
+    bytes_free(&list.text);
+    free(hypervisor);
+    *argv = a.list;
+    return v;
+}
+
+static bool is_plain(const char *word)
+{
+    return *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                 "-_=+,.:/@%") == strlen(word);
+}
+
+void machine_print_command(char **argv)
+{
+    for (char **word = argv; *word; word++) {
+        if (word != argv)
+            putchar(' ');
+        if (is_plain(*word)) {
+            fputs(*word, stdout);
+            continue;
+        }
+        putchar('\'');
+        for (const char *c = *word; *c; c++)
+            fputs(*c == '\'' ? "'\\''" : (char[]){*c, '\0'}, stdout);
+        putchar('\'');
+    }
+    putchar('\n');
+}

@@ -1,0 +1,48 @@
+/*
+ * The machine: which hypervisor with which words, on how much of what.  From
+ * this and the domains the QEMU command is made.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bundle.h"
+#include "domain.h"
+
+/* Where Paravane writes its verdict byte: QEMU's isa-debug-exit (hyperlaunch.md). */
+#define DEBUG_EXIT_PORT 0xf4
+
+/* The bytes it writes there, and what QEMU's exit status becomes: 2 * byte + 1. */
+#define DEBUG_EXIT_LIST(E)     \
+    E(0x00, OK)                \
+    E(0x10, GUEST_CRASHED)     \
+    E(0x20, HYPERVISOR_BUG)    \
+    E(0x31, BAD_TREE)          \
+    E(0x32, BAD_KERNEL)        \
+    E(0x33, TOO_LITTLE_MEMORY) \
+    E(0x34, CANNOT_BOOT)
+
+struct machine {
+    char *hypervisor; /* path of its file */
+    bool is_xen;      /* Xen: plain modules only, its own lines, no debug-exit */
+    bool privileged;  /* plain modules, domain 0 */
+    bool explain;
+    bool icount, gdb;
+    const char *accel, *cpu; /* cpu NULL: the default of the accelerator */
+    const char *append;      /* more words for the hypervisor, or NULL */
+    const char *tree;        /* a tree to use instead of ours, or NULL */
+    unsigned cpus;
+    uint64_t memory_mib; /* 0: as much as the domains need */
+};
+
+/* Resolve "paravane", "xen" or a path; sets ->hypervisor and ->is_xen. */
+enum verdict machine_find_hypervisor(struct machine *m, const char *name);
+
+/* Build the modules into @bundle and the command: a NULL-terminated array. */
+enum verdict machine_command(const struct machine *m, const struct domain *domains, size_t count,
+                             struct bundle *bundle, char ***argv);
+
+/* One line that a shell takes. */
+void machine_print_command(char **argv);

@@ -1,0 +1,124 @@
+/* What the hypervisor's lines say about the end of the run.  See outcome.h. */
+#include "outcome.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "machine.h"
+
+static bool has(const char *line, const char *words)
+{
+    return strstr(line, words) != NULL;
+}
+
+static void read_paravane(struct outcome *o, const char *line)
+{
+    unsigned id;
+    char reason[16];
+
+    if (sscanf(line, "(PV) d%u shut down: %15s", &id, reason) == 2) {
+        o->domain_ended = true;
+        o->crashed |= strcmp(reason, "crash") == 0 || strcmp(reason, "watchdog") == 0;
+    }
+    o->bug |= has(line, "(PV) BUG:");
+    if (has(line, "(PV) cannot boot:"))
+        o->refused = VERDICT_CANNOT_BOOT;
+}
+
+/* Xen 4.17's words, xen/common/shutdown.c.  "rebooting" ends QEMU by itself
+ * (-no-reboot) after a crash only 5 seconds later, and a halt never does. */
+static void read_xen(struct outcome *o, const char *line)
+{
+    bool halted = has(line, "Hardware Dom0 halted: halting machine");
+    bool rebooted = has(line, "Hardware Dom0 shutdown: rebooting machine");
+    bool crashed =
+        has(line, "Hardware Dom0 crashed:") || has(line, "Hardware Dom0 shutdown: watchdog");
+
+    if (halted || rebooted || crashed)
+        o->domain_ended = o->machine_ended = true;
+    o->crashed |= crashed;
+    o->panicked |= has(line, "Panic on CPU");
+    if (o->panicked && has(line, "Could not") && has(line, "DOM0"))
+        o->refused = VERDICT_CANNOT_BOOT;
+    o->machine_ended |= o->panicked && has(line, "Reboot in ");
+    o->machine_ended |= o->panicked && has(line, "Manual reset required");
+}
+
+void outcome_read(struct outcome *o, const char *line, bool is_guest)
+{
+    const char *said = strstr(line, "init exited with status ");
+
+    if (*line)
+        snprintf(o->last, sizeof(o->last), "%s", line);
+    if (is_guest && said)
+        o->guest_status = atoi(said + strlen("init exited with status "));
+
+    /* A guest's unfinished line can stand before Xen's on the same line. */
+    const char *xen = strstr(line, "(XEN) ");
+    if (xen)
+        read_xen(o, xen);
+    else if (!is_guest)
+        read_paravane(o, line);
+}
+
+/* What the byte written to the debug-exit port means, or -1. */
+static int meaning_of(int status)
+{
+    if (!WIFEXITED(status))
+        return -1;
+    switch (WEXITSTATUS(status)) {
+#define E(byte, verdict) \
+    case 2 * (byte) + 1: \
+        return VERDICT_##verdict;
+        DEBUG_EXIT_LIST(E)
+#undef E
+    default:
+        return -1;
+    }
+}
+
+static enum verdict qemu_verdict(const struct outcome *o, int status)
+{
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+        return verdict_say(VERDICT_QEMU_FAILED,
+                           "QEMU died of signal %d (%s); --print-command shows how it was called",
+                           WTERMSIG(status), strsignal(WTERMSIG(status)));
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        return verdict_say(VERDICT_QEMU_FAILED,
+                           "QEMU ended with status %d; --print-command shows how it was called",
+                           WEXITSTATUS(status));
+    /* A triple fault resets the machine, and -no-reboot makes that an end. */
+    return verdict_say(
+        VERDICT_HYPERVISOR_BUG,
+        "the machine reset itself before any domain had ended, after \"%s\"; look at "
+        "the lines above, or run with --gdb",
+        o->last);
+}
+
+enum verdict outcome_verdict(const struct outcome *o, int status)
+{
+    int meaning = meaning_of(status);
+
+    if (o->bug || meaning == VERDICT_HYPERVISOR_BUG || (o->panicked && !o->refused))
+        return verdict_say(VERDICT_HYPERVISOR_BUG,
+                           "the hypervisor failed; the lines above say how, "
+                           "please report them with the guest");
+    if (o->refused || (meaning > 0 && meaning < VERDICT_GUEST_CRASHED))
+        return verdict_say(
+            meaning > 0 ? (enum verdict)meaning : o->refused,
+            "the hypervisor could not start the domains; its line above says what to "
+            "change");
+    if (o->crashed || meaning == VERDICT_GUEST_CRASHED)
+        return verdict_say(VERDICT_GUEST_CRASHED, "a domain crashed; the dump above says where, "
+                                                  "--explain what was refused before");
+    if (!o->domain_ended && meaning < 0)
+        return qemu_verdict(o, status);
+    if (o->guest_status)
+        return verdict_say(VERDICT_GUEST_FAILED,
+                           "the guest's init exited with status %d; its own lines above say why",
+                           o->guest_status);
+    return VERDICT_OK;
+}

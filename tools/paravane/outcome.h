@@ -1,0 +1,29 @@
+/*
+ * What the hypervisor's lines say about the end of the run.
+ *
+ * Paravane says `(PV) d1 shut down: poweroff` and ends the machine itself, with
+ * a byte that QEMU makes its exit status.  Xen says it in its own words and
+ * then halts for ever, so a line of Xen's that ends the run ends QEMU, too.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "verdict.h"
+
+struct outcome {
+    bool domain_ended;    /* at least one has, in whatever way */
+    bool machine_ended;   /* nothing more will come: QEMU can be stopped */
+    bool crashed;         /* a domain crashed and was not restarted */
+    bool bug;             /* the hypervisor's own fault */
+    bool panicked;        /* Xen's "Panic on CPU": the next lines say whether it is a bug */
+    int guest_status;     /* of the guest's init, as its kernel told; 0 if it did not */
+    enum verdict refused; /* "cannot boot", or OK */
+    char last[160];       /* the last line of all that was not empty */
+};
+
+/* Read one line of the console, without its newline. */
+void outcome_read(struct outcome *o, const char *line, bool is_guest);
+
+/* The verdict, given QEMU's wait status.  Says why if it is not the guest's own. */
+enum verdict outcome_verdict(const struct outcome *o, int qemu_status);

@@ -1,0 +1,93 @@
+/* QEMU as a child.  See qemu.h. */
+#include "qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* In the child: does not return.  The parent learns errno through @failed. */
+static void become_qemu(char **argv, int console, int errors, int failed, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);  /* it died before the line above */
+    setpgid(0, 0); /* the terminal's Ctrl-C is for us */
+    signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+
+    if (dup2(console, 0) == 0 && dup2(console, 1) == 1 && dup2(errors, 2) == 2)
+        execvp(argv[0], argv);
+    int error = errno;
+    if (write(failed, &error, sizeof(error)) < 0)
+        _exit(1);
+    _exit(1);
+}
+
+static enum verdict not_started(const char *program, int error)
+{
+    if (error == ENOENT || error == EACCES)
+        return verdict_say(VERDICT_NO_QEMU,
+                           "cannot run %s: %s; tools/setup installs it (Debian package "
+                           "qemu-system-x86)",
+                           program, strerror(error));
+    return verdict_say(VERDICT_HOST_FAILED,
+                       "cannot start %s: %s; free some resources and try again", program,
+                       strerror(error));
+}
+
+enum verdict qemu_start(struct qemu *q, char **argv)
+{
+    int console[2], errors[2], failed[2], error = 0;
+    const pid_t parent = getpid();
+
+    *q = (struct qemu){.pid = -1};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0 ||
+        pipe2(errors, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0)
+        return not_started(argv[0], errno);
+
+    q->pid = fork();
+    if (q->pid == 0)
+        become_qemu(argv, console[1], errors[1], failed[1], parent);
+    if (q->pid < 0)
+        return not_started(argv[0], errno);
+
+    close(console[1]);
+    close(errors[1]);
+    close(failed[1]);
+    ssize_t got = read(failed[0], &error, sizeof(error)); /* end of file: exec succeeded */
+    close(failed[0]);
+    q->console = console[0];
+    q->errors = errors[0];
+    fcntl(q->console, F_SETFL, O_NONBLOCK);
+    fcntl(q->errors, F_SETFL, O_NONBLOCK);
+    if (got != sizeof(error))
+        return VERDICT_OK;
+    qemu_stop(q);
+    return not_started(argv[0], error);
+}
+
+void qemu_wait(struct qemu *q)
+{
+    while (q->pid > 0 && !q->stopped && waitpid(q->pid, &q->status, 0) < 0 && errno == EINTR)
+        ;
+    q->stopped = true;
+}
+
+void qemu_stop(struct qemu *q)
+{
+    if (q->pid < 0 || q->stopped)
+        return;
+    /* Nothing of QEMU's is worth saving: no disks, no monitor. */
+    if (waitpid(q->pid, &q->status, WNOHANG) == 0) {
+        kill(q->pid, SIGKILL);
+        qemu_wait(q);
+    }
+    q->stopped = true;
+}

@@ -1,0 +1,325 @@
+/*
+ * The command line of `paravane run`.
+ *
+ * OPTION_LIST is the one list of options: getopt's table, the help and the
+ * page in tools/README.md (checked by tests/boot) come from it.
+ */
+#include "run-options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "memory.h"
+
+/* O(name, short, value or NULL, help) */
+/* clang-format off */
+#define OPTION_LIST(O)                                                                             \
+    O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
+    O(extra, 'x', "TEXT", "more words for the guest's command line")                               \
+    O(memory, 'm', "MIB", "memory of the domain (default 64)")                                     \
+    O(vcpus, 'c', "N", "vCPUs of the domain (default 1)")                                          \
+    O(cpus, 0, "N", "physical CPUs of the machine (default 1)")                                    \
+    O(hypervisor, 0, "WHICH", "paravane (default), xen (4.17, from tools/setup) or a file")        \
+    O(dom0, 0, NULL, "start the guest as the privileged domain 0, from plain modules")             \
+    O(privileged, 0, NULL, "the same as --dom0")                                                   \
+    O(accel, 0, "WHICH", "auto (default), tcg or kvm; auto is tcg")                                \
+    O(cpu, 0, "MODEL", "QEMU's CPU model (default qemu64; host with kvm)")                         \
+    O(icount, 0, NULL, "count instructions: the TSC is their number, runs repeat exactly")         \
+    O(timeout, 0, "SECONDS", "end it then (default: never on a terminal, else 300)")               \
+    O(tap, 0, NULL, "the guest prints TAP: pass it on, and judge it")                              \
+    O(input, 0, "FILE|TEXT", "type this to the guest (\\n is a new line) instead of stdin")        \
+    O(log, 0, "FILE", "write the whole console there, too")                                        \
+    O(quiet, 'q', NULL, "do not show the hypervisor's own lines")                                  \
+    O(explain, 0, NULL, "have every refused hypercall explained when it happens")                  \
+    O(append, 0, "TEXT", "more words for the hypervisor's command line")                           \
+    O(tree, 0, "FILE", "give the hypervisor this device tree instead of one made here")            \
+    O(machine_memory, 0, "MIB", "memory of the machine (default: what the domains need)")          \
+    O(expect, 0, "VERDICT", "exit with 0 if this is the verdict (name or code), else with 1")      \
+    O(gdb, 0, NULL, "wait for a debugger on port 1234 before the first instruction")               \
+    O(bundle, 0, "DIR", "keep the files made for QEMU in this folder")                             \
+    O(print_command, 0, NULL, "print the QEMU command and stop (--bundle makes it usable)")        \
+    O(help, 'h', NULL, "show this")
+/* clang-format on */
+
+enum option_id {
+    OPTION_FIRST = 256, /* beyond every letter */
+#define O(name, letter, value, help) OPTION_##name,
+    OPTION_LIST(O)
+#undef O
+};
+
+/* C names have no '-': the table is written with '_', the user writes '-'. */
+static char *dashed(const char *name)
+{
+    char *text = memory_strdup(name);
+    for (char *c = text; *c; c++)
+        if (*c == '_')
+            *c = '-';
+    return text;
+}
+
+static struct option *long_options(void)
+{
+    static struct option table[] = {
+#define O(name, letter, value, help) \
+    {#name, (value) ? required_argument : no_argument, NULL, (letter) ? (letter) : OPTION_##name},
+        OPTION_LIST(O)
+#undef O
+            {0}};
+    for (struct option *o = table; o->name; o++)
+        if (strchr(o->name, '_'))
+            o->name = dashed(o->name); /* once a process: not freed */
+    return table;
+}
+
+static void help_line(FILE *out, const char *name, char letter, const char *value, const char *help)
+{
+    char *option = dashed(name), *left;
+    left = letter ? memory_format("-%c, --%s%s%s", letter, option, value ? " " : "",
+                                  value ? value : "")
+                  : memory_format("    --%s%s%s", option, value ? " " : "", value ? value : "");
+    fprintf(out, "  %-28s %s\n", left, help);
+    free(option);
+    free(left);
+}
+
+void run_options_help(FILE *out)
+{
+    fprintf(out, "usage: paravane run [options] KERNEL [guest's command line]\n"
+                 "       paravane run [options] FILE.cfg [FILE.cfg ...]\n\n"
+                 "Boots a paravirtualized guest (ELF or bzImage), or the guests that xl.cfg files\n"
+                 "describe, in QEMU, and exits with the verdict (`paravane explain`).\n\n");
+#define O(name, letter, value, help) help_line(out, #name, letter, value, help);
+    OPTION_LIST(O)
+#undef O
+}
+
+/* --- Values -------------------------------------------------------------- */
+
+static enum verdict number(const char *option, const char *text, unsigned long least,
+                           unsigned long most, unsigned long *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoul(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || *value < least || *value > most)
+        return verdict_say(VERDICT_USAGE, "--%s %s is not a number from %lu to %lu; give one",
+                           option, text, least, most);
+    return VERDICT_OK;
+}
+
+static enum verdict set_number(const char *option, const char *text, unsigned long most,
+                               unsigned *field)
+{
+    unsigned long value;
+    enum verdict v = number(option, text, 1, most, &value);
+    if (!v)
+        *field = (unsigned)value;
+    return v;
+}
+
+static enum verdict set_accel(struct run_options *o, const char *text)
+{
+    if (strcmp(text, "auto") && strcmp(text, "tcg") && strcmp(text, "kvm"))
+        return verdict_say(VERDICT_USAGE, "--accel %s is unknown; give auto, tcg or kvm", text);
+    /* auto is not "kvm if there is one": see tools/README.md, "The accelerator". */
+    o->machine.accel = strcmp(text, "kvm") ? "tcg" : "kvm";
+    return VERDICT_OK;
+}
+
+static enum verdict set_expect(struct run_options *o, const char *text)
+{
+    char *end;
+    long code = strtol(text, &end, 10);
+    if (*end)
+        code = -1;
+#define V(name, number, meaning, advice) \
+    if (strcmp(text, #name) == 0)        \
+        code = number;
+    VERDICT_LIST(V)
+#undef V
+    if (!verdict_name((int)code))
+        return verdict_say(VERDICT_USAGE,
+                           "--expect %s is no verdict; `paravane explain` lists their names", text);
+    o->session.expect = (enum verdict)code;
+    return VERDICT_OK;
+}
+
+static enum verdict set_timeout(struct run_options *o, const char *text)
+{
+    char *end;
+    o->session.timeout = strtod(text, &end);
+    if (*end || end == text || !(o->session.timeout >= 0) || o->session.timeout > 1e6)
+        return verdict_say(VERDICT_USAGE,
+                           "--timeout %s is not a number of seconds; give one, or 0 "
+                           "for none",
+                           text);
+    return VERDICT_OK;
+}
+
+static enum verdict set_log(struct run_options *o, const char *path)
+{
+    o->session.log = fopen(path, "we");
+    return o->session.log
+               ? VERDICT_OK
+               : verdict_say(VERDICT_NO_FILE, "cannot write the log %s: %s; check the path", path,
+                             strerror(errno));
+}
+
+/* A text, with C's \n, \t and \\, ending in a newline. */
+static void input_text(struct bytes *out, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        char byte = *c;
+        if (*c == '\\' && c[1] && strchr("nt\\", c[1])) {
+            c++;
+            byte = *c == 'n' ? '\n' : *c == 't' ? '\t' : '\\';
+        }
+        bytes_append(out, &byte, 1);
+    }
+    if (out->size && out->data[out->size - 1] != '\n')
+        bytes_append(out, "\n", 1);
+}
+
+static enum verdict set_input(struct run_options *o, const char *text)
+{
+    void *data;
+    size_t size;
+
+    o->session.read_stdin = false;
+    if (!file_exists(text)) {
+        input_text(&o->session.input, text);
+        return VERDICT_OK;
+    }
+    enum verdict v = file_read(text, "the input", &data, &size);
+    if (v == VERDICT_OK) {
+        bytes_append(&o->session.input, data, size);
+        free(data);
+    }
+    return v;
+}
+
+static enum verdict wrong_usage(const char *why)
+{
+    return verdict_say(VERDICT_USAGE, "%s; `paravane help run` shows the options", why);
+}
+
+/* --- The loop ------------------------------------------------------------ */
+
+static enum verdict set_option(struct run_options *o, int option)
+{
+    unsigned *machine_memory = &(unsigned){0};
+    enum verdict v = VERDICT_OK;
+
+    switch (option) {
+    case 'r':
+        o->ramdisk = optarg;
+        break;
+    case 'x':
+        o->extra = optarg;
+        break;
+    case 'm':
+        return set_number("memory", optarg, 1 << 24, &o->memory_mib);
+    case 'c':
+        return set_number("vcpus", optarg, 128, &o->vcpus);
+    case OPTION_cpus:
+        return set_number("cpus", optarg, 64, &o->machine.cpus);
+    case OPTION_hypervisor:
+        o->hypervisor = optarg;
+        break;
+    case OPTION_dom0:
+    case OPTION_privileged:
+        o->machine.privileged = true;
+        break;
+    case OPTION_accel:
+        return set_accel(o, optarg);
+    case OPTION_cpu:
+        o->machine.cpu = optarg;
+        break;
+    case OPTION_icount:
+        o->machine.icount = true;
+        break;
+    case OPTION_timeout:
+        return set_timeout(o, optarg);
+    case OPTION_tap:
+        o->session.tap = true;
+        break;
+    case OPTION_input:
+        return set_input(o, optarg);
+    case OPTION_log:
+        return set_log(o, optarg);
+    case 'q':
+        o->session.quiet = true;
+        break;
+    case OPTION_explain:
+        o->machine.explain = true;
+        break;
+    case OPTION_append:
+        o->machine.append = optarg;
+        break;
+    case OPTION_tree:
+        o->machine.tree = optarg;
+        return file_check(optarg, "the device tree", NULL);
+    case OPTION_machine_memory:
+        v = set_number("machine-memory", optarg, 1 << 24, machine_memory);
+        o->machine.memory_mib = *machine_memory;
+        return v;
+    case OPTION_expect:
+        return set_expect(o, optarg);
+    case OPTION_gdb:
+        o->machine.gdb = true;
+        break;
+    case OPTION_bundle:
+        o->bundle_folder = optarg;
+        break;
+    case OPTION_print_command:
+        o->print_command = true;
+        break;
+    default: /* getopt has named it */
+        return wrong_usage("this option is unknown, or lacks its value");
+    }
+    return VERDICT_OK;
+}
+
+/* What one option means for others. */
+static enum verdict settle(struct run_options *o)
+{
+    if (o->operand_count < 1)
+        return wrong_usage("run needs a KERNEL or a FILE.cfg");
+    if (o->machine.icount && strcmp(o->machine.accel, "kvm") == 0)
+        return wrong_usage("--icount needs tcg, kvm counts nothing");
+    if (o->session.tap)
+        o->session.read_stdin = false;
+    if (o->session.timeout < 0)
+        o->session.timeout =
+            o->machine.gdb || (o->session.read_stdin && isatty(STDIN_FILENO)) ? 0 : 300;
+    return VERDICT_OK;
+}
+
+enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
+{
+    *o = (struct run_options){
+        .machine = {.accel = "tcg", .cpus = 1},
+        .session = {.read_stdin = true, .timeout = -1},
+        .hypervisor = "paravane",
+    };
+    struct option *table = long_options();
+    enum verdict v = VERDICT_OK;
+    int option;
+
+    /* "+": what follows KERNEL is the guest's, dashes or not. */
+    while (!v && (option = getopt_long(argc, argv, "+r:x:m:c:qh", table, NULL)) >= 0) {
+        if (option == 'h') {
+            run_options_help(stdout);
+            exit(VERDICT_OK);
+        }
+        v = set_option(o, option);
+    }
+    o->operands = argv + optind;
+    o->operand_count = argc - optind;
+    return v ? v : settle(o);
+}

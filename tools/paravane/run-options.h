@@ -1,0 +1,23 @@
+/* The command line of `paravane run`. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "machine.h"
+#include "session.h"
+
+struct run_options {
+    struct machine machine;
+    struct session_options session;
+    char *hypervisor; /* "paravane", "xen" or a path */
+    char *ramdisk, *extra;
+    const char *bundle_folder;
+    unsigned memory_mib, vcpus; /* 0: not given */
+    bool print_command;
+    char **operands; /* KERNEL [args...] or a.cfg b.cfg ... */
+    int operand_count;
+};
+
+enum verdict run_options_parse(struct run_options *o, int argc, char **argv);
+void run_options_help(FILE *out);

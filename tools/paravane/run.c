@@ -1,0 +1,167 @@
+/* `paravane run`: from the command line to the verdict. */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "memory.h"
+#include "qemu.h"
+#include "run-options.h"
+#include "session.h"
+#include "xlcfg.h"
+
+struct domain_list {
+    struct domain *domains;
+    size_t count;
+};
+
+static bool is_config(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 4 && strcmp(path + n - 4, ".cfg") == 0;
+}
+
+static enum verdict set_ramdisk(struct domain *d, const char *path)
+{
+    if (!path)
+        return VERDICT_OK;
+    free(d->ramdisk);
+    d->ramdisk = memory_strdup(path);
+    return file_check(path, "the ramdisk", &d->ramdisk_size);
+}
+
+static void append_words(struct domain *d, const char *words)
+{
+    char *both = memory_format("%s%s%s", d->command_line, *d->command_line ? " " : "", words);
+    free(d->command_line);
+    d->command_line = both;
+}
+
+/* Options say more than files, for every domain. */
+static enum verdict apply_options(struct domain *d, const struct run_options *o)
+{
+    if (o->extra)
+        append_words(d, o->extra);
+    if (o->memory_mib)
+        d->memory_mib = o->memory_mib;
+    if (o->vcpus)
+        d->vcpus = o->vcpus;
+    return set_ramdisk(d, o->ramdisk);
+}
+
+/*
+ * One domain from the command line.  A reboot ends the run: the user who asked
+ * for one guest is asking for one verdict.
+ */
+static enum verdict from_kernel(struct domain_list *list, const struct run_options *o)
+{
+    struct domain *d = &list->domains[0];
+
+    list->count = 1;
+    enum verdict v = domain_init(d, 1, o->operands[0]);
+    d->on[ON_reboot] = "destroy";
+    for (int i = 1; !v && i < o->operand_count; i++)
+        append_words(d, o->operands[i]);
+    return v ? v : apply_options(d, o);
+}
+
+static enum verdict from_configs(struct domain_list *list, const struct run_options *o)
+{
+    enum verdict v = VERDICT_OK;
+
+    for (int i = 0; !v && i < o->operand_count; i++) {
+        struct domain *d = &list->domains[list->count++];
+        v = xlcfg_read(d, (unsigned)i + 1, o->operands[i]);
+        v = v ? v : apply_options(d, o);
+        for (int j = 0; !v && j < i; j++)
+            if (strcmp(list->domains[j].name, d->name) == 0)
+                v = verdict_say(VERDICT_BAD_CONFIG,
+                                "%s and %s both name their domain %s; change one name=",
+                                o->operands[j], o->operands[i], d->name);
+    }
+    return v;
+}
+
+static enum verdict read_domains(struct domain_list *list, struct run_options *o)
+{
+    list->domains = memory_zalloc((size_t)o->operand_count * sizeof(*list->domains));
+    enum verdict v = is_config(o->operands[0]) ? from_configs(list, o) : from_kernel(list, o);
+    for (size_t i = 0; !v && i < list->count; i++)
+        v = domain_check(&list->domains[i]);
+    return v;
+}
+
+/* Xen 4.17 reads no tree on x86: one domain, as domain 0. */
+static enum verdict settle_privilege(struct machine *m, const struct domain_list *list)
+{
+    m->privileged |= m->is_xen;
+    if (m->privileged && list->count > 1)
+        return verdict_say(
+            VERDICT_USAGE,
+            "plain modules describe one domain, not %zu; leave out %s, or all but one "
+            "file",
+            list->count, m->is_xen ? "--hypervisor xen" : "--dom0");
+    if (m->privileged)
+        list->domains[0].id = 0;
+    return VERDICT_OK;
+}
+
+static enum verdict start_and_watch(struct run_options *o, const struct domain_list *list,
+                                    char **argv)
+{
+    struct qemu qemu;
+    enum verdict v = qemu_start(&qemu, argv);
+    if (v)
+        return v;
+    if (o->machine.gdb)
+        fprintf(stderr, "paravane: waiting for a debugger: gdb %s -ex 'target remote :1234'\n",
+                o->machine.hypervisor);
+    o->session.symbols = symbols_open(o->machine.hypervisor, list->domains, list->count);
+    v = session_run(&qemu, &o->session);
+    symbols_close(o->session.symbols);
+    return v;
+}
+
+static int as_expected(const struct run_options *o, enum verdict v)
+{
+    const enum verdict expect = o->session.expect;
+    if (v == expect)
+        return VERDICT_OK;
+    if (expect != VERDICT_OK) {
+        verdict_say(VERDICT_GUEST_FAILED, "the verdict is %s, but --expect says %s",
+                    verdict_name(v), verdict_name(expect));
+        return VERDICT_GUEST_FAILED;
+    }
+    return v;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct run_options o;
+    struct domain_list list = {0};
+    struct bundle bundle = {0};
+    char **command = NULL;
+
+    enum verdict v = run_options_parse(&o, argc, argv);
+    bundle.folder = o.bundle_folder;
+    v = v ? v : read_domains(&list, &o);
+    v = v ? v : machine_find_hypervisor(&o.machine, o.hypervisor);
+    v = v ? v : settle_privilege(&o.machine, &list);
+    v = v ? v : machine_command(&o.machine, list.domains, list.count, &bundle, &command);
+    if (!v && o.print_command)
+        machine_print_command(command);
+    else if (!v)
+        v = start_and_watch(&o, &list, command);
+
+    for (char **word = command; word && *word; word++)
+        free(*word);
+    free(command);
+    for (size_t i = 0; i < list.count; i++)
+        domain_free(&list.domains[i]);
+    free(list.domains);
+    free(o.machine.hypervisor);
+    if (o.session.log)
+        fclose(o.session.log);
+    return v == VERDICT_USAGE ? v : as_expected(&o, v);
+}

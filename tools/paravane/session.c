@@ -1,0 +1,288 @@
+/* A run, from QEMU's start to its end.  See session.h for the picture. */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lines.h"
+#include "outcome.h"
+#include "tap.h"
+#include "typist.h"
+
+enum { QUIT_KEY = 0x1d /* Ctrl-], as in xl console */, READ_AHEAD = 1 << 16 };
+
+struct session {
+    const struct session_options *options;
+    struct qemu *qemu;
+    struct lines lines;
+    struct outcome outcome;
+    struct tap tap;
+    struct typist typist;
+    struct bytes to_guest; /* typed, not yet taken by QEMU */
+    bool stdin_open, is_terminal, interrupted, timed_out, ended;
+    int64_t started_ms, heard_ms;
+    int signals;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- What the console says ----------------------------------------------- */
+
+static void guest_text(void *context, const char *text, size_t size)
+{
+    struct session *s = context;
+    if (s->options->tap)
+        return; /* TAP goes by lines */
+    fwrite(text, 1, size, stdout);
+    typist_hear(&s->typist, text, size);
+}
+
+static void show_guest_line(struct session *s, const char *line, const char *note)
+{
+    if (s->options->tap)
+        tap_read(&s->tap, line); /* the text itself has been shown otherwise */
+    if (note)
+        fputs(note, stdout);
+    if (!s->options->tap || note)
+        putchar('\n');
+}
+
+static void line_ended(void *context, const char *line, bool is_guest)
+{
+    struct session *s = context;
+    char *note = s->options->symbols ? symbols_annotate(s->options->symbols, line) : NULL;
+
+    outcome_read(&s->outcome, line, is_guest);
+    if (is_guest) {
+        show_guest_line(s, line, note);
+        typist_hear(&s->typist, "\n", 1);
+    } else if (!s->options->quiet) {
+        fflush(stdout);
+        fprintf(stderr, "%s%s\n", line, note ? note : "");
+    }
+    if (s->options->log)
+        fprintf(s->options->log, "%s%s\n", line, note ? note : "");
+    free(note);
+}
+
+static void read_console(struct session *s)
+{
+    char block[4096];
+    ssize_t got = -1;
+
+    while (!s->ended && (got = read(s->qemu->console, block, sizeof(block))) != 0) {
+        if (got < 0) {
+            s->ended = errno != EAGAIN && errno != EINTR;
+            break;
+        }
+        s->heard_ms = now_ms();
+        lines_feed(&s->lines, block, (size_t)got);
+        s->ended = s->outcome.machine_ended;
+    }
+    if (got == 0)
+        s->ended = true; /* QEMU has closed its side */
+    fflush(stdout);
+}
+
+static void pass_errors(struct session *s)
+{
+    char block[1024];
+    ssize_t got;
+    while ((got = read(s->qemu->errors, block, sizeof(block))) > 0)
+        fwrite(block, 1, (size_t)got, stderr);
+    if (got == 0) {
+        close(s->qemu->errors);
+        s->qemu->errors = -1; /* poll() skips it */
+    }
+}
+
+/* --- What is typed ------------------------------------------------------- */
+
+static void read_terminal(struct session *s, const char *keys, size_t size)
+{
+    if (memchr(keys, QUIT_KEY, size))
+        s->interrupted = true;
+    bytes_append(&s->to_guest, keys, size);
+}
+
+static void read_stdin(struct session *s)
+{
+    char block[4096];
+    ssize_t got = read(STDIN_FILENO, block, sizeof(block));
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (got <= 0) {
+        s->stdin_open = false;
+        s->typist.closed = true;
+    } else if (s->is_terminal) {
+        read_terminal(s, block, (size_t)got);
+    } else {
+        bytes_append(&s->typist.text, block, (size_t)got);
+    }
+}
+
+/* Ask the typist, and give QEMU what it takes. */
+static void type(struct session *s)
+{
+    const char *text;
+    size_t n = typist_take(&s->typist, now_ms() - s->heard_ms, lines_has_prompt(&s->lines), &text);
+    if (n) {
+        bytes_append(&s->to_guest, text, n);
+        s->heard_ms = now_ms(); /* rest is counted from here again */
+    }
+    while (s->to_guest.size) {
+        ssize_t sent = write(s->qemu->console, s->to_guest.data, s->to_guest.size);
+        if (sent <= 0)
+            break; /* full: poll() says when; gone: read_console() sees it */
+        bytes_drop(&s->to_guest, (size_t)sent);
+    }
+}
+
+/* --- Time and signals ---------------------------------------------------- */
+
+static void watch_signals(struct session *s)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    s->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN); /* QEMU may go while we type */
+}
+
+/* Milliseconds that poll() may sleep: to the deadline, or to the typist's turn. */
+static int patience(const struct session *s)
+{
+    int64_t now = now_ms(), wait = INT32_MAX;
+    int64_t typist = typist_patience(&s->typist, lines_has_prompt(&s->lines));
+
+    if (s->options->timeout > 0)
+        wait = s->started_ms + (int64_t)(s->options->timeout * 1000) - now;
+    if (typist >= 0 && s->heard_ms + typist - now < wait)
+        wait = s->heard_ms + typist - now;
+    return wait < 0 ? 0 : (int)wait;
+}
+
+static void check_deadline(struct session *s)
+{
+    if (s->options->timeout > 0 &&
+        now_ms() - s->started_ms >= (int64_t)(s->options->timeout * 1000))
+        s->timed_out = true;
+}
+
+static struct termios terminal_before;
+
+static void restore_terminal(void)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+}
+
+/* Every key goes to the guest, Ctrl-C too; output is translated as before. */
+static void take_terminal(struct session *s)
+{
+    s->is_terminal =
+        s->stdin_open && isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &terminal_before) == 0;
+    if (!s->is_terminal)
+        return;
+    struct termios raw = terminal_before;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
+    raw.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
+    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    atexit(restore_terminal);
+    fprintf(stderr, "paravane: the keyboard is the guest's; Ctrl-] ends the machine\n");
+}
+
+/* --- The run ------------------------------------------------------------- */
+
+static void wait_and_serve(struct session *s)
+{
+    enum { CONSOLE, ERRORS, STDIN, SIGNALS, FDS };
+    bool more = s->stdin_open && s->typist.text.size < READ_AHEAD;
+    struct pollfd fds[FDS] = {
+        [CONSOLE] = {s->qemu->console, (short)(POLLIN | (s->to_guest.size ? POLLOUT : 0)), 0},
+        [ERRORS] = {s->qemu->errors, POLLIN, 0},
+        [STDIN] = {more ? STDIN_FILENO : -1, POLLIN, 0},
+        [SIGNALS] = {s->signals, POLLIN, 0},
+    };
+
+    int ready = poll(fds, FDS, patience(s));
+    if (ready == 0)
+        lines_flush(&s->lines);
+    if (fds[SIGNALS].revents)
+        s->interrupted = true;
+    if (fds[ERRORS].revents)
+        pass_errors(s);
+    if (fds[STDIN].revents)
+        read_stdin(s);
+    if (fds[CONSOLE].revents)
+        read_console(s);
+    type(s);
+    check_deadline(s);
+}
+
+static enum verdict judge(struct session *s)
+{
+    if (s->interrupted)
+        return verdict_say(VERDICT_INTERRUPTED, "interrupted; QEMU was ended, too");
+    if (s->timed_out && !s->ended)
+        return verdict_say(VERDICT_TIMEOUT,
+                           "the guest had not ended after %g s, the last line was \"%s\"; raise "
+                           "--timeout, or look with --explain or --gdb",
+                           s->options->timeout, s->outcome.last);
+
+    enum verdict v = outcome_verdict(&s->outcome, s->qemu->status);
+    if (s->options->tap && v == s->options->expect && tap_verdict(&s->tap))
+        return VERDICT_GUEST_FAILED;
+    return v;
+}
+
+enum verdict session_run(struct qemu *qemu, const struct session_options *options)
+{
+    struct session s = {
+        .options = options,
+        .qemu = qemu,
+        .stdin_open = options->read_stdin,
+        .started_ms = now_ms(),
+        .heard_ms = now_ms(),
+    };
+    s.lines.sink = (struct lines_sink){&s, guest_text, line_ended};
+    s.typist.text = options->input;
+    s.typist.closed = !options->read_stdin;
+    tap_init(&s.tap);
+    watch_signals(&s);
+    take_terminal(&s);
+
+    while (!s.ended && !s.interrupted && !s.timed_out)
+        wait_and_serve(&s);
+
+    lines_finish(&s.lines);
+    if (s.ended && !s.outcome.machine_ended)
+        qemu_wait(qemu); /* it closed the console: it is ending by itself */
+    qemu_stop(qemu);
+    if (qemu->errors >= 0)
+        pass_errors(&s);
+    if (s.is_terminal)
+        restore_terminal();
+    fflush(stdout);
+    bytes_free(&s.typist.text);
+    bytes_free(&s.typist.unread);
+    bytes_free(&s.to_guest);
+    bytes_free(&s.lines.line);
+    close(s.signals);
+    return judge(&s);
+}

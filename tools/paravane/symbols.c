@@ -1,0 +1,160 @@
+/*
+ * Addresses to names, with libdwfl.
+ *
+ * One address space a program: the hypervisor's (L4 slots 256-271, fixed by the
+ * ABI) and one for each domain, all loaded where they were linked.  Which
+ * domain a line is about, its prefix says ("(PV) d2v0 ..."); lines of a dump
+ * that do not repeat it mean the one last named.
+ */
+#include "symbols.h"
+
+#include <elfutils/libdwfl.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bundle.h"
+#include "file.h"
+#include "memory.h"
+
+#define HYPERVISOR_START 0xffff800000000000ull
+#define HYPERVISOR_END   0xffff880000000000ull
+
+struct program {
+    char *path; /* or NULL: nothing known */
+    Dwfl *dwfl; /* or NULL: not read yet */
+};
+
+struct symbols {
+    struct program hypervisor, *guests;
+    unsigned *ids;
+    size_t count, current; /* current: the domain last named */
+};
+
+/* Symbols are kept beside the file that is booted: QEMU wants a 32-bit ELF there. */
+static char *find_debug(const char *path)
+{
+    static const char *const endings[] = {".debug", "-syms", ".elf", ""};
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        char *name = memory_format("%s%s", path, endings[i]);
+        if (file_exists(name))
+            return name;
+        free(name);
+    }
+    return NULL;
+}
+
+/* The ELF of a guest: its file, or what was unpacked from it, as a memfd. */
+static char *guest_path(const struct kernel_image *kernel)
+{
+    struct bundle in_memory = {0};
+    char *name = NULL;
+
+    if (!kernel->unpacked)
+        return memory_strdup(kernel->path);
+    return bundle_add_data(&in_memory, "symbols", kernel->data, kernel->size, &name) ? NULL : name;
+}
+
+struct symbols *symbols_open(const char *hypervisor, const struct domain *domains, size_t count)
+{
+    struct symbols *s = memory_zalloc(sizeof(*s));
+    s->hypervisor.path = find_debug(hypervisor);
+    s->guests = memory_zalloc(count * sizeof(*s->guests));
+    s->ids = memory_zalloc(count * sizeof(*s->ids));
+    s->count = count;
+    for (size_t i = 0; i < count; i++) {
+        s->ids[i] = domains[i].id;
+        s->guests[i].path = guest_path(&domains[i].kernel);
+    }
+    return s;
+}
+
+static void program_close(struct program *p)
+{
+    if (p->dwfl)
+        dwfl_end(p->dwfl);
+    free(p->path);
+}
+
+void symbols_close(struct symbols *s)
+{
+    if (!s)
+        return;
+    program_close(&s->hypervisor);
+    for (size_t i = 0; i < s->count; i++)
+        program_close(&s->guests[i]);
+    free(s->guests);
+    free(s->ids);
+    free(s);
+}
+
+static Dwfl *program_read(struct program *p)
+{
+    static const Dwfl_Callbacks callbacks = {
+        .find_elf = dwfl_build_id_find_elf,
+        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .section_address = dwfl_offline_section_address,
+    };
+    if (p->dwfl || !p->path)
+        return p->dwfl;
+    p->dwfl = dwfl_begin(&callbacks);
+    if (!p->dwfl || !dwfl_report_elf(p->dwfl, p->path, p->path, -1, 0, true) ||
+        dwfl_report_end(p->dwfl, NULL, NULL) != 0) {
+        free(p->path); /* no symbols there: do not try again */
+        p->path = NULL;
+    }
+    return p->dwfl;
+}
+
+static void describe(struct symbols *s, uint64_t address, struct bytes *out)
+{
+    bool ours = address >= HYPERVISOR_START && address < HYPERVISOR_END;
+    struct program *p = ours ? &s->hypervisor : s->count ? &s->guests[s->current] : NULL;
+    Dwfl *dwfl = p ? program_read(p) : NULL;
+    Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, address) : NULL;
+    if (!module)
+        return;
+
+    GElf_Off offset;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL);
+    if (!name)
+        return;
+    bytes_format(out, " %s+%#lx", name, (unsigned long)offset);
+
+    int line = 0;
+    Dwfl_Line *where = dwfl_module_getsrc(module, address);
+    const char *file = where ? dwfl_lineinfo(where, NULL, &line, NULL, NULL, NULL) : NULL;
+    if (file)
+        bytes_format(out, " %s:%d", file, line);
+}
+
+/* "(PV) d2v0 ..." and "(d2) ..." name domain 2. */
+static void note_domain(struct symbols *s, const char *line)
+{
+    unsigned id;
+    if (sscanf(line, "(PV) d%u", &id) != 1 && sscanf(line, "(XEN) d%u", &id) != 1 &&
+        sscanf(line, "(d%u) ", &id) != 1)
+        return;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->ids[i] == id)
+            s->current = i;
+}
+
+char *symbols_annotate(struct symbols *s, const char *line)
+{
+    struct bytes out = {0};
+
+    note_domain(s, line);
+    for (const char *at = strchr(line, '<'); at; at = strchr(at + 1, '<')) {
+        char *end;
+        if (!isxdigit((unsigned char)at[1]))
+            continue;
+        uint64_t address = strtoull(at + 1, &end, 16);
+        if (*end == '>' && end - at > 8)
+            describe(s, address, &out);
+    }
+    return out.data;
+}
