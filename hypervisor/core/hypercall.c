@@ -15,10 +15,11 @@ static long hypercall_nosys(struct vcpu *v, const struct hypercall_args *a)
 
 #define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = hypercall_##name,
 #define NONE(name, nargs, args)       [__HYPERVISOR_##name] = hypercall_nosys,
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init" /* the default first, then the listed ones */
 hypercall_fn *const hypercall_table[HYPERCALL_LIMIT] = {
-    [0 ... HYPERCALL_LIMIT - 1] = hypercall_nosys,
-    HYPERCALL_LIST(CALL, NONE)
-};
+    [0 ... HYPERCALL_LIMIT - 1] = hypercall_nosys, HYPERCALL_LIST(CALL, NONE)};
+#pragma GCC diagnostic pop
 #undef CALL
 #undef NONE
 

@@ -11,6 +11,9 @@
 #include "sched.h"
 #include "tlb.h"
 
+/* Top bit of a batch's count: Xen marks its own continuations with it; from a guest it means nothing. */
+#define CONTINUATION 0x80000000u
+
 /* Requests fetched at a time: one copy amortises the door's checks. */
 #define CHUNK 16
 
@@ -176,7 +179,7 @@ static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t
 long hypercall_mmu_update(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t requests = guest_ptr(a->arg[0]), done_ptr = guest_ptr(a->arg[2]);
-    const uint32_t count = (uint32_t)a->arg[1] & ~MMU_UPDATE_PREEMPTED, foreigndom = (uint32_t)a->arg[3];
+    const uint32_t count = (uint32_t)a->arg[1] & ~CONTINUATION, foreigndom = (uint32_t)a->arg[3];
     struct mmu_domains md;
     uint32_t done = 0;
 

@@ -10,13 +10,16 @@
 #include "sched.h"
 #include "tlb.h"
 
+/* Top bit of a batch's count: Xen marks its own continuations with it; from a guest it means nothing. */
+#define CONTINUATION 0x80000000u
+
 int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
 
 /* The CPUs that a vCPU bitmap in guest memory means: those of the named vCPUs that may know the domain's entries. */
 static int read_vcpu_set(struct vcpu *v, guest_ptr_t at, uint64_t *cpus)
 {
     struct domain *d = v->domain;
-    uint64_t word;
+    uint64_t word = 0;
 
     *cpus = 0;
     for (unsigned id = 0; id < d->max_vcpus; id++) {
@@ -180,7 +183,7 @@ static struct domain *mmuext_owner(struct domain *d, domid_t id, int *rc)
 long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t ops = guest_ptr(a->arg[0]), done_ptr = guest_ptr(a->arg[2]);
-    const uint32_t count = (uint32_t)a->arg[1] & ~MMU_UPDATE_PREEMPTED;
+    const uint32_t count = (uint32_t)a->arg[1] & ~CONTINUATION;
     uint32_t done;
     int rc = 0;
 

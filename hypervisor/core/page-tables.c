@@ -135,6 +135,27 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
     return 0;
 }
 
+int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
+{
+    pte_t old = pte(expected);
+    bool soft = pte_present(want) && pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS);
+
+    if (pte_present(want) && !soft) {
+        int rc = l1_get(d, d, want);
+        if (rc)
+            return rc;
+    }
+    pte_t adjusted = l1_adjust(want);
+    if (!atomic_compare_exchange(slot, &expected, adjusted.v)) {
+        if (pte_present(want) && !soft)
+            l1_put(want);
+        return -XEN_EAGAIN;
+    }
+    if (pte_present(old) && !soft)
+        l1_put(old);
+    return 0;
+}
+
 static void l1_table_put(uint64_t *table, unsigned end)
 {
     for (unsigned i = 0; i < end; i++)

@@ -46,13 +46,15 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 #define PAUSE_POLLING  BIT(2) /* SCHEDOP_poll */
 #define PAUSE_DOMAIN   BIT(3) /* the domain is paused by a controller, shut down or dying */
 #define PAUSE_WAITING  BIT(4) /* waits for something inside the hypervisor */
+#define PAUSE_CAPPED   BIT(5) /* its domain has used up its cap; until the next period */
+#define PAUSE_SLEEP    (PAUSE_BLOCKED | PAUSE_POLLING | PAUSE_WAITING) /* set by the vCPU itself, asleep in schedule() */
 
 /* Work to do before the next return to the guest: bits of vcpu.exit_work. */
 #define EXIT_RESCHEDULE BIT(0) /* another vCPU should run (set by interrupts, checked at preemption points, too) */
 #define EXIT_NMI        BIT(1) /* deliver an NMI (VCPUOP_send_nmi) */
 #define EXIT_SLOW       BIT(2) /* the arch code must restore all registers (iret, initialise...) */
 #define EXIT_RUNSTATE   BIT(3) /* the runstate area or the time area in guest memory is out of date */
-#define EXIT_DYING      BIT(4) /* the domain is dying: never return to it */
+#define EXIT_DYING      BIT(4) /* the domain is dying: the way out calls vcpu_park() */
 
 struct vcpu {
     /* Hot: read on every entry and exit.  Touched by the CPU that runs the vCPU; exit_work is set by others atomically. */
@@ -69,7 +71,7 @@ struct vcpu {
     uint32_t pause;       /* PAUSE_* (atomic) */
     uint8_t on_cpu;       /* its stack is in use: from being picked to having been switched away from */
     uint8_t is_idle, initialised;
-    uint8_t capped;       /* waits for the next period of its domain's cap */
+    uint8_t unwinding;    /* gave up the CPU in mid-operation: only PAUSE_SLEEP reasons stop it (sched_yield) */
     uint16_t time_cpu;    /* CPU that its vcpu_time_info was last published on; ~0: not yet */
     uint64_t affinity;    /* set of physical CPUs it may run on */
     uint64_t pin_affinity; /* SCHEDOP_pin_override: @affinity to come back to; 0: not overridden */
@@ -113,7 +115,7 @@ struct domain {
     uint32_t tot_pages, max_pages;
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
     struct shared_info *shared;
-    uint32_t vm_assist;      /* bits VMASST_TYPE_* */
+    uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic) */
     struct arch_domain arch;
     uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown and audit */
 
@@ -128,7 +130,9 @@ struct domain {
     struct console_ring *console; /* NULL: no hypervisor-served console */
     struct domain_config *config; /* how it was built, for a rebuild after reboot; NULL for the idle domain */
     uint32_t weight, cap;    /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
-    struct sched_cap sched_cap; /* how much of the cap is used up (sched.c) */
+    struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */
+    spinlock_t cap_lock;
+    struct timer cap_timer;     /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
     struct timer watchdog[2];   /* SCHEDOP_watchdog */
     uint32_t watchdogs;         /* bits: slots in use (atomic) */
     uint32_t crash_reported;
@@ -163,6 +167,9 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
 
 /* Teardown: every frame back, every peer's event channel closed, then freed.  Runs as work (sched.h); preemptible. */
 void domain_destroy(struct domain *d);
+
+/* The way out of the hypervisor found EXIT_DYING: this vCPU is in the middle of nothing and never sees its guest again. */
+noreturn_ void vcpu_park(struct vcpu *v);
 
 static inline bool domain_has(const struct domain *d, uint16_t role)
 {

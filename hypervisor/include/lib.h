@@ -37,3 +37,6 @@ bool cmdline_flag(const char *key);                           /* "key", "key=1/y
 unsigned long cmdline_number(const char *key, unsigned long otherwise);
 uint64_t parse_size(const char *s, const char **end);         /* "128M", "1G", "4096": bytes; no suffix: KiB (as Xen's dom0_mem) */
 extern char hypervisor_cmdline[1024];
+
+/* Which build this is (core/build.c): "0.1.0", the git commit, "gcc 12.2.0". */
+extern const char build_version[], build_changeset[], build_compiler[];

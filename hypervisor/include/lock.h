@@ -21,7 +21,9 @@
     RANK(EVTCHN)   /* one domain's event channels (lower domid first when two) */                \
     RANK(GRANT)    /* one domain's grant table */                                                \
     RANK(CONSOLE)  /* console rings and the input focus */                                       \
+    RANK(WORK)     /* the list of work for the idle vCPU */                                      \
     RANK(SCHED)    /* one CPU's run queue */                                                     \
+    RANK(CAP)      /* one domain's CPU cap */                                                    \
     RANK(TIMER)    /* one CPU's timer heap */                                                    \
     RANK(SLABS)    /* small objects */                                                          \
     RANK(PAGES)    /* the page allocator */                                                      \

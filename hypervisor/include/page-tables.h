@@ -24,6 +24,9 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
 /* The same for a level-1 table, the hot one. */
 int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad) must_check;
 
+/* The same as one exchange: -XEN_EAGAIN, nothing changed, if the slot no longer holds @expected. */
+int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want) must_check;
+
 /* The L1 slot that maps @va in @v's kernel tables, or NULL: no L1 table there, or not a guest address. */
 uint64_t *l1_slot(const struct vcpu *v, uint64_t va);
 

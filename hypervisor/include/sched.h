@@ -8,25 +8,44 @@
 void sched_init_cpu(unsigned cpu);           /* creates the idle vCPU of @cpu */
 struct vcpu *sched_idle_vcpu(unsigned cpu);
 
+/* A new vCPU / domain, all zero but for id, domain, pause and weight: set up the fields that sched.c, timer.c and
+ * vcpu-op.c own.  Destroy: nothing of it is queued or armed any more; it must not be running. */
+void sched_vcpu_init(struct vcpu *v);
+void sched_vcpu_destroy(struct vcpu *v);
+void sched_domain_init(struct domain *d);
+void sched_domain_destroy(struct domain *d);
+
 /* Set / clear reasons not to run.  vcpu_unpause wakes it when the last one goes; vcpu_pause of a vCPU that runs
- * elsewhere asks it to stop and does not wait (vcpu_pause_sync does). */
+ * elsewhere asks it to stop and does not wait (vcpu_pause_sync does, gives up the CPU meanwhile, and returns when
+ * @v is neither running nor in the middle of an operation). */
 void vcpu_pause(struct vcpu *v, uint32_t why);
 void vcpu_pause_sync(struct vcpu *v, uint32_t why);
 void vcpu_unpause(struct vcpu *v, uint32_t why);
+/* Restrict @v to the physical CPUs in @set (some of which are online); it moves when it next stops running. */
+void vcpu_set_affinity(struct vcpu *v, uint64_t set);
 
-/* Give up the CPU: pick the next vCPU and switch to it.  Returns when this vCPU runs again. */
+/*
+ * Give up the CPU: pick the next vCPU and switch to it.  Returns when this vCPU runs again, that is, when its
+ * pause is 0.  To be called where the vCPU can be left for good: on the way to the guest, or to sleep.
+ */
 void schedule(void);
+/* Let others run in the middle of an operation.  Unlike schedule(), comes back whatever the reasons to pause
+ * other than PAUSE_SLEEP, so that locks and references held here are given back. */
+void sched_yield(void);
+/* The first thing on a new vCPU's stack, after arch_switch() has switched to it for the first time. */
+void sched_tail(void);
 
-/* A point in a long operation where it may be put aside for others; serves interrupts, then schedule() if asked.
+/* A point in a long operation where it may be put aside for others; serves interrupts, then sched_yield() if asked.
  * Returns true if the domain is dying and the operation should be cut short where that is safe. */
 bool preempt_point(void);
 
 /* The upcall state of @v may have become deliverable: wake it, or make the CPU that runs it look. */
 void vcpu_kick(struct vcpu *v);
 
-/* Work that belongs to no vCPU (domain teardown, rebuild): run in the idle vCPU of CPU 0, preemptible. */
+/* Work that belongs to no vCPU (domain teardown, rebuild): run in the idle vCPU of CPU 0, preemptible.
+ * May be called from anywhere; adding what is queued already changes nothing. */
 struct work {
-    struct list link;
+    struct list link;  /* next == NULL: not queued */
     void (*run)(struct work *);
 };
 void work_add(struct work *w);
@@ -34,6 +53,15 @@ void work_add(struct work *w);
 /* Body of every idle vCPU. */
 noreturn_ void idle_loop(void);
 
-/* Publish the run-state and time areas of @v to guest memory (called on the way to the guest, EXIT_RUNSTATE). */
+/* --- core/vcpu-op.c --- */
+
+/* Publish the run-state and time areas of @v, which runs here, to guest memory (on the way to the guest when
+ * EXIT_RUNSTATE is set).  Clears the bit, unless the areas must wait for kernel mode: then it stays set and is
+ * no reason to loop. */
 void vcpu_publish_areas(struct vcpu *v);
 void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s);
+/* @v starts / stops running on this CPU: its periodic timer ticks only while it runs. */
+void vcpu_timers_resume(struct vcpu *v);
+void vcpu_timers_suspend(struct vcpu *v);
+void vcpu_timers_init(struct vcpu *v);
+void vcpu_timers_destroy(struct vcpu *v);

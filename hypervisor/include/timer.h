@@ -1,5 +1,5 @@
 /*
- * One-shot software timers: a heap per physical CPU, served by that CPU's hardware timer.
+ * One-shot software timers: a heap per physical CPU, served by that CPU's hardware timer (core/timer.c).
  * Deadlines are system time in nanoseconds (arch_now).  Handlers run with interrupts off,
  * in interrupt context: they mark vCPUs and raise events, nothing longer.
  */
@@ -10,13 +10,16 @@
 struct timer {
     uint64_t deadline;
     void (*fire)(struct timer *);
-    uint32_t slot; /* index in the heap + 1; 0: not queued */
-    uint16_t cpu;  /* whose heap it is in */
+    struct timer *child;       /* pairing heap: first child, */
+    struct timer *next, *prev; /* siblings; @prev of a first child is the parent */
+    uint16_t cpu;              /* whose heap it is, or last was, in */
+    uint8_t queued;
 };
 
 void timer_init(struct timer *t, void (*fire)(struct timer *));
 /* Arm (or re-arm) on the calling CPU.  A deadline in the past fires as soon as interrupts are served. */
 void timer_set(struct timer *t, uint64_t deadline);
+/* Afterwards @t is not queued and its handler is not running on another CPU. */
 void timer_stop(struct timer *t);
 /* The hardware timer of this CPU went off: run what is due and program the next. */
 void timer_interrupt(void);

@@ -23,7 +23,7 @@ struct guest_regs {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 _Static_assert(sizeof(struct guest_regs) == 176, "22 slots, 16-aligned");
-#define REGS_SYSCALL 0x100
+#include "entry.h" /* REGS_SYSCALL */
 
 struct arch_vcpu {
     /* Hot. */
@@ -46,6 +46,7 @@ struct arch_vcpu {
     uint32_t area_index;
     uint32_t gdt_cpu;               /* whose page 14 its GDT view shows; ~0: none */
     uint16_t ds, es, fs, gs;        /* selectors, while not running */
+    uint8_t bad_selectors;          /* one of them could not be loaded: tell the guest (failsafe) */
     uint64_t fs_base, gs_base, gs_base_other; /* active and swapped-out GS base, while not running */
 
     /* Descriptor tables (x86/descriptors.c). */
@@ -59,6 +60,9 @@ struct arch_vcpu {
     uint64_t cr4;                   /* the guest's view */
     uint64_t xcr0;
     uint64_t dr[4], dr6, dr7;
+    uint64_t dr7_io;                /* I/O breakpoints that the guest reads back and the CPU never sees */
+    uint32_t tsc_aux;
+    uint32_t fpu_cpu;               /* CPU that last loaded @fpu; ~0: none */
     guest_ptr_t iobitmap;
     uint32_t iobitmap_ports;        /* 0: none */
     void *fpu;                      /* XSAVE or FXSAVE image */

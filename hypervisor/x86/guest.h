@@ -87,11 +87,15 @@ void debugreg_restore(struct vcpu *v);
 void debugreg_trap(struct vcpu *v);      /* #DB: record DR6 for the guest */
 
 /* --- x86/descriptors.c --- */
+/* A new vCPU's view: no guest table, so every GDT page shows zeros (loading from there is #GP, as on Xen), no LDT. */
+int descriptors_init_vcpu(struct vcpu *v) must_check;
 int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries);
 void descriptors_release(struct vcpu *v);     /* GDT and LDT frames back */
 bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset); /* show the guest's LDT page; false: guest's fault */
 void descriptors_load_ldt(struct vcpu *v);    /* at context switch: SEL_LDT of this CPU */
-/* Check (and adjust: DPL, accessed) one descriptor for a guest table; false: not allowed. */
+/* MMUEXT_SET_LDT, arguments checked but for the range. 0 or -errno. */
+int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
+/* Check (and adjust: DPL) one descriptor for a guest table; false: not allowed. */
 bool descriptor_sanitize(uint64_t *d);
 /* All 512 of a frame about to take the SEG type: 0 or -errno (called by page_get_type). */
 int arch_segment_page_validate(uint64_t *descriptors);

@@ -70,5 +70,10 @@
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \
     RULE(CR_001, 0, "an exception needs a handler", "exception %lu at %lx has no handler in the trap table (error code %lx)", "xen/arch-x86/xen.h") \
-    RULE(CR_002, 0, "a handler needs a stack", "the frame for the guest's handler cannot be written at %lx", "xen/arch-x86/xen.h")
+    RULE(CR_002, 0, "a handler needs a stack", "the frame for the guest's handler cannot be written at %lx", "xen/arch-x86/xen.h") \
+    RULE(CR_003, 0, "a page fault needs a handler", "page fault on %lx at %lx (error code %lx) has no handler in the trap table", "xen/arch-x86/xen.h") \
+    RULE(CR_004, 0, "an event needs a callback", "an event is pending and unmasked, but no event callback is registered", "xen/callback.h") \
+    RULE(CR_005, 0, "a failed return needs a callback", "return to %lx (selector %lx) failed, and no failsafe callback is registered", "xen/callback.h") \
+    RULE(CR_006, 0, "iret takes its frame from the stack", "the iret frame at %lx cannot be read", "xen/arch-x86/xen-x86_64.h") \
+    RULE(CR_007, 0, "user mode needs page tables of its own", "iret to user mode at %lx, but no user base pointer is set", "xen/xen.h")
 /* clang-format on */

@@ -1,0 +1,248 @@
+/*
+ * Into the guest's kernel: exceptions, event upcalls, system calls, the failsafe callback.
+ *
+ * Each is delivered by writing a frame to the guest kernel's stack and pointing the saved registers at the handler.
+ * From low addresses:
+ *
+ *      rcx r11 [error] rip cs+mask rflags rsp ss          (failsafe: rcx r11 ds es fs gs rip cs+mask ...)
+ *
+ * cs+mask: bits 0-15 the selector, RPL 0 when the kernel itself was interrupted; bits 32-39 the upcall mask as it was,
+ * from which the guest restores it.  rflags shows IF as the opposite of the mask.  (ABI.md 2.4)
+ */
+#include "guest.h"
+#include "evtchn.h"
+#include "lib.h"
+#include "pagetable.h"
+#include "refuse.h"
+#include "sched.h"
+#include "traps.h"
+
+#define HANDLER_CLEARS (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF)
+#define GATE_MASKS     4 /* trap_info.flags: the gate masks event upcalls */
+#define GATE_DPL       3
+
+static inline void load_cr3(uint64_t cr3)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+void guest_toggle_mode(struct vcpu *v)
+{
+    __asm__ volatile("swapgs" : : : "memory");
+    v->kernel_mode ^= 1;
+    /* No tick of the flush clock: to forget that this was a full flush only makes others flush more. */
+    load_cr3(v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3);
+}
+
+/* Store to the guest's stack, whose range has been checked; false if it faults. */
+static inline bool stack_put(uint64_t va, uint64_t value)
+{
+    __asm__ goto volatile("1: mov %0, (%1)\n\t" FIXUP("1b", "%l[fault]")
+                          :
+                          : "r"(value), "r"(va)
+                          : "memory"
+                          : fault);
+    return true;
+fault:
+    return false;
+}
+
+struct bounce {
+    uint64_t handler;
+    bool masks;
+    bool has_error;
+    uint32_t error;
+};
+
+/* cs as the guest sees it: its kernel believes in ring 0. */
+static inline uint64_t frame_cs(const struct vcpu *v, const struct guest_regs *regs, uint8_t mask)
+{
+    uint64_t cs = (uint16_t)regs->cs | (uint64_t)mask << 32;
+    return v->kernel_mode ? cs & ~3ull : cs;
+}
+
+static inline uint64_t frame_rflags(const struct vcpu *v, const struct guest_regs *regs, uint8_t mask)
+{
+    uint64_t flags = regs->rflags & ~(RFLAGS_IF | RFLAGS_IOPL);
+    if (unlikely(v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl)))
+        flags |= (uint64_t)v->arch.iopl << 12;
+    return mask ? flags : flags | RFLAGS_IF;
+}
+
+static inline void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce b)
+{
+    uint8_t mask = v->info->evtchn_upcall_mask;
+    uint64_t cs = frame_cs(v, regs, mask), flags = frame_rflags(v, regs, mask);
+    uint64_t sp;
+
+    if (v->kernel_mode) {
+        sp = regs->rsp & ~15ull;
+    } else {
+        sp = v->arch.kernel_sp & ~15ull;
+        guest_toggle_mode(v);
+    }
+    sp -= b.has_error ? 64 : 56;
+    if (unlikely(!guest_range_ok(sp, 64)))
+        goto bad_stack;
+
+    uint64_t at = sp;
+    if (!stack_put(at, regs->rcx) || !stack_put(at + 8, regs->r11))
+        goto bad_stack;
+    at += 16;
+    if (b.has_error) {
+        if (!stack_put(at, b.error))
+            goto bad_stack;
+        at += 8;
+    }
+    if (!stack_put(at, regs->rip) || !stack_put(at + 8, cs) || !stack_put(at + 16, flags) ||
+        !stack_put(at + 24, regs->rsp) || !stack_put(at + 32, regs->ss))
+        goto bad_stack;
+
+    if (b.masks)
+        v->info->evtchn_upcall_mask = 1;
+    regs->rip = b.handler;
+    regs->cs = SEL_GUEST_CS64;
+    regs->ss = SEL_GUEST_DS;
+    regs->rsp = sp;
+    regs->rflags &= ~HANDLER_CLEARS;
+    return;
+
+bad_stack:
+    domain_crash(v->domain, RULE_CR_002, sp);
+}
+
+static inline bool vector_has_error(unsigned vector)
+{
+    return BIT(vector) & (BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) |
+                          BIT(VECTOR_PF) | BIT(VECTOR_AC));
+}
+
+void guest_exception(struct vcpu *v, unsigned vector, uint32_t error)
+{
+    struct guest_regs *regs = v->arch.regs;
+    const struct trap_info *gate = &v->arch.traps[vector];
+
+    if (unlikely(!gate->address)) {
+        domain_crash(v->domain, RULE_CR_001, vector, regs->rip, error);
+        return;
+    }
+    bounce(v, regs,
+           (struct bounce){.handler = gate->address,
+                           .masks = gate->flags & GATE_MASKS,
+                           .has_error = vector < 32 && vector_has_error(vector),
+                           .error = error});
+}
+
+void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error)
+{
+    struct guest_regs *regs = v->arch.regs;
+    const struct trap_info *gate = &v->arch.traps[VECTOR_PF];
+
+    v->info->arch.cr2 = address;
+    if (unlikely(!gate->address)) {
+        domain_crash(v->domain, RULE_CR_003, address, regs->rip, error);
+        return;
+    }
+    bounce(v, regs,
+           (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS, .has_error = true, .error = error});
+}
+
+void guest_event_upcall(struct vcpu *v)
+{
+    if (unlikely(!v->arch.event_callback)) {
+        domain_crash(v->domain, RULE_CR_004);
+        return;
+    }
+    bounce(v, v->arch.regs, (struct bounce){.handler = v->arch.event_callback, .masks = true});
+}
+
+void guest_syscall(struct vcpu *v)
+{
+    struct guest_regs *regs = v->arch.regs;
+
+    if (unlikely(!v->arch.syscall_callback)) {
+        regs->rip -= 2; /* as if the instruction did not exist */
+        regs->vector = VECTOR_UD;
+        guest_exception(v, VECTOR_UD, 0);
+        return;
+    }
+    bounce(v, regs, (struct bounce){.handler = v->arch.syscall_callback, .masks = v->arch.syscall_masks});
+}
+
+void guest_syscall32(struct vcpu *v)
+{
+    struct guest_regs *regs = v->arch.regs;
+
+    if (!v->arch.syscall32_callback || v->kernel_mode) {
+        regs->rip -= 2;
+        guest_exception(v, VECTOR_UD, 0);
+        return;
+    }
+    bounce(v, regs, (struct bounce){.handler = v->arch.syscall32_callback, .masks = v->arch.syscall32_masks});
+}
+
+void guest_sysenter(struct vcpu *v)
+{
+    if (!v->arch.sysenter_callback || v->kernel_mode) {
+        guest_exception(v, VECTOR_GP, 0);
+        return;
+    }
+    bounce(v, v->arch.regs, (struct bounce){.handler = v->arch.sysenter_callback, .masks = v->arch.sysenter_masks});
+}
+
+bool guest_nmi(struct vcpu *v)
+{
+    const struct trap_info *gate = &v->arch.traps[VECTOR_NMI];
+    uint64_t handler = v->arch.nmi_callback ? v->arch.nmi_callback : gate->address;
+
+    if (!handler)
+        return false;
+    bounce(v, v->arch.regs, (struct bounce){.handler = handler, .masks = true});
+    return true;
+}
+
+/* --- the failsafe callback: a return to the guest, or a reload of its selectors, failed ----------------------- */
+
+#define READ_SELECTOR(name)                                                                      \
+    ({                                                                                           \
+        uint16_t s_;                                                                             \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(s_));                                      \
+        s_;                                                                                      \
+    })
+
+void guest_failsafe(struct vcpu *v)
+{
+    struct guest_regs *regs = v->arch.regs;
+    uint8_t mask = v->info->evtchn_upcall_mask;
+    uint64_t cs = frame_cs(v, regs, mask), flags = frame_rflags(v, regs, mask);
+    uint64_t frame[11] = {regs->rcx, regs->r11, v->arch.ds, v->arch.es, v->arch.fs, v->arch.gs,
+                          regs->rip, cs,        flags,      regs->rsp,  regs->ss};
+
+    regs->vector = 0;
+    if (!v->arch.bad_selectors) {
+        frame[2] = READ_SELECTOR(ds);
+        frame[3] = READ_SELECTOR(es);
+        frame[4] = READ_SELECTOR(fs);
+        frame[5] = READ_SELECTOR(gs);
+    }
+    v->arch.bad_selectors = 0;
+    if (!v->arch.failsafe_callback) {
+        domain_crash(v->domain, RULE_CR_005, regs->rip, regs->cs);
+        return;
+    }
+    uint64_t sp = v->kernel_mode ? regs->rsp & ~15ull : v->arch.kernel_sp & ~15ull;
+    if (!v->kernel_mode)
+        guest_toggle_mode(v);
+    sp -= sizeof(frame);
+    if (guest_write(guest_ptr(sp), frame, sizeof(frame))) {
+        domain_crash(v->domain, RULE_CR_002, sp);
+        return;
+    }
+    if (v->arch.failsafe_masks)
+        v->info->evtchn_upcall_mask = 1;
+    regs->rip = v->arch.failsafe_callback;
+    regs->cs = SEL_GUEST_CS64;
+    regs->ss = SEL_GUEST_DS;
+    regs->rsp = sp;
+    regs->rflags &= ~HANDLER_CLEARS;
+}

@@ -1,0 +1,311 @@
+/*
+ * Writable page tables: a guest kernel stores to its own L1 table, which it may only read, and we make the store for
+ * it as the entry update that it is (vm_assist writable_pagetables; ABI.md 3.5).
+ *
+ * One aligned store of 1, 2, 4 or 8 bytes inside one entry; anything else is the guest's fault to handle.  The
+ * instructions are those that compilers and kernels use to change an entry:
+ *
+ *   88 89 C6 C7         mov        86 87      xchg             0F B0 B1  cmpxchg     0F C0 C1  xadd
+ *   00-35 80 81 83      add or adc sbb and sub xor (memory destination)
+ *   0F AB B3 BB, 0F BA  bts btr btc
+ */
+#include "guest.h"
+#include "lib.h"
+#include "page-tables.h"
+
+struct store {
+    uint8_t length;    /* of the instruction */
+    uint8_t size;      /* of the operand: 1, 2, 4, 8 */
+    uint16_t opcode;   /* second byte for 0F xx: 0x0fxx */
+    uint8_t reg;       /* ModRM.reg with REX.R */
+    uint8_t rm_ext;    /* ModRM.reg without REX: opcode extension */
+    bool rex;
+    uint64_t immediate;
+};
+
+static uint64_t *gpr(struct guest_regs *regs, unsigned n)
+{
+    uint64_t *const map[16] = {&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp,
+                               &regs->rsi, &regs->rdi, &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
+                               &regs->r12, &regs->r13, &regs->r14, &regs->r15};
+    return map[n];
+}
+
+static uint64_t size_mask(unsigned size)
+{
+    return size == 8 ? ~0ull : (1ull << size * 8) - 1;
+}
+
+/* ah, ch, dh and bh exist only without a REX prefix. */
+static bool is_high_byte(const struct store *s)
+{
+    return s->size == 1 && !s->rex && s->reg >= 4;
+}
+
+static uint64_t reg_read(struct guest_regs *regs, const struct store *s)
+{
+    if (is_high_byte(s))
+        return *gpr(regs, s->reg - 4) >> 8 & 0xff;
+    return *gpr(regs, s->reg) & size_mask(s->size);
+}
+
+static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n, bool high, uint64_t value)
+{
+    uint64_t *r = gpr(regs, high ? n - 4 : n);
+
+    if (high)
+        *r = (*r & ~0xff00ull) | (value & 0xff) << 8;
+    else if (s->size == 4)
+        *r = (uint32_t)value;
+    else
+        *r = (*r & ~size_mask(s->size)) | (value & size_mask(s->size));
+}
+
+/* Length of ModRM, SIB and displacement at @p; 0: a register operand, or beyond @end. */
+static unsigned modrm_length(const uint8_t *p, const uint8_t *end)
+{
+    if (p + 2 > end)
+        return 0;
+    uint8_t mod = p[0] >> 6, rm = p[0] & 7;
+    unsigned n = 1;
+
+    if (mod == 3)
+        return 0;
+    if (rm == 4) {
+        n++;
+        if (mod == 0 && (p[1] & 7) == 5)
+            n += 4;
+    } else if (mod == 0 && rm == 5) {
+        n += 4;
+    }
+    n += mod == 1 ? 1 : mod == 2 ? 4 : 0;
+    return p + n <= end ? n : 0;
+}
+
+/* How many immediate bytes @opcode has; -1: not one of ours. */
+static int immediate_length(uint16_t opcode, unsigned size, uint8_t ext)
+{
+    switch (opcode) {
+    case 0x88: case 0x89: case 0x86: case 0x87:
+    case 0x0fb0: case 0x0fb1: case 0x0fc0: case 0x0fc1:
+    case 0x0fab: case 0x0fb3: case 0x0fbb:
+        return 0;
+    case 0x00: case 0x01: case 0x08: case 0x09: case 0x10: case 0x11: case 0x18: case 0x19:
+    case 0x20: case 0x21: case 0x28: case 0x29: case 0x30: case 0x31:
+        return 0;
+    case 0xc6: case 0xc7:
+        return ext ? -1 : opcode == 0xc6 ? 1 : (int)MIN(size, 4u);
+    case 0x80: case 0x83:
+        return ext == 7 ? -1 : 1;
+    case 0x81:
+        return ext == 7 ? -1 : (int)MIN(size, 4u);
+    case 0x0fba:
+        return ext < 5 ? -1 : 1;
+    default:
+        return -1;
+    }
+}
+
+static bool opcode_is_byte(uint16_t opcode)
+{
+    return opcode != 0x83 && opcode != 0x0fba && opcode != 0x0fab && opcode != 0x0fb3 && opcode != 0x0fbb &&
+           !(opcode & 1);
+}
+
+static bool decode(struct vcpu *v, struct store *s)
+{
+    uint8_t bytes[15];
+    unsigned got = guest_fetch(v, bytes, sizeof(bytes));
+    const uint8_t *p = bytes, *end = bytes + got;
+    uint8_t rex = 0;
+    bool wide16 = false;
+
+    for (; p < end; p++) {
+        if (*p == 0x66)
+            wide16 = true;
+        else if (*p != 0xf0 && *p != 0x3e && *p != 0x2e && *p != 0x26 && *p != 0x36 && *p != 0x64 && *p != 0x65)
+            break;
+    }
+    if (p < end && (*p & 0xf0) == 0x40)
+        rex = *p++;
+    if (p >= end)
+        return false;
+    s->opcode = *p++;
+    if (s->opcode == 0x0f) {
+        if (p >= end)
+            return false;
+        s->opcode = 0x0f00 | *p++;
+    }
+    unsigned m = modrm_length(p, end);
+    if (!m)
+        return false;
+    s->rex = rex;
+    s->rm_ext = *p >> 3 & 7;
+    s->reg = s->rm_ext | (rex & 4) << 1;
+    s->size = opcode_is_byte(s->opcode) ? 1 : rex & 8 ? 8 : wide16 ? 2 : 4;
+    p += m;
+
+    int n = immediate_length(s->opcode, s->size, s->rm_ext);
+    if (n < 0 || p + n > end)
+        return false;
+    int64_t imm = 0;
+    for (int i = n - 1; i >= 0; i--)
+        imm = imm << 8 | p[i];
+    if (n && n < 8)
+        imm = (int64_t)((uint64_t)imm << (64 - 8 * n)) >> (64 - 8 * n);
+    s->immediate = (uint64_t)imm & size_mask(s->size);
+    s->length = (uint8_t)(p + n - bytes);
+    return true;
+}
+
+#define ARITHMETIC_FLAGS 0x8d5u /* CF PF AF ZF SF OF */
+
+/* Run one real instruction on values to get both result and flags. */
+#define ALU(insn, size_suffix, type)                                                             \
+    {                                                                                            \
+        type r_ = (type)a;                                                                       \
+        __asm__("push %2\n\tpopf\n\t" insn size_suffix " %3, %0\n\tpushf\n\tpop %1"              \
+                : "+r"(r_), "=&r"(out)                                                           \
+                : "r"(*flags & ARITHMETIC_FLAGS), "r"((type)b)                                   \
+                : "cc");                                                                         \
+        result = r_;                                                                             \
+    }
+#define ALU_SIZES(insn)                                                                          \
+    switch (size) {                                                                              \
+    case 1: ALU(insn, "b", uint8_t) break;                                                       \
+    case 2: ALU(insn, "w", uint16_t) break;                                                      \
+    case 4: ALU(insn, "l", uint32_t) break;                                                      \
+    default: ALU(insn, "q", uint64_t) break;                                                     \
+    }
+
+static uint64_t alu(unsigned op, unsigned size, uint64_t a, uint64_t b, uint64_t *flags)
+{
+    uint64_t out = 0, result = a;
+
+    switch (op) {
+    case 0: ALU_SIZES("add") break;
+    case 1: ALU_SIZES("or") break;
+    case 2: ALU_SIZES("adc") break;
+    case 3: ALU_SIZES("sbb") break;
+    case 4: ALU_SIZES("and") break;
+    case 5: ALU_SIZES("sub") break;
+    case 6: ALU_SIZES("xor") break;
+    default: ALU_SIZES("cmp") break;
+    }
+    *flags = (*flags & ~(uint64_t)ARITHMETIC_FLAGS) | (out & ARITHMETIC_FLAGS);
+    return result;
+}
+
+static uint64_t bit_op(unsigned which, unsigned bit, uint64_t old, uint64_t *flags)
+{
+    *flags = (*flags & ~1ull) | (old >> bit & 1);
+    switch (which) {
+    case 5: return old | BIT(bit);
+    case 6: return old & ~BIT(bit);
+    default: return old ^ BIT(bit);
+    }
+}
+
+/* What the operand becomes when it holds @old; *flags as after the instruction; *writes false: cmpxchg that differs. */
+static uint64_t new_value(const struct store *s, struct guest_regs *regs, uint64_t old, uint64_t *flags, bool *writes)
+{
+    unsigned bit;
+
+    *writes = true;
+    switch (s->opcode) {
+    case 0x88: case 0x89: case 0x86: case 0x87:
+        return reg_read(regs, s);
+    case 0xc6: case 0xc7:
+        return s->immediate;
+    case 0x80: case 0x81: case 0x83:
+        return alu(s->rm_ext, s->size, old, s->immediate, flags);
+    case 0x0fc0: case 0x0fc1:
+        return alu(0, s->size, old, reg_read(regs, s), flags);
+    case 0x0fb0: case 0x0fb1:
+        (void)alu(7, s->size, regs->rax & size_mask(s->size), old, flags);
+        *writes = (regs->rax & size_mask(s->size)) == old;
+        return reg_read(regs, s);
+    case 0x0fba:
+        bit = s->immediate & (s->size * 8 - 1);
+        return bit_op(s->rm_ext, bit, old, flags);
+    case 0x0fab: case 0x0fb3: case 0x0fbb:
+        /* The bit offset moves the operand: only one inside it is an update of this entry. */
+        bit = reg_read(regs, s) & (s->size * 8 - 1);
+        return bit_op(s->opcode == 0x0fab ? 5 : s->opcode == 0x0fb3 ? 6 : 7, bit, old, flags);
+    default:
+        return alu(s->opcode >> 3, s->size, old, reg_read(regs, s), flags);
+    }
+}
+
+/* What else the instruction leaves behind. */
+static void write_back(const struct store *s, struct guest_regs *regs, uint64_t old, bool wrote)
+{
+    switch (s->opcode) {
+    case 0x86: case 0x87: case 0x0fc0: case 0x0fc1:
+        reg_write(regs, s, s->reg, is_high_byte(s), old);
+        break;
+    case 0x0fb0: case 0x0fb1:
+        if (!wrote)
+            reg_write(regs, s, 0, false, old);
+        break;
+    }
+}
+
+/* The register form of bts and friends reaches beyond its operand when the bit offset is large. */
+static bool bit_offset_inside(const struct store *s, struct guest_regs *regs)
+{
+    if (s->opcode != 0x0fab && s->opcode != 0x0fb3 && s->opcode != 0x0fbb)
+        return true;
+    return reg_read(regs, s) < s->size * 8u;
+}
+
+/* Exchange the entry until no A or D bit was set by the CPU in between. */
+static int store_apply(struct domain *d, const struct store *s, struct guest_regs *regs, uint64_t *slot, unsigned shift)
+{
+    for (;;) {
+        uint64_t entry = atomic_read(slot), mask = size_mask(s->size) << shift;
+        uint64_t old = entry >> shift & size_mask(s->size), flags = regs->rflags;
+        bool writes;
+        uint64_t value = new_value(s, regs, old, &flags, &writes);
+        uint64_t want = (entry & ~mask) | (value << shift & mask);
+
+        int rc = writes ? l1_compare_exchange(d, slot, entry, pte(want)) : 0;
+        if (rc == -XEN_EAGAIN)
+            continue;
+        if (rc == 0) {
+            regs->rflags = flags;
+            write_back(s, regs, old, writes);
+        }
+        return rc;
+    }
+}
+
+bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
+{
+    struct domain *d = v->domain;
+    struct guest_regs *regs = v->arch.regs;
+    bool done = false;
+    struct store s;
+
+    mutex_lock(&d->mmu);
+    uint64_t *entry = l1_slot(v, address);
+    if (!entry || (*entry & (PTE_P | PTE_RW)) != PTE_P || !mfn_valid(pte_mfn(pte(*entry))))
+        goto out;
+    struct page_info *pg = mfn_to_page(pte_mfn(pte(*entry)));
+    if (page_state_type(pg->state) != PAGE_TYPE_L1 || !(pg->state & PAGE_VALIDATED) || pg->owner != d->id)
+        goto out;
+    if (!decode(v, &s) || (address & (s.size - 1)) || !bit_offset_inside(&s, regs))
+        goto out;
+
+    uint64_t *slot = (uint64_t *)mfn_to_virt(page_to_mfn(pg)) + ((address & ~PAGE_MASK) >> 3);
+    if (store_apply(d, &s, regs, slot, (address & 7) * 8) == 0) {
+        regs->rip += s.length;
+        regs->rflags &= ~RFLAGS_RF;
+        done = true;
+    }
+out:
+    mutex_unlock(&d->mmu);
+    if (done && (regs->rflags & RFLAGS_TF))
+        guest_exception(v, VECTOR_DB, 0);
+    return done;
+}

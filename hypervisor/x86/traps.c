@@ -1,0 +1,165 @@
+/*
+ * Exceptions and interrupts: from the guest, from ourselves, and the last look before going back.
+ */
+#include "arch.h"
+#include "evtchn.h"
+#include "guest.h"
+#include "lib.h"
+#include "refuse.h"
+#include "sched.h"
+#include "trace.h"
+#include "traps.h"
+
+_Static_assert(offsetof(struct vcpu, info) == VCPU_INFO, "entry.S");
+_Static_assert(offsetof(struct vcpu, exit_work) == VCPU_EXIT_WORK, "entry.S");
+_Static_assert(offsetof(struct vcpu, kernel_mode) == VCPU_KERNEL_MODE, "entry.S");
+_Static_assert(offsetof(struct guest_regs, vector) == 120, "entry.S");
+_Static_assert(offsetof(struct guest_regs, rip) == 136, "entry.S");
+
+static inline uint64_t read_cr2(void)
+{
+    uint64_t v;
+    __asm__ volatile("mov %%cr2, %0" : "=r"(v));
+    return v;
+}
+
+/* --- from ourselves ------------------------------------------------------------------------------------- */
+
+struct fixup {
+    uint64_t fault, resume;
+};
+extern const struct fixup fixup_table_start[], fixup_table_end[];
+
+/* An instruction that may fault on guest memory or guest selectors did: go on at its other exit. */
+static bool fixup_apply(struct guest_regs *regs)
+{
+    for (const struct fixup *f = fixup_table_start; f < fixup_table_end; f++) {
+        if (f->fault == regs->rip) {
+            regs->rip = f->resume;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A segment load of ours or of the guest touched its LDT's view for the first time. */
+static bool ldt_view_fault(struct vcpu *v, uint64_t address)
+{
+    uint64_t offset = address - v->arch.area - VCPU_AREA_LDT;
+    return !v->is_idle && address >= v->arch.area + VCPU_AREA_LDT && offset < 0x10000 &&
+           descriptors_ldt_fault(v, offset);
+}
+
+void trap_in_hypervisor(struct guest_regs *regs)
+{
+    unsigned vector = (unsigned)regs->vector;
+
+    if (vector >= 32) {
+        interrupt(vector);
+        return;
+    }
+    if (vector == VECTOR_PF && ldt_view_fault(current_vcpu(), read_cr2()))
+        return;
+    if (vector == VECTOR_NMI)
+        return;
+    if (vector == VECTOR_DB) {
+        /* A guest's breakpoint that a MOV SS held back until our first instruction (XSA-260): nothing of ours is
+         * broken, and we run no single steps. */
+        regs->rflags &= ~RFLAGS_TF;
+        return;
+    }
+    if (fixup_apply(regs))
+        return;
+    hypervisor_fault(regs, read_cr2());
+}
+
+/* --- from the guest ------------------------------------------------------------------------------------- */
+
+static void page_fault(struct vcpu *v, struct guest_regs *regs)
+{
+    uint64_t address = read_cr2();
+    uint32_t error = (uint32_t)regs->error;
+
+    if (unlikely(address >= HYPERVISOR_VIRT_START_ && address < HYPERVISOR_VIRT_END_) &&
+        ldt_view_fault(v, address))
+        return;
+
+    if (v->kernel_mode) {
+        /* Its kernel thinks that it runs in ring 0. */
+        error &= ~PF_USER;
+        if ((error & (PF_PRESENT | PF_WRITE | PF_RSVD)) == (PF_PRESENT | PF_WRITE) &&
+            emulate_pagetable_write(v, address, error))
+            return;
+    }
+    guest_page_fault(v, address, error & ~PF_RSVD);
+}
+
+/* A guest's exception that we have no business with. */
+static inline void plain_exception(struct vcpu *v, struct guest_regs *regs)
+{
+    guest_exception(v, (unsigned)regs->vector, (uint32_t)regs->error);
+}
+
+void trap_from_guest(struct vcpu *v, struct guest_regs *regs)
+{
+    unsigned vector = (unsigned)regs->vector;
+
+    if (vector >= 32) {
+        interrupt(vector);
+        return;
+    }
+
+    struct trace_record *r = trace_next(&v->trace, TRACE_TRAP, vector);
+    r->sub = (uint32_t)regs->error;
+    r->a = regs->rip;
+    if (likely(vector == VECTOR_PF)) {
+        r->b = read_cr2();
+        page_fault(v, regs);
+        return;
+    }
+    r->b = 0;
+    switch (vector) {
+    case VECTOR_GP:
+        emulate_privileged(v, (uint32_t)regs->error);
+        return;
+    case VECTOR_UD:
+        if (!emulate_forced(v))
+            plain_exception(v, regs);
+        return;
+    case VECTOR_NM:
+        fpu_device_not_available(v);
+        return;
+    case VECTOR_DB:
+        debugreg_trap(v);
+        plain_exception(v, regs);
+        return;
+    case VECTOR_NMI: /* the machine's, not the guest's */
+        return;
+    case VECTOR_MC:
+    case VECTOR_DF:
+        hypervisor_fault(regs, read_cr2());
+    default:
+        plain_exception(v, regs);
+    }
+}
+
+/* --- the last look --------------------------------------------------------------------------------------- */
+
+/* exit_to_guest found v->exit_work set: do it.  Called again until nothing is left. */
+void exit_work(struct vcpu *v)
+{
+    uint32_t work = atomic_exchange(&v->exit_work, 0);
+
+    if (work & EXIT_DYING) {
+        for (;;)
+            schedule();
+    }
+    if (work & EXIT_RESCHEDULE)
+        schedule();
+    if (work & EXIT_RUNSTATE)
+        vcpu_publish_areas(v);
+    if (work & EXIT_SLOW)
+        guest_failsafe(v);
+    if ((work & EXIT_NMI) && !guest_nmi(v))
+        atomic_or(&v->exit_work, 0);
+}

@@ -1,0 +1,26 @@
+/* What entry.S calls, and what traps.c needs of its neighbours. */
+#pragma once
+
+#include "domain.h"
+
+void trap_from_guest(struct vcpu *v, struct guest_regs *regs);
+void trap_in_hypervisor(struct guest_regs *regs);
+void exit_work(struct vcpu *v);
+
+void guest_syscall32(struct vcpu *v);
+void guest_sysenter(struct vcpu *v);
+/* Deliver an NMI now if the guest has a handler and is not in one; false: dropped. */
+bool guest_nmi(struct vcpu *v);
+
+void interrupt(unsigned vector);        /* lapic.c: vectors from 32 */
+
+/* dump.c: our own fault, or one that nobody survives: everything we know, then the machine ends. */
+noreturn_ void hypervisor_fault(const struct guest_regs *regs, uint64_t cr2);
+void dump_all(void);
+extern const char image_text_start[], image_text_end[]; /* paravane.lds */
+
+/* vcpu.c */
+void vcpu_load_state(struct vcpu *v);
+/* If this CPU idles on a dying domain's page tables, leave them (flush IPIs call it). */
+void vcpu_drop_lazy_root(void);
+void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);

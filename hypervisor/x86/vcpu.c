@@ -1,0 +1,310 @@
+/*
+ * The machine's side of a vCPU: its area (descriptor views, stack), and switching between vCPUs.
+ *
+ * A switch saves what the guest can change without telling us (selectors, segment bases, FPU, debug
+ * registers), swaps stacks, and loads the same for the next one, on the next one's stack.
+ */
+#include "guest.h"
+#include "lib.h"
+#include "page-tables.h"
+#include "sched.h"
+#include "tlb.h"
+#include "traps.h"
+
+#define MSR_FS_BASE        0xc0000100
+#define MSR_GS_BASE        0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+
+#define AREAS 8192
+
+static uint64_t area_used[AREAS / 64];
+static spinlock_t area_lock = SPINLOCK_INIT(SLABS);
+
+void switch_stacks(uint64_t *save, uint64_t load);
+void vcpu_first_run(void);
+void idle_first_run(void);
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+    __asm__ volatile("wrmsr" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(msr));
+}
+
+static inline uint64_t read_cr3(void)
+{
+    uint64_t v;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(v));
+    return v;
+}
+
+static inline void load_cr3(uint64_t cr3)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+/* --- creation ----------------------------------------------------------------------------------------------- */
+
+static int area_take(struct vcpu *v)
+{
+    spin_lock(&area_lock);
+    for (unsigned i = 0; i < AREAS; i++) {
+        if (area_used[i / 64] >> i % 64 & 1)
+            continue;
+        area_used[i / 64] |= BIT(i % 64);
+        spin_unlock(&area_lock);
+        v->arch.area_index = i;
+        v->arch.area = VCPU_AREA_VIRT + (uint64_t)i * VCPU_AREA_STRIDE;
+        return 0;
+    }
+    spin_unlock(&area_lock);
+    return -XEN_ENOMEM;
+}
+
+static void area_give(struct vcpu *v)
+{
+    spin_lock(&area_lock);
+    area_used[v->arch.area_index / 64] &= ~BIT(v->arch.area_index % 64);
+    spin_unlock(&area_lock);
+    v->arch.area = 0;
+}
+
+#define STACK_PAGE0 (VCPU_AREA_STACK / 0x1000)
+#define STACK_PAGES (STACK_SIZE / 0x1000)
+
+static void stack_free(struct vcpu *v)
+{
+    for (unsigned i = 0; i < STACK_PAGES; i++) {
+        uint64_t *e = &v->arch.area_pt[STACK_PAGE0 + i];
+        if (!(*e & PTE_P))
+            continue;
+        struct page_info *pg = mfn_to_page(pte_mfn(pte(*e)));
+        *e = 0;
+        tlb_stamp(pg);
+        page_free(pg, 0);
+    }
+}
+
+static int stack_create(struct vcpu *v)
+{
+    for (unsigned i = 0; i < STACK_PAGES; i++) {
+        void *page = page_alloc_zeroed(0);
+        if (!page)
+            return -XEN_ENOMEM;
+        v->arch.area_pt[STACK_PAGE0 + i] = pte_make(virt_to_mfn(page), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX).v;
+    }
+    uint64_t top = v->arch.area + VCPU_AREA_STACK + STACK_SIZE - STACK_TOP_RESERVE;
+    *(struct vcpu **)top = v;
+    v->arch.regs = (struct guest_regs *)top - 1;
+
+    /* What switch_stacks() pops: six registers and where to return to. */
+    uint64_t *sp = (uint64_t *)v->arch.regs;
+    if (v->is_idle)
+        *--sp = 0; /* idle_first_run calls C: keep rsp aligned */
+    *--sp = (uint64_t)(v->is_idle ? idle_first_run : vcpu_first_run);
+    sp -= 6;
+    v->arch.hyp_sp = (uint64_t)sp;
+    return 0;
+}
+
+int arch_vcpu_init(struct vcpu *v)
+{
+    int rc = area_take(v);
+
+    if (rc)
+        return rc;
+    v->arch.area_pt = hyp_l1_entry(v->arch.area);
+    v->arch.gdt_cpu = ~0u;
+    rc = v->arch.area_pt ? stack_create(v) : -XEN_ENOMEM;
+    if (!rc && !v->is_idle) {
+        v->arch.traps = mem_alloc(256 * sizeof(struct trap_info));
+        rc = v->arch.traps ? fpu_init_vcpu(v) : -XEN_ENOMEM;
+    }
+    if (rc)
+        arch_vcpu_destroy(v);
+    return rc;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+    if (!v->arch.area)
+        return;
+    if (!v->is_idle) {
+        fpu_free_vcpu(v);
+        mem_free(v->arch.traps, 256 * sizeof(struct trap_info));
+        v->arch.traps = NULL;
+    }
+    if (v->arch.area_pt) {
+        stack_free(v);
+        v->arch.area_pt[14] = 0;
+    }
+    /* The area's addresses will be another vCPU's: no CPU may remember this one's pages there. */
+    arch_tlb_flush(arch_cpus_online(), true, 0);
+    area_give(v);
+}
+
+int arch_domain_init(struct domain *d)
+{
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+}
+
+void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi)
+{
+    memset(v->arch.regs, 0, sizeof(*v->arch.regs));
+    v->arch.regs->rip = rip;
+    v->arch.regs->rsp = rsp;
+    v->arch.regs->rsi = rsi;
+    v->arch.regs->cs = SEL_GUEST_CS64;
+    v->arch.regs->ss = SEL_GUEST_DS;
+    v->arch.regs->rflags = RFLAGS_IF | 2;
+    v->kernel_mode = 1;
+}
+
+/* --- roots in CR3 ------------------------------------------------------------------------------------------- */
+
+static void leave_root_domain(struct percpu *pc)
+{
+    if (pc->root_domain)
+        atomic_and(&pc->root_domain->tlb_cpus, ~BIT(pc->id));
+    pc->root_domain = NULL;
+}
+
+/* Load @v's current root.  The domain's tlb_cpus names this CPU from before the load to after the next other one. */
+static void load_root(struct vcpu *v, struct percpu *pc)
+{
+    uint64_t root = v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3;
+
+    if (pc->root_domain != v->domain) {
+        atomic_or(&v->domain->tlb_cpus, BIT(pc->id));
+        load_cr3(root);
+        leave_root_domain(pc);
+        pc->root_domain = v->domain;
+    } else if (read_cr3() == root) {
+        return; /* idled on it: nothing was forgotten, nothing needs to be */
+    } else {
+        load_cr3(root);
+    }
+    tlb_flushed(pc->id);
+}
+
+void arch_load_root(struct vcpu *v)
+{
+    load_cr3(v->arch.kernel_cr3);
+    tlb_flushed(v->cpu);
+}
+
+void vcpu_drop_lazy_root(void)
+{
+    struct percpu *pc = this_percpu();
+
+    if (!pc->root_domain || !current_vcpu()->is_idle)
+        return;
+    load_cr3((uint64_t)hypervisor_l4 - DIRECT_VIRT);
+    leave_root_domain(pc);
+    tlb_flushed(pc->id);
+}
+
+void arch_drop_roots(struct domain *d)
+{
+    uint64_t others = atomic_read(&d->tlb_cpus) & ~BIT(this_cpu());
+
+    if (this_percpu()->root_domain == d)
+        vcpu_drop_lazy_root();
+    if (others)
+        arch_tlb_flush(others, true, 0); /* idle CPUs leave their lazy root when they serve it */
+}
+
+/* --- switching ---------------------------------------------------------------------------------------------- */
+
+#define SAVE_SELECTOR(v, name) __asm__ volatile("mov %%" #name ", %0" : "=r"((v)->arch.name))
+
+static void vcpu_save_state(struct vcpu *v)
+{
+    SAVE_SELECTOR(v, ds);
+    SAVE_SELECTOR(v, es);
+    SAVE_SELECTOR(v, fs);
+    SAVE_SELECTOR(v, gs);
+    v->arch.fs_base = rdmsr(MSR_FS_BASE);
+    v->arch.gs_base = rdmsr(MSR_GS_BASE);
+    v->arch.gs_base_other = rdmsr(MSR_KERNEL_GS_BASE);
+    fpu_save(v);
+    debugreg_save(v);
+}
+
+/* Load a selector of the guest's; one that its tables no longer allow becomes null and the guest is told. */
+#define LOAD_SELECTOR(v, name)                                                                   \
+    ({                                                                                           \
+        __label__ bad_, done_;                                                                   \
+        __asm__ goto volatile("1: mov %0, %%" #name "\n\t" FIXUP("1b", "%l[bad_]")               \
+                              :                                                                  \
+                              : "r"((v)->arch.name)                                              \
+                              : "memory"                                                         \
+                              : bad_);                                                           \
+        goto done_;                                                                              \
+    bad_:                                                                                        \
+        __asm__ volatile("mov %0, %%" #name : : "r"((uint16_t)0));                               \
+        (v)->arch.bad_selectors = 1;                                                             \
+    done_:;                                                                                      \
+    })
+
+static void load_gdt_view(struct vcpu *v, struct percpu *pc)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } gdtr = {GDT_LIMIT, v->arch.area + VCPU_AREA_GDT};
+
+    if (v->arch.gdt_cpu != pc->id) {
+        v->arch.area_pt[14] = pte_make(mfn(pc->gdt_mfn), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX).v;
+        v->arch.gdt_cpu = pc->id;
+        arch_tlb_invlpg_local(gdtr.base + 14 * PAGE_SIZE);
+    }
+    __asm__ volatile("lgdt %0" : : "m"(gdtr));
+}
+
+/* On @v's own stack, just switched to: put the rest of it into the CPU. */
+void vcpu_load_state(struct vcpu *v)
+{
+    struct percpu *pc = percpu_of(v->cpu);
+
+    if (v->is_idle)
+        return;
+    load_gdt_view(v, pc);
+    load_root(v, pc);
+    descriptors_load_ldt(v);
+    LOAD_SELECTOR(v, ds);
+    LOAD_SELECTOR(v, es);
+    LOAD_SELECTOR(v, fs);
+    LOAD_SELECTOR(v, gs);
+    wrmsr(MSR_FS_BASE, v->arch.fs_base);
+    wrmsr(MSR_GS_BASE, v->arch.gs_base);
+    wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_other);
+    if (unlikely(v->arch.bad_selectors))
+        atomic_or(&v->exit_work, EXIT_SLOW);
+    fpu_restore(v);
+    debugreg_restore(v);
+}
+
+void arch_switch(struct vcpu *prev, struct vcpu *next)
+{
+    struct percpu *pc = percpu_of(next->cpu);
+    uint64_t top = next->arch.area + VCPU_AREA_STACK + STACK_SIZE - STACK_TOP_RESERVE;
+
+    if (!prev->is_idle)
+        vcpu_save_state(prev);
+    pc->current = next;
+    pc->stack_top = top;
+    pc->tss.rsp0 = top;
+    switch_stacks(&prev->arch.hyp_sp, next->arch.hyp_sp);
+    /* @prev has been given a CPU again, perhaps another one. */
+    vcpu_load_state(current_vcpu());
+}
