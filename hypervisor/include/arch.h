@@ -30,6 +30,8 @@
 /* vCPUs.  arch_vcpu_init: stack, descriptor views, FPU area; registers as a halted vCPU. 0 or -XEN_ENOMEM. */
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
+/* Apply a VCPUOP_initialise context to @v, which never ran: 0 or -errno, having changed nothing. */
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) must_check;
 int arch_domain_init(struct domain *d);
 void arch_domain_destroy(struct domain *d);
 

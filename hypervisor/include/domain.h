@@ -82,6 +82,7 @@ struct vcpu {
     uint64_t runstate_since, runstate_time[4];
     guest_ptr_t runstate_area;  /* 0: none */
     guest_ptr_t time_area;      /* struct vcpu_time_info copy; 0: none */
+    uint8_t time_area_stale;
 
     /* Timers: fire on @cpu. */
     struct timer periodic, singleshot, poll_timer;

@@ -25,7 +25,16 @@
     RULE(HC_001, ENOSYS, "a number nobody serves changes nothing", "hypercall %lu is not served", "xen/xen.h") \
     RULE(HC_002, EFAULT, "an argument that cannot be read is not guessed", "argument at %lx cannot be read or written", "xen/xen.h") \
     RULE(HC_003, EINVAL, "a multicall is not nested", "multicall inside a multicall", "xen/xen.h") \
-    RULE(PR_001, EPERM, "only domains with the role may ask", "hypercall %lu sub-operation %lu needs a role that this domain lacks", "xen/domctl.h")
+    RULE(PR_001, EPERM, "only domains with the role may ask", "hypercall %lu sub-operation %lu needs a role that this domain lacks", "xen/domctl.h") \
+    RULE(CN_001, EPERM, "the machine's console belongs to the hardware domain", "console_io command %lu needs the hardware role", "xen/xen.h") \
+    RULE(CN_002, E2BIG, "a count is a positive int", "console_io read of %lu bytes", "xen/xen.h") \
+    RULE(CN_003, ENOSYS, "an unknown command changes nothing", "console_io command %lu is not served", "xen/xen.h") \
+    RULE(XV_001, ENOSYS, "an unknown command changes nothing", "xen_version command %lu is not served", "xen/version.h") \
+    RULE(XV_002, EINVAL, "feature bits come in one word so far", "feature word %lu does not exist", "xen/version.h") \
+    RULE(XV_003, EINVAL, "the page size takes no buffer", "pagesize with buffer %lx", "xen/version.h") \
+    RULE(XV_004, EPERM, "the build id is for privileged domains", "build_id needs the control role", "xen/version.h") \
+    RULE(XV_005, EINVAL, "a buffer for the build id has room", "build_id buffer of %lu bytes", "xen/version.h") \
+    RULE(XV_006, ENODATA, "not every build has an id", "this hypervisor has no build id", "xen/version.h")
 
 /* Page tables: mmu_update, update_va_mapping, mmuext_op. */
 #define RULE_LIST_PAGES(RULE)                                                                      \
@@ -62,7 +71,51 @@
 #define RULE_LIST_CPU(RULE)
 
 /* Event channels, scheduling, vCPUs, timers. */
-#define RULE_LIST_EVENTS(RULE)
+#define RULE_LIST_EVENTS(RULE)                                                                     \
+    RULE(EV_001, ESRCH, "a channel has two ends that exist", "domain %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_002, EPERM, "a domain manages its own ports only", "domain %lu is not the caller, and the caller has no control role", "xen/event_channel.h") \
+    RULE(EV_003, ENOSPC, "the port space is 4096 ports", "no free event-channel port", "xen/event_channel.h") \
+    RULE(EV_004, ENOMEM, "ports take memory as they are used", "out of memory for event-channel ports", "xen/event_channel.h") \
+    RULE(EV_005, EINVAL, "a dying domain gets no new ports", "the domain is dying", "xen/event_channel.h") \
+    RULE(EV_006, EINVAL, "an operation names a port that exists", "port %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_007, EINVAL, "only a port offered to the caller can be bound", "port %lu of domain %lu is not unbound, or not meant for the caller", "xen/event_channel.h") \
+    RULE(EV_008, EINVAL, "virtual interrupts are numbered 0 to 23", "VIRQ %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_009, EINVAL, "a global VIRQ is bound through vCPU 0", "VIRQ %lu is global and cannot be bound to vCPU %lu", "xen/event_channel.h") \
+    RULE(EV_010, ENOENT, "events go to a vCPU that exists", "vCPU %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_011, EEXIST, "a VIRQ has one port", "VIRQ %lu of vCPU %lu is bound already, to port %lu", "xen/event_channel.h") \
+    RULE(EV_012, EINVAL, "physical interrupts are numbered", "physical interrupt %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_013, EPERM, "physical interrupts belong to the hardware domain", "physical interrupt %lu is not the caller's", "xen/event_channel.h") \
+    RULE(EV_014, EINVAL, "only an open port is closed", "port %lu is not open", "xen/event_channel.h") \
+    RULE(EV_015, EINVAL, "only a sending end is sent through", "port %lu is not interdomain, IPI or unbound", "xen/event_channel.h") \
+    RULE(EV_016, EINVAL, "per-vCPU VIRQs and IPIs stay on their vCPU", "port %lu cannot be moved to another vCPU", "xen/event_channel.h") \
+    RULE(EV_017, EINVAL, "another domain is reset only while it is paused", "domain %lu is not paused", "xen/event_channel.h") \
+    RULE(EV_018, ENOSYS, "FIFO event channels are not served", "event_channel_op %lu belongs to FIFO event channels", "xen/event_channel.h") \
+    RULE(EV_019, EOPNOTSUPP, "an event array belongs to FIFO event channels", "expand_array on 2-level event channels", "xen/event_channel.h") \
+    RULE(EV_020, ENOSYS, "an unknown operation changes nothing", "event_channel_op %lu is not served", "xen/event_channel.h") \
+    RULE(SC_001, ENOSYS, "an unknown operation changes nothing", "sched_op %lu is not served", "xen/sched.h") \
+    RULE(SC_002, EINVAL, "a poll names at most 128 ports", "poll on %lu ports", "xen/sched.h") \
+    RULE(SC_003, EINVAL, "only ports that exist are polled", "poll on port %lu, which does not exist", "xen/sched.h") \
+    RULE(SC_004, EINVAL, "a domain has two watchdogs", "watchdog %lu does not exist", "xen/sched.h") \
+    RULE(SC_005, ENOSPC, "a domain has two watchdogs", "both watchdogs are in use", "xen/sched.h") \
+    RULE(SC_006, EINVAL, "only a started watchdog is set or stopped", "watchdog %lu is not started", "xen/sched.h") \
+    RULE(SC_007, ESRCH, "a domain to shut down exists", "domain %lu does not exist", "xen/sched.h") \
+    RULE(SC_008, EPERM, "a domain shuts down itself only", "shutting down domain %lu needs the control role", "xen/sched.h") \
+    RULE(SC_009, EPERM, "physical CPUs are chosen by the hardware domain", "pin_override needs the hardware role", "xen/sched.h") \
+    RULE(SC_010, EINVAL, "a vCPU is pinned to a CPU that is there", "physical CPU %lu is not online", "xen/sched.h") \
+    RULE(VC_001, ENOENT, "an operation names a vCPU that exists", "vCPU %lu does not exist", "xen/vcpu.h") \
+    RULE(VC_002, EEXIST, "a vCPU is initialised once", "vCPU %lu is initialised already", "xen/vcpu.h") \
+    RULE(VC_003, EINVAL, "a vCPU above 31 has no vcpu_info until one is registered", "vCPU %lu has no vcpu_info", "xen/vcpu.h") \
+    RULE(VC_004, EINVAL, "a vCPU needs registers before it runs", "vCPU %lu is not initialised", "xen/vcpu.h") \
+    RULE(VC_005, EINVAL, "a timer period is at least one millisecond", "period of %lu ns", "xen/vcpu.h") \
+    RULE(VC_006, EINVAL, "a one-shot timer is set by the vCPU itself", "vCPU %lu is not the caller", "xen/vcpu.h") \
+    RULE(VC_007, ENXIO, "a vcpu_info lies within one page, 8-aligned", "vcpu_info at offset %lu of its page", XSA-327) \
+    RULE(VC_008, ENOMEM, "a context is copied before it is checked", "out of memory for a vCPU context", "xen/vcpu.h") \
+    RULE(VC_009, EINVAL, "a vcpu_info moves once", "the vcpu_info of vCPU %lu is registered already", "xen/vcpu.h") \
+    RULE(VC_010, EINVAL, "an NMI takes no argument", "NMI with argument %lx", "xen/vcpu.h") \
+    RULE(VC_011, EINVAL, "the vcpu_info of a running vCPU is moved by itself", "vCPU %lu is another one, and not down", "xen/vcpu.h") \
+    RULE(VC_012, EINVAL, "a vcpu_info lies in a frame that the domain owns and may write", "frame %lx is not the domain's, or cannot be writable", "xen/vcpu.h") \
+    RULE(VC_013, EINVAL, "physical CPU numbers are for pinned vCPUs of the hardware domain", "vCPU %lu is not pinned", "xen/vcpu.h") \
+    RULE(VC_014, ENOSYS, "an unknown operation changes nothing", "vcpu_op %lu is not served", "xen/vcpu.h")
 
 /* memory_op, grants, images and boot configuration. */
 #define RULE_LIST_MEMORY(RULE)

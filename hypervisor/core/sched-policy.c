@@ -1,0 +1,132 @@
+/*
+ * Weighted fair queueing with bounded credit for sleepers.
+ *
+ * Each entity's vruntime is the CPU time it consumed, scaled so that everybody's grows equally fast
+ * when each has got what its weight entitles it to.  Whoever is furthest behind runs.  So:
+ *
+ *   fairness    two spinners of weight 512 and 256 get 2/3 and 1/3: both vruntimes advance together.
+ *   latency     one that sleeps falls behind; when woken it is behind the running one by more than
+ *               SCHED_WAKE_MARGIN and takes the CPU at once.
+ *   bounded     its lag is cut to SCHED_SLEEP_CREDIT: it can be ahead of its turn for at most that much
+ *               CPU time in a row, then the ordinary order holds.  A flood of wake-ups cannot starve others.
+ *   no drift    @floor follows the least vruntime upwards, so newcomers start level with the others
+ *               rather than at zero (which would give them the CPU for as long as others have lived).
+ */
+#include "sched-policy.h"
+
+/* The floor starts this high so that "a credit below the floor" never underflows. */
+#define FLOOR_START (1000ull * SCHED_SLEEP_CREDIT)
+
+static struct sched_entity *entity_of(struct list *link)
+{
+    return list_entry(link, struct sched_entity, link);
+}
+
+void sched_queue_init(struct sched_queue *q)
+{
+    list_init(&q->waiting);
+    q->floor = FLOOR_START;
+    q->count = 0;
+}
+
+void sched_entity_init(struct sched_entity *e, uint32_t weight)
+{
+    list_init(&e->link);
+    e->vruntime = 0;
+    e->weight = weight ? weight : SCHED_WEIGHT_NORMAL;
+    e->queued = false;
+}
+
+struct sched_entity *sched_first(const struct sched_queue *q)
+{
+    return list_empty(&q->waiting) ? NULL : entity_of(q->waiting.next);
+}
+
+/* Insert before the first that is further ahead; equals stay in order of arrival.  From the back: whoever
+ * has just run belongs there. */
+static void insert_sorted(struct sched_queue *q, struct sched_entity *e)
+{
+    struct list *at = q->waiting.prev;
+    while (at != &q->waiting && entity_of(at)->vruntime > e->vruntime)
+        at = at->prev;
+    list_add_before(at->next, &e->link);
+}
+
+void sched_enqueue(struct sched_queue *q, struct sched_entity *e, bool woken)
+{
+    if (woken && e->vruntime < q->floor - SCHED_SLEEP_CREDIT)
+        e->vruntime = q->floor - SCHED_SLEEP_CREDIT;
+    insert_sorted(q, e);
+    e->queued = true;
+    q->count++;
+}
+
+void sched_dequeue(struct sched_queue *q, struct sched_entity *e)
+{
+    list_remove(&e->link);
+    e->queued = false;
+    q->count--;
+}
+
+static uint64_t scaled(uint64_t ns, uint32_t weight)
+{
+    return weight == SCHED_WEIGHT_NORMAL ? ns : ns * SCHED_WEIGHT_NORMAL / weight;
+}
+
+void sched_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ns)
+{
+    e->vruntime += scaled(ns, e->weight);
+
+    const struct sched_entity *first = sched_first(q);
+    uint64_t least = first && first->vruntime < e->vruntime ? first->vruntime : e->vruntime;
+    if (q->floor < least)
+        q->floor = least;
+}
+
+bool sched_preempts(const struct sched_entity *running, const struct sched_entity *woken)
+{
+    return woken->vruntime + SCHED_WAKE_MARGIN < running->vruntime;
+}
+
+/* Behind everybody who waits, but never so far that a long queue turns one yield into a long wait. */
+void sched_give_way(struct sched_queue *q, struct sched_entity *e)
+{
+    if (list_empty(&q->waiting))
+        return;
+    uint64_t behind = entity_of(q->waiting.prev)->vruntime + 1;
+    uint64_t limit = sched_first(q)->vruntime + SCHED_YIELD_SPAN;
+    if (behind > limit)
+        behind = limit;
+    if (e->vruntime < behind)
+        e->vruntime = behind;
+}
+
+void sched_move(const struct sched_queue *from, const struct sched_queue *to, struct sched_entity *e)
+{
+    e->vruntime += to->floor - from->floor;
+    if ((int64_t)e->vruntime < 0) /* it slept since long before @from's floor of today */
+        e->vruntime = 0;
+}
+
+static uint64_t cap_budget(uint32_t percent)
+{
+    return (uint64_t)SCHED_CAP_PERIOD / 100 * percent;
+}
+
+bool sched_cap_charge(struct sched_cap *cap, uint32_t percent, uint64_t now, uint64_t ns)
+{
+    uint64_t budget = cap_budget(percent);
+    cap->used += ns;
+    if (now >= cap->period_end) {
+        uint64_t periods = (now - cap->period_end) / SCHED_CAP_PERIOD + 1;
+        cap->period_end += periods * SCHED_CAP_PERIOD;
+        cap->used = cap->used / budget >= periods ? cap->used - periods * budget : 0;
+    }
+    return cap->used >= budget;
+}
+
+uint64_t sched_cap_left(const struct sched_cap *cap, uint32_t percent)
+{
+    uint64_t budget = cap_budget(percent);
+    return cap->used < budget ? budget - cap->used : 0;
+}

@@ -1,0 +1,552 @@
+/*
+ * Scheduling, the mechanism: who is runnable, switching, waking, moving between CPUs, idle work.
+ * The policy, who goes first, is sched-policy.c.
+ *
+ *             vcpu_unpause (last reason gone)
+ *    asleep ---------------------------------> queued <----------+
+ *      ^                                         |  pick         | slice over, or
+ *      |  schedule() with a reason in v->pause   v               | someone was woken
+ *      +------------------------------------- running -----------+
+ *
+ * Each physical CPU has a queue, a lock for it, and an idle vCPU that runs when nobody wants to.  A vCPU belongs
+ * to the queue of v->cpu whether it waits there or not; that changes only under the lock of the queue it
+ * leaves, while it is neither queued nor running.
+ *
+ * The lock is held across the switch of stacks: taken by the vCPU that leaves, released by the one that arrives
+ * (sched_tail).  So nobody can pick up the one that leaves before its registers have been put away.
+ *
+ * Ticks: while one vCPU runs alone, none.  Only when somebody waits, or a cap limits it, is a slice timer armed.
+ *
+ * A vCPU that is preempted in the middle of an operation (sched_yield) holds references, maybe a mutex.  It must come
+ * back to give them up even if its domain has been shut down or capped meanwhile: v->unwinding says so.
+ */
+#include "sched.h"
+
+#include "arch.h"
+#include "lib.h"
+
+struct cpu_queue {
+    spinlock_t lock;
+    struct sched_queue queue;
+    struct vcpu *current; /* who was picked last */
+    struct vcpu *idle;
+    struct vcpu *leaving; /* who was switched away from: until sched_tail */
+    struct timer slice;
+};
+
+static struct cpu_queue queues[MAX_CPUS];
+static uint64_t idle_cpus; /* set (atomic): a hint for wake-ups */
+
+static struct {
+    spinlock_t lock;
+    struct list list;
+    uint32_t pending; /* queued or running (atomic) */
+} works = {.lock = SPINLOCK_INIT(WORK), .list = {&works.list, &works.list}};
+
+static struct vcpu *vcpu_of(struct sched_entity *e)
+{
+    return container_of(e, struct vcpu, sched);
+}
+
+static inline struct cpu_queue *this_queue(void)
+{
+    return &queues[this_cpu()];
+}
+
+struct vcpu *sched_idle_vcpu(unsigned cpu)
+{
+    return queues[cpu].idle;
+}
+
+/* The idle vCPU of CPU 0 competes like any other while there is work. */
+static inline bool has_work(const struct vcpu *v)
+{
+    return v->id == 0 && atomic_read(&works.pending);
+}
+
+static inline bool wants_cpu(const struct vcpu *v)
+{
+    if (unlikely(v->is_idle))
+        return has_work(v);
+    uint32_t pause = atomic_read(&v->pause);
+    return !(unlikely(v->unwinding) ? pause & PAUSE_SLEEP : pause);
+}
+
+/* --- caps -------------------------------------------------------------------------------------------- */
+
+static void cap_refill(struct timer *t)
+{
+    struct domain *d = container_of(t, struct domain, cap_timer);
+    spin_lock(&d->cap_lock);
+    bool spent = sched_cap_charge(&d->sched_cap, d->cap, arch_now(), 0);
+    uint64_t next = d->sched_cap.period_end;
+    spin_unlock(&d->cap_lock);
+
+    if (spent) { /* an overdraft of more than one period's worth */
+        timer_set(t, next);
+        return;
+    }
+    for_each_vcpu (d, v)
+        vcpu_unpause(v, PAUSE_CAPPED);
+}
+
+/* @v ran for @ns.  Caller holds the queue's lock. */
+static cold_ void cap_charge(struct vcpu *v, uint64_t now, uint64_t ns)
+{
+    struct domain *d = v->domain;
+    spin_lock(&d->cap_lock);
+    if (sched_cap_charge(&d->sched_cap, d->cap, now, ns)) {
+        atomic_or(&v->pause, PAUSE_CAPPED);
+        if (!d->cap_timer.queued)
+            timer_set(&d->cap_timer, d->sched_cap.period_end);
+    }
+    spin_unlock(&d->cap_lock);
+}
+
+/* --- inside one queue (lock held) ---------------------------------------------------------------------- */
+
+static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
+{
+    uint64_t ns = now > v->run_start ? now - v->run_start : 0;
+    v->run_start = now;
+    if (v->is_idle && !has_work(v))
+        return;
+    sched_charge(&cq->queue, &v->sched, ns);
+    if (unlikely(v->domain->cap))
+        cap_charge(v, now, ns);
+}
+
+static void slice_over(struct timer *t)
+{
+    struct cpu_queue *cq = container_of(t, struct cpu_queue, slice);
+    atomic_or(&cq->current->exit_work, EXIT_RESCHEDULE);
+}
+
+/* Arm or stop this CPU's slice timer for @v, which starts, or goes on, now. */
+static void slice_begin(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
+{
+    uint64_t slice = ~0ull;
+    if (sched_first(&cq->queue))
+        slice = SCHED_SLICE;
+    if (unlikely(v->domain->cap)) {
+        uint64_t left = sched_cap_left(&v->domain->sched_cap, v->domain->cap);
+        slice = MIN(slice, left);
+    }
+    if (slice != ~0ull)
+        timer_set(&cq->slice, now + slice);
+    else if (cq->slice.queued)
+        timer_stop(&cq->slice);
+}
+
+static void ask_reschedule(unsigned cpu)
+{
+    atomic_or(&queues[cpu].current->exit_work, EXIT_RESCHEDULE);
+    if (cpu != this_cpu())
+        arch_kick_cpu(cpu);
+}
+
+/* @v, woken, joins the queue of v->cpu: should that CPU look up from what it does? */
+static void insert(struct cpu_queue *cq, struct vcpu *v)
+{
+    struct vcpu *running = cq->current;
+    bool here = v->cpu == this_cpu();
+
+    if (!v->is_idle) {
+        v->sched.weight = v->domain->weight ? v->domain->weight : SCHED_WEIGHT_NORMAL;
+        vcpu_set_runstate(v, VCPU_RUNNABLE);
+    }
+    sched_enqueue(&cq->queue, &v->sched, true);
+
+    if (running->is_idle && !has_work(running)) {
+        ask_reschedule(v->cpu);
+        return;
+    }
+    uint64_t now = arch_now();
+    charge(cq, running, now);
+    if (sched_preempts(&running->sched, &v->sched) || !here)
+        ask_reschedule(v->cpu); /* another CPU must at least arm its slice timer */
+    else if (!cq->slice.queued)
+        slice_begin(cq, running, now);
+}
+
+/* --- where to run --------------------------------------------------------------------------------------- */
+
+/* Lock the queue that @v belongs to. */
+static struct cpu_queue *queue_lock(struct vcpu *v) NO_ANALYSIS
+{
+    for (;;) {
+        unsigned cpu = atomic_read(&v->cpu);
+        struct cpu_queue *cq = &queues[cpu];
+        spin_lock(&cq->lock);
+        if (likely(v->cpu == cpu))
+            return cq;
+        spin_unlock(&cq->lock);
+    }
+}
+
+static void queue_unlock(struct cpu_queue *cq) NO_ANALYSIS
+{
+    spin_unlock(&cq->lock);
+}
+
+static unsigned choose_cpu(const struct vcpu *v)
+{
+    uint64_t allowed = v->affinity & arch_cpus_online();
+    if (!allowed)
+        return v->cpu;
+    uint64_t idle = allowed & atomic_read(&idle_cpus);
+    if ((idle | (idle ? 0 : allowed)) & BIT(v->cpu))
+        return v->cpu; /* where its cache is, if nobody better is free */
+    return (unsigned)__builtin_ctzll(idle ? idle : allowed);
+}
+
+/* @v became runnable, maybe: put it into a queue if it is not in one and not on its way out. */
+static void wake(struct vcpu *v) NO_ANALYSIS
+{
+    struct cpu_queue *cq = queue_lock(v);
+    if (v->sched.queued || v->on_cpu || !wants_cpu(v)) {
+        queue_unlock(cq);
+        return;
+    }
+
+    unsigned target = choose_cpu(v);
+    if (target != v->cpu) {
+        sched_move(&cq->queue, &queues[target].queue, &v->sched);
+        atomic_set(&v->cpu, (uint16_t)target);
+        queue_unlock(cq);
+        /* Unlocked for a moment: somebody else may have woken it, or paused it again. */
+        cq = queue_lock(v);
+        if (v->sched.queued || v->on_cpu || !wants_cpu(v)) {
+            queue_unlock(cq);
+            return;
+        }
+    }
+    insert(cq, v);
+    queue_unlock(cq);
+}
+
+/* An idle CPU takes a waiting vCPU from another CPU's queue: true if it got one. */
+static bool steal(unsigned cpu) NO_ANALYSIS
+{
+    uint64_t others = arch_cpus_online() & ~BIT(cpu);
+    for (; others; others &= others - 1) {
+        struct cpu_queue *from = &queues[__builtin_ctzll(others)];
+        if (!atomic_read(&from->queue.count))
+            continue;
+
+        struct vcpu *v = NULL;
+        spin_lock(&from->lock);
+        list_for_each (it, &from->queue.waiting) {
+            struct vcpu *candidate = vcpu_of(list_entry(it, struct sched_entity, link));
+            if (!candidate->is_idle && (candidate->affinity & BIT(cpu))) {
+                v = candidate;
+                break;
+            }
+        }
+        if (v) {
+            sched_dequeue(&from->queue, &v->sched);
+            sched_move(&from->queue, &queues[cpu].queue, &v->sched);
+            atomic_set(&v->cpu, (uint16_t)cpu);
+        }
+        spin_unlock(&from->lock);
+
+        if (v) {
+            wake(v);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- switching ------------------------------------------------------------------------------------------- */
+
+static enum vcpu_run_state state_of(const struct vcpu *v)
+{
+    uint32_t pause = atomic_read(&v->pause);
+    if (pause & (PAUSE_BLOCKED | PAUSE_POLLING))
+        return VCPU_BLOCKED;
+    return pause & (PAUSE_DOWN | PAUSE_DOMAIN) ? VCPU_OFFLINE : VCPU_RUNNABLE;
+}
+
+/* The next to run, taken from the queue: the idle vCPU if nobody waits. */
+static struct vcpu *pick(struct cpu_queue *cq)
+{
+    struct sched_entity *e = sched_first(&cq->queue);
+    if (!e)
+        return cq->idle;
+    sched_dequeue(&cq->queue, e);
+    return vcpu_of(e);
+}
+
+static void note_idle(unsigned cpu, const struct vcpu *prev, const struct vcpu *next)
+{
+    if (next->is_idle && !prev->is_idle)
+        atomic_or(&idle_cpus, BIT(cpu));
+    else if (prev->is_idle && !next->is_idle)
+        atomic_and(&idle_cpus, ~BIT(cpu));
+}
+
+static void reschedule(bool give_way) NO_ANALYSIS
+{
+    struct vcpu *prev = current_vcpu();
+    unsigned cpu = prev->cpu;
+    struct cpu_queue *cq = &queues[cpu];
+
+    spin_lock(&cq->lock);
+    uint64_t now = arch_now();
+    charge(cq, prev, now);
+    atomic_and(&prev->exit_work, ~EXIT_RESCHEDULE);
+
+    /* One that may no longer run here is put elsewhere by sched_tail(), when it is off its stack. */
+    if (wants_cpu(prev) && (prev->is_idle || (prev->affinity & BIT(cpu)))) {
+        if (give_way)
+            sched_give_way(&cq->queue, &prev->sched);
+        sched_enqueue(&cq->queue, &prev->sched, false);
+    }
+    struct vcpu *next = pick(cq);
+    slice_begin(cq, next, now);
+    if (next == prev) {
+        spin_unlock(&cq->lock);
+        return;
+    }
+
+    if (!prev->is_idle) {
+        vcpu_set_runstate(prev, state_of(prev));
+        vcpu_timers_suspend(prev);
+    }
+    if (!next->is_idle)
+        vcpu_set_runstate(next, VCPU_RUNNING);
+    note_idle(cpu, prev, next);
+    next->run_start = now;
+    next->on_cpu = true;
+    cq->current = next;
+    cq->leaving = prev;
+    arch_switch(prev, next);
+    sched_tail();
+}
+
+void sched_tail(void) NO_ANALYSIS
+{
+    struct vcpu *v = current_vcpu();
+    struct cpu_queue *cq = &queues[v->cpu];
+    struct vcpu *left = cq->leaving;
+
+    cq->leaving = NULL;
+    atomic_set_release(&left->on_cpu, false);
+    bool homeless = !left->is_idle && !left->sched.queued && wants_cpu(left);
+    spin_unlock(&cq->lock);
+
+    if (unlikely(homeless))
+        wake(left);
+    if (!v->is_idle)
+        vcpu_timers_resume(v);
+}
+
+void schedule(void)
+{
+    reschedule(false);
+}
+
+void sched_yield(void)
+{
+    struct vcpu *v = current_vcpu();
+    if (list_empty(&queues[v->cpu].queue.waiting) && !(v->exit_work & EXIT_RESCHEDULE))
+        return;
+    uint8_t outer = v->unwinding;
+    v->unwinding = true;
+    reschedule(true);
+    v->unwinding = outer;
+    /* Reasons to stop that were ignored meanwhile count again at the next chance. */
+    if (unlikely(v->pause))
+        atomic_or(&v->exit_work, EXIT_RESCHEDULE);
+}
+
+bool preempt_point(void)
+{
+    arch_serve_interrupts();
+    struct vcpu *v = current_vcpu();
+    if (unlikely(v->exit_work & EXIT_RESCHEDULE)) {
+        uint8_t outer = v->unwinding;
+        v->unwinding = true;
+        reschedule(false);
+        v->unwinding = outer;
+        if (unlikely(v->pause))
+            atomic_or(&v->exit_work, EXIT_RESCHEDULE);
+    }
+    return v->domain->dying;
+}
+
+/* --- pausing and waking ------------------------------------------------------------------------------------ */
+
+void vcpu_pause(struct vcpu *v, uint32_t why) NO_ANALYSIS
+{
+    atomic_or(&v->pause, why);
+    struct cpu_queue *cq = queue_lock(v);
+    if (v->on_cpu) {
+        ask_reschedule(v->cpu);
+    } else {
+        if (v->sched.queued && !wants_cpu(v))
+            sched_dequeue(&cq->queue, &v->sched);
+        if (!v->sched.queued)
+            vcpu_set_runstate(v, state_of(v));
+    }
+    queue_unlock(cq);
+}
+
+void vcpu_pause_sync(struct vcpu *v, uint32_t why)
+{
+    vcpu_pause(v, why);
+    if (v == current_vcpu())
+        return;
+    while (atomic_read_acquire(&v->on_cpu) || v->unwinding) {
+        sched_yield();
+        arch_relax();
+    }
+}
+
+void vcpu_unpause(struct vcpu *v, uint32_t why) NO_ANALYSIS
+{
+    uint32_t before = atomic_and(&v->pause, ~why);
+    if (!(before & why))
+        return;
+    if (likely(!(before & ~why) || v->unwinding)) {
+        wake(v);
+        return;
+    }
+    struct cpu_queue *cq = queue_lock(v);
+    if (!v->on_cpu && !v->sched.queued)
+        vcpu_set_runstate(v, state_of(v));
+    queue_unlock(cq);
+}
+
+void vcpu_set_affinity(struct vcpu *v, uint64_t set) NO_ANALYSIS
+{
+    struct cpu_queue *cq = queue_lock(v);
+    v->affinity = set;
+    bool elsewhere = v->sched.queued && !(set & BIT(v->cpu));
+    if (elsewhere)
+        sched_dequeue(&cq->queue, &v->sched);
+    else if (v->on_cpu)
+        ask_reschedule(v->cpu);
+    queue_unlock(cq);
+    if (elsewhere)
+        wake(v);
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+    if (atomic_read(&v->pause) & (PAUSE_BLOCKED | PAUSE_POLLING))
+        vcpu_unpause(v, PAUSE_BLOCKED | PAUSE_POLLING);
+    else if (v->on_cpu && v->cpu != this_cpu())
+        arch_kick_cpu(v->cpu);
+}
+
+/* --- idle vCPUs and their work --------------------------------------------------------------------------- */
+
+void work_add(struct work *w) NO_ANALYSIS
+{
+    struct cpu_queue *cq = &queues[0];
+    spin_lock(&works.lock);
+    spin_lock(&cq->lock);
+    struct vcpu *idle = cq->idle;
+    if (!w->link.next) {
+        list_append(&works.list, &w->link);
+        if (cq->current == idle && !works.pending) { /* from now on its time is charged */
+            idle->run_start = arch_now();
+            idle->sched.vruntime = MAX(idle->sched.vruntime, cq->queue.floor);
+        }
+        atomic_add(&works.pending, 1);
+    }
+    if (cq->current == idle)
+        ask_reschedule(0); /* it looks for work before it halts */
+    else if (!idle->sched.queued)
+        insert(cq, idle);
+    spin_unlock(&cq->lock);
+    spin_unlock(&works.lock);
+}
+
+static struct work *work_take(void)
+{
+    struct work *w = NULL;
+    spin_lock(&works.lock);
+    if (!list_empty(&works.list)) {
+        w = list_entry(works.list.next, struct work, link);
+        list_remove(&w->link);
+        w->link.next = NULL;
+    }
+    spin_unlock(&works.lock);
+    return w;
+}
+
+/* @w may be gone, or queued again, when its run() returns. */
+static void work_run_all(void)
+{
+    for (struct work *w; (w = work_take());) {
+        w->run(w);
+        atomic_sub(&works.pending, 1);
+        (void)preempt_point();
+    }
+}
+
+noreturn_ void idle_loop(void)
+{
+    struct vcpu *self = current_vcpu();
+    for (;;) {
+        if (has_work(self))
+            work_run_all();
+        if ((self->exit_work & EXIT_RESCHEDULE) || sched_first(&queues[self->cpu].queue) ||
+            steal(self->cpu))
+            schedule();
+        else
+            arch_idle();
+    }
+}
+
+/* --- set-up ---------------------------------------------------------------------------------------------- */
+
+void sched_vcpu_init(struct vcpu *v)
+{
+    sched_entity_init(&v->sched, v->domain->weight);
+    v->affinity = ~0ull; /* the first wake-up chooses a CPU, if 0 is not the best */
+    v->time_cpu = UINT16_MAX;
+    v->runstate = VCPU_OFFLINE;
+    v->runstate_since = arch_now();
+    vcpu_timers_init(v);
+}
+
+void sched_vcpu_destroy(struct vcpu *v)
+{
+    vcpu_timers_destroy(v);
+}
+
+void sched_domain_init(struct domain *d)
+{
+    d->cap_lock = (spinlock_t)SPINLOCK_INIT(CAP);
+    timer_init(&d->cap_timer, cap_refill);
+}
+
+void sched_domain_destroy(struct domain *d)
+{
+    timer_stop(&d->cap_timer);
+    for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
+        timer_stop(&d->watchdog[i]);
+}
+
+void sched_init_cpu(unsigned cpu)
+{
+    struct cpu_queue *cq = &queues[cpu];
+    cq->lock = (spinlock_t)SPINLOCK_INIT(SCHED);
+    sched_queue_init(&cq->queue);
+    timer_init(&cq->slice, slice_over);
+
+    struct vcpu *v = vcpu_create(&idle_domain, cpu);
+    if (!v)
+        BUG();
+    v->is_idle = true;
+    v->cpu = (uint16_t)cpu;
+    v->pause = 0;
+    v->on_cpu = true;
+    v->affinity = BIT(cpu);
+    cq->idle = cq->current = v;
+    atomic_or(&idle_cpus, BIT(cpu));
+}

@@ -1,0 +1,156 @@
+/*
+ * Software timers: one pairing heap per physical CPU.
+ *
+ * A pairing heap is a tree in which no child is due before its parent; two trees are merged by hanging
+ * the later root below the earlier.  It needs no memory beyond the timers themselves, so arming one
+ * cannot fail, and arming a timer that is not the earliest, the most frequent case, is one comparison
+ * and one link.
+ *
+ * The hardware is told only when the earliest deadline moves forward.  A timer that is stopped or pushed
+ * back leaves the hardware as it is: the interrupt that comes too early finds nothing due and programs
+ * the right moment.
+ */
+#include "timer.h"
+
+#include "arch.h"
+
+struct timer_heap {
+    spinlock_t lock;
+    struct timer *root;     /* earliest; NULL: none */
+    uint64_t programmed;    /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0: never */
+    struct timer *running;  /* whose handler runs now */
+};
+
+static struct timer_heap heaps[MAX_CPUS] = {
+    [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT(TIMER), .programmed = ~0ull},
+};
+
+void timer_init(struct timer *t, void (*fire)(struct timer *))
+{
+    *t = (struct timer){.fire = fire};
+}
+
+/* Merge two trees that have no siblings: the new root. */
+static inline struct timer *meld(struct timer *a, struct timer *b)
+{
+    if (b->deadline < a->deadline) {
+        struct timer *swap = a;
+        a = b;
+        b = swap;
+    }
+    b->prev = a;
+    b->next = a->child;
+    if (b->next)
+        b->next->prev = b;
+    a->child = b;
+    return a;
+}
+
+/* Merge a list of siblings into one tree: in pairs from the left, then the pairs from the right. */
+static struct timer *meld_siblings(struct timer *first)
+{
+    struct timer *pairs = NULL;
+    while (first) {
+        struct timer *a = first, *b = a->next;
+        first = b ? b->next : NULL;
+        if (b)
+            a = meld(a, b);
+        a->next = pairs;
+        pairs = a;
+    }
+
+    struct timer *root = NULL;
+    while (pairs) {
+        struct timer *t = pairs;
+        pairs = t->next;
+        root = root ? meld(root, t) : t;
+    }
+    if (root)
+        root->prev = root->next = NULL;
+    return root;
+}
+
+static void heap_insert(struct timer_heap *h, struct timer *t)
+{
+    t->child = t->next = t->prev = NULL;
+    t->queued = true;
+    h->root = h->root ? meld(h->root, t) : t;
+}
+
+static void heap_remove(struct timer_heap *h, struct timer *t)
+{
+    struct timer *orphans = t->child ? meld_siblings(t->child) : NULL;
+    t->queued = false;
+
+    if (t == h->root) {
+        h->root = orphans;
+        return;
+    }
+    if (t->prev->child == t)
+        t->prev->child = t->next;
+    else
+        t->prev->next = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    if (orphans)
+        h->root = meld(h->root, orphans);
+}
+
+static void heap_program(struct timer_heap *h)
+{
+    if (h->root && h->root->deadline < h->programmed) {
+        h->programmed = h->root->deadline;
+        arch_timer_program(h->programmed);
+    }
+}
+
+void timer_set(struct timer *t, uint64_t deadline)
+{
+    unsigned cpu = this_cpu();
+    if (unlikely(t->queued && t->cpu != cpu))
+        timer_stop(t);
+
+    struct timer_heap *h = &heaps[cpu];
+    spin_lock(&h->lock);
+    if (t->queued)
+        heap_remove(h, t);
+    t->deadline = deadline;
+    t->cpu = (uint16_t)cpu;
+    heap_insert(h, t);
+    heap_program(h);
+    spin_unlock(&h->lock);
+}
+
+void timer_stop(struct timer *t)
+{
+    struct timer_heap *h = &heaps[t->cpu];
+    if (t->queued) {
+        spin_lock(&h->lock);
+        if (t->queued)
+            heap_remove(h, t);
+        spin_unlock(&h->lock);
+    }
+    while (unlikely(atomic_read_acquire(&h->running) == t) && t->cpu != this_cpu())
+        arch_relax();
+}
+
+void timer_interrupt(void)
+{
+    struct timer_heap *h = &heaps[this_cpu()];
+    uint64_t now = arch_now();
+
+    spin_lock(&h->lock);
+    h->programmed = 0; /* handlers that arm timers leave the hardware to us */
+    while (h->root && h->root->deadline <= now) {
+        struct timer *t = h->root;
+        heap_remove(h, t);
+        atomic_set(&h->running, t);
+        spin_unlock(&h->lock);
+        t->fire(t);
+        spin_lock(&h->lock);
+        atomic_set_release(&h->running, NULL);
+    }
+    h->programmed = ~0ull;
+    heap_program(h);
+    spin_unlock(&h->lock);
+}

@@ -1,0 +1,464 @@
+/*
+ * What a guest asks about its virtual CPUs, and their time: VCPUOP_*, set_timer_op, the run-state and
+ * time areas.
+ *
+ * Time reaches a guest in three ways: a timer event (VIRQ_TIMER) from one of two timers, the periodic
+ * one, which ticks only while the vCPU runs, and the one-shot one, which also wakes it; the pvclock record
+ * in vcpu_info, from which the guest computes system time from the TSC; and the run-state area, which says how
+ * long it was not running although it wanted to.
+ *
+ * The areas that the guest registers by virtual address are written on the way to the guest, when the guest's own
+ * kernel page tables are loaded; a vCPU that returns to user mode gets them at its next entry to its kernel.
+ */
+#include "arch.h"
+#include "evtchn.h"
+#include "hypercall.h"
+#include "lib.h"
+#include "refuse.h"
+#include "sched.h"
+
+#define NS_PER_MS        1000000ull
+#define PERIOD_DEFAULT   (10 * NS_PER_MS)
+#define PERIOD_MIN       NS_PER_MS
+#define PERIOD_MAX       ((1ull << 63) - 1) /* longest difference of two system times */
+#define TIMER_FAR        50                 /* bits: set_timer_op beyond 2^50 ns ahead, 13 days, is not meant */
+#define TIMER_FAR_ANSWER (100 * NS_PER_MS)
+#define TIME_REFRESH     (2000 * NS_PER_MS) /* of a TSC that is not known to be constant */
+#define INFO_LEGACY      XEN_LEGACY_MAX_VCPUS
+
+/* --- run states ---------------------------------------------------------------------------------------- */
+
+void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s)
+{
+    uint64_t now = arch_now();
+    if (now > v->runstate_since)
+        v->runstate_time[v->runstate] += now - v->runstate_since;
+    v->runstate_since = now;
+    v->runstate = s;
+}
+
+static void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, bool until_now)
+{
+    *info = (struct vcpu_runstate_info){
+        .state = v->runstate,
+        .state_entry_time = v->runstate_since,
+    };
+    memcpy(info->time, v->runstate_time, sizeof(info->time));
+    uint64_t now = arch_now();
+    if (until_now && now > v->runstate_since)
+        info->time[v->runstate] += now - v->runstate_since;
+}
+
+/* An area that went away is the guest's own loss: nothing to report. */
+static void runstate_publish(struct vcpu *v, guest_ptr_t at, bool until_now)
+{
+    struct vcpu_runstate_info info;
+    const guest_ptr_t entry_time =
+        guest_ptr_add(at, offsetof(struct vcpu_runstate_info, state_entry_time));
+
+    runstate_get(v, &info, until_now);
+    if (v->domain->vm_assist & BIT(VMASST_TYPE_runstate_update_flag)) {
+        /* Readers that see the flag, or two different entry times, read again. */
+        info.state_entry_time |= XEN_RUNSTATE_UPDATE;
+        if (guest_write_u64(entry_time, info.state_entry_time))
+            return;
+        compiler_barrier();
+        if (guest_write(at, &info, sizeof(info)))
+            return;
+        compiler_barrier();
+        (void)!guest_write_u64(entry_time, info.state_entry_time & ~XEN_RUNSTATE_UPDATE);
+    } else {
+        (void)!guest_write(at, &info, sizeof(info));
+    }
+}
+
+/* --- the pvclock ------------------------------------------------------------------------------------------ */
+
+static void time_area_publish(const struct vcpu_time_info *t, guest_ptr_t at)
+{
+    const uint32_t version = t->version;
+    const guest_ptr_t where = guest_ptr_add(at, offsetof(struct vcpu_time_info, version));
+    struct vcpu_time_info copy = *t;
+
+    copy.version = version | 1;
+    if (guest_write_u32(where, copy.version))
+        return;
+    compiler_barrier();
+    if (guest_write(at, &copy, sizeof(copy)))
+        return;
+    compiler_barrier();
+    (void)!guest_write_u32(where, version);
+}
+
+/* The guest may write to its vcpu_info, version included: only its own readers care. */
+static void time_publish(struct vcpu *v)
+{
+    struct vcpu_time_info now = {0};
+    struct vcpu_time_info *t = &v->info->time;
+    arch_time_info(v, &now);
+
+    uint32_t version = (atomic_read(&t->version) | 1) + 1;
+    atomic_set(&t->version, version - 1);
+    compiler_barrier();
+    t->tsc_timestamp = now.tsc_timestamp;
+    t->system_time = now.system_time;
+    t->tsc_to_system_mul = now.tsc_to_system_mul;
+    t->tsc_shift = now.tsc_shift;
+    t->flags = now.flags;
+    compiler_barrier();
+    atomic_set(&t->version, version);
+
+    v->time_cpu = v->cpu;
+    v->time_published = now.system_time;
+}
+
+/* The record of an invariant TSC stays true for ever: it is rewritten only at a move to another CPU. */
+static bool time_is_stale(const struct vcpu *v)
+{
+    return v->time_cpu != v->cpu || (!(v->info->time.flags & XEN_PVCLOCK_TSC_STABLE_BIT) &&
+                                     arch_now() - v->time_published > TIME_REFRESH);
+}
+
+void vcpu_publish_areas(struct vcpu *v)
+{
+    if (time_is_stale(v)) {
+        time_publish(v);
+        v->time_area_stale = true;
+    }
+    if (!v->kernel_mode && (v->runstate_area.va || v->time_area.va))
+        return;
+
+    atomic_and(&v->exit_work, ~EXIT_RUNSTATE);
+    if (v->runstate_area.va)
+        runstate_publish(v, v->runstate_area, false);
+    if (v->time_area.va && v->time_area_stale) {
+        struct vcpu_time_info t = v->info->time;
+        t.version &= ~1u;
+        time_area_publish(&t, v->time_area);
+    }
+    v->time_area_stale = false;
+}
+
+/* --- timers ----------------------------------------------------------------------------------------------- */
+
+static void timer_event(struct vcpu *v)
+{
+    virq_raise(v, VIRQ_TIMER);
+}
+
+static void singleshot_fired(struct timer *t)
+{
+    timer_event(container_of(t, struct vcpu, singleshot));
+}
+
+static void periodic_fired(struct timer *t)
+{
+    struct vcpu *v = container_of(t, struct vcpu, periodic);
+    v->period_last = arch_now();
+    timer_event(v);
+    if (v->period && v->virq_port[VIRQ_TIMER])
+        timer_set(t, v->period_last + v->period);
+}
+
+static void poll_timed_out(struct timer *t)
+{
+    vcpu_unpause(container_of(t, struct vcpu, poll_timer), PAUSE_POLLING);
+}
+
+void vcpu_timers_init(struct vcpu *v)
+{
+    timer_init(&v->singleshot, singleshot_fired);
+    timer_init(&v->periodic, periodic_fired);
+    timer_init(&v->poll_timer, poll_timed_out);
+    v->period = PERIOD_DEFAULT;
+}
+
+void vcpu_timers_destroy(struct vcpu *v)
+{
+    timer_stop(&v->singleshot);
+    timer_stop(&v->periodic);
+    timer_stop(&v->poll_timer);
+}
+
+/* Start the periodic timer of @v, which runs here.  A tick that is overdue comes at once. */
+static void periodic_start(struct vcpu *v)
+{
+    if (!v->period || !v->virq_port[VIRQ_TIMER])
+        return;
+    uint64_t now = arch_now();
+    if (now - v->period_last >= v->period) {
+        v->period_last = now;
+        timer_event(v);
+    }
+    timer_set(&v->periodic, v->period_last + v->period);
+}
+
+void vcpu_timers_resume(struct vcpu *v)
+{
+    if (v->period)
+        periodic_start(v);
+    if (v->runstate_area.va || time_is_stale(v))
+        atomic_or(&v->exit_work, EXIT_RUNSTATE);
+}
+
+void vcpu_timers_suspend(struct vcpu *v)
+{
+    if (v->periodic.queued)
+        timer_stop(&v->periodic);
+}
+
+static void set_period(struct vcpu *v, uint64_t period)
+{
+    bool other = v != current_vcpu();
+    if (other) /* the timer is armed on the CPU that runs @v: let it start afresh there */
+        vcpu_pause_sync(v, PAUSE_WAITING);
+    timer_stop(&v->periodic);
+    v->period = period;
+    if (other)
+        vcpu_unpause(v, PAUSE_WAITING);
+    else
+        periodic_start(v);
+}
+
+/*
+ * set_timer_op(deadline): VIRQ_TIMER at system time @deadline; 0 cancels.  Deadlines that wrapped
+ * around, and those absurdly far ahead, are taken for a guest that has work to do now and cannot count: a
+ * soon, but not an immediate, event (some guests mean "never").
+ */
+long hypercall_set_timer_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    const uint64_t deadline = a->arg[0];
+
+    if (deadline == 0) {
+        timer_stop(&v->singleshot);
+        return 0;
+    }
+    uint64_t now = arch_now();
+    bool absurd = (int64_t)deadline < 0 || (deadline > now && (deadline - now) >> TIMER_FAR);
+    if (deadline <= now) { /* due: no need to trouble the hardware */
+        timer_stop(&v->singleshot);
+        timer_event(v);
+        return 0;
+    }
+    timer_set(&v->singleshot, absurd ? now + TIMER_FAR_ANSWER : deadline);
+    return 0;
+}
+
+static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
+{
+    struct vcpu_set_singleshot_timer set; /* flags are not looked at, as in Xen 4.17 */
+    if (v != current_vcpu())
+        return refuse(VC_006, v->id);
+    if (guest_read(&set, arg, sizeof(set)))
+        return refuse(HC_002, arg.va);
+
+    const uint64_t deadline = set.timeout_abs_ns;
+    if (deadline <= arch_now()) {
+        timer_stop(&v->singleshot);
+        timer_event(v);
+    } else {
+        timer_set(&v->singleshot, deadline);
+    }
+    return 0;
+}
+
+static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
+{
+    uint64_t period;
+    if (guest_read_u64(&period, arg))
+        return refuse(HC_002, arg.va);
+    if (period < PERIOD_MIN || period > PERIOD_MAX)
+        return refuse(VC_005, period);
+    set_period(v, period);
+    return 0;
+}
+
+/* --- bringing vCPUs up and down ---------------------------------------------------------------------------- */
+
+static long op_initialise(struct vcpu *v, guest_ptr_t arg)
+{
+    if (v->id >= INFO_LEGACY && !v->info_page)
+        return refuse(VC_003, v->id);
+
+    struct vcpu_guest_context *context = mem_alloc(sizeof(*context));
+    if (!context)
+        return refuse(VC_008);
+    long rc = 0;
+    if (guest_read(context, arg, sizeof(*context))) {
+        rc = refuse(HC_002, arg.va);
+    } else {
+        struct domain *d = v->domain;
+        mutex_lock(&d->mmu); /* two vCPUs may try to initialise the same third */
+        if (v->initialised)
+            rc = refuse(VC_002, v->id);
+        else
+            rc = arch_vcpu_set_context(v, context);
+        if (!rc)
+            v->initialised = true;
+        mutex_unlock(&d->mmu);
+    }
+    mem_free(context, sizeof(*context));
+    return rc;
+}
+
+static long op_up(struct vcpu *v)
+{
+    if (!v->initialised)
+        return refuse(VC_004, v->id);
+    vcpu_unpause(v, PAUSE_DOWN);
+    return 0;
+}
+
+/* The last vCPU that goes down takes the domain with it. */
+static long op_down(struct vcpu *v)
+{
+    bool last = true;
+    for_each_vcpu (v->domain, other)
+        if (other != v && !(atomic_read(&other->pause) & PAUSE_DOWN))
+            last = false;
+    if (last)
+        domain_shutdown(v->domain, SHUTDOWN_poweroff);
+    else
+        vcpu_pause(v, PAUSE_DOWN);
+    return 0;
+}
+
+static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
+{
+    if (arg.va)
+        return refuse(VC_010, arg.va);
+    atomic_or(&v->exit_work, EXIT_NMI);
+    vcpu_kick(v);
+    return 0;
+}
+
+/* --- areas ------------------------------------------------------------------------------------------------- */
+
+static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
+{
+    struct vcpu_runstate_info info;
+    runstate_get(v, &info, true);
+    return guest_write(arg, &info, sizeof(info)) ? refuse(HC_002, arg.va) : 0;
+}
+
+static long op_register_runstate(struct vcpu *v, guest_ptr_t arg)
+{
+    uint64_t at;
+    if (guest_read_u64(&at, arg))
+        return refuse(HC_002, arg.va);
+    if (!guest_range_ok(at, sizeof(struct vcpu_runstate_info)))
+        return refuse(HC_002, at);
+    v->runstate_area = guest_ptr(at);
+    if (at)
+        runstate_publish(v, v->runstate_area, v != current_vcpu());
+    return 0;
+}
+
+static long op_register_time(struct vcpu *v, guest_ptr_t arg)
+{
+    uint64_t at;
+    if (guest_read_u64(&at, arg))
+        return refuse(HC_002, arg.va);
+    if (!guest_range_ok(at, sizeof(struct vcpu_time_info)))
+        return refuse(HC_002, at);
+    v->time_area = guest_ptr(at);
+    v->time_area_stale = true;
+    atomic_or(&v->exit_work, EXIT_RUNSTATE);
+    return 0;
+}
+
+/*
+ * register_vcpu_info: move @v's vcpu_info to where the guest wants it, once.  From then on the hypervisor writes
+ * there at any time, so the frame is held like one that is mapped writable: it can never become a page table.
+ * Events that are signalled during the move may miss the new place; marking everything pending makes up for it.
+ */
+static long op_register_info(struct vcpu *v, guest_ptr_t arg)
+{
+    struct domain *d = v->domain;
+    struct vcpu_register_vcpu_info where;
+    if (guest_read(&where, arg, sizeof(where)))
+        return refuse(HC_002, arg.va);
+
+    if (where.offset > PAGE_SIZE - sizeof(struct vcpu_info) || where.offset % 8)
+        return refuse(VC_007, where.offset);
+    if (v->info_page)
+        return refuse(VC_009, v->id);
+    if (v != current_vcpu() && !(atomic_read(&v->pause) & PAUSE_DOWN))
+        return refuse(VC_011, v->id);
+    if (!mfn_valid(mfn(where.mfn)))
+        return refuse(VC_012, where.mfn);
+    struct page_info *pg = mfn_to_page(mfn(where.mfn));
+    if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE))
+        return refuse(VC_012, where.mfn);
+
+    struct vcpu_info *to = (struct vcpu_info *)((char *)mfn_to_virt(mfn(where.mfn)) + where.offset);
+    spin_lock(&d->evtchn_lock);
+    bool mine = !v->info_page; /* another vCPU may have registered it meanwhile */
+    if (mine) {
+        memcpy(to, v->info, sizeof(*to));
+        atomic_set(&v->info, to);
+        v->info_page = pg;
+    }
+    spin_unlock(&d->evtchn_lock);
+    if (!mine) {
+        page_put_and_type(pg);
+        return refuse(VC_009, v->id);
+    }
+
+    memory_barrier();
+    atomic_set(&to->evtchn_pending_sel, ~0ul);
+    atomic_exchange(&to->evtchn_upcall_pending, 1);
+    vcpu_kick(v);
+    v->time_cpu = UINT16_MAX; /* the copy may be of any age */
+    if (v == current_vcpu())
+        time_publish(v);
+    return 0;
+}
+
+/* vcpu_op(cmd, vcpu, arg): the vCPU is looked up before the command. */
+long hypercall_vcpu_op(struct vcpu *caller, const struct hypercall_args *a)
+{
+    const uint32_t cmd = (uint32_t)a->arg[0], id = (uint32_t)a->arg[1];
+    const guest_ptr_t arg = guest_ptr(a->arg[2]);
+    struct domain *d = caller->domain;
+    struct vcpu *v = id < d->max_vcpus ? d->vcpu[id] : NULL;
+
+    if (!v)
+        return refuse(VC_001, id);
+    switch (cmd) {
+    case VCPUOP_initialise:
+        return op_initialise(v, arg);
+    case VCPUOP_up:
+        return op_up(v);
+    case VCPUOP_down:
+        return op_down(v);
+    case VCPUOP_is_up:
+        return !(atomic_read(&v->pause) & PAUSE_DOWN);
+    case VCPUOP_get_runstate_info:
+        return op_get_runstate(v, arg);
+    case VCPUOP_register_runstate_memory_area:
+        return op_register_runstate(v, arg);
+    case VCPUOP_set_periodic_timer:
+        return op_set_periodic(v, arg);
+    case VCPUOP_stop_periodic_timer:
+        set_period(v, 0);
+        return 0;
+    case VCPUOP_set_singleshot_timer:
+        return op_set_singleshot(v, arg);
+    case VCPUOP_stop_singleshot_timer:
+        if (v != caller)
+            return refuse(VC_006, v->id);
+        timer_stop(&v->singleshot);
+        return 0;
+    case VCPUOP_register_vcpu_info:
+        return op_register_info(v, arg);
+    case VCPUOP_send_nmi:
+        return op_send_nmi(v, arg);
+    case VCPUOP_get_physid:
+        return refuse(VC_013, v->id);
+    case VCPUOP_register_vcpu_time_memory_area:
+        return op_register_time(v, arg);
+    default:
+        return refuse(VC_014, cmd);
+    }
+}
