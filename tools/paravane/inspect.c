@@ -62,14 +62,20 @@ static void print_text(const struct kernel_image *image, const char *why)
                (unsigned long)(kernel_image_least_memory(image, 0) >> 10));
 }
 
+/* Addresses are strings: JSON's integers are signed, and few readers take 64 bits of them. */
+static json_t *address_json(uint64_t address)
+{
+    return json_sprintf("0x%lx", (unsigned long)address);
+}
+
 static json_t *segments_json(const struct kernel_image *image)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < image->segment_count; i++) {
         const struct kernel_segment *s = &image->segments[i];
         json_array_append_new(
-            list, json_pack("{s:I,s:I,s:I,s:I,s:i}", "virtual", (json_int_t)s->vaddr, "physical",
-                            (json_int_t)s->paddr, "file_size", (json_int_t)s->file_size,
+            list, json_pack("{s:o,s:o,s:I,s:I,s:i}", "virtual", address_json(s->vaddr), "physical",
+                            address_json(s->paddr), "file_size", (json_int_t)s->file_size,
                             "memory_size", (json_int_t)s->memory_size, "flags", (int)s->flags));
     }
     return list;
@@ -82,20 +88,17 @@ static json_t *notes_json(const struct kernel_image *image)
         const struct kernel_note *n = &image->notes[type];
         if (n->present)
             json_object_set_new(notes, kernel_note_name(type),
-                                n->is_string ? json_string(n->text)
-                                             : json_integer((json_int_t)n->number));
+                                n->is_string ? json_string(n->text) : address_json(n->number));
     }
     return notes;
 }
 
-/* Addresses are JSON integers: those of the upper half come out negative (64-bit two's complement).
- */
 static void print_json(const struct kernel_image *image, const char *why, enum verdict v)
 {
-    json_t *all = json_pack("{s:s,s:s,s:i,s:I,s:o,s:o,s:s}", "path", image->path, "kind",
-                            image->kind, "class", (int)image->elf_class, "entry",
-                            (json_int_t)kernel_image_entry(image), "segments", segments_json(image),
-                            "notes", notes_json(image), "verdict", verdict_name(v));
+    json_t *all = json_pack(
+        "{s:s,s:s,s:i,s:o,s:o,s:o,s:s}", "path", image->path, "kind", image->kind, "class",
+        (int)image->elf_class, "entry", address_json(kernel_image_entry(image)), "segments",
+        segments_json(image), "notes", notes_json(image), "verdict", verdict_name(v));
     if (why)
         json_object_set_new(all, "why", json_string(why));
     json_dumpf(all, stdout, JSON_INDENT(2));

@@ -82,22 +82,29 @@ static bool is_bzimage(const unsigned char *data, size_t size)
            data[SETUP_BOOT_FLAG + 1] == 0xaa && memcmp(data + SETUP_MAGIC, "HdrS", 4) == 0;
 }
 
-/* The payload of a bzImage; false if the header points outside the file. */
-static bool bzimage_payload(const unsigned char *data, size_t size, size_t *start, size_t *length)
+/*
+ * The payload of a bzImage, and the size that it unpacks to; false if the
+ * header points outside the file.  That size stands in the payload's last four
+ * bytes: gzip's format puts it there, for the others Linux appends it.
+ */
+static bool bzimage_payload(const unsigned char *data, size_t size, size_t *start, size_t *length,
+                            size_t *unpacked)
 {
     unsigned version = data[SETUP_VERSION] | data[SETUP_VERSION + 1] << 8;
     unsigned sects = data[SETUP_SECTS] ? data[SETUP_SECTS] : 4; /* 0 means 4, says the protocol */
 
     *start = (sects + 1) * 512ul + get_le32(data + SETUP_PAYLOAD_OFFSET);
     *length = get_le32(data + SETUP_PAYLOAD_LENGTH);
-    return version >= 0x0208 && *start <= size && *length <= size - *start && *length > 0;
+    if (version < 0x0208 || *start > size || *length > size - *start || *length < 8)
+        return false;
+    const unsigned char *payload = data + *start;
+    bool gzip = payload[0] == 0x1f && payload[1] == 0x8b;
+    *unpacked = get_le32(payload + *length - 4);
+    *length -= gzip ? 0 : 4;
+    return true;
 }
 
-/*
- * Decompress whatever libarchive knows.  Linux puts the unpacked size behind
- * the compressed stream, which some codecs report as trailing garbage: an
- * error after the first bytes is only believed if what came out is no ELF.
- */
+/* Decompress whatever libarchive knows; true if an ELF file came out, whole. */
 static bool unpack(const void *data, size_t size, struct bytes *out, char codec[16])
 {
     struct archive *a = archive_read_new();
@@ -112,8 +119,8 @@ static bool unpack(const void *data, size_t size, struct bytes *out, char codec[
         ssize_t got;
         while ((got = archive_read_data(a, block, sizeof(block))) > 0)
             bytes_append(out, block, (size_t)got);
+        ok = got == 0 && is_elf(out->data, out->size);
         strncpy(codec, archive_filter_name(a, 0), 15);
-        ok = is_elf(out->data, out->size);
     }
     archive_read_free(a);
     return ok;
@@ -122,7 +129,7 @@ static bool unpack(const void *data, size_t size, struct bytes *out, char codec[
 /* Replace image->data, the whole file, by the ELF inside it. */
 static enum verdict find_elf(struct kernel_image *image)
 {
-    size_t start = 0, length = image->size;
+    size_t start = 0, length = image->size, unpacked = 0;
     struct bytes elf = {0};
 
     image->kind = "ELF";
@@ -133,13 +140,14 @@ static enum verdict find_elf(struct kernel_image *image)
     bool bz = is_bzimage(image->data, image->size);
     if (bz) {
         image->kind = "bzImage";
-        if (!bzimage_payload(image->data, image->size, &start, &length))
+        if (!bzimage_payload(image->data, image->size, &start, &length, &unpacked))
             return verdict_say(VERDICT_BAD_KERNEL,
                                "%s is a bzImage whose header points outside the file; it is cut "
                                "off or older than boot protocol 2.08, get it again",
                                image->path);
     }
-    if (!unpack((char *)image->data + start, length, &elf, image->codec)) {
+    if (!unpack((char *)image->data + start, length, &elf, image->codec) ||
+        (bz && elf.size != unpacked)) {
         bytes_free(&elf);
         if (bz)
             return verdict_say(VERDICT_BAD_KERNEL,
@@ -384,6 +392,19 @@ static char *why_no_segment(const struct kernel_image *image, const struct kerne
                : NULL;
 }
 
+/* Asked before the notes: a file that is cut off may have lost them. */
+static char *why_no_segments(const struct kernel_image *image, enum verdict *v)
+{
+    char *why = NULL;
+
+    *v = VERDICT_BAD_KERNEL;
+    if (image->segment_count == 0)
+        return memory_format("it has no segments to load; link it as an executable");
+    for (size_t i = 0; !why && i < image->segment_count; i++)
+        why = why_no_segment(image, &image->segments[i]);
+    return why;
+}
+
 static bool entry_is_loaded(const struct kernel_image *image)
 {
     uint64_t base = note_number(image, XEN_ELFNOTE_VIRT_BASE, 0);
@@ -393,17 +414,10 @@ static bool entry_is_loaded(const struct kernel_image *image)
 
 static char *why_no_load(const struct kernel_image *image, enum verdict *v)
 {
-    char *why = NULL;
     const char *feature = impossible_feature(&image->notes[XEN_ELFNOTE_FEATURES]);
     const struct kernel_note *version = &image->notes[XEN_ELFNOTE_XEN_VERSION];
 
     *v = VERDICT_BAD_KERNEL;
-    if (image->segment_count == 0)
-        return memory_format("it has no segments to load; link it as an executable");
-    for (size_t i = 0; !why && i < image->segment_count; i++)
-        why = why_no_segment(image, &image->segments[i]);
-    if (why)
-        return why;
     if (version->present && strcmp(version->text, "xen-3.0") != 0)
         return memory_format("its note XEN_VERSION says \"%s\"; the one interface there is, is "
                              "called \"xen-3.0\"",
@@ -422,8 +436,8 @@ static char *why_no_load(const struct kernel_image *image, enum verdict *v)
 enum verdict kernel_image_check(const struct kernel_image *image, char **why)
 {
     enum verdict v = VERDICT_OK;
-    char *(*const questions[])(const struct kernel_image *,
-                               enum verdict *) = {why_no_class, why_no_notes, why_no_load};
+    char *(*const questions[])(const struct kernel_image *, enum verdict *) = {
+        why_no_class, why_no_segments, why_no_notes, why_no_load};
 
     *why = NULL;
     for (size_t i = 0; !*why && i < sizeof(questions) / sizeof(questions[0]); i++)

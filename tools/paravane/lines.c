@@ -56,8 +56,21 @@ static void feed(struct lines *l, char c)
         bytes_append(&l->line, &c, 1);
 }
 
+/* Does the hypervisor speak up behind a guest's prompt?  Xen does not begin a new line for that. */
+static bool interrupts_prompt(const struct lines *l, const char *data, size_t size)
+{
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(hypervisor_prefix[i]);
+        if (l->shown > 0 && size > length && memcmp(data, hypervisor_prefix[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
 void lines_feed(struct lines *l, const char *data, size_t size)
 {
+    if (interrupts_prompt(l, data, size))
+        end_line(l);
     for (size_t i = 0; i < size; i++)
         feed(l, data[i]);
     if (l->shown > 0 || owner_of(l) == GUEST)

@@ -68,6 +68,8 @@ void bytes_format(struct bytes *b, const char *format, ...)
 
 void bytes_drop(struct bytes *b, size_t count)
 {
+    if (count == 0)
+        return;
     memmove(b->data, b->data + count, b->size - count);
     b->size -= count;
     b->data[b->size] = '\0';

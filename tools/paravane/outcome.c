@@ -114,7 +114,8 @@ enum verdict outcome_verdict(const struct outcome *o, int status)
     if (o->crashed || meaning == VERDICT_GUEST_CRASHED)
         return verdict_say(VERDICT_GUEST_CRASHED, "a domain crashed; the dump above says where, "
                                                   "--explain what was refused before");
-    if (!o->domain_ended && meaning < 0)
+    /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended. */
+    if (!o->domain_ended)
         return qemu_verdict(o, status);
     if (o->guest_status)
         return verdict_say(VERDICT_GUEST_FAILED,

@@ -1,0 +1,89 @@
+#!/bin/sh
+# xl.cfg files: what is warned about and where, what is refused, and which tree comes out.
+set -u
+. "$(dirname "$0")/tap.sh"
+: >"$work/hypervisor"
+
+config() { cat >"$work/$1.cfg"; }
+print() { "$paravane" run --print-command --bundle "$work" --hypervisor "$work/hypervisor" "$@"; }
+
+config good <<END
+# a comment with builder="hvm" in it
+name = "alpha"
+kernel = "$sample"
+memory = 32
+maxmem = 48
+vcpus = 2
+cpus = "0-2,^1"
+cpu_weight = 512
+cap = 50
+root = "/dev/xvda"
+extra = "quiet, 'x'"
+uuid = "00112233-4455-6677-8899-aabbccddeeff"
+on_reboot = "restart"
+on_crash = 'preserve'
+END
+ask 'a good file' 0 print "$work/good.cfg"
+says 'a comma is doubled for QEMU' "-initrd $work/domains.dtb,"
+dtc -q -I dtb -O dts "$work/domains.dtb" >"$work/tree"
+for line in 'compatible = "hypervisor,xen";' 'alpha {' 'domid = <0x01>;' 'mode = <0x05>;' \
+    'memory = <0x00 0x8000>;' 'paravane,max-memory = <0x00 0xc000>;' 'cpus = <0x02>;' \
+    'paravane,cpu-affinity = <0x05 0x00>;' 'paravane,cpu-weight = <0x200>;' \
+    'paravane,cpu-cap = <0x32>;' 'paravane,on-reboot = "restart";' \
+    'paravane,on-crash = "preserve";' 'domain-uuid = <0x112233 0x44556677 0x8899aabb 0xccddeeff>;' \
+    'compatible = "module,kernel\0multiboot,module";' 'mb-index = <0x01>;' \
+    "bootargs = \"root=/dev/xvda quiet, 'x'\";"; do
+    holds "$work/tree" "the tree has $line" "$line"
+done
+
+config warned <<END
+name = "beta"
+kernel = "$sample"
+builder = "generic"   # not a warning
+
+vif = [ 'mac=00:16:3e:00:00:01,
+        bridge=xenbr0', "builder=x" ]
+hap = 1
+stdvga=1; vnc = 0
+flavour = "vanilla"
+disk = [ ]
+END
+ask 'a file with warnings' 0 print "$work/warned.cfg"
+told 'not served, with its line' "warned.cfg:5: vif is not served by paravane"
+told 'HVM only, behind a list of two lines' "warned.cfg:7: hap is for HVM guests only"
+told 'two keys on one line' "warned.cfg:8: vnc is for HVM guests only"
+told 'unknown' "warned.cfg:9: flavour is unknown"
+[ "$(grep -c warning: "$err")" = 6 ]
+result $? 'six warnings, no more'
+
+refused() { # WHAT TEXT; the file is on stdin
+    config bad
+    ask "$1: exit code 15" 15 print "$work/bad.cfg"
+    told "$1: the sentence" "$2"
+}
+printf 'name = "x"\nkernel = [\nfoo\n' | refused 'syntax' "bad.cfg:3: config parsing error"
+printf 'name = "x"\n' | refused 'no kernel' 'there is no kernel='
+printf 'kernel = "%s"\n' "$sample" | refused 'no name' 'there is no name='
+printf 'name = "a/b"\nkernel = "%s"\n' "$sample" | refused 'odd name' 'choose another'
+printf 'name = "x"\ntype = "hvm"\nkernel = "%s"\n' "$sample" | refused 'an HVM guest' 'only PV guests run here'
+printf 'name = "x"\nbuilder = "hvm"\nkernel = "%s"\n' "$sample" | refused 'HVM, the old word' 'only PV guests run here'
+printf 'name = "x"\nmemory = "much"\nkernel = "%s"\n' "$sample" | refused 'memory' 'memory= has to be a number'
+printf 'name = "x"\ncpus = "3-1"\nkernel = "%s"\n' "$sample" | refused 'cpus' 'is no list of CPUs'
+printf 'name = "x"\nuuid = "12"\nkernel = "%s"\n' "$sample" | refused 'uuid' 'is no UUID'
+printf 'name = "x"\non_crash = "coredump-destroy"\nkernel = "%s"\n' "$sample" |
+    refused 'on_crash' 'is not served; write'
+cp "$work/good.cfg" "$work/again.cfg"
+ask 'the same name twice: exit code 15' 15 print "$work/good.cfg" "$work/again.cfg"
+told 'the same name twice: the sentence' 'both name their domain alpha'
+ask 'a missing file: exit code 10' 10 print "$work/missing.cfg"
+
+sed 's/alpha/gamma/' "$work/good.cfg" >"$work/again.cfg"
+cp "$sample" "$work/with, comma"
+sed "s|^kernel.*|kernel = \"with, comma\"|; s/alpha/delta/" "$work/good.cfg" >"$work/beside.cfg"
+ask 'three guests, one beside its file, with an odd name' 0 \
+    print "$work/good.cfg" "$work/again.cfg" "$work/beside.cfg"
+says 'the odd name is passed as a descriptor' ",/dev/fd/"
+dtc -q -I dtb -O dts "$work/domains.dtb" >"$work/tree"
+holds "$work/tree" 'the third domain has the third module' 'mb-index = <0x03>;'
+holds "$work/tree" 'and the id 3' 'domid = <0x03>;'
+plan

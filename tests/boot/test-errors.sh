@@ -1,0 +1,70 @@
+#!/bin/sh
+# Bad input: one sentence with a cause and a fix, and the exit code that
+# `paravane explain` documents.  No machine is started for any of these.
+set -u
+. "$(dirname "$0")/tap.sh"
+
+printf 'not a kernel' >"$work/text"
+head -c 40 "$sample" >"$work/header-cut"
+head -c 5000 "$sample" >"$work/cut"
+: >"$work/empty"
+
+# fails WHAT CODE TEXT COMMAND...: exit code, one sentence, TEXT in it.
+fails() {
+    what=$1 code=$2 text=$3
+    shift 3
+    ask "$what: exit code $code" "$code" "$@"
+    told "$what: the sentence" "$text"
+    if [ "$(grep -c '^paravane: ' "$err")" = 1 ]; then
+        result 0 "$what: it is one"
+    else
+        result 1 "$what: it is one"
+        comment <"$err"
+    fi
+}
+
+fails 'no command' 2 '`paravane help` lists them' "$paravane"
+fails 'unknown command' 2 '"fly" is no command' "$paravane" fly
+fails 'unknown option' 2 'this option is unknown' "$paravane" run --fly "$sample"
+fails 'no kernel' 2 'run needs a KERNEL' "$paravane" run
+fails 'memory that is no number' 2 '--memory lots is not a number' "$paravane" run -m lots "$sample"
+fails 'negative memory' 2 '--memory -1 is not a number' "$paravane" run -m -1 "$sample"
+fails 'unknown accelerator' 2 'give auto, tcg or kvm' "$paravane" run --accel hvf "$sample"
+fails 'counting with kvm' 2 '--icount needs tcg' "$paravane" run --accel kvm --icount "$sample"
+fails 'unknown verdict' 2 'is no verdict' "$paravane" run --expect JOY "$sample"
+fails 'unknown hypercall' 2 'lists them' "$paravane" hypercalls fly
+fails 'unknown rule' 2 'lists both' "$paravane" explain ZZ-999
+
+fails 'missing kernel' 10 'No such file' "$paravane" run "$work/missing"
+fails 'folder as kernel' 10 'it is a folder' "$paravane" run "$work"
+fails 'missing ramdisk' 10 'cannot read the ramdisk' "$paravane" run -r "$work/missing" "$sample"
+fails 'missing hypervisor' 10 'cannot read the hypervisor' \
+    "$paravane" run --hypervisor "$work/missing" "$sample"
+fails 'missing tree' 10 'cannot read the device tree' "$paravane" run --tree "$work/missing" "$sample"
+
+fails 'text as kernel' 11 'neither an ELF file nor a bzImage' "$paravane" run "$work/text"
+fails 'empty file as kernel' 11 'neither an ELF file nor a bzImage' "$paravane" run "$work/empty"
+fails 'ELF header cut off' 11 'no whole ELF header' "$paravane" run "$work/header-cut"
+fails 'program as kernel' 12 'no ELF notes of owner "Xen"' "$paravane" run /bin/busybox
+fails 'no notes' 12 'no ELF notes of owner "Xen"' "$paravane" run "$sample-no-notes"
+fails 'PVH kernel' 12 'for PVH boot' "$paravane" run "$sample-pvh"
+fails '32-bit PV guest' 13 '32-bit paravirtualized' "$paravane" run "$sample-32"
+fails 'kernel cut off' 14 'lies outside the file' "$paravane" run "$work/cut"
+fails 'another interface' 14 'xen-9.9' "$paravane" run "$sample-wrong-version"
+fails 'a demanded feature' 14 'demands auto_translated_physmap' "$paravane" run "$sample-wrong-feature"
+fails 'entry outside' 14 'entry 0x12345678 lies outside' "$paravane" run "$sample-wrong-entry"
+
+head -c 20000000 /dev/zero >"$work/big"
+fails 'too little memory' 16 'raise -m' "$paravane" run -m 1 "$sample"
+fails 'too little memory for the ramdisk' 16 'kernel and ramdisk need at least' \
+    "$paravane" run -m 16 -r "$work/big" "$sample"
+
+: >"$work/hypervisor"
+fails 'no QEMU' 24 'tools/setup installs it' \
+    env PARAVANE_QEMU="$work/missing" "$paravane" run --hypervisor "$work/hypervisor" "$sample"
+fails 'QEMU that fails' 23 'QEMU ended with status' \
+    env PARAVANE_QEMU=/bin/false "$paravane" run --hypervisor "$work/hypervisor" "$sample"
+fails 'several guests without a tree' 2 'plain modules describe one domain' \
+    sh -c 'cd "$1" && for n in a b; do printf "name=\"%s\"\nkernel=\"%s\"\n" $n "$2" >$n.cfg; done
+           exec "$3" run --dom0 --hypervisor hypervisor a.cfg b.cfg' sh "$work" "$sample" "$paravane"
+plan
