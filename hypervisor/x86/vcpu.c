@@ -4,6 +4,7 @@
  * A switch saves what the guest can change without telling us (selectors, segment bases, FPU, debug
  * registers), swaps stacks, and loads the same for the next one, on the next one's stack.
  */
+#include "audit.h"
 #include "guest.h"
 #include "lib.h"
 #include "page-tables.h"
@@ -307,4 +308,16 @@ void arch_switch(struct vcpu *prev, struct vcpu *next)
     switch_stacks(&prev->arch.hyp_sp, next->arch.hyp_sp);
     /* @prev has been given a CPU again, perhaps another one. */
     vcpu_load_state(current_vcpu());
+}
+
+/* The descriptor-table frames that @v's views show. */
+void arch_audit_vcpu(struct vcpu *v)
+{
+    if (!v->arch.area_pt)
+        return;
+    for (unsigned i = 0; i < v->arch.gdt_frames; i++)
+        audit_count(mfn(v->arch.gdt_mfn[i]), true);
+    for (unsigned i = 0; i < 16; i++)
+        if (v->arch.ldt_mapped >> i & 1)
+            audit_count(pte_mfn(pte(v->arch.area_pt[VCPU_AREA_LDT / 0x1000 + i])), true);
 }

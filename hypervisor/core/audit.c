@@ -1,0 +1,166 @@
+/*
+ * The audit: recount the world from scratch and compare with what the counts claim (invariants I1-I5 of page.h).
+ *
+ * Every holder of a reference is asked once: each present entry of each validated table, each pin, each root and
+ * descriptor slot of each vCPU, each placement the hypervisor made.  What they add up to must be what the frames say.  Run after
+ * every host test, on debug key 'a', when a domain has been destroyed, and after every hypercall with -Daudit=always.
+ * Nothing may change meanwhile: callers hold everybody else still (one CPU, interrupts off).
+ */
+#include "arch.h"
+#include "audit.h"
+#include "lib.h"
+#include "page-tables.h"
+
+#define PRINT_LIMIT 20u
+
+/* What a frame should have, by our own count. */
+struct tally {
+    uint32_t refs, types;
+};
+
+static struct {
+    struct tally *tally; /* one a frame */
+    unsigned differences;
+} audit;
+
+static void differ(uint64_t frame, const char *what, uint64_t have, uint64_t counted)
+{
+    const struct page_info *pg = &frame_table[frame];
+
+    if (audit.differences++ < PRINT_LIMIT)
+        printk("audit: frame %lx of domain %u, %s: %s is %lu, counted %lu\n", (unsigned long)frame, pg->owner,
+               page_type_name[page_state_type(pg->state)], what, (unsigned long)have, (unsigned long)counted);
+}
+
+void audit_count(mfn_t m, bool typed)
+{
+    if (!mfn_valid(m))
+        return;
+    audit.tally[m.n].refs++;
+    if (typed)
+        audit.tally[m.n].types++;
+}
+
+static bool is_table(const struct page_info *pg)
+{
+    return (pg->state & PAGE_VALIDATED) && page_state_type(pg->state) >= PAGE_TYPE_L1 &&
+           page_state_type(pg->state) <= PAGE_TYPE_L4;
+}
+
+static void count_entry(const struct page_info *table, int level, pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+
+    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO || mfn_to_page(m) == table)
+        return;
+    const struct page_info *target = mfn_to_page(m);
+    audit_count(m, level > 1 || (e.v & PTE_RW));
+    if (level == 1 && (e.v & PTE_RW) && page_state_type(target->state) != PAGE_TYPE_WRITABLE)
+        differ(m.n, "I2: a writable entry's target type", page_state_type(target->state), PAGE_TYPE_WRITABLE);
+    if (level > 1 && !is_table(target))
+        differ(m.n, "a table entry's target type", page_state_type(target->state), (uint64_t)level - 1);
+}
+
+static void count_table(const struct page_info *pg)
+{
+    int level = page_state_type(pg->state) - PAGE_TYPE_L1 + 1;
+    const uint64_t *entries = mfn_to_virt(page_to_mfn(pg));
+
+    for (unsigned i = 0; i < PT_ENTRIES; i++) {
+        if (!(entries[i] & PTE_P) ||
+            (level == 4 && i >= HYPERVISOR_SLOT_FIRST && i <= HYPERVISOR_SLOT_LAST))
+            continue;
+        count_entry(pg, level, pte(entries[i]));
+    }
+}
+
+static void count_frame(uint64_t frame)
+{
+    const struct page_info *pg = &frame_table[frame];
+
+    if (pg->owner >= DOMID_FIRST_RESERVED)
+        return;
+    if (pg->state & PAGE_ALLOCATED)
+        audit_count(mfn(frame), false);
+    if (pg->state & PAGE_PINNED)
+        audit_count(mfn(frame), true);
+    if (pg->state & PAGE_SHARED)
+        audit_count(mfn(frame), true);
+    if (is_table(pg))
+        count_table(pg);
+}
+
+static void count_vcpu(struct vcpu *v)
+{
+    if (vcpu_kernel_root(v))
+        audit_count(maddr_to_mfn(vcpu_kernel_root(v)), true);
+    if (vcpu_user_root(v))
+        audit_count(maddr_to_mfn(vcpu_user_root(v)), true);
+    if (v->info_page)
+        audit_count(page_to_mfn(v->info_page), true);
+    arch_audit_vcpu(v);
+}
+
+static void compare_frame(uint64_t frame)
+{
+    const struct page_info *pg = &frame_table[frame];
+    const struct tally *t = &audit.tally[frame];
+    uint64_t s = pg->state;
+
+    if (pg->owner >= DOMID_FIRST_RESERVED) {
+        if (t->refs)
+            differ(frame, "references to a frame that is no domain's", 0, t->refs);
+        return;
+    }
+    if (page_state_count(s) && !page_state_refs(s))
+        differ(frame, "I1: references of a typed frame", 0, page_state_count(s));
+    if (page_state_refs(s) != t->refs)
+        differ(frame, "I3: references", page_state_refs(s), t->refs);
+    if (page_state_count(s) != t->types)
+        differ(frame, "I4: type count", page_state_count(s), t->types);
+    if ((s & PAGE_VALIDATED) && !page_state_count(s))
+        differ(frame, "I5: type count of a validated table", 0, 1);
+}
+
+/* Frames that the domains say they own. */
+static void compare_totals(void)
+{
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
+        uint64_t owned = 0;
+        for (uint64_t f = 0; f < max_mfn; f++)
+            if (frame_table[f].owner == d->id && !(frame_table[f].state & PAGE_SHARED))
+                owned++;
+        if (owned != d->tot_pages) {
+            audit.differences++;
+            printk("audit: domain %u counts %u frames, owns %lu\n", d->id, d->tot_pages, (unsigned long)owned);
+        }
+    }
+}
+
+unsigned page_audit(void)
+{
+    unsigned order = 0;
+    while ((PAGE_SIZE << order) < max_mfn * sizeof(struct tally))
+        order++;
+    audit.tally = page_alloc_zeroed(order);
+    audit.differences = 0;
+    if (!audit.tally) {
+        printk("audit: no %lu KiB of free memory to count in\n", (unsigned long)(PAGE_SIZE << order) / 1024);
+        return 0;
+    }
+    for (uint64_t f = 0; f < max_mfn; f++)
+        count_frame(f);
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
+        for_each_vcpu(d, v)
+            count_vcpu(v);
+        audit_domain_holders(d);
+    }
+    for (uint64_t f = 0; f < max_mfn; f++)
+        compare_frame(f);
+    compare_totals();
+    page_free_virt(audit.tally, order);
+    audit.tally = NULL;
+    if (audit.differences > PRINT_LIMIT)
+        printk("audit: %u differences in all\n", audit.differences);
+    return audit.differences;
+}
