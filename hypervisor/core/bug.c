@@ -1,0 +1,21 @@
+/* Our own mistakes end here. */
+#include "arch.h"
+#include "lib.h"
+
+/* x86/dump.c: what every CPU was doing. */
+void dump_all(void);
+
+#define VERDICT_BUG 0x20 /* hypercall-abi/hyperlaunch.md */
+
+void bug(const char *file, int line, const char *what)
+{
+    static uint32_t depth;
+    uint32_t before = atomic_add(&depth, 1) - 1;
+    if (before == 0) {
+        printk("BUG: %s:%d: %s\n", file, line, what);
+        dump_all();
+    } else if (before == 1) {
+        printk("BUG: %s:%d: %s (while reporting the first)\n", file, line, what);
+    }
+    arch_machine_end(MACHINE_REBOOT, VERDICT_BUG);
+}

@@ -1,0 +1,247 @@
+/*
+ * One physical CPU: its area, descriptor tables, control registers and system-call entry.
+ *
+ * The area (layout.h, percpu.h) holds the SYSCALL trampoline, struct percpu, page 14 of every GDT
+ * that this CPU uses, and the stacks of the four exceptions that must not trust the running one.
+ */
+#include "machine.h"
+#include "guest.h"
+
+bool cpu_is_tcg;
+
+struct __attribute__((packed)) table_register {
+    uint16_t limit;
+    uint64_t base;
+};
+
+/* --- interrupt descriptor table: one for all CPUs
+ * -------------------------------------------------- */
+
+struct gate {
+    uint16_t offset_low, selector;
+    uint8_t ist, type;
+    uint16_t offset_middle;
+    uint32_t offset_high, reserved;
+};
+_Static_assert(sizeof(struct gate) == 16, "Intel SDM volume 3, 6.14.1");
+
+static struct gate idt[256] __attribute__((aligned(4096)));
+
+enum ist { IST_NONE, IST_NMI, IST_DF, IST_MC, IST_DB };
+
+static uint8_t ist_of(unsigned vector)
+{
+    switch (vector) {
+    case VECTOR_NMI:
+        return IST_NMI;
+    case VECTOR_DF:
+        return IST_DF;
+    case VECTOR_MC:
+        return IST_MC;
+    case VECTOR_DB:
+        return IST_DB;
+    default:
+        return IST_NONE;
+    }
+}
+
+void idt_init(void)
+{
+    for (unsigned v = 0; v < 256; v++) {
+        /* Ring 3 may execute int3 and into; any other `int n` arrives as #GP and is
+         * delivered from there (ABI: trap table with DPL). */
+        unsigned dpl = v == VECTOR_BP || v == 4 ? 3 : 0;
+        idt[v] = (struct gate){
+            .offset_low = (uint16_t)idt_entry[v],
+            .offset_middle = (uint16_t)(idt_entry[v] >> 16),
+            .offset_high = (uint32_t)(idt_entry[v] >> 32),
+            .selector = SEL_HYP_CS,
+            .ist = ist_of(v),
+            .type = (uint8_t)(0x8e | dpl << 5), /* present, 64-bit interrupt gate */
+        };
+    }
+}
+
+/* --- segment descriptors -------------------------------------------------------------------------
+ */
+
+#define DESCRIPTOR_CODE64(dpl) (0x00af9b000000ffffull | (uint64_t)(dpl) << 45)
+#define DESCRIPTOR_CODE32(dpl) (0x00cf9b000000ffffull | (uint64_t)(dpl) << 45)
+#define DESCRIPTOR_DATA(dpl)   (0x00cf93000000ffffull | (uint64_t)(dpl) << 45)
+#define DESCRIPTOR_TSS         0x89ull
+
+/* Slot of @selector in GDT page 14. */
+static unsigned gdt_slot(unsigned selector)
+{
+    return (selector & 0xfff) / 8;
+}
+
+static void gdt_fill(uint64_t *gdt, const struct tss64 *tss)
+{
+    gdt[gdt_slot(SEL_HYP_CS)] = DESCRIPTOR_CODE64(0);
+    gdt[gdt_slot(SEL_HYP_DS)] = DESCRIPTOR_DATA(0);
+    gdt[gdt_slot(SEL_GUEST_CS32)] = DESCRIPTOR_CODE32(3);
+    gdt[gdt_slot(SEL_GUEST_DS)] = DESCRIPTOR_DATA(3);
+    gdt[gdt_slot(SEL_GUEST_CS64)] = DESCRIPTOR_CODE64(3);
+
+    uint64_t base = (uint64_t)tss;
+    gdt[gdt_slot(SEL_TSS)] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 | DESCRIPTOR_TSS << 40 |
+                             (base >> 24 & 0xff) << 56;
+    gdt[gdt_slot(SEL_TSS) + 1] = base >> 32;
+}
+
+/* --- the area
+ * ------------------------------------------------------------------------------------- */
+
+static int map_fresh(uint64_t va, unsigned pages)
+{
+    for (unsigned i = 0; i < pages; i++, va += PAGE_SIZE) {
+        void *page = page_alloc_zeroed(0);
+        if (!page || hyp_map(va, virt_to_mfn(page), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX))
+            return -XEN_ENOMEM;
+    }
+    return 0;
+}
+
+/* entry.S writes the running vCPU to the top of these before C runs there. */
+static const struct {
+    enum ist ist;
+    uint32_t offset;
+} ist_stack[] = {{IST_NMI, PERCPU_IST_NMI},
+                 {IST_DF, PERCPU_IST_DF},
+                 {IST_MC, PERCPU_IST_MC},
+                 {IST_DB, PERCPU_IST_DB}};
+
+int cpu_area_init(unsigned cpu, uint32_t apic_id)
+{
+    uint64_t area = PERCPU_VIRT + cpu * PERCPU_STRIDE;
+    if (hyp_map(area, maddr_to_mfn(image_phys(trampoline)), PTE_P | PTE_A) ||
+        map_fresh(area + PERCPU_DATA, 1) || map_fresh(area + PERCPU_GDT, 1))
+        return -XEN_ENOMEM;
+
+    struct percpu *p = percpu_of(cpu);
+    struct tss64 *tss = &p->tss;
+    for (unsigned i = 0; i < ARRAY_SIZE(ist_stack); i++) {
+        uint64_t stack = area + ist_stack[i].offset;
+        if (map_fresh(stack, STACK_SIZE / PAGE_SIZE))
+            return -XEN_ENOMEM;
+        tss->ist[ist_stack[i].ist - 1] = stack + STACK_SIZE - STACK_TOP_RESERVE;
+    }
+
+    p->id = cpu;
+    p->apic_id = apic_id;
+    p->timer_deadline = ~0ull;
+    p->gdt_mfn = *hyp_l1_entry(area + PERCPU_GDT) >> PAGE_SHIFT & (PTE_ADDR_MASK >> PAGE_SHIFT);
+    tss->io_bitmap = sizeof(*tss); /* past the limit: no port is open */
+    gdt_fill((uint64_t *)(area + PERCPU_GDT), tss);
+    return 0;
+}
+
+/* --- loading it
+ * ----------------------------------------------------------------------------------- */
+
+static uint64_t cr4_for_this_cpu(void)
+{
+    uint32_t r1[4], r7[4] = {0};
+    cpuid(0, 0, r7);
+    uint32_t highest = r7[0];
+    cpuid(1, 0, r1);
+    memset(r7, 0, sizeof(r7));
+    if (highest >= 7)
+        cpuid(7, 0, r7);
+
+    /* No PGE: the G bit is meaningless here.  No SMAP: see DESIGN 7, and guest_read() has no stac.
+     */
+    return CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (r1[3] & BIT(7) ? CR4_MCE : 0) |
+           (r1[2] & BIT(26) ? CR4_OSXSAVE : 0) | (r7[1] & BIT(0) ? CR4_FSGSBASE : 0) |
+           (r7[1] & BIT(7) ? CR4_SMEP : 0);
+}
+
+static void load_tables(unsigned cpu)
+{
+    /* GDT pages 0..13 belong to a guest's view; none is loaded yet, and no selector used here
+     * points there. */
+    const struct table_register gdtr = {.limit = GDT_LIMIT,
+                                        .base = PERCPU_VIRT + cpu * PERCPU_STRIDE + PERCPU_GDT -
+                                                14 * PAGE_SIZE};
+    const struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
+    __asm__ volatile("lgdt %0\n\t"
+                     "pushq %3\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "lretq\n"
+                     "1:\tmov %4, %%ss\n\t"
+                     "mov %5, %%ds\n\t"
+                     "mov %5, %%es\n\t"
+                     "lidt %1\n\t"
+                     "ltr %w2\n\t"
+                     "lldt %w5"
+                     :
+                     : "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "i"(SEL_HYP_CS), "r"(SEL_HYP_DS), "r"(0)
+                     : "rax", "memory");
+}
+
+/* Where CPU @cpu sees @label of the trampoline page. */
+static uint64_t trampoline_of(unsigned cpu, const char *label)
+{
+    return PERCPU_VIRT + cpu * PERCPU_STRIDE + (uint64_t)(label - trampoline);
+}
+
+void cpu_load(unsigned cpu)
+{
+    struct percpu *p = percpu_of(cpu);
+
+    load_tables(cpu);
+    p->cr4 = cr4_for_this_cpu();
+    write_cr4(p->cr4);
+    write_cr0(CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
+    wrmsr(MSR_PAT, PAT_ABI);
+
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NX);
+    /* SYSCALL loads cs, ss from bits 47:32; SYSRET's cs is bits 63:48 plus 16, its ss plus 8. */
+    wrmsr(MSR_STAR, (uint64_t)SEL_GUEST_CS32 << 48 | (uint64_t)SEL_HYP_CS << 32);
+    wrmsr(MSR_LSTAR, trampoline_of(cpu, trampoline));
+    wrmsr(MSR_CSTAR, trampoline_of(cpu, trampoline_syscall32));
+    wrmsr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF |
+                         RFLAGS_VM | RFLAGS_AC);
+    wrmsr(MSR_SYSENTER_CS, SEL_HYP_CS);              /* its ss is the next descriptor */
+    wrmsr(MSR_SYSENTER_ESP, p->tss.ist[IST_DB - 1]); /* replaced by the first instruction */
+    wrmsr(MSR_SYSENTER_EIP, trampoline_of(cpu, trampoline_sysenter));
+    arch_tlb_flush_local();
+}
+
+/* --- what the emulator gets wrong (DESIGN 7)
+ * --------------------------------------------------------- */
+
+/* Does WRFSBASE accept an address that no real CPU would? */
+static bool takes_noncanonical_base(void)
+{
+    if (!(read_cr4() & CR4_FSGSBASE))
+        return false;
+    uint64_t was = rdmsr(MSR_FS_BASE);
+    __asm__ goto volatile("1: wrfsbase %0\n\t" FIXUP("1b", "%l[faults]")
+                          :
+                          : "r"(0x8000000000000000ull)
+                          :
+                          : faults);
+    wrmsr(MSR_FS_BASE, was);
+    return true;
+faults:
+    return false;
+}
+
+void cpu_probe_quirks(void)
+{
+    uint32_t r[4];
+    cpuid(1, 0, r);
+    if (r[2] & BIT(31)) {
+        cpuid(0x40000000, 0, r);
+        cpu_is_tcg = !memcmp(&r[1], "TCGTCGTCGTCG", 12);
+    }
+    bool bases = takes_noncanonical_base();
+    if (cpu_is_tcg || bases)
+        printk("emulator: %s%s%s\n",
+               cpu_is_tcg ? "TCG: SMAP stays off, `int n` is decoded from its bytes" : "",
+               cpu_is_tcg && bases ? "; " : "",
+               bases ? "non-canonical segment bases do not fault" : "");
+}

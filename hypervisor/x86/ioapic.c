@@ -1,0 +1,62 @@
+/* The IO-APIC, for the serial line's interrupt, and the two old PICs, silenced. */
+#include "machine.h"
+#include "guest.h"
+
+#define IOAPIC_VERSION  0x01
+#define IOAPIC_ENTRY(n) (0x10 + 2 * (n))
+#define ENTRY_MASKED    BIT(16)
+#define ENTRY_LEVEL     BIT(15)
+#define ENTRY_LOW       BIT(13) /* active low */
+
+static volatile uint32_t *registers; /* [0] selects, [4] is the window */
+static unsigned pins;
+
+static uint32_t ioapic_read(unsigned index)
+{
+    registers[0] = index;
+    return registers[4];
+}
+
+static void ioapic_write(unsigned index, uint32_t value)
+{
+    registers[0] = index;
+    registers[4] = value;
+}
+
+void pic_mask(void)
+{
+    /* Move both off the exceptions' vectors first: a spurious interrupt cannot be masked. */
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } words[] = {{0x20, 0x11}, {0x21, INTERRUPT_PIC_FIRST},
+                 {0x21, 4},    {0x21, 1},
+                 {0xa0, 0x11}, {0xa1, INTERRUPT_PIC_FIRST + 8},
+                 {0xa1, 2},    {0xa1, 1},
+                 {0x21, 0xff}, {0xa1, 0xff}};
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        outb(words[i].port, words[i].value);
+}
+
+void ioapic_init(void)
+{
+    registers = device_map(acpi.ioapic, PAGE_SIZE);
+    if (!registers)
+        return;
+    pins = (ioapic_read(IOAPIC_VERSION) >> 16 & 0xff) + 1;
+    for (unsigned i = 0; i < pins; i++)
+        ioapic_write(IOAPIC_ENTRY(i), ENTRY_MASKED);
+}
+
+void ioapic_route_isa(unsigned irq, uint8_t vector)
+{
+    unsigned pin = acpi.isa_gsi[irq] - acpi.ioapic_gsi;
+    if (pin >= pins)
+        return;
+    /* MPS flags: 3 in bits 1:0 is active low, 3 in bits 3:2 is level; ISA's default is high, edge.
+     */
+    uint32_t entry = vector | ((acpi.isa_flags[irq] & 3) == 3 ? ENTRY_LOW : 0) |
+                     ((acpi.isa_flags[irq] >> 2 & 3) == 3 ? ENTRY_LEVEL : 0);
+    ioapic_write(IOAPIC_ENTRY(pin) + 1, percpu_of(0)->apic_id << 24);
+    ioapic_write(IOAPIC_ENTRY(pin), entry);
+}

@@ -1,0 +1,164 @@
+/*
+ * The local APIC: this CPU's timer, interrupts between CPUs, and where every interrupt arrives in
+ * C.
+ */
+#include "machine.h"
+#include "guest.h"
+#include "sched.h"
+#include "timer.h"
+#include "traps.h"
+
+/* Registers, as byte offsets (Intel SDM volume 3, 11.4.1). */
+enum {
+    LAPIC_ID = 0x020,
+    LAPIC_TASK_PRIORITY = 0x080,
+    LAPIC_EOI = 0x0b0,
+    LAPIC_SPURIOUS = 0x0f0,
+    LAPIC_ERROR_STATUS = 0x280,
+    LAPIC_COMMAND_LOW = 0x300,
+    LAPIC_COMMAND_HIGH = 0x310,
+    LAPIC_LVT_TIMER = 0x320,
+    LAPIC_LVT_THERMAL = 0x330,
+    LAPIC_LVT_COUNTER = 0x340,
+    LAPIC_LVT_LINT0 = 0x350,
+    LAPIC_LVT_LINT1 = 0x360,
+    LAPIC_LVT_ERROR = 0x370,
+    LAPIC_TIMER_INITIAL = 0x380,
+    LAPIC_TIMER_CURRENT = 0x390,
+    LAPIC_TIMER_DIVIDE = 0x3e0,
+};
+
+#define SPURIOUS_ENABLE   BIT(8)
+#define LVT_MASKED        BIT(16)
+#define LVT_NMI           (4u << 8)
+#define TIMER_DIVIDE_BY_1 0xb
+#define COMMAND_PENDING   BIT(12)
+#define COMMAND_ASSERT    BIT(14)
+#define COMMAND_INIT      (5u << 8)
+#define COMMAND_STARTUP   (6u << 8)
+#define APIC_BASE_ENABLE  BIT(11)
+
+static volatile uint32_t *registers;
+
+static uint32_t lapic_read(unsigned offset)
+{
+    return registers[offset / 4];
+}
+
+static void lapic_write(unsigned offset, uint32_t value)
+{
+    registers[offset / 4] = value;
+}
+
+void lapic_map(void)
+{
+    registers = device_map(acpi.lapic, PAGE_SIZE);
+    if (!registers)
+        cannot_boot(VERDICT_MEMORY, "too little memory to map the interrupt controller");
+}
+
+void lapic_init(void)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE);
+    lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | INTERRUPT_SPURIOUS);
+    lapic_write(LAPIC_TASK_PRIORITY, 0);
+    lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | INTERRUPT_TIMER);
+    lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
+    lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
+    lapic_write(LAPIC_LVT_ERROR, INTERRUPT_ERROR);
+    lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
+    lapic_write(LAPIC_TIMER_INITIAL, 0);
+    lapic_write(LAPIC_EOI, 0);
+}
+
+uint32_t lapic_id(void)
+{
+    return lapic_read(LAPIC_ID) >> 24;
+}
+
+/* --- timer
+ * ----------------------------------------------------------------------------------------- */
+
+uint32_t lapic_timer_count(void)
+{
+    return lapic_read(LAPIC_TIMER_CURRENT);
+}
+
+void lapic_timer_mode(uint32_t mode)
+{
+    lapic_write(LAPIC_LVT_TIMER, mode | INTERRUPT_TIMER);
+}
+
+void lapic_timer_start(uint32_t ticks)
+{
+    lapic_write(LAPIC_TIMER_INITIAL, ticks);
+}
+
+/* --- between CPUs
+ * ------------------------------------------------------------------------------------ */
+
+static void lapic_command(uint32_t apic_id, uint32_t command)
+{
+    while (lapic_read(LAPIC_COMMAND_LOW) & COMMAND_PENDING)
+        __asm__ volatile("pause");
+    lapic_write(LAPIC_COMMAND_HIGH, apic_id << 24);
+    lapic_write(LAPIC_COMMAND_LOW, command);
+}
+
+void lapic_ipi(uint32_t apic_id, uint8_t vector)
+{
+    lapic_command(apic_id, COMMAND_ASSERT | vector);
+}
+
+void lapic_init_ipi(uint32_t apic_id)
+{
+    lapic_command(apic_id, COMMAND_ASSERT | COMMAND_INIT);
+}
+
+void lapic_startup_ipi(uint32_t apic_id, uint64_t entry)
+{
+    lapic_command(apic_id, COMMAND_ASSERT | COMMAND_STARTUP | (uint32_t)(entry >> PAGE_SHIFT));
+}
+
+void arch_kick_cpu(unsigned cpu)
+{
+    if (cpu != this_cpu())
+        lapic_ipi(percpu_of(cpu)->apic_id, INTERRUPT_KICK);
+}
+
+/* --- arrival
+ * -------------------------------------------------------------------------------------- */
+
+void interrupt(unsigned vector)
+{
+    /* Masked PICs and the spurious vector are not in service: no end of interrupt for them. */
+    if (vector == INTERRUPT_SPURIOUS || vector < INTERRUPT_SERIAL)
+        return;
+    lapic_write(LAPIC_EOI, 0);
+
+    switch (vector) {
+    case INTERRUPT_TIMER:
+        this_percpu()->timer_deadline = ~0ull;
+        timer_interrupt();
+        break;
+    case INTERRUPT_KICK: /* its work was to interrupt: exit_work is looked at on the way out */
+        break;
+    case INTERRUPT_FLUSH:
+        arch_serve_flush();
+        break;
+    case INTERRUPT_STOP:
+        for (;;)
+            __asm__ volatile("cli; hlt");
+    case INTERRUPT_SERIAL:
+    case INTERRUPT_SERIAL + 1:
+        serial_interrupt(vector - INTERRUPT_SERIAL);
+        break;
+    case INTERRUPT_ERROR:
+        lapic_write(LAPIC_ERROR_STATUS, 0);
+        printk("CPU%u: APIC error %x\n", this_cpu(), lapic_read(LAPIC_ERROR_STATUS));
+        break;
+    default:
+        printk("CPU%u: interrupt %x that nobody asked for\n", this_cpu(), vector);
+        break;
+    }
+}

@@ -1,0 +1,150 @@
+/*
+ * The serial line: 16550 UARTs at COM1 and COM2, chosen by Xen's command-line words
+ *
+ *   console=com1[,com2,...]      which of them speak; others (vga, none) are silence; default com1
+ *   com1=115200,8n1              speed and format; without it the firmware's setting stays
+ *
+ * Output fills the FIFO and polls, because the last words of a crash must not depend on interrupts.
+ * Input comes by interrupt, byte by byte, to console_input().
+ */
+#include "machine.h"
+#include "console.h"
+#include "guest.h"
+
+/* Registers (NS16550 data sheet); with DLAB set, 0 and 1 are the divisor. */
+enum {
+    UART_DATA = 0,
+    UART_INTERRUPT_ENABLE = 1,
+    UART_FIFO_CONTROL = 2,
+    UART_LINE_CONTROL = 3,
+    UART_MODEM_CONTROL = 4,
+    UART_LINE_STATUS = 5,
+    UART_SCRATCH = 7,
+};
+#define LINE_DLAB          0x80
+#define STATUS_DATA        0x01
+#define STATUS_THR_EMPTY   0x20
+#define STATUS_ALL_SENT    0x40
+#define FIFO_ON_AND_CLEAR  0x07
+#define FIFO_BYTES         16
+#define MODEM_DTR_RTS_OUT2 0x0b /* OUT2 gates the interrupt line on a PC */
+#define UART_CLOCK         115200
+#define SPIN_LIMIT         200000
+
+#define PORTS 2
+static struct {
+    const char *name;
+    uint16_t base;
+    uint8_t irq;
+    bool on;
+} port[PORTS] = {{"com1", 0x3f8, 4, false}, {"com2", 0x2f8, 3, false}};
+
+static bool uart_present(uint16_t base)
+{
+    outb(base + UART_SCRATCH, 0x5a);
+    if (inb(base + UART_SCRATCH) != 0x5a)
+        return false;
+    outb(base + UART_SCRATCH, 0xa5);
+    return inb(base + UART_SCRATCH) == 0xa5;
+}
+
+/* "115200,8n1": speed, then data bits, parity, stop bits; what is missing is 8n1. */
+static void uart_set_line(uint16_t base, const char *s, size_t n)
+{
+    char *end;
+    unsigned long speed = strtoul(s, &end, 10);
+    if (!speed || speed > UART_CLOCK) /* "auto", or not a number: leave it */
+        return;
+    const char *format = end < s + n && *end == ',' ? end + 1 : "8n1";
+    uint8_t line = 0x03;
+    if (format[0] >= '5' && format[0] <= '8') {
+        line = (uint8_t)(format[0] - '5');
+        line |= format[1] == 'o' ? 0x08 : format[1] == 'e' ? 0x18 : 0;
+        line |= format[1] && format[2] == '2' ? 0x04 : 0;
+    }
+    uint16_t divisor = (uint16_t)(UART_CLOCK / speed);
+    outb(base + UART_LINE_CONTROL, LINE_DLAB);
+    outb(base + 0, (uint8_t)divisor);
+    outb(base + 1, (uint8_t)(divisor >> 8));
+    outb(base + UART_LINE_CONTROL, line);
+}
+
+/* Is @name one of the comma-separated words of @list? */
+static bool list_has(const char *list, size_t n, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *p = list, *end = list + n; p < end;) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        size_t word = (size_t)((comma ? comma : end) - p);
+        if (word == len && !memcmp(p, name, len))
+            return true;
+        p += word + 1;
+    }
+    return false;
+}
+
+void serial_init(void)
+{
+    size_t n;
+    const char *consoles = cmdline_get("console", &n);
+    for (unsigned i = 0; i < PORTS; i++) {
+        bool wanted = consoles ? list_has(consoles, n, port[i].name) : i == 0;
+        if (!wanted || !uart_present(port[i].base))
+            continue;
+        uint16_t base = port[i].base;
+        size_t length;
+        const char *line = cmdline_get(port[i].name, &length);
+        outb(base + UART_INTERRUPT_ENABLE, 0);
+        if (line)
+            uart_set_line(base, line, length);
+        outb(base + UART_FIFO_CONTROL, FIFO_ON_AND_CLEAR);
+        outb(base + UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
+        port[i].on = true;
+    }
+}
+
+void serial_interrupts_on(void)
+{
+    for (unsigned i = 0; i < PORTS; i++) {
+        if (!port[i].on)
+            continue;
+        ioapic_route_isa(port[i].irq, (uint8_t)(INTERRUPT_SERIAL + i));
+        outb(port[i].base + UART_INTERRUPT_ENABLE, 1);
+        serial_interrupt(i); /* an edge that came before the route was open is lost: look once */
+    }
+}
+
+void serial_interrupt(unsigned i)
+{
+    uint16_t base = port[i].base;
+    /* Bounded: a line that babbles must not keep this CPU. The rest raises the next interrupt. */
+    for (unsigned n = 0; n < 256 && inb(base + UART_LINE_STATUS) & STATUS_DATA; n++)
+        console_input((char)inb(base + UART_DATA));
+}
+
+static void uart_wait(uint16_t base, uint8_t status)
+{
+    for (unsigned n = 0; n < SPIN_LIMIT; n++)
+        if ((inb(base + UART_LINE_STATUS) & status) == status)
+            return;
+}
+
+void arch_serial_write(const char *s, size_t n)
+{
+    for (unsigned i = 0; i < PORTS; i++) {
+        if (!port[i].on)
+            continue;
+        for (size_t k = 0; k < n; k++) {
+            if (k % FIFO_BYTES == 0)
+                uart_wait(port[i].base, STATUS_THR_EMPTY);
+            outb(port[i].base + UART_DATA, (uint8_t)s[k]);
+        }
+    }
+}
+
+void serial_drain(void)
+{
+    for (unsigned i = 0; i < PORTS; i++)
+        if (port[i].on)
+            uart_wait(port[i].base, STATUS_ALL_SENT);
+}

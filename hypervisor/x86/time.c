@@ -1,0 +1,315 @@
+/*
+ * Time: the TSC scaled to nanoseconds, the LAPIC timer (or the TSC deadline) as the one alarm
+ * clock, and the CMOS clock for what day it is.
+ *
+ * System time is ((tsc - base) << shift) * mul >> 32, the pvclock formula with constants that never
+ * change after boot.  Guests get those same constants with tsc_timestamp = base and system_time =
+ * 0, so a guest's clock and ours agree to the nanosecond, on every CPU, and the record never goes
+ * out of date.
+ *
+ * Calibration: a TSC frequency that CPUID states is taken; else TSC and LAPIC timer are counted
+ * over a few milliseconds of the ACPI PM timer (or of PIT channel 2).  Each end of the interval is
+ * a tick edge of the reference between two TSC reads; of several edges the tightest bracket counts.
+ */
+#include "machine.h"
+#include "guest.h"
+
+struct tsc_scale tsc_scale;
+
+static uint64_t tsc_hz;
+static uint64_t lapic_ticks_per_ns; /* 32.32 */
+static bool has_tsc_deadline, tsc_is_invariant;
+static uint64_t wallclock_boot_ns;
+
+/* --- calibration
+ * ------------------------------------------------------------------------------------ */
+
+#define PM_TIMER_HZ   3579545u
+#define PM_TIMER_MASK 0xffffffu
+#define PIT_HZ        1193182u
+#define CALIBRATE_MS  3
+#define EDGES         5
+
+static uint32_t pit_read(void)
+{
+    outb(0x43, 0x80); /* latch channel 2 */
+    uint32_t low = inb(0x42);
+    return (~(low | (uint32_t)inb(0x42) << 8)) & 0xffff; /* it counts down */
+}
+
+static uint32_t pm_timer_read(void)
+{
+    return inl(acpi.pm_timer) & PM_TIMER_MASK;
+}
+
+static void pit_start(void)
+{
+    outb(0x61, (uint8_t)((inb(0x61) & ~2u) | 1)); /* gate on, speaker off */
+    outb(0x43, 0xb0); /* channel 2, both bytes, count down once, binary */
+    outb(0x42, 0xff);
+    outb(0x42, 0xff);
+}
+
+struct reference {
+    uint32_t (*read)(void);
+    uint32_t hz, mask;
+};
+
+struct instant {
+    uint32_t reference;
+    uint32_t lapic;
+    uint64_t tsc, width;
+};
+
+/* Catch the reference clock just after a tick; false if it stands still. */
+static bool catch_edge(const struct reference *r, struct instant *out)
+{
+    uint32_t was = r->read(), now;
+    uint64_t before, after;
+    unsigned tries = 0;
+    do {
+        before = rdtsc();
+        now = r->read();
+        after = rdtsc();
+        if (++tries == 100000)
+            return false;
+    } while (now == was);
+    *out =
+        (struct instant){now, lapic_timer_count(), before + (after - before) / 2, after - before};
+    return true;
+}
+
+/* The sharpest of several edges. */
+static bool catch_instant(const struct reference *r, struct instant *best)
+{
+    best->width = ~0ull;
+    for (unsigned i = 0; i < EDGES; i++) {
+        struct instant at;
+        if (!catch_edge(r, &at))
+            return false;
+        if (at.width < best->width)
+            *best = at;
+    }
+    return true;
+}
+
+/* Count TSC and LAPIC timer against @r: ticks per second into @tsc and @lapic.  False: @r does not
+ * work. */
+static bool count_against(const struct reference *r, uint64_t *tsc, uint64_t *lapic)
+{
+    struct instant start, end;
+    lapic_timer_start(~0u);
+    if (!catch_instant(r, &start))
+        return false;
+    const uint32_t wait = r->hz / 1000 * CALIBRATE_MS;
+    for (unsigned tries = 0; ((r->read() - start.reference) & r->mask) < wait; tries++)
+        if (tries == 10000000)
+            return false;
+    if (!catch_instant(r, &end))
+        return false;
+    lapic_timer_start(0);
+
+    uint64_t ticks = (end.reference - start.reference) & r->mask;
+    *tsc = (end.tsc - start.tsc) * r->hz / ticks;
+    *lapic = (uint64_t)(start.lapic - end.lapic) * r->hz / ticks;
+    return *tsc && *lapic;
+}
+
+/* The TSC's frequency as CPUID states it: the crystal leaf, or the one that hypervisors agree on;
+ * 0: unknown. */
+static uint64_t tsc_hz_stated(void)
+{
+    uint32_t r[4];
+    cpuid(0, 0, r);
+    if (r[0] >= 0x15) {
+        cpuid(0x15, 0, r);
+        if (r[0] && r[1] && r[2])
+            return (uint64_t)r[2] * r[1] / r[0];
+    }
+    cpuid(1, 0, r);
+    if (r[2] & BIT(31)) {
+        cpuid(0x40000000, 0, r);
+        if (r[0] >= 0x40000010 && r[0] < 0x40010000) {
+            cpuid(0x40000010, 0, r);
+            return (uint64_t)r[0] * 1000;
+        }
+    }
+    return 0;
+}
+
+/* (@high : @low) / @by; the quotient must fit 64 bits.  (The compiler would call libgcc.) */
+static uint64_t divide_128(uint64_t high, uint64_t low, uint64_t by)
+{
+    __asm__("divq %2" : "+a"(low), "+d"(high) : "r"(by) : "cc");
+    return low;
+}
+
+/* mul = 2^(32 - shift) * 10^9 / hz, with the shift that gives 2^31 <= mul < 2^32: most significant
+ * bits. */
+static void tsc_scale_set(uint64_t hz)
+{
+    const uint64_t billion = 1000000000;
+    int shift = 32;
+    uint64_t mul = billion / hz;
+    while (mul < 1ull << 31 && shift > -31) {
+        shift--;
+        unsigned __int128 scaled = (unsigned __int128)billion << (32 - shift);
+        mul = divide_128((uint64_t)(scaled >> 64), (uint64_t)scaled, hz);
+    }
+    tsc_scale.mul = (uint32_t)mul;
+    tsc_scale.shift = (int8_t)shift;
+}
+
+/* --- wall clock
+ * --------------------------------------------------------------------------------------- */
+
+enum {
+    RTC_SECOND = 0,
+    RTC_MINUTE = 2,
+    RTC_HOUR = 4,
+    RTC_DAY = 7,
+    RTC_MONTH = 8,
+    RTC_YEAR = 9,
+    RTC_A = 10,
+    RTC_B = 11
+};
+
+static uint8_t rtc_read(uint8_t reg)
+{
+    outb(0x70, reg);
+    return inb(0x71);
+}
+
+static unsigned from_bcd(unsigned v)
+{
+    return (v >> 4) * 10 + (v & 15);
+}
+
+/* Days from 1970-01-01 to the civil date (proleptic Gregorian calendar, March-based years). */
+static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
+{
+    if (month < 3) {
+        year--;
+        month += 12;
+    }
+    return 365ull * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day -
+           1 - 719468;
+}
+
+/* Seconds since 1970: two equal readings in a row are one consistent time.  No waiting for a
+ * second's edge. */
+static uint64_t rtc_seconds(void)
+{
+    static const uint8_t reg[6] = {RTC_SECOND, RTC_MINUTE, RTC_HOUR, RTC_DAY, RTC_MONTH, RTC_YEAR};
+    unsigned now[6] = {0}, last[6];
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        memcpy(last, now, sizeof(now));
+        for (unsigned i = 0; i < 6; i++)
+            now[i] = rtc_read(reg[i]);
+        if (!(rtc_read(RTC_A) & 0x80) && !memcmp(now, last, sizeof(now)))
+            break;
+    }
+    uint8_t format = rtc_read(RTC_B);
+    bool pm = now[2] & 0x80;
+    now[2] &= 0x7f;
+    if (!(format & 4))
+        for (unsigned i = 0; i < 6; i++)
+            now[i] = from_bcd(now[i]);
+    if (!(format & 2))
+        now[2] = now[2] % 12 + (pm ? 12 : 0);
+    unsigned year = now[5] + (now[5] < 70 ? 2000 : 1900);
+    return ((days_since_1970(year, now[4], now[3]) * 24 + now[2]) * 60 + now[1]) * 60 + now[0];
+}
+
+uint64_t arch_wallclock_boot_ns(void)
+{
+    return wallclock_boot_ns;
+}
+
+/* --- start
+ * ---------------------------------------------------------------------------------------------- */
+
+void time_init(void)
+{
+    uint32_t r[4];
+    cpuid(1, 0, r);
+    has_tsc_deadline = r[2] & BIT(24);
+    cpuid(0x80000000, 0, r);
+    if (r[0] >= 0x80000007) {
+        cpuid(0x80000007, 0, r);
+        tsc_is_invariant = r[3] & BIT(8);
+    }
+
+    const struct reference pm = {pm_timer_read, PM_TIMER_HZ, PM_TIMER_MASK};
+    const struct reference pit = {pit_read, PIT_HZ, 0xffff};
+    uint64_t stated = tsc_hz_stated(), lapic_hz = 0;
+    const char *how = "CPUID";
+
+    /* A deadline in TSC ticks needs no LAPIC frequency: nothing is left to count. */
+    if (stated && has_tsc_deadline) {
+        tsc_hz = stated;
+    } else {
+        how = "the ACPI PM timer";
+        if (!acpi.pm_timer || !count_against(&pm, &tsc_hz, &lapic_hz)) {
+            how = "the PIT";
+            pit_start();
+            if (!count_against(&pit, &tsc_hz, &lapic_hz))
+                cannot_boot(VERDICT_CANNOT_BOOT, "neither the ACPI PM timer nor the PIT counts");
+        }
+        if (stated)
+            tsc_hz = stated;
+    }
+    tsc_scale_set(tsc_hz);
+    tsc_scale.base = rdtsc();
+    lapic_ticks_per_ns = (lapic_hz << 32) / 1000000000;
+    lapic_timer_mode(has_tsc_deadline ? LAPIC_TIMER_DEADLINE : LAPIC_TIMER_ONESHOT);
+
+    wallclock_boot_ns = rtc_seconds() * 1000000000 - arch_now();
+    printk("TSC %lu.%03lu MHz by %s; timer: %s\n", tsc_hz / 1000000, tsc_hz / 1000 % 1000, how,
+           has_tsc_deadline ? "TSC deadline" : "LAPIC");
+}
+
+/* --- service
+ * --------------------------------------------------------------------------------------------- */
+
+/* When does the TSC show system time @ns (below 2^63)? */
+static uint64_t ns_to_tsc(uint64_t ns)
+{
+    uint64_t t = divide_128(ns >> 32, ns << 32, tsc_scale.mul);
+    return tsc_scale.base + (tsc_scale.shift < 0 ? t << -tsc_scale.shift : t >> tsc_scale.shift);
+}
+
+#define ALARM_MAX (1ull << 31) /* ns: further deadlines are approached in steps */
+
+void arch_timer_program(uint64_t deadline)
+{
+    struct percpu *p = this_percpu();
+    if (p->timer_deadline == deadline)
+        return;
+    p->timer_deadline = deadline;
+
+    if (deadline == ~0ull) {
+        if (has_tsc_deadline)
+            wrmsr(MSR_TSC_DEADLINE, 0);
+        else
+            lapic_timer_start(0);
+        return;
+    }
+    /* Rounded up: an interrupt before its time would only have to come again. */
+    uint64_t now = arch_now();
+    uint64_t wait = deadline > now ? MIN(deadline - now, ALARM_MAX) : 0;
+    if (has_tsc_deadline)
+        wrmsr(MSR_TSC_DEADLINE, ns_to_tsc(now + wait) + 1);
+    else
+        lapic_timer_start((uint32_t)MIN((wait * lapic_ticks_per_ns >> 32) + 1, UINT32_MAX));
+}
+
+void arch_time_info(struct vcpu *v, struct vcpu_time_info *out)
+{
+    out->tsc_timestamp = tsc_scale.base;
+    out->system_time = 0;
+    out->tsc_to_system_mul = tsc_scale.mul;
+    out->tsc_shift = tsc_scale.shift;
+    /* One scale for all CPUs: readings compare across vCPUs as far as the TSCs themselves do. */
+    out->flags = tsc_is_invariant || arch_cpus_online() == BIT(0) ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+}
