@@ -43,9 +43,10 @@ static void resume_armed(struct trap_frame *f)
     f->rax = f->vector;
     f->rip = trap_armed.rip;
     f->rsp = trap_armed.rsp;
+    /* Upcalls stay as the kernel had them; what a user had says nothing. */
+    f->rflags &= (f->cs & 3) == 3 ? 0 : RFLAGS_IF;
     f->cs = KERNEL_CS;
     f->ss = KERNEL_SS;
-    f->rflags &= RFLAGS_IF; /* upcalls stay as the trapped code had them */
 }
 
 void trap_dispatch(struct trap_frame *f)

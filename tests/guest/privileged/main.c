@@ -1,0 +1,44 @@
+/*
+ * Question: do the calls of the control and hardware roles check their
+ * interface version first?
+ *
+ * domctl, sysctl and platform_op change between releases, so each carries a
+ * version; a caller built against another one must get -EACCES and nothing
+ * else.
+ */
+#include "guest.h"
+#include "tap.h"
+
+#include <paravane/hypercall.h>
+
+COVERS_CALL(platform_op);
+COVERS_CALL(sysctl);
+COVERS_CALL(domctl);
+
+static uint32_t buffer[128];
+
+static long call(unsigned number, uint32_t cmd, uint32_t version)
+{
+    buffer[0] = cmd;
+    buffer[1] = version;
+    return HYPERCALL1(number, buffer);
+}
+
+void guest_main(void)
+{
+    static const struct {
+        const char *name;
+        unsigned number;
+    } calls[] = {{"platform_op", __HYPERVISOR_platform_op},
+                 {"sysctl", __HYPERVISOR_sysctl},
+                 {"domctl", __HYPERVISOR_domctl}};
+
+    for (unsigned i = 0; i < 3; i++) {
+        tap_is(call(calls[i].number, 0, 0xdead), -XEN_EACCES, "%s: another interface version",
+               calls[i].name);
+        tap_is(HYPERCALL1(calls[i].number, 0x1000), -XEN_EFAULT, "%s: an unmapped argument",
+               calls[i].name);
+        tap_is(HYPERCALL1(calls[i].number, 0xffff830000000000), -XEN_EFAULT,
+               "%s: an argument of the hypervisor's", calls[i].name);
+    }
+}
