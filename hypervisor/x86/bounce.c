@@ -133,6 +133,18 @@ void guest_exception(struct vcpu *v, unsigned vector, uint32_t error)
                            .error = error});
 }
 
+void guest_software_interrupt(struct vcpu *v, unsigned vector)
+{
+    struct guest_regs *regs = v->arch.regs;
+    const struct trap_info *gate = &v->arch.traps[vector];
+
+    if (unlikely(!gate->address)) {
+        domain_crash(v->domain, RULE_CR_001, vector, regs->rip, 0);
+        return;
+    }
+    bounce(v, regs, (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS});
+}
+
 void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error)
 {
     struct guest_regs *regs = v->arch.regs;

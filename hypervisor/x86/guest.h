@@ -51,7 +51,8 @@ static inline struct guest_regs *vcpu_regs(struct vcpu *v)
  * domain if there is no handler or no stack. */
 void guest_exception(struct vcpu *v, unsigned vector, uint32_t error);
 void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error);
-/* Software interrupt: as guest_exception, with the gate's DPL checked. */
+/* `int n`, its gate's DPL already checked: as guest_exception, but no vector has an error code. */
+void guest_software_interrupt(struct vcpu *v, unsigned vector);
 void guest_event_upcall(struct vcpu *v);
 void guest_syscall(struct vcpu *v);  /* user mode executed SYSCALL */
 void guest_failsafe(struct vcpu *v);
@@ -67,6 +68,9 @@ void emulate_privileged(struct vcpu *v, uint32_t error);
 bool emulate_forced(struct vcpu *v);
 /* #NM */
 void fpu_device_not_available(struct vcpu *v);
+
+/* Load what of @v's choices lives in CR4 and TSC_AUX (at context switch, after v->cpu is set). */
+void control_restore(const struct vcpu *v);
 
 /* Writable page tables: a guest kernel's plain store to its own L1 table. True if done (core/..., x86/emulate-pt.c). */
 bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error);
@@ -99,7 +103,9 @@ int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
 bool descriptor_sanitize(uint64_t *d);
 /* All 512 of a frame about to take the SEG type: 0 or -errno (called by page_get_type). */
 int arch_segment_page_validate(uint64_t *descriptors);
-/* Apply a vcpu_guest_context (VCPUOP_initialise). 0 or -errno. */
+/* A new vCPU's registers and views, in its area (arch_vcpu_init). 0 or -XEN_ENOMEM. */
+int cpu_state_init(struct vcpu *v) must_check;
+/* Apply a vcpu_guest_context (VCPUOP_initialise) to @v, which does not run.  0 or -errno, nothing changed. */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 
 /* --- x86/cpuid.c, msr.c: policies --- */
@@ -108,6 +114,7 @@ struct cpuid_leaf {
 };
 void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
 void cpuid_probe(void); /* boot */
+extern bool cpuid_has_fsgsbase; /* and guests may have it */
 /* false: #GP(0) */
 bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value);

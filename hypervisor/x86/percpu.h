@@ -32,6 +32,7 @@ struct percpu {
     struct vcpu *fpu_owner;
     uint32_t flush_request;  /* atomic: 1 all, set by other CPUs */
     uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
+    uint32_t tsc_aux;        /* likewise */
     uint64_t gdt_mfn;        /* frame of PERCPU_GDT */
     uint64_t tsc_offset, timer_deadline;
     struct tss64 tss __attribute__((aligned(16)));

@@ -209,8 +209,8 @@ void hypervisor_main(uint32_t multiboot_info)
     smp_boot_cpu_online();
     arch_tlb_flush_local(); /* starts the flush clock */
     cpu_probe_quirks();
-    cpuid_probe(); /* what guests will see */
     fpu_probe();
+    cpuid_probe(); /* what guests will see */
     sched_init_cpu(0); /* run queue and idle vCPU */
     console_init();
     become_idle();

@@ -124,7 +124,7 @@ int arch_vcpu_init(struct vcpu *v)
     rc = v->arch.area_pt ? stack_create(v) : -XEN_ENOMEM;
     if (!rc && !v->is_idle) {
         v->arch.traps = mem_alloc(256 * sizeof(struct trap_info));
-        rc = v->arch.traps ? fpu_init_vcpu(v) : -XEN_ENOMEM;
+        rc = v->arch.traps ? cpu_state_init(v) : -XEN_ENOMEM;
     }
     if (rc)
         arch_vcpu_destroy(v);
@@ -293,6 +293,7 @@ void vcpu_load_state(struct vcpu *v)
         atomic_or(&v->exit_work, EXIT_SLOW);
     fpu_restore(v);
     debugreg_restore(v);
+    control_restore(v);
 }
 
 void arch_switch(struct vcpu *prev, struct vcpu *next)

@@ -68,7 +68,29 @@
     RULE(MX_011, EINVAL, "caches are flushed for domains with devices", "global cache flush without device memory", "xen/xen.h")
 
 /* CPU state: descriptors, traps, callbacks, registers, ports, FPU. */
-#define RULE_LIST_CPU(RULE)
+#define RULE_LIST_CPU(RULE) \
+    RULE(CB_001, EINVAL, "a handler is where a processor can go", "trap table: handler of vector %lu at %lx, which is not canonical", "xen/arch-x86/xen.h") \
+    RULE(CB_002, EINVAL, "a callback is where a processor can go", "callback of type %lu at %lx, which is not canonical", "xen/callback.h") \
+    RULE(CB_003, EINVAL, "a guest without its callbacks cannot be entered", "callback of type %lu cannot be unregistered", "xen/callback.h") \
+    RULE(CB_004, ENOSYS, "an unknown type changes nothing", "there is no callback type %lu", "xen/callback.h") \
+    RULE(CB_005, ENOSYS, "an unknown sub-operation changes nothing", "callback_op sub-operation %lu is not served", "xen/callback.h") \
+    RULE(DT_001, EINVAL, "GDT entries from 7168 up are the hypervisor's", "GDT of %lu entries, at most %lu are the guest's", "xen/arch-x86/xen.h") \
+    RULE(DT_002, EINVAL, "what the processor reads as descriptors, nobody writes", "frame %lx cannot be a descriptor table: it is not this domain's RAM, is writable or a page table, or holds a descriptor that is not allowed", "xen/arch-x86/xen.h") \
+    RULE(DT_003, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor at %lx is misaligned, or its value %lx is a system segment or a bad call gate", "xen/arch-x86/xen.h") \
+    RULE(DT_004, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor %lx in slot %lu of the frame is not allowed", "xen/arch-x86/xen.h") \
+    RULE(DT_005, EINVAL, "a guest writes only where it may", "descriptor at %lx: the frame is not this domain's RAM, or is a page table", "xen/arch-x86/xen.h") \
+    RULE(DT_006, EINVAL, "the LDT lies in the guest's own addresses", "LDT at %lx with %lu entries: not page-aligned, too long, or in the hypervisor's addresses", "xen/xen.h") \
+    RULE(CP_001, EINVAL, "a non-canonical segment base faults in the hypervisor", "segment base %lu: %lx is not canonical", "xen/arch-x86/xen-x86_64.h") \
+    RULE(CP_002, EINVAL, "an unknown kind changes nothing", "there is no segment base %lu", "xen/arch-x86/xen-x86_64.h") \
+    RULE(CP_003, ENODEV, "a register that does not exist has no value", "there is no debug register %lu", "xen/xen.h") \
+    RULE(CP_004, EPERM, "breakpoints lie in the guest's own addresses", "debug register %lu: %lx is the hypervisor's address, or not canonical", "xen/xen.h") \
+    RULE(CP_005, EPERM, "the debug registers stay the hypervisor's", "DR7 %lx sets general detect", "xen/xen.h") \
+    RULE(CP_006, EPERM, "an I/O breakpoint needs CR4.DE", "DR7 %lx asks for an I/O breakpoint, CR4.DE is clear", "xen/xen.h") \
+    RULE(CP_007, EINVAL, "privilege levels are 0 to 3", "I/O privilege level %lu", "xen/physdev.h") \
+    RULE(CP_008, EINVAL, "there are 65536 ports", "I/O bitmap at %lx for %lu ports", "xen/physdev.h") \
+    RULE(CP_009, ENOSYS, "interrupts and devices are not the guest's", "physdev_op sub-operation %lu is not served", "xen/physdev.h") \
+    RULE(CP_020, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
+    RULE(CP_021, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 
 /* Event channels, scheduling, vCPUs, timers. */
 #define RULE_LIST_EVENTS(RULE)                                                                     \

@@ -1,0 +1,282 @@
+/*
+ * CPUID as guests are meant to see it.
+ *
+ * A plain CPUID does not fault in ring 3, so a guest can always see the machine's own leaves.
+ * Kernels that know where they are use the forced-emulation prefix and get the policy made here at
+ * boot: the machine's leaves, without what a PV guest cannot use (FEATURES lists what it can), and
+ * the hypervisor's own leaves from 0x40000000 on.
+ *
+ * Computed once; a query copies 16 bytes.  What depends on the vCPU is patched in: OSXSAVE and the
+ * size of its XSAVE image.
+ */
+#include "cpu-state.h"
+
+#include <xen/arch-x86/cpufeatureset.h>
+#include <xen/arch-x86/cpuid.h>
+#include <xen/version.h>
+
+/* Features of a PV guest, by the names of Xen's public header; not here: what needs ring 0, what a
+ * guest could not switch, and speculation controls, whose MSR is not virtualized. */
+/* clang-format off */
+#define FEATURES(F)                                                                                \
+    F(FPU) F(DE) F(TSC) F(MSR) F(PAE) F(MCE) F(CX8) F(APIC) F(SEP) F(MCA) F(CMOV) F(PAT)           \
+    F(CLFLUSH) F(ACPI) F(MMX) F(FXSR) F(SSE) F(SSE2) F(SS) F(HTT)                                  \
+    F(SSE3) F(PCLMULQDQ) F(SSSE3) F(FMA) F(CX16) F(SSE4_1) F(SSE4_2) F(MOVBE) F(POPCNT)            \
+    F(AESNI) F(XSAVE) F(AVX) F(F16C) F(RDRAND) F(HYPERVISOR)                                       \
+    F(SYSCALL) F(NX) F(MMXEXT) F(FFXSR) F(RDTSCP) F(LM) F(3DNOWEXT) F(3DNOW)                       \
+    F(LAHF_LM) F(CMP_LEGACY) F(ABM) F(SSE4A) F(MISALIGNSSE) F(3DNOWPREFETCH) F(XOP) F(FMA4)        \
+    F(TBM) F(XSAVEOPT) F(XSAVEC) F(XGETBV1)                                                        \
+    F(FSGSBASE) F(BMI1) F(AVX2) F(BMI2) F(ERMS) F(AVX512F) F(AVX512DQ) F(RDSEED) F(ADX)            \
+    F(AVX512_IFMA) F(CLFLUSHOPT) F(CLWB) F(AVX512PF) F(AVX512ER) F(AVX512CD) F(SHA) F(AVX512BW)    \
+    F(AVX512VL) F(PREFETCHWT1) F(AVX512_VBMI) F(AVX512_VBMI2) F(GFNI) F(VAES) F(VPCLMULQDQ)        \
+    F(AVX512_VNNI) F(AVX512_BITALG) F(AVX512_VPOPCNTDQ) F(RDPID) F(CLDEMOTE)                       \
+    F(CLZERO) F(RSTR_FP_ERR_PTRS) F(SSB_NO) F(BTC_NO)                                              \
+    F(AVX512_4VNNIW) F(AVX512_4FMAPS) F(FSRM) F(MD_CLEAR) F(SERIALIZE)                             \
+    F(AVX_VNNI) F(AVX512_BF16) F(FZRM) F(FSRS) F(FSRCS)                                            \
+    F(LFENCE_DISPATCH) F(VERW_CLEAR) F(NSCB) F(IBPB_BRTYPE) F(SRSO_NO) F(SRSO_US_NO)
+/* clang-format on */
+
+#define BASIC_LEAVES     0xeu
+#define EXTENDED_LEAVES  0x22u
+#define CACHE_SUBLEAVES  6u
+#define XSTATE_SUBLEAVES 10u
+
+bool cpuid_has_fsgsbase;
+
+static struct {
+    uint32_t basic_last, extended_last;
+    struct cpuid_leaf basic[BASIC_LEAVES], extended[EXTENDED_LEAVES];
+    struct cpuid_leaf cache[CACHE_SUBLEAVES], xstate[XSTATE_SUBLEAVES];
+    struct cpuid_leaf features1; /* leaf 7, subleaf 1 */
+} policy;
+
+static struct cpuid_leaf host_leaf(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_leaf l;
+
+    __asm__ volatile("cpuid"
+                     : "=a"(l.a), "=b"(l.b), "=c"(l.c), "=d"(l.d)
+                     : "a"(leaf), "c"(subleaf));
+    return l;
+}
+
+/* --- feature words: Xen's numbering of the registers that hold feature bits
+ * -------------------------------------- */
+
+static uint32_t *feature_word(unsigned word)
+{
+    switch (word) {
+    case 0:
+        return &policy.basic[1].d;
+    case 1:
+        return &policy.basic[1].c;
+    case 2:
+        return &policy.extended[1].d;
+    case 3:
+        return &policy.extended[1].c;
+    case 4:
+        return &policy.xstate[1].a;
+    case 5:
+        return &policy.basic[7].b;
+    case 6:
+        return &policy.basic[7].c;
+    case 7:
+        return &policy.extended[7].d;
+    case 8:
+        return &policy.extended[8].b;
+    case 9:
+        return &policy.basic[7].d;
+    case 10:
+        return &policy.features1.a;
+    case 11:
+        return &policy.extended[0x21].a;
+    default:
+        return NULL;
+    }
+}
+
+static bool has(unsigned feature)
+{
+    return *feature_word(feature / 32) & BIT(feature % 32);
+}
+
+#define HAS(name) has(XEN_X86_FEATURE_##name)
+
+static void features_mask(void)
+{
+#define F(name) XEN_X86_FEATURE_##name,
+    static const uint16_t may_have[] = {FEATURES(F)};
+#undef F
+    uint32_t mask[12] = {0};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(may_have); i++)
+        mask[may_have[i] / 32] |= 1u << may_have[i] % 32;
+    for (unsigned w = 0; w < ARRAY_SIZE(mask); w++)
+        *feature_word(w) &= mask[w];
+}
+
+/* --- making the policy
+ * --------------------------------------------------------------------------------------------- */
+
+static void host_read(void)
+{
+    policy.basic_last = MIN(host_leaf(0, 0).a, BASIC_LEAVES - 1);
+    for (unsigned i = 0; i <= policy.basic_last; i++)
+        policy.basic[i] = host_leaf(i, 0);
+    policy.extended_last = MIN(host_leaf(0x80000000, 0).a & 0xffff, EXTENDED_LEAVES - 1);
+    for (unsigned i = 0; i <= policy.extended_last; i++)
+        policy.extended[i] = host_leaf(0x80000000 + i, 0);
+    for (unsigned i = 0; i < CACHE_SUBLEAVES && policy.basic_last >= 4; i++)
+        policy.cache[i] = host_leaf(4, i);
+    if (policy.basic_last >= 7 && policy.basic[7].a >= 1)
+        policy.features1 = host_leaf(7, 1);
+    for (unsigned i = 0; i < XSTATE_SUBLEAVES && policy.basic_last >= 0xd; i++)
+        policy.xstate[i] = host_leaf(0xd, i);
+}
+
+/* Leaf 0xd: only the components that fpu.c switches. */
+static void xstate_make(void)
+{
+    if (!xcr0_allowed || !HAS(XSAVE)) {
+        memset(policy.xstate, 0, sizeof(policy.xstate));
+        return;
+    }
+    uint32_t size = 576; /* legacy area and header */
+    for (unsigned i = 2; i < XSTATE_SUBLEAVES; i++) {
+        struct cpuid_leaf *l = &policy.xstate[i];
+        if (xcr0_allowed & BIT(i))
+            size = MAX(size, l->a + l->b);
+        else
+            *l = (struct cpuid_leaf){0};
+    }
+    policy.xstate[0] =
+        (struct cpuid_leaf){(uint32_t)xcr0_allowed, size, size, (uint32_t)(xcr0_allowed >> 32)};
+    policy.xstate[1] = (struct cpuid_leaf){.a = policy.xstate[1].a};
+}
+
+/* Leaves that describe what guests have no part in. */
+static void leaves_blank(void)
+{
+    static const uint8_t basic[] = {5, 6, 9, 0xa, 0xb, 0xc};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(basic); i++)
+        policy.basic[basic[i]] = (struct cpuid_leaf){0};
+    policy.basic[0].a = policy.basic_last;
+    policy.extended[0].a = 0x80000000 + policy.extended_last;
+    policy.basic[1].b &= 0x00ffffff; /* no APIC id */
+}
+
+void cpuid_probe(void)
+{
+    host_read();
+    features_mask();
+    *feature_word(XEN_X86_FEATURE_HYPERVISOR / 32) |= BIT(XEN_X86_FEATURE_HYPERVISOR % 32);
+    if (!xcr0_allowed)
+        policy.basic[1].c &=
+            ~(uint32_t)(BIT(XEN_X86_FEATURE_XSAVE % 32) | BIT(XEN_X86_FEATURE_AVX % 32));
+    xstate_make();
+    leaves_blank();
+    cpuid_has_fsgsbase = HAS(FSGSBASE);
+}
+
+/* --- the hypervisor's own leaves
+ * -------------------------------------------------------------------------------------- */
+
+/* ns = (tsc << shift) * mul >> 32, so kHz = (10^6 << 32) / mul >> shift. */
+static uint32_t tsc_khz(void)
+{
+    uint64_t khz = tsc_scale.mul ? (1000000ull << 32) / tsc_scale.mul : 0;
+    return (uint32_t)(tsc_scale.shift < 0 ? khz << -tsc_scale.shift : khz >> tsc_scale.shift);
+}
+
+static struct cpuid_leaf time_leaf(const struct vcpu *v, uint32_t subleaf)
+{
+    switch (subleaf) {
+    case 0:
+        return (struct cpuid_leaf){.a = HAS(RDTSCP) ? BIT(2) : 0, .c = tsc_khz()};
+    case 1:
+        return (struct cpuid_leaf){.a = (uint32_t)-tsc_scale.base,
+                                   .b = (uint32_t)(-tsc_scale.base >> 32),
+                                   .c = tsc_scale.mul,
+                                   .d = (uint32_t)tsc_scale.shift};
+    case 2:
+        return (struct cpuid_leaf){.a = tsc_khz()};
+    default:
+        return (struct cpuid_leaf){0};
+    }
+}
+
+static struct cpuid_leaf hypervisor_leaf(struct vcpu *v, uint32_t index, uint32_t subleaf)
+{
+    switch (index) {
+    case 0:
+        return (struct cpuid_leaf){XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES,
+                                   XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX,
+                                   XEN_CPUID_SIGNATURE_EDX};
+    case 1:
+        return (struct cpuid_leaf){.a = 4 << 16 | 17};
+    case 2: /* hypercall pages, the MSR that writes them */
+        return (struct cpuid_leaf){
+            .a = 1, .b = 0x40000000, .c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD};
+    case 3:
+        return time_leaf(v, subleaf);
+    case 5:
+        return (struct cpuid_leaf){.b = PAGE_SHIFT + 64 -
+                                        (uint32_t)__builtin_clzll((max_mfn - 1) | 1)};
+    default:
+        return (struct cpuid_leaf){0};
+    }
+}
+
+/* --- queries
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t xstate_size_of(uint64_t xcr0)
+{
+    uint32_t size = 576;
+
+    for (unsigned i = 2; i < XSTATE_SUBLEAVES; i++)
+        if (xcr0 & BIT(i))
+            size = MAX(size, policy.xstate[i].a + policy.xstate[i].b);
+    return size;
+}
+
+static struct cpuid_leaf basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_leaf l = {0};
+
+    switch (leaf) {
+    case 1:
+        l = policy.basic[1];
+        /* Xen shows kernels its own OSXSAVE in this way of asking, whatever their CR4 says, and
+         * Linux relies on it. */
+        if ((v->arch.cr4 & CR4_OSXSAVE) || (v->kernel_mode && HAS(XSAVE)))
+            l.c |= BIT(XEN_X86_FEATURE_OSXSAVE % 32);
+        return l;
+    case 4:
+        return subleaf < CACHE_SUBLEAVES ? policy.cache[subleaf] : l;
+    case 7:
+        return subleaf == 0 ? policy.basic[7] : subleaf == 1 ? policy.features1 : l;
+    case 0xd:
+        if (subleaf < XSTATE_SUBLEAVES)
+            l = policy.xstate[subleaf];
+        if (subleaf == 0 && l.a)
+            l.b = xstate_size_of(v->arch.xcr0);
+        return l;
+    default:
+        return policy.basic[leaf];
+    }
+}
+
+void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out)
+{
+    if (leaf <= policy.basic_last)
+        *out = basic_leaf(v, leaf, subleaf);
+    else if (leaf - 0x80000000u <= policy.extended_last)
+        *out = policy.extended[leaf - 0x80000000u];
+    else if (leaf - XEN_CPUID_FIRST_LEAF < 0x100)
+        *out = hypervisor_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf);
+    else
+        *out = (struct cpuid_leaf){0};
+}

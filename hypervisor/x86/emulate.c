@@ -1,0 +1,692 @@
+/*
+ * Privileged instructions of a guest, done for it.
+ *
+ * A PV kernel runs in ring 3, so a privileged instruction is #GP.  Those that the ABI lets it
+ * execute all the same are decoded at its rip and done on the vCPU's virtual state; everything else
+ * goes back as the #GP it was.
+ *
+ *   anybody       IN OUT INS OUTS (vIOPL or I/O bitmap), CLI STI (vIOPL), int n (gate DPL)
+ *   kernel only   MOV CR, MOV DR, CLTS, RDMSR, WRMSR, WBINVD, XSETBV, RDTSC and RDTSCP under
+ * CR4.TSD nobody        HLT, INVD, INVLPG, LGDT, LIDT, LLDT, LTR, LMSW, RDPMC, ...
+ *
+ * Also here: the forced-emulation prefix, by which a kernel asks for CPUID as the hypervisor wants
+ * it seen:
+ *
+ *   0f 0b 'x' 'e' 'n' 0f a2        ud2; "xen"; cpuid
+ *
+ * Bytes are fetched through the door to guest memory, as far as needed and each once.  Results of
+ * decoding live in struct insn; an instruction changes nothing before it can no longer fault,
+ * string instructions excepted, which stop between two elements.
+ */
+#include "cpu-state.h"
+#include "page-tables.h"
+
+#define INSN_MAX 15u
+
+/* #GP error code: the fault came from a gate of the IDT (Intel SDM volume 3, 6.13). */
+#define ERROR_IDT 2u
+
+enum outcome {
+    NOT_OURS,  /* give the guest its #GP */
+    DONE,      /* go on behind the instruction */
+    AGAIN,     /* state is consistent, the instruction is to be executed (again) */
+    DELIVERED, /* the guest has got another exception */
+    UNDEFINED, /* the guest gets #UD */
+};
+
+enum segment {
+    SEGMENT_DEFAULT,
+    SEGMENT_CS,
+    SEGMENT_DS,
+    SEGMENT_ES,
+    SEGMENT_FS,
+    SEGMENT_GS,
+    SEGMENT_SS
+};
+
+struct insn {
+    struct guest_regs *regs;
+    uint64_t start; /* rip */
+    uint64_t cs_base;
+    uint64_t ahead; /* bytes fetched and not consumed */
+    unsigned ahead_bytes;
+    unsigned length; /* bytes consumed */
+    uint8_t opcode;  /* of the map that was asked for */
+    uint8_t rex;
+    uint8_t segment; /* enum segment: override prefix */
+    bool wide;       /* 64-bit code */
+    bool big;        /* 32-bit code */
+    bool operand_prefix, address_prefix, rep, lock;
+};
+
+/* --- registers by number
+ * ------------------------------------------------------------------------------------- */
+
+#define REG_RAX 0
+#define REG_RCX 1
+#define REG_RDX 2
+
+static uint64_t *reg(struct guest_regs *r, unsigned n)
+{
+    static const uint8_t offset[16] = {
+        offsetof(struct guest_regs, rax), offsetof(struct guest_regs, rcx),
+        offsetof(struct guest_regs, rdx), offsetof(struct guest_regs, rbx),
+        offsetof(struct guest_regs, rsp), offsetof(struct guest_regs, rbp),
+        offsetof(struct guest_regs, rsi), offsetof(struct guest_regs, rdi),
+        offsetof(struct guest_regs, r8),  offsetof(struct guest_regs, r9),
+        offsetof(struct guest_regs, r10), offsetof(struct guest_regs, r11),
+        offsetof(struct guest_regs, r12), offsetof(struct guest_regs, r13),
+        offsetof(struct guest_regs, r14), offsetof(struct guest_regs, r15),
+    };
+    return (uint64_t *)((char *)r + offset[n & 15]);
+}
+
+static inline void set_edx_eax(struct guest_regs *r, uint64_t value)
+{
+    r->rax = (uint32_t)value;
+    r->rdx = value >> 32;
+}
+
+static inline uint64_t edx_eax(const struct guest_regs *r)
+{
+    return (uint32_t)r->rax | r->rdx << 32;
+}
+
+/* --- fetching
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+unsigned guest_fetch(struct vcpu *v, uint8_t *bytes, unsigned n)
+{
+    unsigned got = 0;
+
+    while (got < n && guest_read(bytes + got, guest_ptr(v->arch.regs->rip + got), 1) == 0)
+        got++;
+    return got;
+}
+
+static uint64_t insn_address(const struct insn *i, unsigned at)
+{
+    return i->wide ? i->start + at : (uint32_t)(i->cs_base + (uint32_t)(i->start + at));
+}
+
+/* Fetch more: a whole word, or, where that crosses into nothing, what there is.  False: not a byte.
+ */
+static bool insn_refill(struct insn *i)
+{
+    guest_ptr_t at = guest_ptr(insn_address(i, i->length));
+    uint8_t byte;
+
+    if (likely(guest_read_u64(&i->ahead, at) == 0)) {
+        i->ahead_bytes = 8;
+        return true;
+    }
+    if (guest_read(&byte, at, 1))
+        return false;
+    i->ahead = byte;
+    i->ahead_bytes = 1;
+    return true;
+}
+
+/* The next byte.  False: there is none (insn_fetch_fault says why). */
+static inline bool insn_byte(struct insn *i, uint8_t *out)
+{
+    if (unlikely(!i->ahead_bytes) && (i->length >= INSN_MAX || !insn_refill(i)))
+        return false;
+    *out = (uint8_t)i->ahead;
+    i->ahead >>= 8;
+    i->ahead_bytes--;
+    i->length++;
+    return true;
+}
+
+/* The instruction could not be read: the page is gone since the CPU read it, or it is too long to
+ * be one. */
+static enum outcome insn_fetch_fault(struct vcpu *v, const struct insn *i)
+{
+    if (i->length >= INSN_MAX)
+        return NOT_OURS;
+    guest_page_fault(v, insn_address(i, i->length), v->kernel_mode ? 0 : PF_USER);
+    return DELIVERED;
+}
+
+/* What kind of code is running, by its code segment.  False: no such segment any more. */
+static bool insn_begin(struct vcpu *v, struct insn *i)
+{
+    struct guest_regs *r = v->arch.regs;
+    uint64_t d;
+
+    i->regs = r;
+    i->start = r->rip;
+    if (likely(r->cs == SEL_GUEST_CS64)) {
+        i->wide = true;
+        return true;
+    }
+    if (!descriptor_read(v, (uint16_t)r->cs, &d) || !(d & DESCRIPTOR_PRESENT) ||
+        !(d & DESCRIPTOR_USER) || !(d & DESCRIPTOR_CODE))
+        return false;
+    i->wide = d & DESCRIPTOR_LONG;
+    i->big = d & DESCRIPTOR_BIG;
+    i->cs_base = descriptor_base(d);
+    return true;
+}
+
+/* Prefixes and the first opcode byte. */
+static bool insn_prefixes(struct insn *i)
+{
+    for (;;) {
+        if (!insn_byte(i, &i->opcode))
+            return false;
+        switch (i->opcode) {
+        case 0x66:
+            i->operand_prefix = true;
+            break;
+        case 0x67:
+            i->address_prefix = true;
+            break;
+        case 0xf2:
+        case 0xf3:
+            i->rep = true;
+            break;
+        case 0xf0:
+            i->lock = true;
+            break;
+        case 0x26:
+            i->segment = SEGMENT_ES;
+            break;
+        case 0x2e:
+            i->segment = SEGMENT_CS;
+            break;
+        case 0x36:
+            i->segment = SEGMENT_SS;
+            break;
+        case 0x3e:
+            i->segment = SEGMENT_DS;
+            break;
+        case 0x64:
+            i->segment = SEGMENT_FS;
+            break;
+        case 0x65:
+            i->segment = SEGMENT_GS;
+            break;
+        case 0x40 ... 0x4f:
+            if (!i->wide)
+                return true;
+            /* REX counts only right before the opcode. */
+            i->rex = i->opcode;
+            continue;
+        default:
+            return true;
+        }
+        i->rex = 0;
+    }
+}
+
+/* The instruction is done: flags and rip as after it. */
+static void insn_retire(struct vcpu *v, const struct insn *i)
+{
+    struct guest_regs *r = i->regs;
+    uint64_t next = i->start + i->length;
+
+    r->rip = likely(i->wide) ? next : (uint32_t)next;
+    r->rflags &= ~RFLAGS_RF;
+    if (unlikely(r->rflags & RFLAGS_TF)) {
+        v->arch.dr6 |= DR6_BS;
+        guest_exception(v, VECTOR_DB, 0);
+    }
+}
+
+/* --- software interrupts
+ * ----------------------------------------------------------------------------------------- */
+
+/*
+ * `int n`, stopped by the IDT gate's DPL.  The guest's gate decides; its kernel counts as ring 0.
+ * QEMU's TCG reports n * 16 + 2 instead of n * 8 + 2 (DESIGN 7), so n is taken from the
+ * instruction.
+ */
+static void software_interrupt(struct vcpu *v, uint32_t error)
+{
+    struct insn i = {0};
+    unsigned length = 2;
+    uint8_t n = (uint8_t)(error >> (cpu_is_tcg ? 4 : 3)), byte;
+
+    if (insn_begin(v, &i) && insn_prefixes(&i) && i.opcode == 0xcd && insn_byte(&i, &byte)) {
+        n = byte;
+        length = i.length;
+    }
+    const struct trap_info *gate = &v->arch.traps[n];
+    if (!v->kernel_mode && TI_GET_DPL(gate) < 3) {
+        guest_exception(v, VECTOR_GP, n * 8u + ERROR_IDT);
+        return;
+    }
+    v->arch.regs->rip += length;
+    guest_software_interrupt(v, n);
+}
+
+/* --- ports
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static unsigned io_bytes(const struct insn *i)
+{
+    if (!(i->opcode & 1))
+        return 1;
+    return (i->wide || i->big) != i->operand_prefix ? 4 : 2;
+}
+
+/* Replace the low @bytes of @slot; four zero-extend, as every 32-bit result does. */
+static void set_low(uint64_t *slot, unsigned bytes, uint32_t value)
+{
+    if (bytes == 4)
+        *slot = value;
+    else
+        __builtin_memcpy(slot, &value, bytes);
+}
+
+static enum outcome port_io(struct vcpu *v, struct insn *i)
+{
+    struct guest_regs *r = i->regs;
+    unsigned bytes = io_bytes(i);
+    uint16_t port = (uint16_t)r->rdx;
+    uint8_t immediate;
+
+    if (i->opcode < 0xec) {
+        if (!insn_byte(i, &immediate))
+            return insn_fetch_fault(v, i);
+        port = immediate;
+    }
+    if (!io_allowed(v, port, bytes))
+        return NOT_OURS;
+    if (i->opcode & 2)
+        io_write(v, port, bytes, (uint32_t)r->rax);
+    else
+        set_low(&r->rax, bytes, io_read(v, port, bytes));
+    return DONE;
+}
+
+/* Base of the segment that a string instruction uses. */
+static uint64_t string_base(struct vcpu *v, const struct insn *i, enum segment s)
+{
+    uint16_t selector;
+    uint64_t d;
+
+    switch (s) {
+    case SEGMENT_FS:
+        return rdmsr(MSR_FS_BASE);
+    case SEGMENT_GS:
+        return rdmsr(MSR_GS_BASE);
+    default:
+        if (i->wide)
+            return 0;
+    }
+    switch (s) {
+    case SEGMENT_CS:
+        return i->cs_base;
+    case SEGMENT_SS:
+        selector = (uint16_t)i->regs->ss;
+        break;
+    case SEGMENT_ES:
+        __asm__ volatile("mov %%es, %0" : "=r"(selector));
+        break;
+    default:
+        __asm__ volatile("mov %%ds, %0" : "=r"(selector));
+        break;
+    }
+    return descriptor_read(v, selector, &d) ? descriptor_base(d) : 0;
+}
+
+/* How many bits of rcx, rsi, rdi count. */
+static uint64_t address_mask(const struct insn *i)
+{
+    if (i->wide)
+        return i->address_prefix ? 0xffffffffull : ~0ull;
+    return i->big != i->address_prefix ? 0xffffffffull : 0xffffull;
+}
+
+/* Write the counted part of an address register: 32-bit results clear the upper half, 16-bit ones
+ * keep the rest. */
+static void set_masked(uint64_t *slot, uint64_t mask, uint64_t value)
+{
+    *slot = mask == 0xffff ? (*slot & ~0xffffull) | (value & mask) : value & mask;
+}
+
+/* One element of INS or OUTS: false if memory refused it, and the fault has been delivered. */
+static bool string_element(struct vcpu *v, uint64_t at, uint16_t port, unsigned bytes, bool out)
+{
+    uint32_t value = 0;
+
+    if (out) {
+        if (guest_read(&value, guest_ptr(at), bytes)) {
+            guest_page_fault(v, at, v->kernel_mode ? 0 : PF_USER);
+            return false;
+        }
+        io_write(v, port, bytes, value);
+        return true;
+    }
+    value = io_read(v, port, bytes);
+    if (guest_write(guest_ptr(at), &value, bytes)) {
+        guest_page_fault(v, at, PF_WRITE | (v->kernel_mode ? 0 : PF_USER));
+        return false;
+    }
+    return true;
+}
+
+/* Elements done before the guest may be interrupted again. */
+#define STRING_CHUNK 512u
+
+static enum outcome string_io(struct vcpu *v, struct insn *i)
+{
+    struct guest_regs *r = i->regs;
+    bool out = i->opcode & 2;
+    unsigned bytes = io_bytes(i);
+    uint16_t port = (uint16_t)r->rdx;
+    uint64_t mask = address_mask(i);
+    uint64_t *index = out ? &r->rsi : &r->rdi;
+    uint64_t base = string_base(v, i, out ? (i->segment ? i->segment : SEGMENT_DS) : SEGMENT_ES);
+    int64_t step = r->rflags & RFLAGS_DF ? -(int64_t)bytes : (int64_t)bytes;
+    uint64_t left = i->rep ? r->rcx & mask : 1;
+
+    if (!io_allowed(v, port, bytes))
+        return NOT_OURS;
+    for (unsigned n = 0; left && n < STRING_CHUNK; n++) {
+        uint64_t at = base + (*index & mask);
+        if (!string_element(v, i->wide ? at : (uint32_t)at, port, bytes, out))
+            return DELIVERED;
+        set_masked(index, mask, *index + (uint64_t)step);
+        left--;
+        if (i->rep)
+            set_masked(&r->rcx, mask, left);
+    }
+    return left ? AGAIN : DONE;
+}
+
+/* --- control registers
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* Bits that a guest may choose, and bits of the machine's that it may see (ABI 2.6). */
+#define CR4_GUEST   (CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
+#define CR4_VISIBLE (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
+uint64_t cr4_guest_view(uint64_t want)
+{
+    /* The machine's own: bits that follow the guest are never taken from it. */
+    uint64_t machine = read_cr4();
+    uint64_t can =
+        CR4_TSD | CR4_DE | (machine & CR4_OSXSAVE) | (cpuid_has_fsgsbase ? CR4_FSGSBASE : 0);
+
+    return (want & CR4_GUEST & can) | (machine & CR4_VISIBLE);
+}
+
+/* Bits of the real CR4 that follow the guest's. FSGSBASE must: a guest kernel that does not know of
+ * the instructions keeps bases apart by hypercall, and its user mode must not change them behind
+ * its back. */
+#define CR4_FOLLOWS_GUEST (CR4_TSD | CR4_FSGSBASE)
+
+void control_restore(const struct vcpu *v)
+{
+    struct percpu *p = this_percpu();
+    uint64_t want = (p->cr4 & ~CR4_FOLLOWS_GUEST) | (v->arch.cr4 & CR4_FOLLOWS_GUEST);
+
+    if (unlikely(want != p->cr4)) {
+        p->cr4 = want;
+        write_cr4(want);
+    }
+    if (unlikely(v->arch.tsc_aux != p->tsc_aux)) {
+        p->tsc_aux = v->arch.tsc_aux;
+        wrmsr(MSR_TSC_AUX, p->tsc_aux);
+    }
+}
+
+static enum outcome cr_read(struct vcpu *v, unsigned cr, uint64_t *to)
+{
+    switch (cr) {
+    case 0:
+        *to = CR0_GUEST | (v->arch.ts ? CR0_TS : 0);
+        return DONE;
+    case 2:
+        *to = v->info->arch.cr2;
+        return DONE;
+    case 3:
+        *to = v->arch.kernel_cr3; /* a frame number in its place: Xen's cr3 format on x86-64 */
+        return DONE;
+    case 4:
+        *to = v->arch.cr4;
+        return DONE;
+    default:
+        return NOT_OURS;
+    }
+}
+
+static enum outcome cr3_write(struct vcpu *v, uint64_t value)
+{
+    mutex_lock(&v->domain->mmu);
+    int rc = vcpu_new_root(v, mfn(xen_cr3_to_pfn(value)));
+    mutex_unlock(&v->domain->mmu);
+    return rc ? NOT_OURS : DONE;
+}
+
+static enum outcome cr_write(struct vcpu *v, unsigned cr, uint64_t value)
+{
+    switch (cr) {
+    case 0:
+        if ((value ^ CR0_GUEST) & ~CR0_TS)
+            return NOT_OURS;
+        fpu_set_ts(v, value & CR0_TS);
+        return DONE;
+    case 2:
+        v->info->arch.cr2 = value;
+        return DONE;
+    case 3:
+        return cr3_write(v, value);
+    case 4:
+        v->arch.cr4 = cr4_guest_view(value);
+        control_restore(v);
+        return DONE;
+    default:
+        return NOT_OURS;
+    }
+}
+
+static enum outcome mov_control(struct vcpu *v, struct insn *i)
+{
+    uint8_t modrm;
+
+    if (!insn_byte(i, &modrm))
+        return insn_fetch_fault(v, i);
+    unsigned cr = (modrm >> 3 & 7) | (i->rex & 4) << 1;
+    uint64_t *r = reg(i->regs, (modrm & 7) | (i->rex & 1) << 3);
+    if (i->opcode == 0x22)
+        return cr_write(v, cr, i->wide ? *r : (uint32_t)*r);
+    return cr_read(v, cr, r);
+}
+
+static enum outcome mov_debug(struct vcpu *v, struct insn *i)
+{
+    uint8_t modrm;
+
+    if (!insn_byte(i, &modrm))
+        return insn_fetch_fault(v, i);
+    unsigned dr = (modrm >> 3 & 7) | (i->rex & 4) << 1;
+    uint64_t *r = reg(i->regs, (modrm & 7) | (i->rex & 1) << 3);
+    long rc = i->opcode == 0x23 ? debugreg_set(v, dr, i->wide ? *r : (uint32_t)*r)
+                                : debugreg_get(v, dr, r);
+    if (rc == -XEN_ENODEV)
+        return UNDEFINED;
+    return rc ? NOT_OURS : DONE;
+}
+
+/* --- the rest
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+static enum outcome msr_access(struct vcpu *v, struct insn *i)
+{
+    struct guest_regs *r = i->regs;
+    uint64_t value;
+
+    if (i->opcode == 0x30)
+        return msr_guest_write(v, (uint32_t)r->rcx, edx_eax(r)) ? DONE : NOT_OURS;
+    if (!msr_guest_read(v, (uint32_t)r->rcx, &value))
+        return NOT_OURS;
+    set_edx_eax(r, value);
+    return DONE;
+}
+
+/* 0f 01: XSETBV (d1) and RDTSCP (f9) are ours, LGDT and its kin are not. */
+static enum outcome group7(struct vcpu *v, struct insn *i)
+{
+    struct guest_regs *r = i->regs;
+    uint8_t modrm;
+
+    if (!insn_byte(i, &modrm))
+        return insn_fetch_fault(v, i);
+    switch (modrm) {
+    case 0xd1:
+        if (i->rep || i->operand_prefix || !(v->arch.cr4 & CR4_OSXSAVE))
+            return UNDEFINED;
+        return (uint32_t)r->rcx == 0 && fpu_set_xcr0(v, edx_eax(r)) ? DONE : NOT_OURS;
+    case 0xf9:
+        set_edx_eax(r, rdtsc());
+        r->rcx = v->arch.tsc_aux;
+        return DONE;
+    default:
+        return NOT_OURS;
+    }
+}
+
+/* Two-byte opcodes: the kernel's alone. */
+static enum outcome two_byte(struct vcpu *v, struct insn *i)
+{
+    if (!insn_byte(i, &i->opcode))
+        return insn_fetch_fault(v, i);
+    if (!v->kernel_mode)
+        return NOT_OURS;
+    switch (i->opcode) {
+    case 0x01:
+        return group7(v, i);
+    case 0x06: /* CLTS */
+        fpu_set_ts(v, false);
+        return DONE;
+    case 0x09: /* WBINVD: caches are coherent for those without devices */
+        if (domain_has(v->domain, ROLE_HARDWARE))
+            __asm__ volatile("wbinvd" ::: "memory");
+        return DONE;
+    case 0x20:
+    case 0x22:
+        return mov_control(v, i);
+    case 0x21:
+    case 0x23:
+        return mov_debug(v, i);
+    case 0x30:
+    case 0x32:
+        return msr_access(v, i);
+    case 0x31:
+        set_edx_eax(i->regs, rdtsc());
+        return DONE;
+    default:
+        return NOT_OURS;
+    }
+}
+
+static enum outcome execute(struct vcpu *v, struct insn *i)
+{
+    switch (i->opcode) {
+    case 0x0f:
+        return two_byte(v, i);
+    case 0x6c ... 0x6f:
+        return string_io(v, i);
+    case 0xe4 ... 0xe7:
+    case 0xec ... 0xef:
+        return port_io(v, i);
+    case 0xfa:
+    case 0xfb:
+        /* The guest masks events through vcpu_info.  Were CLI to do it, POPF, which cannot be
+         * caught, would not undo it. */
+        return io_privileged(v) ? DONE : NOT_OURS;
+    default:
+        return NOT_OURS;
+    }
+}
+
+void emulate_privileged(struct vcpu *v, uint32_t error)
+{
+    if (unlikely(error)) {
+        if (error & ERROR_IDT)
+            software_interrupt(v, error);
+        else
+            guest_exception(v, VECTOR_GP, error);
+        return;
+    }
+
+    struct insn i = {0};
+    enum outcome o = NOT_OURS;
+    if (likely(insn_begin(v, &i)))
+        o = !insn_prefixes(&i) ? insn_fetch_fault(v, &i) : i.lock ? NOT_OURS : execute(v, &i);
+    switch (o) {
+    case DONE:
+        insn_retire(v, &i);
+        return;
+    case NOT_OURS:
+        guest_exception(v, VECTOR_GP, 0);
+        return;
+    case UNDEFINED:
+        guest_exception(v, VECTOR_UD, 0);
+        return;
+    case AGAIN:
+    case DELIVERED:
+        return;
+    }
+}
+
+/* --- forced emulation
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static const uint8_t forced_cpuid[7] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
+#define FORCED_CPUID_WORD 0x00a20f6e65780b0full /* the same, as the low seven bytes of a word */
+
+/* The bytes could not be read as one word: compare them singly.  A byte of the prefix, or of the
+ * instruction behind a complete prefix, that cannot be read is a page fault there.  True: @v is
+ * served; else *@same. */
+static bool forced_compare_slowly(struct vcpu *v, bool *same)
+{
+    uint64_t rip = v->arch.regs->rip;
+    uint8_t byte;
+
+    *same = false;
+    for (unsigned n = 0; n < sizeof(forced_cpuid); n++) {
+        if (guest_read(&byte, guest_ptr(rip + n), 1)) {
+            guest_page_fault(v, rip + n, v->kernel_mode ? 0 : PF_USER);
+            return true;
+        }
+        if (byte != forced_cpuid[n])
+            return false;
+    }
+    *same = true;
+    return false;
+}
+
+bool emulate_forced(struct vcpu *v)
+{
+    struct guest_regs *r = v->arch.regs;
+    struct cpuid_leaf leaf;
+    uint64_t word;
+    bool same;
+
+    if (likely(guest_read_u64(&word, guest_ptr(r->rip)) == 0))
+        same = (word & 0x00ffffffffffffffull) == FORCED_CPUID_WORD;
+    else if (forced_compare_slowly(v, &same))
+        return true;
+    if (!same)
+        return false;
+
+    cpuid_guest(v, (uint32_t)r->rax, (uint32_t)r->rcx, &leaf);
+    r->rax = leaf.a;
+    r->rbx = leaf.b;
+    r->rcx = leaf.c;
+    r->rdx = leaf.d;
+    insn_retire(v, &(struct insn){
+                       .regs = r, .start = r->rip, .length = sizeof(forced_cpuid), .wide = true});
+    return true;
+}

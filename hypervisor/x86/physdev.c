@@ -1,0 +1,47 @@
+/*
+ * physdev_op: the virtual I/O privilege level and the I/O bitmap.  Both only matter to emulated
+ * port instructions (io.c); the interrupt and PCI operations belong to a hardware domain.
+ */
+#include "cpu-state.h"
+#include "hypercall.h"
+
+#include <xen/physdev.h>
+
+static long set_iopl(struct vcpu *v, guest_ptr_t arg)
+{
+    struct physdev_set_iopl op;
+
+    if (guest_read_u32(&op.iopl, arg))
+        return refuse(HC_002, arg.va);
+    if (op.iopl > 3)
+        return refuse(CP_007, op.iopl);
+    v->arch.iopl = (uint8_t)op.iopl;
+    return 0;
+}
+
+static long set_iobitmap(struct vcpu *v, guest_ptr_t arg)
+{
+    struct physdev_set_iobitmap op;
+
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    uint64_t bitmap = *(const uint64_t *)&op.bitmap;
+    if (op.nr_ports > 65536 || !guest_range_ok(bitmap, 1))
+        return refuse(CP_008, bitmap, op.nr_ports);
+    v->arch.iobitmap = guest_ptr(bitmap);
+    v->arch.iobitmap_ports = op.nr_ports;
+    return 0;
+}
+
+/* physdev_op(cmd, arg) */
+long hypercall_physdev_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    switch ((uint32_t)a->arg[0]) {
+    case PHYSDEVOP_set_iopl:
+        return set_iopl(v, guest_ptr(a->arg[1]));
+    case PHYSDEVOP_set_iobitmap:
+        return set_iobitmap(v, guest_ptr(a->arg[1]));
+    default:
+        return refuse(CP_009, (uint32_t)a->arg[0]);
+    }
+}
