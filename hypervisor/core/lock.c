@@ -20,7 +20,7 @@ void mutex_lock_wait(mutex_t *m)
             arch_relax();
             preempt_point();
             if (atomic_read(&m->held))
-                schedule();
+                sched_yield();
         }
     } while (atomic_exchange(&m->held, 1));
 }

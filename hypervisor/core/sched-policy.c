@@ -52,9 +52,9 @@ static void insert_sorted(struct sched_queue *q, struct sched_entity *e)
     list_add_before(at->next, &e->link);
 }
 
-void sched_enqueue(struct sched_queue *q, struct sched_entity *e, bool woken)
+void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
 {
-    if (woken && e->vruntime < q->floor - SCHED_SLEEP_CREDIT)
+    if (e->vruntime < q->floor - SCHED_SLEEP_CREDIT)
         e->vruntime = q->floor - SCHED_SLEEP_CREDIT;
     insert_sorted(q, e);
     e->queued = true;

@@ -48,11 +48,6 @@ static struct vcpu *vcpu_of(struct sched_entity *e)
     return container_of(e, struct vcpu, sched);
 }
 
-static inline struct cpu_queue *this_queue(void)
-{
-    return &queues[this_cpu()];
-}
-
 struct vcpu *sched_idle_vcpu(unsigned cpu)
 {
     return queues[cpu].idle;
@@ -64,10 +59,16 @@ static inline bool has_work(const struct vcpu *v)
     return v->id == 0 && atomic_read(&works.pending);
 }
 
+/* An idle vCPU that does something, if only the boot, also does. */
+static inline bool is_idling(const struct vcpu *v)
+{
+    return v->is_idle && !has_work(v) && !v->unwinding;
+}
+
 static inline bool wants_cpu(const struct vcpu *v)
 {
     if (unlikely(v->is_idle))
-        return has_work(v);
+        return !is_idling(v);
     uint32_t pause = atomic_read(&v->pause);
     return !(unlikely(v->unwinding) ? pause & PAUSE_SLEEP : pause);
 }
@@ -109,8 +110,8 @@ static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
 {
     uint64_t ns = now > v->run_start ? now - v->run_start : 0;
     v->run_start = now;
-    if (v->is_idle && !has_work(v))
-        return;
+    if (unlikely(v->is_idle))
+        ns = is_idling(v) ? 0 : MIN(ns, SCHED_SLICE); /* it may have halted for long before */
     sched_charge(&cq->queue, &v->sched, ns);
     if (unlikely(v->domain->cap))
         cap_charge(v, now, ns);
@@ -155,9 +156,9 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
         v->sched.weight = v->domain->weight ? v->domain->weight : SCHED_WEIGHT_NORMAL;
         vcpu_set_runstate(v, VCPU_RUNNABLE);
     }
-    sched_enqueue(&cq->queue, &v->sched, true);
+    sched_enqueue(&cq->queue, &v->sched);
 
-    if (running->is_idle && !has_work(running)) {
+    if (is_idling(running)) {
         ask_reschedule(v->cpu);
         return;
     }
@@ -280,9 +281,9 @@ static struct vcpu *pick(struct cpu_queue *cq)
 
 static void note_idle(unsigned cpu, const struct vcpu *prev, const struct vcpu *next)
 {
-    if (next->is_idle && !prev->is_idle)
+    if (next->is_idle && is_idling(next))
         atomic_or(&idle_cpus, BIT(cpu));
-    else if (prev->is_idle && !next->is_idle)
+    else if (prev->is_idle)
         atomic_and(&idle_cpus, ~BIT(cpu));
 }
 
@@ -301,7 +302,7 @@ static void reschedule(bool give_way) NO_ANALYSIS
     if (wants_cpu(prev) && (prev->is_idle || (prev->affinity & BIT(cpu)))) {
         if (give_way)
             sched_give_way(&cq->queue, &prev->sched);
-        sched_enqueue(&cq->queue, &prev->sched, false);
+        sched_enqueue(&cq->queue, &prev->sched);
     }
     struct vcpu *next = pick(cq);
     slice_begin(cq, next, now);
@@ -451,10 +452,6 @@ void work_add(struct work *w) NO_ANALYSIS
     struct vcpu *idle = cq->idle;
     if (!w->link.next) {
         list_append(&works.list, &w->link);
-        if (cq->current == idle && !works.pending) { /* from now on its time is charged */
-            idle->run_start = arch_now();
-            idle->sched.vruntime = MAX(idle->sched.vruntime, cq->queue.floor);
-        }
         atomic_add(&works.pending, 1);
     }
     if (cq->current == idle)

@@ -7,8 +7,8 @@
  * in vcpu_info, from which the guest computes system time from the TSC; and the run-state area, which says how
  * long it was not running although it wanted to.
  *
- * The areas that the guest registers by virtual address are written on the way to the guest, when the guest's own
- * kernel page tables are loaded; a vCPU that returns to user mode gets them at its next entry to its kernel.
+ * The areas that the guest registers by virtual address are written on the way to the guest, through its kernel's
+ * page tables: the addresses need not be mapped in those of its user mode.
  */
 #include "arch.h"
 #include "evtchn.h"
@@ -125,18 +125,20 @@ void vcpu_publish_areas(struct vcpu *v)
         time_publish(v);
         v->time_area_stale = true;
     }
-    if (!v->kernel_mode && (v->runstate_area.va || v->time_area.va))
+    const bool time = v->time_area.va && v->time_area_stale;
+    v->time_area_stale = false;
+    if (!v->runstate_area.va && !time)
         return;
 
-    atomic_and(&v->exit_work, ~EXIT_RUNSTATE);
+    arch_view_kernel(v);
     if (v->runstate_area.va)
         runstate_publish(v, v->runstate_area, false);
-    if (v->time_area.va && v->time_area_stale) {
+    if (time) {
         struct vcpu_time_info t = v->info->time;
         t.version &= ~1u;
         time_area_publish(&t, v->time_area);
     }
-    v->time_area_stale = false;
+    arch_view_back(v);
 }
 
 /* --- timers ----------------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
  *   uint64_t arch_now(void);                   system time, ns since boot, monotonic on a CPU
  *   void arch_relax(void);                     a spin-wait's body; serves TLB-flush requests
  *   vcpu_kernel_root(v), vcpu_user_root(v), vcpu_set_*_root(v, root)   L4 machine addresses, 0: none
+ *   void arch_view_kernel(v), arch_view_back(v);  the door below opens on the guest's kernel tables meanwhile
  *
  * and the one door to guest memory (STYLE rule 8), which refuses hypervisor addresses and survives faults.  The
  * address is looked up in the running vCPU's current page tables:
@@ -32,6 +33,10 @@ int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
 /* Apply a VCPUOP_initialise context to @v, which never ran: 0 or -errno, having changed nothing. */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) must_check;
+/* First instruction, stack and rsi of @v's kernel, which has not run yet: flat segments, interrupts on. */
+void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);
+/* Let go of the guest frames that @v's descriptor tables lie in (teardown; @d->mmu held). */
+void arch_vcpu_release(struct vcpu *v);
 int arch_domain_init(struct domain *d);
 void arch_domain_destroy(struct domain *d);
 

@@ -54,7 +54,7 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 #define EXIT_NMI        BIT(1) /* deliver an NMI (VCPUOP_send_nmi) */
 #define EXIT_SLOW       BIT(2) /* the arch code must restore all registers (iret, initialise...) */
 #define EXIT_RUNSTATE   BIT(3) /* the runstate area or the time area in guest memory is out of date */
-#define EXIT_DYING      BIT(4) /* the domain is dying: the way out calls vcpu_park() */
+#define EXIT_DYING      BIT(4) /* the domain is dying: never return to it */
 
 struct vcpu {
     /* Hot: read on every entry and exit.  Touched by the CPU that runs the vCPU; exit_work is set by others atomically. */
@@ -105,6 +105,7 @@ struct domain {
     bool dying;              /* set once; vCPUs never return to the guest */
     bool shut_down;
     uint8_t shutdown_code;   /* SHUTDOWN_* */
+    bool shutdown_code_set;  /* by SCHEDOP_shutdown_code: what a later shutdown's reason counts as */
     bool is_idle;
     char name[32];
     struct vcpu *vcpu[MAX_VCPUS];
@@ -166,11 +167,11 @@ void domain_shutdown(struct domain *d, uint8_t reason);
 #define domain_crash(d, rule, ...) domain_crash_((d), (rule), DETAIL_ARGS(__VA_ARGS__))
 void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c);
 
-/* Teardown: every frame back, every peer's event channel closed, then freed.  Runs as work (sched.h); preemptible. */
+/* Teardown of a domain that never ran: every frame back, then freed.  (One that ran is torn down as work when it
+ * has ended: domain_shutdown.) */
 void domain_destroy(struct domain *d);
-
-/* The way out of the hypervisor found EXIT_DYING: this vCPU is in the middle of nothing and never sees its guest again. */
-noreturn_ void vcpu_park(struct vcpu *v);
+/* @d, just built, may run; it counts among the domains that keep the machine going. */
+void domain_start(struct domain *d);
 
 static inline bool domain_has(const struct domain *d, uint16_t role)
 {

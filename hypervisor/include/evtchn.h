@@ -5,7 +5,7 @@
 
 enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VIRQ, ECS_IPI, ECS_PIRQ, ECS_HYPERVISOR };
 
-/* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, interrupts off. */
+/* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, with d->evtchn_lock held. */
 typedef void (*evtchn_notify_fn)(struct domain *d, uint32_t port);
 
 int evtchn_init(struct domain *d);      /* -XEN_ENOMEM */
@@ -18,6 +18,9 @@ void evtchn_set_pending(struct domain *d, uint32_t port);
 /* Raise @virq: on vCPU @v for per-vCPU ones, global ones via vCPU 0 of @d.  Nothing happens if unbound. */
 void virq_raise(struct vcpu *v, unsigned virq);
 void virq_raise_global(struct domain *d, unsigned virq);
+/* SCHEDOP_poll: has @port of @d been signalled?  1, 0, or -1: there is no such port. */
+int evtchn_poll_port(const struct domain *d, uint32_t port);
+
 static inline bool vcpu_event_pending(const struct vcpu *v)
 {
     return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;

@@ -56,8 +56,7 @@ noreturn_ void idle_loop(void);
 /* --- core/vcpu-op.c --- */
 
 /* Publish the run-state and time areas of @v, which runs here, to guest memory (on the way to the guest when
- * EXIT_RUNSTATE is set).  Clears the bit, unless the areas must wait for kernel mode: then it stays set and is
- * no reason to loop. */
+ * EXIT_RUNSTATE was set). */
 void vcpu_publish_areas(struct vcpu *v);
 void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s);
 /* @v starts / stops running on this CPU: its periodic timer ticks only while it runs. */

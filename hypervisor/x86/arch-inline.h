@@ -62,6 +62,19 @@ static inline void vcpu_set_user_root(struct vcpu *v, uint64_t root)
     v->arch.user_cr3 = root;
 }
 
+/* While the guest's user mode has its own root loaded: its kernel's view, for the door below; and back. */
+static inline void arch_view_kernel(const struct vcpu *v)
+{
+    if (!v->kernel_mode)
+        __asm__ volatile("mov %0, %%cr3" : : "r"(v->arch.kernel_cr3) : "memory");
+}
+
+static inline void arch_view_back(const struct vcpu *v)
+{
+    if (!v->kernel_mode)
+        __asm__ volatile("mov %0, %%cr3" : : "r"(v->arch.user_cr3) : "memory");
+}
+
 static inline uint64_t rdtsc(void)
 {
     uint32_t lo, hi;

@@ -227,6 +227,7 @@ vcpu_first_run:
         mov     R_SIZE(%rsp), %rbx
         mov     %rbx, %rdi
         call    vcpu_load_state
+        call    sched_tail                                /* as schedule() does when it comes back */
         jmp     exit_to_guest
 
         .globl  idle_first_run

@@ -1,0 +1,138 @@
+/*
+ * xen_version: who we say we are.
+ *
+ * Guests decide by these answers what they may use, so they are Xen 4.17's, of whose interface this is an
+ * implementation; the name of the implementation stands where Xen's vendors put theirs, behind the
+ * version.  Every buffer is zero behind its text: nothing of the stack leaks (XSA-122).
+ *
+ * Command 0 with a null pointer is hot: Linux uses it as "deliver what is pending now".
+ */
+#include "arch.h"
+#include "hypercall.h"
+#include "lib.h"
+#include "refuse.h"
+
+#include <xen/features.h>
+#include <xen/version.h>
+
+#define VERSION_MAJOR 4
+#define VERSION_MINOR 17
+
+/* What kinds of guests can be run, as libxl wants to read it. */
+static const xen_capabilities_info_t capabilities = "xen-3.0-x86_64 ";
+
+/* @size <= 64. */
+static long give_text(guest_ptr_t to, const char *text, size_t size)
+{
+    char buffer[sizeof(xen_changeset_info_t)];
+    memset(buffer, 0, size);
+    string_copy(buffer, text, size);
+    return guest_write(to, buffer, size) ? refuse(HC_002, to.va) : 0;
+}
+
+/* Who compiled this, where and when is not recorded, so that the same source gives the same image. */
+static long compile_info(guest_ptr_t to)
+{
+    struct xen_compile_info info = {0};
+    string_copy(info.compiler, build_compiler, sizeof(info.compiler));
+    string_copy(info.compile_by, "paravane", sizeof(info.compile_by));
+    string_copy(info.compile_domain, "localdomain", sizeof(info.compile_domain));
+    string_copy(info.compile_date, "reproducible", sizeof(info.compile_date));
+    return guest_write(to, &info, sizeof(info)) ? refuse(HC_002, to.va) : 0;
+}
+
+static uint32_t feature_bits(const struct domain *d)
+{
+    uint64_t bits = BIT(XENFEAT_memory_op_vnode_supported) | BIT(XENFEAT_mmu_pt_update_preserve_ad) |
+                    BIT(XENFEAT_highmem_assist) | BIT(XENFEAT_gnttab_map_avail_bits) |
+                    BIT(XENFEAT_not_direct_mapped);
+    if (d->vm_assist & BIT(VMASST_TYPE_pae_extended_cr3))
+        bits |= BIT(XENFEAT_pae_pgdir_above_4gb);
+    if (domain_has(d, ROLE_HARDWARE))
+        bits |= BIT(XENFEAT_dom0);
+    return (uint32_t)bits;
+}
+
+static long get_features(const struct domain *d, guest_ptr_t arg)
+{
+    xen_feature_info_t info;
+    if (guest_read(&info, arg, sizeof(info)))
+        return refuse(HC_002, arg.va);
+    if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
+        return refuse(XV_002, info.submap_idx);
+    info.submap = feature_bits(d);
+    return guest_write(arg, &info, sizeof(info)) ? refuse(HC_002, arg.va) : 0;
+}
+
+/* The command line may hold what other guests should not know. */
+static long commandline(const struct domain *d, guest_ptr_t arg)
+{
+    static const char denied[] = "<denied>";
+    int rc;
+    if (domain_has(d, ROLE_CONTROL))
+        rc = guest_write(arg, hypervisor_cmdline, sizeof(hypervisor_cmdline));
+    else
+        rc = guest_write(arg, denied, sizeof(denied));
+    return rc ? refuse(HC_002, arg.va) : 0;
+}
+
+static long build_id(const struct domain *d, guest_ptr_t arg)
+{
+    if (!domain_has(d, ROLE_CONTROL))
+        return refuse(XV_004);
+    if (arg.va) {
+        xen_build_id_t id;
+        if (guest_read(&id, arg, sizeof(id)))
+            return refuse(HC_002, arg.va);
+        if (id.len == 0)
+            return refuse(XV_005, id.len);
+    }
+    return refuse(XV_006);
+}
+
+static long platform_parameters(guest_ptr_t arg)
+{
+    const xen_platform_parameters_t parameters = {.virt_start = HYPERVISOR_VIRT_START_};
+    return guest_write(arg, &parameters, sizeof(parameters)) ? refuse(HC_002, arg.va) : 0;
+}
+
+static long guest_handle(guest_ptr_t arg)
+{
+    const xen_domain_handle_t handle = {0};
+    return guest_write(arg, handle, sizeof(handle)) ? refuse(HC_002, arg.va) : 0;
+}
+
+static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
+{
+    switch (cmd) {
+    case XENVER_extraversion:
+        return give_text(arg, ".0-paravane", sizeof(xen_extraversion_t));
+    case XENVER_compile_info:
+        return compile_info(arg);
+    case XENVER_capabilities:
+        return guest_write(arg, capabilities, sizeof(capabilities)) ? refuse(HC_002, arg.va) : 0;
+    case XENVER_changeset:
+        return give_text(arg, build_changeset, sizeof(xen_changeset_info_t));
+    case XENVER_platform_parameters:
+        return platform_parameters(arg);
+    case XENVER_get_features:
+        return get_features(d, arg);
+    case XENVER_pagesize:
+        return arg.va ? refuse(XV_003, arg.va) : (long)PAGE_SIZE;
+    case XENVER_guest_handle:
+        return guest_handle(arg);
+    case XENVER_commandline:
+        return commandline(d, arg);
+    case XENVER_build_id:
+        return build_id(d, arg);
+    default:
+        return refuse(XV_001, cmd);
+    }
+}
+
+long hypercall_xen_version(struct vcpu *v, const struct hypercall_args *a)
+{
+    if (likely((uint32_t)a->arg[0] == XENVER_version))
+        return VERSION_MAJOR << 16 | VERSION_MINOR;
+    return other_command(v->domain, (uint32_t)a->arg[0], guest_ptr(a->arg[1]));
+}
