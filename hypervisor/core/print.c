@@ -170,8 +170,7 @@ static void format_to(struct sink *s, const char *p, va_list *args)
     }
 }
 
-/* --- into memory
- * --------------------------------------------------------------------------------------- */
+/* --- into memory ----------------------------------------------------------------------------- */
 
 static void put_memory(struct sink *s, char c)
 {
@@ -201,8 +200,7 @@ int snprintf(char *buffer, size_t size, const char *format, ...)
     return n;
 }
 
-/* --- onto the console
- * ------------------------------------------------------------------------------------ */
+/* --- onto the console ------------------------------------------------------------------------ */
 
 #define LINE_PREFIX "(PV) "
 

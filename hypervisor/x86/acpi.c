@@ -76,8 +76,7 @@ static const struct table_header *table_map(uint64_t at)
     return checksum_ok(t, t->length) ? t : NULL;
 }
 
-/* --- MADT
- * ------------------------------------------------------------------------------------------ */
+/* --- MADT ------------------------------------------------------------------------------------ */
 
 enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_ADDRESS = 5 };
 
@@ -119,8 +118,7 @@ static void madt_read(const struct table_header *t)
     }
 }
 
-/* --- FADT, and \_S5 in the DSDT
- * ------------------------------------------------------------------------ */
+/* --- FADT, and \_S5 in the DSDT -------------------------------------------------------------- */
 
 /* One small integer of an AML package: a byte constant, or the opcodes Zero and One. */
 static const uint8_t *aml_byte(const uint8_t *p, uint8_t *value)
@@ -169,8 +167,7 @@ static void fadt_read(const struct table_header *t)
         dsdt_read(d);
 }
 
-/* --- the root
- * ---------------------------------------------------------------------------------------- */
+/* --- the root -------------------------------------------------------------------------------- */
 
 static const char *rsdp_scan(uint64_t start, uint64_t size)
 {

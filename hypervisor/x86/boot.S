@@ -155,6 +155,60 @@ boot_gdt_pointer:
         .word   15
         .long   PHYS(boot_gdt)
 
+/*
+ * The other CPUs start here, from a copy at AP_ENTRY_PHYS (smp.c writes the last two words): from real mode straight into
+ * long mode on the hypervisor's own tables, which map this page one to one for the while.
+ *   In:    real mode, cs:ip = the page, interrupts off
+ *   Out:   ap_main() on the CPU's idle stack; never returns
+ */
+        .section .rodata.ap, "a"
+        .balign 16
+        .globl  ap_entry, ap_entry_end, ap_cr3, ap_stack
+        .code16
+ap_entry:
+        cli
+        cld
+        mov     %cs, %ax
+        mov     %ax, %ds
+        lgdtl   ap_gdt_pointer - ap_entry
+        mov     $CR4_START, %eax
+        mov     %eax, %cr4
+        mov     ap_cr3 - ap_entry, %eax
+        mov     %eax, %cr3
+        mov     $MSR_EFER, %ecx
+        mov     $EFER_START, %eax
+        xor     %edx, %edx
+        wrmsr
+        mov     $CR0_START, %eax
+        mov     %eax, %cr0
+        ljmpl   $8, $(AP_ENTRY_PHYS + ap_long_mode - ap_entry)
+        .code64
+ap_long_mode:
+        xor     %eax, %eax
+        mov     %eax, %ss
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %fs
+        mov     %eax, %gs
+        mov     ap_stack(%rip), %rsp
+        xor     %ebp, %ebp
+        movabs  $ap_main, %rax
+        call    *%rax
+        ud2
+        .balign 8
+ap_gdt:
+        .quad   0
+        .quad   0x00af9b000000ffff
+ap_gdt_pointer:
+        .word   15
+        .long   AP_ENTRY_PHYS + ap_gdt - ap_entry
+        .balign 8
+ap_cr3:
+        .quad   0                         /* physical, below 4 GiB          */
+ap_stack:
+        .quad   0
+ap_entry_end:
+
         .section .boot_only, "aw", @nobits
         .balign 4096
         .globl  boot_pml4

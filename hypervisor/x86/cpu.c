@@ -14,8 +14,7 @@ struct __attribute__((packed)) table_register {
     uint64_t base;
 };
 
-/* --- interrupt descriptor table: one for all CPUs
- * -------------------------------------------------- */
+/* --- interrupt descriptor table: one for all CPUs -------------------------------------------- */
 
 struct gate {
     uint16_t offset_low, selector;
@@ -62,8 +61,7 @@ void idt_init(void)
     }
 }
 
-/* --- segment descriptors -------------------------------------------------------------------------
- */
+/* --- segment descriptors --------------------------------------------------------------------- */
 
 #define DESCRIPTOR_CODE64(dpl) (0x00af9b000000ffffull | (uint64_t)(dpl) << 45)
 #define DESCRIPTOR_CODE32(dpl) (0x00cf9b000000ffffull | (uint64_t)(dpl) << 45)
@@ -90,8 +88,7 @@ static void gdt_fill(uint64_t *gdt, const struct tss64 *tss)
     gdt[gdt_slot(SEL_TSS) + 1] = base >> 32;
 }
 
-/* --- the area
- * ------------------------------------------------------------------------------------- */
+/* --- the area -------------------------------------------------------------------------------- */
 
 static int map_fresh(uint64_t va, unsigned pages)
 {
@@ -137,8 +134,14 @@ int cpu_area_init(unsigned cpu, uint32_t apic_id)
     return 0;
 }
 
-/* --- loading it
- * ----------------------------------------------------------------------------------- */
+void cpu_set_idle(unsigned cpu, struct vcpu *idle)
+{
+    struct percpu *p = percpu_of(cpu);
+    p->current = p->idle = idle;
+    p->stack_top = p->tss.rsp0 = idle->arch.area + VCPU_AREA_STACK + STACK_SIZE - STACK_TOP_RESERVE;
+}
+
+/* --- loading it ------------------------------------------------------------------------------ */
 
 static uint64_t cr4_for_this_cpu(void)
 {
@@ -210,8 +213,7 @@ void cpu_load(unsigned cpu)
     arch_tlb_flush_local();
 }
 
-/* --- what the emulator gets wrong (DESIGN 7)
- * --------------------------------------------------------- */
+/* --- what the emulator gets wrong (DESIGN 7) ------------------------------------------------- */
 
 /* Does WRFSBASE accept an address that no real CPU would? */
 static bool takes_noncanonical_base(void)

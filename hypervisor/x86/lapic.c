@@ -76,8 +76,7 @@ uint32_t lapic_id(void)
     return lapic_read(LAPIC_ID) >> 24;
 }
 
-/* --- timer
- * ----------------------------------------------------------------------------------------- */
+/* --- timer ----------------------------------------------------------------------------------- */
 
 uint32_t lapic_timer_count(void)
 {
@@ -94,8 +93,7 @@ void lapic_timer_start(uint32_t ticks)
     lapic_write(LAPIC_TIMER_INITIAL, ticks);
 }
 
-/* --- between CPUs
- * ------------------------------------------------------------------------------------ */
+/* --- between CPUs ---------------------------------------------------------------------------- */
 
 static void lapic_command(uint32_t apic_id, uint32_t command)
 {
@@ -126,8 +124,7 @@ void arch_kick_cpu(unsigned cpu)
         lapic_ipi(percpu_of(cpu)->apic_id, INTERRUPT_KICK);
 }
 
-/* --- arrival
- * -------------------------------------------------------------------------------------- */
+/* --- arrival --------------------------------------------------------------------------------- */
 
 void interrupt(unsigned vector)
 {

@@ -6,8 +6,7 @@
 #include "arch.h"
 #include "lib.h"
 
-/* --- instructions ------------------------------------------------------------------------------
- */
+/* --- instructions ---------------------------------------------------------------------------- */
 
 #define MSR_APIC_BASE      0x0000001b
 #define MSR_SYSENTER_CS    0x00000174
@@ -124,8 +123,7 @@ CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
 #undef CONTROL_REGISTER
 
-/* --- memory.c: the loader's memory map, boot-time allocation, frame table -----------------------
- */
+/* --- memory.c: the loader's memory map, boot-time allocation, frame table -------------------- */
 
 struct ram_range {
     uint64_t start, end; /* machine addresses, whole pages */
@@ -147,8 +145,7 @@ void frame_table_init(void);
 /* What is left becomes the page allocator's. */
 void memory_to_allocator(void);
 
-/* --- paging.c (also see guest.h) ----------------------------------------------------------------
- */
+/* --- paging.c (also see guest.h) ------------------------------------------------------------- */
 
 /* Build and load the final address space. */
 void paging_init(void);
@@ -156,14 +153,17 @@ void paging_init(void);
 void paging_free_boot_tables(void);
 /* The entry of @va in the table of @level; tables are made as needed; NULL: out of memory. */
 uint64_t *hyp_entry(uint64_t va, int level);
+/* Forget the lower half of the address space, which only starting CPUs use. */
+void hyp_unmap_low(void);
 /* A page for the hypervisor's tables, zeroed, as memory; NULL: none. */
 uint64_t *hyp_table_alloc(void);
 
-/* --- cpu.c
- * ---------------------------------------------------------------------------------------- */
+/* --- cpu.c ----------------------------------------------------------------------------------- */
 
 /* The area of CPU @cpu: frames, mappings, descriptor tables.  -XEN_ENOMEM. */
 int cpu_area_init(unsigned cpu, uint32_t apic_id);
+/* @idle is what CPU @cpu runs. */
+void cpu_set_idle(unsigned cpu, struct vcpu *idle);
 /* Load it all into the CPU that executes this. */
 void cpu_load(unsigned cpu);
 void idt_init(void);
@@ -175,8 +175,7 @@ extern bool cpu_is_tcg;
 extern const uint64_t idt_entry[256];
 extern const char trampoline[], trampoline_syscall32[], trampoline_sysenter[];
 
-/* --- lapic.c
- * --------------------------------------------------------------------------------------- */
+/* --- lapic.c --------------------------------------------------------------------------------- */
 
 enum interrupt_vector {
     INTERRUPT_PIC_FIRST = 0x20, /* the masked PICs' spurious ones: 16 */
@@ -201,16 +200,14 @@ void lapic_ipi(uint32_t apic_id, uint8_t vector);
 void lapic_init_ipi(uint32_t apic_id);
 void lapic_startup_ipi(uint32_t apic_id, uint64_t entry);
 
-/* --- ioapic.c
- * -------------------------------------------------------------------------------------- */
+/* --- ioapic.c -------------------------------------------------------------------------------- */
 
 void pic_mask(void);
 void ioapic_init(void);
 /* Deliver ISA interrupt @irq as @vector to the boot CPU. */
 void ioapic_route_isa(unsigned irq, uint8_t vector);
 
-/* --- acpi.c
- * ---------------------------------------------------------------------------------------- */
+/* --- acpi.c ---------------------------------------------------------------------------------- */
 
 struct acpi_info {
     bool found;
@@ -232,27 +229,24 @@ struct acpi_info {
 extern struct acpi_info acpi;
 void acpi_init(void);
 
-/* --- time.c
- * ---------------------------------------------------------------------------------------- */
+/* --- time.c ---------------------------------------------------------------------------------- */
 
+void time_init_cpu(void); /* on every other CPU */
 void time_init(void); /* calibrates TSC and LAPIC timer; system time 0 is now */
 
-/* --- serial.c
- * --------------------------------------------------------------------------------------- */
+/* --- serial.c -------------------------------------------------------------------------------- */
 
 void serial_init(void);          /* output works from here */
 void serial_interrupts_on(void); /* input, too */
 void serial_interrupt(unsigned port);
 void serial_drain(void); /* wait until everything is out (bounded) */
 
-/* --- smp.c
- * ------------------------------------------------------------------------------------------- */
+/* --- smp.c ----------------------------------------------------------------------------------- */
 
 void smp_boot_cpu_online(void);
 void smp_start_others(void);
 
-/* --- start.c
- * ------------------------------------------------------------------------------------------ */
+/* --- start.c --------------------------------------------------------------------------------- */
 
 noreturn_ void hypervisor_main(uint32_t multiboot_info);
 /* "(PV) cannot boot: <sentence>", and the machine ends with @verdict

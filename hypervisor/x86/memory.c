@@ -87,8 +87,7 @@ uint64_t boot_alloc(uint64_t pages, uint64_t limit)
     return at;
 }
 
-/* --- the frame table and the machine-to-phys table
- * ------------------------------------------------ */
+/* --- the frame table and the machine-to-phys table ------------------------------------------- */
 
 #define FRAMES_PER_INFO_PAGE (PAGE_SIZE / sizeof(struct page_info)) /* 256: 1 MiB of RAM */
 #define FRAMES_PER_M2P_PAGE  (PAGE_SIZE / sizeof(uint64_t))         /* 512: 2 MiB of RAM */
@@ -197,4 +196,21 @@ void memory_to_allocator(void)
             page_alloc_add(mfn(first), end - first);
     }
     vacant_count = 0;
+}
+
+bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end)
+{
+    if (i >= ram_count)
+        return false;
+    *start = ram[i].start;
+    *end = ram[i].end;
+    return true;
+}
+
+mfn_t arch_m2p_frame(uint64_t i)
+{
+    uint64_t first = i * FRAMES_PER_M2P_PAGE * PT_ENTRIES;
+    if (!frames_of_ram(first, FRAMES_PER_M2P_PAGE * PT_ENTRIES))
+        return mfn(MFN_NONE);
+    return pte_mfn(pte(*hyp_l1_entry((uint64_t)&machine_to_phys[first])));
 }

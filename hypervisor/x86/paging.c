@@ -74,6 +74,18 @@ void hyp_unmap(uint64_t va)
     arch_tlb_flush(arch_cpus_online(), false, va);
 }
 
+void hyp_unmap_low(void)
+{
+    uint64_t *l3 = maddr_to_virt(hypervisor_l4[0] & PTE_ADDR_MASK);
+    uint64_t *l2 = maddr_to_virt(l3[0] & PTE_ADDR_MASK);
+    uint64_t *l1 = maddr_to_virt(l2[0] & PTE_ADDR_MASK);
+    hypervisor_l4[0] = 0;
+    arch_tlb_flush(arch_cpus_online(), true, 0);
+    page_free_virt(l1, 0);
+    page_free_virt(l2, 0);
+    page_free_virt(l3, 0);
+}
+
 void *device_map(uint64_t maddr, uint64_t size)
 {
     static uint64_t next = DEVICE_VIRT;
@@ -92,8 +104,7 @@ void arch_fill_l4(uint64_t *l4)
         l4[slot] = hypervisor_l4[slot];
 }
 
-/* --- boot
- * ------------------------------------------------------------------------------------------ */
+/* --- boot ------------------------------------------------------------------------------------ */
 
 static bool has_gigabyte_pages(void)
 {

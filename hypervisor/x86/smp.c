@@ -1,4 +1,10 @@
-/* More than one CPU: who is online, and TLB flushes that reach the others. */
+/*
+ * More than one CPU: starting them, who is online, and TLB flushes that reach the others.
+ *
+ * The boot CPU prepares everything for another one (area, run queue, idle vCPU), then wakes it with
+ * INIT and STARTUP; it comes up in boot.S's ap_entry and goes straight to ap_main() on its idle
+ * stack.  One at a time.
+ */
 #include "machine.h"
 #include "guest.h"
 #include "sched.h"
@@ -16,15 +22,82 @@ void smp_boot_cpu_online(void)
     atomic_or(&online, BIT(this_cpu()));
 }
 
-void smp_start_others(void)
+/* --- starting -------------------------------------------------------------------------------- */
+
+extern const char ap_entry[], ap_entry_end[], ap_cr3[], ap_stack[]; /* boot.S */
+noreturn_ void ap_main(void);
+
+void ap_main(void)
 {
-    if (acpi.cpus > 1)
-        printk("%u processors found, 1 used\n", acpi.cpus);
+    cpu_load(this_cpu());
+    lapic_init();
+    time_init_cpu();
+    atomic_or(&online, BIT(this_cpu()));
+    idle_loop();
 }
 
-/* --- TLBs
- * -----------------------------------------------------------------------------------------------
- */
+static bool wait_online(unsigned cpu, uint64_t ns)
+{
+    uint64_t end = arch_now() + ns;
+    while (!(atomic_read(&online) & BIT(cpu)) && arch_now() < end)
+        __asm__ volatile("pause");
+    return atomic_read(&online) & BIT(cpu);
+}
+
+#define MILLISECOND 1000000ull
+
+/* 0, -XEN_ENOMEM, or -XEN_EBUSY: it did not answer. */
+static int start_cpu(unsigned cpu, uint32_t apic_id)
+{
+    int rc = cpu_area_init(cpu, apic_id);
+    if (rc)
+        return rc;
+    sched_init_cpu(cpu);
+    cpu_set_idle(cpu, sched_idle_vcpu(cpu));
+
+    char *page = maddr_to_virt(AP_ENTRY_PHYS);
+    memcpy(page, ap_entry, (size_t)(ap_entry_end - ap_entry));
+    *(uint64_t *)(page + (ap_cr3 - ap_entry)) = mfn_to_maddr(virt_to_mfn(hypervisor_l4));
+    *(uint64_t *)(page + (ap_stack - ap_entry)) = percpu_of(cpu)->stack_top;
+
+    /* A second STARTUP only if the first was not heard (Intel SDM volume 3, 9.4.4.1 has delays that
+     * old boards needed). */
+    lapic_init_ipi(apic_id);
+    if (wait_online(cpu, MILLISECOND / 5))
+        return 0;
+    for (unsigned tries = 0; tries < 2; tries++) {
+        lapic_startup_ipi(apic_id, AP_ENTRY_PHYS);
+        if (wait_online(cpu, 200 * MILLISECOND))
+            return 0;
+    }
+    return -XEN_EBUSY;
+}
+
+void smp_start_others(void)
+{
+    unsigned long limit = MIN(cmdline_number("maxcpus", MAX_CPUS), MAX_CPUS);
+    if (acpi.cpus < 2 || limit < 2 || cmdline_flag("nosmp"))
+        return;
+    if (hyp_map(AP_ENTRY_PHYS, maddr_to_mfn(AP_ENTRY_PHYS), PTE_P | PTE_RW | PTE_A | PTE_D))
+        return;
+
+    unsigned cpu = 1;
+    for (unsigned i = 0; i < acpi.cpus && cpu < limit; i++) {
+        if (acpi.apic_id[i] == percpu_of(0)->apic_id)
+            continue;
+        int rc = start_cpu(cpu, acpi.apic_id[i]);
+        if (rc) {
+            printk("CPU%u (APIC %u) does not start: error %d\n", cpu, acpi.apic_id[i], rc);
+            break; /* its area may still be written by a late riser: leave it, and use its number
+                      for nobody */
+        }
+        cpu++;
+    }
+    hyp_unmap_low();
+    printk("%u CPUs\n", (unsigned)__builtin_popcountll(online));
+}
+
+/* --- TLBs ------------------------------------------------------------------------------------ */
 
 void arch_tlb_flush_local(void)
 {

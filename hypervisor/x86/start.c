@@ -11,8 +11,7 @@
 #include "guest.h"
 #include "sched.h"
 
-/* --- what the loader hands over (Multiboot specification 0.6.96, 3.3)
- * ------------------------------- */
+/* --- what the loader hands over (Multiboot specification 0.6.96, 3.3) ------------------------ */
 
 struct __attribute__((packed)) multiboot_info {
     uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
@@ -113,8 +112,7 @@ static void read_multiboot(uint32_t info)
         memory_reserve(boot_module[i].start, boot_module[i].start + boot_module[i].size);
 }
 
-/* --- saying so
- * ------------------------------------------------------------------------------------------ */
+/* --- saying so ------------------------------------------------------------------------------- */
 
 static void banner(void)
 {
@@ -143,8 +141,7 @@ void cannot_boot(int verdict, const char *format, ...)
     arch_machine_end(MACHINE_POWEROFF, verdict);
 }
 
-/* --- the boot order
- * --------------------------------------------------------------------------------------- */
+/* --- the boot order -------------------------------------------------------------------------- */
 
 extern struct vcpu boot_vcpu; /* boot.S */
 struct vcpu boot_vcpu = {.domain = &idle_domain, .is_idle = true, .affinity = BIT(0)};
@@ -172,15 +169,11 @@ static noreturn_ void start_guests(void)
 /* Leave the boot stack for the idle vCPU's. */
 static noreturn_ void become_idle(void)
 {
-    struct vcpu *idle = sched_idle_vcpu(0);
-    struct percpu *p = percpu_of(0);
-    uint64_t top = idle->arch.area + VCPU_AREA_STACK + STACK_SIZE - STACK_TOP_RESERVE;
-    p->current = p->idle = idle;
-    p->stack_top = p->tss.rsp0 = top;
+    cpu_set_idle(0, sched_idle_vcpu(0));
     __asm__ volatile("mov %0, %%rsp\n\t"
                      "xor %%ebp, %%ebp\n\t"
                      "call *%1\n\t"
-                     "ud2" ::"r"(top),
+                     "ud2" ::"r"(percpu_of(0)->stack_top),
                      "r"(start_guests)
                      : "memory");
     __builtin_unreachable();
@@ -210,7 +203,7 @@ void hypervisor_main(uint32_t multiboot_info)
     arch_tlb_flush_local(); /* starts the flush clock */
     cpu_probe_quirks();
     fpu_probe();
-    cpuid_probe(); /* what guests will see */
+    cpuid_probe();     /* what guests will see */
     sched_init_cpu(0); /* run queue and idle vCPU */
     console_init();
     become_idle();

@@ -21,8 +21,7 @@ static uint64_t lapic_ticks_per_ns; /* 32.32 */
 static bool has_tsc_deadline, tsc_is_invariant;
 static uint64_t wallclock_boot_ns;
 
-/* --- calibration
- * ------------------------------------------------------------------------------------ */
+/* --- calibration ----------------------------------------------------------------------------- */
 
 #define PM_TIMER_HZ   3579545u
 #define PM_TIMER_MASK 0xffffffu
@@ -160,8 +159,7 @@ static void tsc_scale_set(uint64_t hz)
     tsc_scale.shift = (int8_t)shift;
 }
 
-/* --- wall clock
- * --------------------------------------------------------------------------------------- */
+/* --- wall clock ------------------------------------------------------------------------------ */
 
 enum {
     RTC_SECOND = 0,
@@ -226,8 +224,12 @@ uint64_t arch_wallclock_boot_ns(void)
     return wallclock_boot_ns;
 }
 
-/* --- start
- * ---------------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------------- */
+
+void time_init_cpu(void)
+{
+    lapic_timer_mode(has_tsc_deadline ? LAPIC_TIMER_DEADLINE : LAPIC_TIMER_ONESHOT);
+}
 
 void time_init(void)
 {
@@ -262,15 +264,14 @@ void time_init(void)
     tsc_scale_set(tsc_hz);
     tsc_scale.base = rdtsc();
     lapic_ticks_per_ns = (lapic_hz << 32) / 1000000000;
-    lapic_timer_mode(has_tsc_deadline ? LAPIC_TIMER_DEADLINE : LAPIC_TIMER_ONESHOT);
+    time_init_cpu();
 
     wallclock_boot_ns = rtc_seconds() * 1000000000 - arch_now();
     printk("TSC %lu.%03lu MHz by %s; timer: %s\n", tsc_hz / 1000000, tsc_hz / 1000 % 1000, how,
            has_tsc_deadline ? "TSC deadline" : "LAPIC");
 }
 
-/* --- service
- * --------------------------------------------------------------------------------------------- */
+/* --- service --------------------------------------------------------------------------------- */
 
 /* When does the TSC show system time @ns (below 2^63)? */
 static uint64_t ns_to_tsc(uint64_t ns)
