@@ -69,6 +69,11 @@ uint64_t arch_cpus_online(void);              /* set */
 void arch_time_info(struct vcpu *v, struct vcpu_time_info *out); /* pvclock values now; version untouched */
 uint64_t arch_wallclock_boot_ns(void);        /* UTC in ns at system time 0 */
 
+/* What the machine is made of: the @i-th range of RAM in machine addresses, ascending; false: no more. */
+bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end);
+/* The first frame of the @i-th 2 MiB of the machine-to-phys table; MFN_NONE: no such part (no RAM there). */
+mfn_t arch_m2p_frame(uint64_t i);
+
 /* The serial line. */
 void arch_serial_write(const char *s, size_t n);
 

@@ -13,12 +13,14 @@
 
 /* What the loader handed over; filled by x86/start.c, kept for rebuilds. */
 struct boot_module {
-    uint64_t start, size;   /* machine addresses; the memory stays reserved */
+    uint64_t start, size; /* machine addresses; the memory stays reserved */
     char cmdline[1024];
 };
 #define MAX_MODULES 64
 extern struct boot_module boot_module[MAX_MODULES];
 extern unsigned boot_module_count;
+const void *boot_module_data(unsigned i);
+const char *boot_module_args(unsigned i); /* its command line after the file name */
 
 /* What happens when a domain has ended, and why it may end (hypercall-abi/hyperlaunch.md). */
 enum end_action { END_DESTROY, END_RESTART, END_PRESERVE };
@@ -29,36 +31,40 @@ enum console_mode { CONSOLE_RAW, CONSOLE_PREFIX, CONSOLE_OFF };
 struct domain_config {
     domid_t id;
     uint16_t roles;
-    bool initial;               /* SIF_PRIVILEGED | SIF_INITDOMAIN; its end is the machine's */
-    bool has_console;           /* typed input goes here at the start */
+    bool initial;     /* SIF_PRIVILEGED | SIF_INITDOMAIN; its end is the machine's */
+    bool has_console; /* typed input goes here at the start */
     uint8_t on_poweroff, on_reboot, on_crash, on_watchdog; /* enum end_action */
-    uint8_t console;            /* enum console_mode */
+    uint8_t console;                                       /* enum console_mode */
     unsigned vcpus;
-    uint64_t memory;            /* bytes at start */
-    uint64_t max_memory;        /* bytes */
+    uint64_t memory;     /* bytes at start */
+    uint64_t max_memory; /* bytes */
     uint32_t weight, cap;
     uint64_t affinity;
-    int kernel, ramdisk;        /* module indexes; -1: none */
+    int kernel, ramdisk; /* module indexes; -1: none */
     uint8_t handle[16];
     uint32_t restarts;
-    uint64_t free_at_rest;      /* free frames after the last teardown, when no other domain existed; 0: unknown */
+    uint64_t free_at_rest; /* free frames after the last teardown, when no other domain existed; 0:
+                              unknown */
     char name[32];
     char cmdline[1024];
 };
 
 /* Verdicts of a machine that ends (the byte for the debug-exit port). */
-#define VERDICT_OK      0x00
-#define VERDICT_CRASH   0x10
-#define VERDICT_TREE    0x31
-#define VERDICT_IMAGE   0x32
-#define VERDICT_MEMORY  0x33
-#define VERDICT_BOOT    0x34
+#define VERDICT_OK     0x00
+#define VERDICT_CRASH  0x10
+#define VERDICT_TREE   0x31
+#define VERDICT_IMAGE  0x32
+#define VERDICT_MEMORY 0x33
+#define VERDICT_BOOT   0x34
 
-/* Read the modules, build and start every domain.  Prints what is wrong and ends the machine if one cannot be built. */
+/* Read the modules, build and start every domain.  Prints what is wrong and ends the machine if one
+ * cannot be built. */
 void builder_start_all(void);
 /* 0 or -errno, and *@e says why; nothing is left behind.  The domain is left paused. */
-int builder_build(struct domain_config *config, struct domain **out, struct boot_error *e) must_check;
-/* The reboot action: called as work after the old domain is destroyed.  0 or -errno after one printed sentence. */
+int builder_build(struct domain_config *config, struct domain **out,
+                  struct boot_error *e) must_check;
+/* The reboot action: called as work after the old domain is destroyed.  0 or -errno after one
+ * printed sentence. */
 int builder_rebuild(struct domain_config *config) must_check;
 /* Prints "cannot boot: ..." and ends the machine. */
 noreturn_ cold_ void builder_cannot_boot(const struct boot_error *e);
@@ -66,14 +72,18 @@ noreturn_ cold_ void builder_cannot_boot(const struct boot_error *e);
 /* Does @tree, @size bytes, start as a flattened device tree does? */
 bool hyperlaunch_is_tree(const void *tree, uint64_t size);
 /*
- * Read a hyperlaunch tree: *@count configurations, allocated, in order of domain number.  Nothing outside
- * [@tree, @tree + @size) is read whatever the tree holds.  0, or -XEN_EINVAL and *@e (nothing is left allocated).
+ * Read a hyperlaunch tree: *@count configurations, allocated, in order of domain number.  Nothing
+ * outside
+ * [@tree, @tree + @size) is read whatever the tree holds.  0, or -XEN_EINVAL and *@e (nothing is
+ * left allocated).
  */
 #define MAX_DOMAINS_AT_BOOT 64
-int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules, struct domain_config **configs, unsigned *count,
+int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
+                     struct domain_config **configs, unsigned *count,
                      struct boot_error *e) must_check;
 
-/* --- one domain under construction (bootstrap.c, start-info.c) ---------------------------------------- */
+/* --- one domain under construction (bootstrap.c, start-info.c)
+ * ---------------------------------------- */
 
 /* A run of frames that are neighbours in both numberings. */
 struct extent {
@@ -89,10 +99,11 @@ struct extent_page {
 };
 
 /*
- * Where everything goes, in guest frames.  The bootstrap mapping is [virt_base, virt_end); what lies
- * behind it is found by frame number only.
+ * Where everything goes, in guest frames.  The bootstrap mapping is [virt_base, virt_end); what
+ * lies behind it is found by frame number only.
  *
- *   pfn 0     image   ramdisk  p2m   start_info  console  tables  stack   spare    ramdisk     p2m list    its tables
+ *   pfn 0     image   ramdisk  p2m   start_info  console  tables  stack   spare    ramdisk     p2m
+ * list    its tables
  *   |-----------|--------|------|--------|----------|--------|-------|--------|--------|-----------|-----------|
  *   virt_base             \ or behind, if the kernel's notes allow \         virt_end
  */
@@ -100,18 +111,18 @@ struct bootstrap {
     struct domain *d;
     const struct domain_config *config;
     struct kernel_image image;
-    uint64_t pages;             /* frames of the domain */
+    uint64_t pages; /* frames of the domain */
     uint64_t ramdisk_pfn, ramdisk_bytes;
     uint64_t p2m_pfn, p2m_pages;
-    uint64_t p2m_tables_pfn, p2m_tables; /* 0 tables: the list is in the bootstrap mapping */
+    uint64_t p2m_tables_pfn, p2m_tables;  /* 0 tables: the list is in the bootstrap mapping */
     uint64_t start_info_pfn, console_pfn; /* console_pfn 0: none */
     uint64_t table_pfn, tables;
     uint64_t stack_pfn;
-    uint64_t mapped;            /* frames in the bootstrap mapping: pfns below this */
+    uint64_t mapped; /* frames in the bootstrap mapping: pfns below this */
     uint64_t virt_end;
     uint64_t next_table, table_limit; /* pfns for page tables still unused */
     struct extent_page *extents;
-    struct extent recent;       /* where the last look-up ended */
+    struct extent recent; /* where the last look-up ended */
 };
 
 static inline uint64_t bootstrap_va(const struct bootstrap *b, uint64_t at_pfn)
@@ -123,8 +134,10 @@ static inline uint64_t bootstrap_va(const struct bootstrap *b, uint64_t at_pfn)
 mfn_t bootstrap_mfn(struct bootstrap *b, uint64_t n);
 void *bootstrap_page(struct bootstrap *b, uint64_t n);
 
-/* Lay out, allocate and fill all of @b->d's memory but the pages of start-info.c.  0, or -errno and *@e. */
+/* Lay out, allocate and fill all of @b->d's memory but the pages of start-info.c.  0, or -errno and
+ * *@e. */
 int bootstrap_build(struct bootstrap *b, struct boot_error *e) must_check;
 void bootstrap_free(struct bootstrap *b); /* the notes taken while building, not the domain */
-/* start_info, console, hypercall page, shared_info, grant entries, vCPU 0's registers.  0 or -errno. */
+/* start_info, console, hypercall page, shared_info, grant entries, vCPU 0's registers.  0 or
+ * -errno. */
 int start_info_fill(struct bootstrap *b) must_check;

@@ -140,7 +140,73 @@
     RULE(VC_014, ENOSYS, "an unknown operation changes nothing", "vcpu_op %lu is not served", "xen/vcpu.h")
 
 /* memory_op, grants, images and boot configuration. */
-#define RULE_LIST_MEMORY(RULE)
+#define RULE_LIST_MEMORY(RULE)                                                                      \
+    RULE(PR_002, EACCES, "a caller of another interface version would be misunderstood", "hypercall %lu: interface version %lx, the hypervisor has %lx", "xen/domctl.h") \
+    RULE(PR_003, ENOSYS, "an unknown operation changes nothing", "hypercall %lu sub-operation %lu is not served", "xen/domctl.h") \
+    RULE(PR_004, EINVAL, "fields that must be zero are", "settime64: mbz is %lx", "xen/platform.h") \
+    RULE(PR_005, ESRCH, "what the firmware did not leave cannot be told", "no firmware information of type %lu", "xen/platform.h") \
+    RULE(ME_001, EINVAL, "only lists are continued", "memory_op that takes no list, started at extent %lu", "xen/memory.h") \
+    RULE(ME_002, ESRCH, "memory belongs to a domain that exists", "domain %lu does not exist", "xen/memory.h") \
+    RULE(ME_003, EPERM, "a domain manages its own memory only", "memory of domain %lu is not the caller's, and the caller has no control role", "xen/memory.h") \
+    RULE(ME_004, ENOSYS, "the hardware domain sees the machine as it is", "there is no pseudo-physical map for the hardware domain: ask for the machine's", "xen/memory.h") \
+    RULE(ME_005, EINVAL, "a map is given whole", "the machine memory map has more than %lu entries", "xen/memory.h") \
+    RULE(ME_006, ENOSYS, "an unknown operation changes nothing", "memory_op %lu is not served", "xen/memory.h") \
+    RULE(ME_010, 0, "a domain grows to its maximum, and only as far as there is memory", "no block of order %lu: the domain has %lu of at most %lu frames, or memory is short", "xen/memory.h") \
+    RULE(ME_011, 0, "frames for devices lie below what they can address", "no frame below 2^%lu could be found", "xen/memory.h") \
+    RULE(ME_012, 0, "only a domain's own frames can be given back", "frame %lx is not the domain's RAM", "xen/memory.h") \
+    RULE(ME_013, EINVAL, "addresses of frames have more than 12 bits", "frames limited to %lu address bits", "xen/memory.h") \
+    RULE(ME_014, 0, "large extents are for domains with devices", "extents of order %lu, at most %lu is allowed", "XSA-31") \
+    RULE(ME_015, 0, "a list lies in the guest's own addresses", "list at %lx of %lu extents reaches the hypervisor, or wraps", "XSA-29") \
+    RULE(ME_016, EINVAL, "only a frame that nothing refers to can be exchanged", "frame %lx is not the domain's, or is mapped, pinned or in use", "xen/memory.h") \
+    RULE(ME_017, ENOMEM, "an exchange needs new frames before it gives up the old ones", "no block of order %lu (address bits %lu)", "xen/memory.h") \
+    RULE(ME_018, EPERM, "large extents are for domains with devices", "exchange of extents of order %lu, at most %lu is allowed", "XSA-31") \
+    RULE(ME_019, EINVAL, "an exchange gives as many frames as it takes", "exchange of %lu extents for %lu of another size, %lu done", "XSA-29") \
+    RULE(ME_020, EINVAL, "an unknown assistance changes nothing", "vm_assist type %lu does not exist", "xen/xen.h") \
+    RULE(ME_021, ENOSYS, "an unknown command changes nothing", "vm_assist command %lu is not served", "xen/xen.h") \
+    RULE(GT_001, EINVAL, "a count is what the operation says", "grant_table_op with count %lu", "xen/grant_table.h") \
+    RULE(GT_002, ENOSYS, "an unknown operation changes nothing", "grant_table_op %lu is not served", "xen/grant_table.h") \
+    RULE(GT_003, EPERM, "a domain manages its own grant table only", "grant table of domain %lu is not the caller's, and the caller has no control role", "xen/grant_table.h") \
+    RULE(GT_004, 0, "a grant table is limited", "%lu grant frames, at most %lu (or memory is short)", "xen/grant_table.h") \
+    RULE(GT_005, ENOSYS, "version 2 of the grant table is not served", "grant table version 2 asked for", "xen/grant_table.h") \
+    RULE(GT_006, EINVAL, "grant table versions are 1 and 2", "grant table version %lu", "xen/grant_table.h") \
+    RULE(GT_007, ESRCH, "a grant table belongs to a domain that exists", "domain %lu does not exist", "xen/grant_table.h") \
+    RULE(IM_001, 0, "a kernel is an ELF image", "the kernel is not an ELF image (its first bytes are %lx, it has %lu bytes): give an uncompressed x86-64 ELF file", "xen/elfnote.h") \
+    RULE(IM_002, 0, "a kernel is an ELF image", "the kernel is a Linux bzImage: start it with `paravane run`, which unpacks it, or give the vmlinux that is packed inside", "xen/elfnote.h") \
+    RULE(IM_003, 0, "guests run in 64-bit mode", "the kernel is a 32-bit ELF image: 32-bit PV guests are not supported, build it for x86-64", "xen/elfnote.h") \
+    RULE(IM_004, 0, "guests run on x86-64", "the kernel is not for x86-64 (ELF class %lu, byte order %lu, machine %lu): build it for x86-64", "xen/elfnote.h") \
+    RULE(IM_005, 0, "headers lie inside the file", "the %lu program headers at offset %lx lie outside the file of %lu bytes: the file is cut short or damaged", "xen/elfnote.h") \
+    RULE(IM_006, 0, "segments lie inside the file", "segment %lu (offset %lx, %lx bytes) lies outside the file, or is larger there than in memory: the file is cut short or damaged", "xen/elfnote.h") \
+    RULE(IM_007, 0, "segments lie in the domain's memory", "segment %lu at physical address %lx of %lx bytes cannot lie in a domain's memory: check its p_paddr and the note PADDR_OFFSET", "xen/elfnote.h") \
+    RULE(IM_008, 0, "there is something to run", "the kernel has no loadable segment: link it as an executable", "xen/elfnote.h") \
+    RULE(IM_009, 0, "a guest says that it is one", "the kernel has no Xen ELF notes: it was not built as a PV guest (Linux: CONFIG_XEN_PV=y)", "xen/elfnote.h") \
+    RULE(IM_010, 0, "a guest names the interface that it speaks", "the note XEN_VERSION is missing, or is not \"xen-3.0\": only this interface is spoken", "xen/elfnote.h") \
+    RULE(IM_011, 0, "the first instruction is in the image", "the entry point %lx lies outside the image, %lx to %lx: check the note ENTRY", "xen/elfnote.h") \
+    RULE(IM_012, 0, "the image lies in the guest's own addresses", "VIRT_BASE %lx with %lx bytes is not page-aligned, or reaches the hypervisor's addresses or past the end", "xen/elfnote.h") \
+    RULE(IM_013, 0, "the hypercall page is a page of the image", "the hypercall page at %lx is not a page of the image, %lx to %lx: check the note HYPERCALL_PAGE", "xen/elfnote.h") \
+    RULE(IM_014, 0, "the p2m list has addresses of its own", "INIT_P2M %lx is not page-aligned, overlaps the image, or reaches the hypervisor's addresses", "xen/elfnote.h") \
+    RULE(IM_015, 0, "numbers in notes have 1, 2, 4 or 8 bytes", "note %lu is not a number: it has %lu bytes", "xen/elfnote.h") \
+    RULE(IM_016, 0, "an offset needs a base", "PADDR_OFFSET %lx without VIRT_BASE: give both notes or neither", "xen/elfnote.h") \
+    RULE(IM_020, 0, "a domain holds its kernel, ramdisk and first page tables", "too little memory for the domain: kernel, ramdisk and first page tables need %lu KiB, it has %lu: give it more", "xen/xen.h") \
+    RULE(IM_021, 0, "memory is given once", "too little memory in the machine: the domain wants %lu KiB, only %lu could be had: give the machine more or the domain less", "xen/xen.h") \
+    RULE(IM_022, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \
+    RULE(IM_023, 0, "a domain needs structures of the hypervisor", "too little memory in the machine for the structures of a domain with %lu vCPUs, or its number is taken", "xen/xen.h") \
+    RULE(IM_030, 0, "there is something to boot", "no module: give a guest kernel, or a device tree, as the first multiboot module (QEMU: -initrd \"KERNEL args\")", "hyperlaunch.md") \
+    RULE(IM_031, 0, "there is something to boot", "no domain could be built", "hyperlaunch.md") \
+    RULE(IM_032, 0, "a device tree is well formed", "the device tree of %lu bytes is malformed: make it with dtc or `paravane run`", "hyperlaunch.md") \
+    RULE(IM_033, 0, "a device tree describes domains", "the device tree has no node /chosen/hypervisor with compatible \"hypervisor,xen\"", "hyperlaunch.md") \
+    RULE(IM_034, 0, "a property has its type's length", "the property has %lu bytes, should have %lu", "hyperlaunch.md") \
+    RULE(IM_035, 0, "a string ends in a zero byte", "the property is not one terminated string", "hyperlaunch.md") \
+    RULE(IM_036, 0, "a value is in its range", "the value is %lu, should be from %lu to %lu", "hyperlaunch.md") \
+    RULE(IM_037, 0, "required properties are there", "the property is required", "hyperlaunch.md") \
+    RULE(IM_038, 0, "a module was loaded", "there is no module %lu: the loader gave %lu, of which number 0 is the tree", "hyperlaunch.md") \
+    RULE(IM_039, 0, "a domain has a kernel", "the domain has no kernel: add a node compatible with \"module,kernel\"", "hyperlaunch.md") \
+    RULE(IM_040, 0, "a domain has one kernel and one ramdisk", "the domain has a second kernel or ramdisk", "hyperlaunch.md") \
+    RULE(IM_041, 0, "a number names one domain", "domain number %lu is used twice", "hyperlaunch.md") \
+    RULE(IM_042, 0, "there is something to boot", "no child node is compatible with \"xen,domain\"", "hyperlaunch.md") \
+    RULE(IM_043, 0, "the hypervisor starts a limited number of domains", "more than %lu domains", "hyperlaunch.md") \
+    RULE(IM_044, 0, "words are those of the binding", "the word is not known", "hyperlaunch.md") \
+    RULE(IM_045, 0, "a string fits", "the string has %lu characters, at most %lu fit", "hyperlaunch.md") \
+    RULE(IM_046, 0, "the console belongs to a domain that exists", "there is no domain %lu", "hyperlaunch.md")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \

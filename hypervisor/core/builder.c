@@ -1,0 +1,242 @@
+/*
+ * Which domains there are, and bringing them up.
+ *
+ *   first module is a device tree:  hyperlaunch.c says what to build
+ *   else, Xen's way:                module 0 is domain 0's kernel, module 1 its ramdisk;
+ *                                   dom0_mem= and dom0_max_vcpus= size it
+ *
+ * Whatever cannot be built ends the machine before anything runs: one sentence, one verdict.
+ */
+#include "builder.h"
+#include "arch.h"
+#include "console.h"
+#include "grant-table.h"
+#include "lib.h"
+#include "sched.h"
+
+struct boot_module boot_module[MAX_MODULES];
+unsigned boot_module_count;
+
+/* Left to the hypervisor when domain 0 gets all memory: its stack, grant frames, page tables, and
+ * change. */
+#define RESERVE_PAGES(free) (256 + (free) / 128)
+
+const void *boot_module_data(unsigned i)
+{
+    uint64_t start = boot_module[i].start;
+    return (const uint8_t *)mfn_to_virt(maddr_to_mfn(start)) + (start & ~PAGE_MASK);
+}
+
+/* The loader puts the file's name first. */
+const char *boot_module_args(unsigned i)
+{
+    const char *s = boot_module[i].cmdline;
+
+    while (*s && *s != ' ')
+        s++;
+    while (*s == ' ')
+        s++;
+    return s;
+}
+
+/* --- what is wrong
+ * -------------------------------------------------------------------------------------- */
+
+static void say(const char *what, const struct boot_error *e)
+{
+    const struct rule_text *t = &rule_text[e->rule];
+
+    printk("%s: %.2s-%s ", what, t->id, t->id + 3);
+    if (e->where[0])
+        printk_more("%s: ", e->where);
+    printk_more(t->says, (unsigned long)e->a, (unsigned long)e->b, (unsigned long)e->c);
+    printk_more("\n");
+}
+
+static int verdict_of(enum rule_id rule)
+{
+    if (rule == RULE_IM_020 || rule == RULE_IM_021 || rule == RULE_IM_023)
+        return VERDICT_MEMORY;
+    if (rule == RULE_IM_030 || rule == RULE_IM_031)
+        return VERDICT_BOOT;
+    return rule < RULE_IM_020 || rule == RULE_IM_022 ? VERDICT_IMAGE : VERDICT_TREE;
+}
+
+void builder_cannot_boot(const struct boot_error *e)
+{
+    say("cannot boot", e);
+    arch_machine_end(MACHINE_POWEROFF, verdict_of(e->rule));
+}
+
+/* --- building
+ * ------------------------------------------------------------------------------------------- */
+
+static int create_vcpus(struct domain *d, const struct domain_config *c, struct boot_error *e)
+{
+    for (unsigned i = 0; i < c->vcpus; i++) {
+        struct vcpu *v = vcpu_create(d, i);
+        if (!v)
+            return boot_error(e, IM_023, c->vcpus);
+        if (c->affinity & arch_cpus_online())
+            vcpu_set_affinity(v, c->affinity);
+    }
+    return 0;
+}
+
+static int build_into(struct domain *d, struct domain_config *c, struct boot_error *e)
+{
+    struct bootstrap b = {.d = d, .config = c};
+
+    int rc = create_vcpus(d, c, e);
+    if (!rc)
+        rc = bootstrap_build(&b, e);
+    if (!rc && start_info_fill(&b))
+        rc = boot_error(e, IM_023, c->vcpus);
+    bootstrap_free(&b);
+    return rc;
+}
+
+int builder_build(struct domain_config *c, struct domain **out, struct boot_error *e)
+{
+    struct domain *d = domain_create(c->id, c->name, c->vcpus);
+    int rc = d ? 0 : boot_error(e, IM_023, c->vcpus);
+
+    snprintf(e->where, sizeof(e->where), "d%u (%s)", c->id, c->name);
+    if (rc)
+        return rc;
+    d->config = c;
+    d->roles = c->roles;
+    d->weight = c->weight;
+    d->cap = c->cap;
+    d->max_pages = (uint32_t)(MAX(c->max_memory, c->memory) >> PAGE_SHIFT);
+    rc = build_into(d, c, e);
+    if (rc) {
+        console_detach(d);
+        domain_destroy(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+int builder_rebuild(struct domain_config *c)
+{
+    struct boot_error e = {0};
+    struct domain *d;
+
+    c->restarts++;
+    int rc = builder_build(c, &d, &e);
+    if (rc) {
+        say("cannot restart", &e);
+        return rc;
+    }
+    domain_start(d);
+    return 0;
+}
+
+/* --- plain modules
+ * -------------------------------------------------------------------------------------- */
+
+static uint64_t all_memory(void)
+{
+    uint64_t free = page_free_count();
+    return free > RESERVE_PAGES(free) ? (free - RESERVE_PAGES(free)) << PAGE_SHIFT : 0;
+}
+
+/* One size of dom0_mem=: "128M"; "-64M" is all memory less that. */
+static uint64_t memory_word(const char *s, const char **end)
+{
+    bool less = *s == '-';
+    uint64_t size = parse_size(s + less, end), all = all_memory();
+
+    if (!less)
+        return size;
+    return all > size ? all - size : 0;
+}
+
+/* dom0_mem=[min:SIZE,][max:SIZE,][SIZE], in any order (xen-command-line). */
+static void memory_words(struct domain_config *c)
+{
+    size_t length;
+    const char *at = cmdline_get("dom0_mem", &length), *end = at + length;
+    uint64_t want = 0, least = 0, most = ~0ull;
+
+    while (at && at < end) {
+        uint64_t *to = &want;
+        if (!strncmp(at, "min:", 4)) {
+            to = &least;
+            at += 4;
+        } else if (!strncmp(at, "max:", 4)) {
+            to = &most;
+            at += 4;
+        }
+        const char *after = at;
+        *to = memory_word(at, &after);
+        at = after;
+        while (at < end && *at != ',')
+            at++;
+        at++;
+    }
+    if (!want)
+        want = all_memory();
+    c->memory = MIN(MAX(want, least), most) & PAGE_MASK;
+    c->max_memory = most == ~0ull ? c->memory : MAX(most & PAGE_MASK, c->memory);
+}
+
+static struct domain_config *plain_config(struct boot_error *e)
+{
+    struct domain_config *c = mem_alloc(sizeof(*c));
+
+    if (!boot_module_count) {
+        (void)boot_error(e, IM_030);
+        return NULL;
+    }
+    if (!c) {
+        (void)boot_error(e, IM_023, 1);
+        return NULL;
+    }
+    c->initial = c->has_console = true;
+    c->roles = ROLE_CONTROL | ROLE_HARDWARE | ROLE_XENSTORE | ROLE_CONSOLE;
+    c->vcpus =
+        (unsigned)MIN(MAX(cmdline_number("dom0_max_vcpus", 1), 1ul), (unsigned long)MAX_VCPUS);
+    c->weight = 256;
+    c->kernel = 0;
+    c->ramdisk = boot_module_count > 1 ? 1 : -1;
+    string_copy(c->name, "Domain-0", sizeof(c->name));
+    string_copy(c->cmdline, boot_module_args(0), sizeof(c->cmdline));
+    memory_words(c);
+    return c;
+}
+
+/* --- all of them
+ * ---------------------------------------------------------------------------------------- */
+
+static unsigned read_configs(struct domain_config **configs, struct boot_error *e)
+{
+    unsigned count = 1;
+
+    if (boot_module_count && hyperlaunch_is_tree(boot_module_data(0), boot_module[0].size)) {
+        if (hyperlaunch_read(boot_module_data(0), boot_module[0].size, boot_module_count, configs,
+                             &count, e))
+            builder_cannot_boot(e);
+        return count;
+    }
+    configs[0] = plain_config(e);
+    if (!configs[0])
+        builder_cannot_boot(e);
+    return count;
+}
+
+void builder_start_all(void)
+{
+    static struct domain_config *configs[MAX_DOMAINS_AT_BOOT];
+    static struct domain *built[MAX_DOMAINS_AT_BOOT];
+    static struct boot_error e;
+    unsigned count = read_configs(configs, &e);
+
+    for (unsigned i = 0; i < count; i++)
+        if (builder_build(configs[i], &built[i], &e))
+            builder_cannot_boot(&e);
+    for (unsigned i = 0; i < count; i++)
+        domain_start(built[i]);
+}

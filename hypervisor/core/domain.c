@@ -1,0 +1,458 @@
+/*
+ * Domains from birth to teardown: the table, shutting down, crashing, what happens then.
+ *
+ *    domain_create --> build --> domain_start --> runs
+ *                                                  | domain_shutdown, domain_crash (any context)
+ *                                                  v
+ *    (PV) d1 shut down: reboot            end_work, in the idle vCPU of CPU 0
+ *          | preserve: kept as it is, stopped
+ *          | destroy, restart: teardown
+ *          v
+ *    stopped -> references dropped -> frames released -> nobody else holds a frame -> freed
+ *                                                        \ (else look again in 10 ms: a zombie)
+ *    restart: built again from the same configuration and modules
+ *
+ * The exit policy, that is, when the machine ends and with which verdict, is machine_may_end().
+ */
+#include "arch.h"
+#include "builder.h"
+#include "console.h"
+#include "evtchn.h"
+#include "grant-table.h"
+#include "lib.h"
+#include "page-tables.h"
+#include "sched.h"
+
+#define BUCKETS      64u
+#define ZOMBIE_LOOKS 10000000ull /* ns between two looks whether a zombie's frames have come back \
+                                  */
+
+#define VERDICT_BUG_ 0x20 /* something was lost: the audit's verdict */
+
+/* What only this file needs to know about a domain and a vCPU. */
+struct domain_record {
+    struct domain d;
+    struct work end_work;
+    struct timer zombie_timer;
+    bool stopped;  /* the first part of the teardown is done */
+    bool reported; /* as a zombie */
+};
+
+struct vcpu_record {
+    struct vcpu v;
+    struct vcpu_info
+        info; /* vCPUs that shared_info has no room for, until they are given a place */
+};
+
+struct domain idle_domain = {
+    .id = DOMID_IDLE, .is_idle = true, .max_vcpus = MAX_CPUS, .name = "idle", .refs = 1};
+
+/* Guarded by lock; lookups are short and rare enough (none on a hot path) for one lock. */
+static struct {
+    spinlock_t lock;
+    struct domain *bucket[BUCKETS];
+    unsigned count;
+} domains = {.lock = SPINLOCK_INIT(DOMAINS)};
+
+/* The machine goes on while domains are alive: started, and not ended for good (atomic). */
+static uint32_t alive;
+static uint8_t verdict = VERDICT_OK;
+
+static struct domain_record *record_of(struct domain *d)
+{
+    return container_of(d, struct domain_record, d);
+}
+
+/* --- the table
+ * ------------------------------------------------------------------------------------------ */
+
+static struct domain **find(domid_t id)
+{
+    struct domain **at = &domains.bucket[id % BUCKETS];
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+struct domain *domain_get(domid_t id)
+{
+    spin_lock(&domains.lock);
+    struct domain *d = *find(id);
+    if (d)
+        atomic_add(&d->refs, 1);
+    spin_unlock(&domains.lock);
+    return d;
+}
+
+static void domain_free(struct domain *d)
+{
+    for_each_vcpu (d, v)
+        mem_free(container_of(v, struct vcpu_record, v), sizeof(struct vcpu_record));
+    mem_free(record_of(d), sizeof(struct domain_record));
+}
+
+void domain_put(struct domain *d)
+{
+    if (atomic_sub(&d->refs, 1) == 0)
+        domain_free(d);
+}
+
+struct domain *domain_next(const struct domain *d)
+{
+    unsigned i = 0;
+
+    if (d) {
+        if (d->next)
+            return d->next;
+        i = d->id % BUCKETS + 1;
+    }
+    for (; i < BUCKETS; i++)
+        if (domains.bucket[i])
+            return domains.bucket[i];
+    return NULL;
+}
+
+/* False: the number is taken. */
+static bool list_domain(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    struct domain **at = find(d->id);
+    bool unique = !*at;
+    if (unique) {
+        *at = d;
+        domains.count++;
+    }
+    spin_unlock(&domains.lock);
+    return unique;
+}
+
+/* How many are left. */
+static unsigned unlist_domain(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    *find(d->id) = d->next;
+    unsigned left = --domains.count;
+    spin_unlock(&domains.lock);
+    return left;
+}
+
+/* --- birth
+ * ---------------------------------------------------------------------------------------------- */
+
+static void end_work(struct work *w);
+static void zombie_look(struct timer *t);
+
+/* The parts of a domain that teardown gives back again. */
+static int domain_parts(struct domain *d)
+{
+    d->shared = page_alloc_shared(d);
+    if (!d->shared)
+        return -XEN_ENOMEM;
+    int rc = evtchn_init(d);
+    if (rc)
+        return rc;
+    rc = grant_table_init(d);
+    if (rc)
+        return rc;
+    return arch_domain_init(d);
+}
+
+struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
+{
+    struct domain_record *r = mem_alloc(sizeof(*r));
+    if (!r)
+        return NULL;
+
+    struct domain *d = &r->d;
+    d->id = id;
+    d->refs = 1;
+    d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
+    string_copy(d->name, name, sizeof(d->name));
+    d->evtchn_lock = (spinlock_t)SPINLOCK_INIT(EVTCHN);
+    r->end_work.run = end_work;
+    timer_init(&r->zombie_timer, zombie_look);
+    sched_domain_init(d);
+    if (!list_domain(d)) {
+        mem_free(r, sizeof(*r));
+        return NULL;
+    }
+    if (domain_parts(d)) {
+        domain_destroy(d);
+        return NULL;
+    }
+    return d;
+}
+
+struct vcpu *vcpu_create(struct domain *d, unsigned id)
+{
+    struct vcpu_record *r = mem_alloc(sizeof(*r));
+    if (!r)
+        return NULL;
+
+    struct vcpu *v = &r->v;
+    v->domain = d;
+    v->id = (uint8_t)id;
+    v->kernel_mode = 1;
+    v->pause = PAUSE_DOWN | PAUSE_DOMAIN;
+    v->is_idle = d->is_idle;
+    v->info = d->shared && id < XEN_LEGACY_MAX_VCPUS ? &d->shared->vcpu_info[id] : &r->info;
+    v->info->evtchn_upcall_mask = 1;
+    sched_vcpu_init(v);
+    if (arch_vcpu_init(v)) {
+        sched_vcpu_destroy(v);
+        mem_free(r, sizeof(*r));
+        return NULL;
+    }
+    d->vcpu[id] = v;
+    return v;
+}
+
+void domain_start(struct domain *d)
+{
+    atomic_add(&alive, 1);
+    for_each_vcpu (d, v)
+        vcpu_unpause(v, PAUSE_DOMAIN);
+}
+
+/* --- the end
+ * -------------------------------------------------------------------------------------------- */
+
+/* SHUTDOWN_* of <xen/sched.h> */
+static const char *const reason_name[] = {"poweroff", "reboot",   "suspend",
+                                          "crash",    "watchdog", "soft_reset"};
+
+static const char *shutdown_reason(const struct domain *d)
+{
+    return d->shutdown_code < ARRAY_SIZE(reason_name) ? reason_name[d->shutdown_code] : "unknown";
+}
+
+void domain_shutdown(struct domain *d, uint8_t reason)
+{
+    if (atomic_exchange(&d->shut_down, true))
+        return;
+    if (!d->shutdown_code_set)
+        d->shutdown_code = reason;
+    for_each_vcpu (d, v)
+        vcpu_pause(v, PAUSE_DOMAIN);
+    work_add(&record_of(d)->end_work);
+}
+
+void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
+{
+    const struct rule_text *t = &rule_text[rule];
+    struct vcpu *v = current_vcpu();
+
+    if (!atomic_exchange(&d->crash_reported, 1)) {
+        printk("d%u crashed: %.2s-%s ", d->id, t->id, t->id + 3);
+        printk_more(t->says, (unsigned long)a, (unsigned long)b, (unsigned long)c);
+        printk_more("\n");
+        if (v->domain != d)
+            v = d->vcpu[0];
+        if (v) {
+            arch_dump_vcpu(v);
+            trace_dump(v);
+        }
+    }
+    domain_shutdown(d, SHUTDOWN_crash);
+}
+
+/* The words that people who drive Xen in an emulator wait for. */
+static noreturn_ void first_domain_ended(const struct domain *d)
+{
+    switch (d->shutdown_code) {
+    case SHUTDOWN_poweroff:
+        printk("Hardware Dom%u halted: halting machine\n", d->id);
+        arch_machine_end(MACHINE_POWEROFF, verdict);
+    case SHUTDOWN_reboot:
+        printk("Hardware Dom%u shutdown: %s\n", d->id,
+               cmdline_flag("noreboot") ? "'noreboot' set - not rebooting." : "rebooting machine");
+        arch_machine_end(cmdline_flag("noreboot") ? MACHINE_HALT : MACHINE_REBOOT, verdict);
+    default:
+        printk("Hardware Dom%u ended by %s\n", d->id, shutdown_reason(d));
+        arch_machine_end(MACHINE_POWEROFF, verdict);
+    }
+}
+
+/* The exit policy, all of it: a domain has ended for good. */
+static void machine_may_end(const struct domain *d)
+{
+    if (d && d->config && d->config->initial)
+        first_domain_ended(d);
+    if (atomic_read(&alive) == 0)
+        arch_machine_end(MACHINE_POWEROFF, verdict);
+}
+
+static enum end_action end_action_of(const struct domain *d)
+{
+    struct domain_config *c = d->config;
+
+    if (!c || c->initial)
+        return END_DESTROY;
+    switch (d->shutdown_code) {
+    case SHUTDOWN_reboot:
+    case SHUTDOWN_soft_reset:
+        return c->on_reboot == END_RESTART && c->restarts >= cmdline_number("reboot-limit", ~0ul)
+                   ? END_DESTROY
+                   : c->on_reboot;
+    case SHUTDOWN_crash:
+        return c->on_crash;
+    case SHUTDOWN_watchdog:
+        return c->on_watchdog;
+    case SHUTDOWN_suspend:
+        return END_PRESERVE;
+    default:
+        return c->on_poweroff;
+    }
+}
+
+/* --- teardown
+ * ------------------------------------------------------------------------------------------- */
+
+/* Nothing runs any more: let go of everything outside its own memory, and of what the hypervisor
+ * holds in it. */
+static void let_go(struct domain *d)
+{
+    d->dying = true;
+    for_each_vcpu (d, v) {
+        vcpu_pause_sync(v, PAUSE_DOMAIN);
+        sched_vcpu_destroy(v);
+    }
+    evtchn_destroy(d);
+    arch_drop_roots(d);
+    mutex_lock(&d->mmu);
+    for_each_vcpu (d, v) {
+        vcpu_drop_roots(v);
+        arch_vcpu_release(v);
+        if (v->info_page) {
+            v->info = &container_of(v, struct vcpu_record, v)->info;
+            page_put_and_type(v->info_page);
+            v->info_page = NULL;
+        }
+    }
+    mutex_unlock(&d->mmu);
+}
+
+/* Give up pins and ownership of every frame; those that nobody else refers to are free now. */
+static void release_frames(struct domain *d)
+{
+    mutex_lock(&d->mmu);
+    for (uint64_t n = d->lowest_mfn; n <= d->highest_mfn && d->highest_mfn; n++) {
+        struct page_info *pg = mfn_to_page(mfn(n));
+
+        if (atomic_read(&pg->owner) != d->id)
+            continue;
+        if (atomic_read(&pg->state) & PAGE_PINNED)
+            (void)page_table_unpin(d, mfn(n));
+        page_release(d, pg);
+        if (n % 64 == 0)
+            (void)preempt_point();
+    }
+    mutex_unlock(&d->mmu);
+}
+
+/* Of what is left; then only references to the structure itself keep it. */
+static unsigned dissolve(struct domain *d)
+{
+    grant_table_destroy(d);
+    if (d->shared)
+        page_unshare(d, d->shared);
+    for_each_vcpu (d, v)
+        arch_vcpu_destroy(v);
+    sched_domain_destroy(d);
+    arch_domain_destroy(d);
+    unsigned left = unlist_domain(d);
+    domain_put(d);
+    return left;
+}
+
+/* True when it is gone.  @alone: no other domain is left that could have frames. */
+static bool teardown(struct domain *d, bool *alone)
+{
+    struct domain_record *r = record_of(d);
+
+    if (!r->stopped) {
+        r->stopped = true;
+        let_go(d);
+        release_frames(d);
+    }
+    if (atomic_read(&d->tot_pages)) {
+        if (!r->reported)
+            printk("d%u: others still hold %u of its frames\n", d->id, d->tot_pages);
+        r->reported = true;
+        return false;
+    }
+    *alone = dissolve(d) == 0;
+    return true;
+}
+
+void domain_destroy(struct domain *d)
+{
+    bool alone;
+    if (!teardown(d, &alone))
+        timer_set(&record_of(d)->zombie_timer, arch_now() + ZOMBIE_LOOKS);
+}
+
+static void zombie_look(struct timer *t)
+{
+    work_add(&container_of(t, struct domain_record, zombie_timer)->end_work);
+}
+
+/* With no domain left every count must be what it was the last time that there was none. */
+static void leak_check(struct domain_config *c)
+{
+    uint64_t now = page_free_count();
+    unsigned wrong = page_audit();
+
+    if (c->free_at_rest && c->free_at_rest != now) {
+        printk("audit: %ld frames were lost by d%u\n", (long)(c->free_at_rest - now), c->id);
+        wrong++;
+    }
+    c->free_at_rest = now;
+    if (wrong)
+        verdict = MAX(verdict, VERDICT_BUG_);
+}
+
+/* Everybody stopped, the rest of its output first, then the one line that tools wait for. */
+static void announce_end(struct domain *d)
+{
+    for_each_vcpu (d, v)
+        vcpu_pause_sync(v, PAUSE_DOMAIN);
+    console_detach(d);
+    printk("d%u shut down: %s\n", d->id, shutdown_reason(d));
+    if (d->shutdown_code == SHUTDOWN_crash || d->shutdown_code == SHUTDOWN_watchdog)
+        verdict = MAX(verdict, VERDICT_CRASH);
+    atomic_sub(&alive, 1);
+}
+
+/* A domain has shut down: say so, and do what its configuration wants. */
+static void end_work(struct work *w)
+{
+    struct domain_record *r = container_of(w, struct domain_record, end_work);
+    struct domain *d = &r->d;
+    struct domain_config *c = d->config;
+    const enum end_action action = end_action_of(d);
+    const domid_t id = d->id;
+    bool alone;
+
+    if (!r->stopped && d->shut_down) {
+        announce_end(d);
+        if (action == END_PRESERVE || (c && c->initial)) {
+            machine_may_end(d);
+            return;
+        }
+    }
+    if (!teardown(d, &alone)) {
+        timer_set(&r->zombie_timer, arch_now() + ZOMBIE_LOOKS);
+        return;
+    }
+    if (alone && c)
+        leak_check(c);
+    if (action == END_RESTART && c) {
+        if (!builder_rebuild(c)) {
+            printk("d%u restarted\n", id);
+            return;
+        }
+        verdict = MAX(verdict, VERDICT_CRASH);
+    }
+    machine_may_end(NULL);
+}

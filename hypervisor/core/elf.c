@@ -1,0 +1,329 @@
+/*
+ * Reading a guest's kernel: ELF64 and the notes in which it says how it wants to be started.
+ *
+ *   +--------+-----------------+----------------------------+-----------------+
+ *   | header | program headers | segments (one holds notes) | section headers |
+ *   +--------+-----------------+----------------------------+-----------------+
+ *
+ * A Xen note is {namesz = 4, descsz, type, "Xen\0", descriptor}; numbers and strings are
+ * described in <xen/elfnote.h>.  Notes are looked for in PT_NOTE segments, and, if none is
+ * Xen's, in SHT_NOTE sections (an image that was linked without program headers for them).
+ *
+ * The file comes from outside and may hold anything.  Every offset is checked by span(),
+ * which cannot overflow, headers are copied out before they are looked at, and every loop
+ * advances through the file or counts at most 65535 headers.
+ */
+#include "elf.h"
+#include "lib.h"
+#include "pagetable.h"
+
+#include <xen/elfnote.h>
+
+struct elf_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, phoff, shoff;
+    uint32_t flags;
+    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+_Static_assert(sizeof(struct elf_header) == 64, "ELF64 header");
+
+struct elf_phdr {
+    uint32_t type, flags;
+    uint64_t offset, vaddr, paddr, filesz, memsz, align;
+};
+_Static_assert(sizeof(struct elf_phdr) == 56, "ELF64 program header");
+
+struct elf_shdr {
+    uint32_t name, type;
+    uint64_t flags, addr, offset, size;
+    uint32_t link, info;
+    uint64_t addralign, entsize;
+};
+_Static_assert(sizeof(struct elf_shdr) == 64, "ELF64 section header");
+
+struct elf_note {
+    uint32_t namesz, descsz, type;
+};
+
+#define CLASS_32       1
+#define CLASS_64       2
+#define DATA_LITTLE    1
+#define MACHINE_X86_64 62
+#define PT_LOAD        1
+#define PT_NOTE        4
+#define PF_RWX         7
+#define SHT_NOTE       7
+
+/* No guest is that large; keeps all sums far from overflow. */
+#define PHYS_LIMIT BIT(46)
+
+int boot_error_(struct boot_error *e, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
+{
+    e->rule = rule;
+    e->a = a;
+    e->b = b;
+    e->c = c;
+    return -XEN_EINVAL;
+}
+
+/* @length bytes at @offset, or NULL if they are not all inside the file. */
+static const uint8_t *span(const struct kernel_image *k, uint64_t offset, uint64_t length)
+{
+    if (offset > k->size || length > k->size - offset)
+        return NULL;
+    return k->file + offset;
+}
+
+static bool read_phdr(const struct kernel_image *k, const struct elf_header *h, unsigned i,
+                      struct elf_phdr *out)
+{
+    if (i >= h->phnum)
+        return false;
+    const uint8_t *at = span(k, h->phoff, (uint64_t)h->phnum * h->phentsize);
+    if (!at)
+        return false;
+    memcpy(out, at + (uint64_t)i * h->phentsize, sizeof(*out));
+    return true;
+}
+
+static bool loadable(const struct elf_phdr *p)
+{
+    return p->type == PT_LOAD && (p->flags & PF_RWX) && p->memsz;
+}
+
+bool elf_next_segment(const struct kernel_image *k, unsigned *cursor, struct elf_segment *s)
+{
+    struct elf_header h;
+    struct elf_phdr p;
+
+    memcpy(&h, k->file, sizeof(h));
+    while (read_phdr(k, &h, (*cursor)++, &p)) {
+        if (!loadable(&p))
+            continue;
+        s->from = k->file + p.offset;
+        s->at = p.paddr - k->paddr_offset;
+        s->bytes = p.filesz;
+        s->zeroes = p.memsz - p.filesz;
+        return true;
+    }
+    return false;
+}
+
+/* --- headers
+ * -------------------------------------------------------------------------------------------- */
+
+static int check_header(const struct kernel_image *k, struct elf_header *h, struct boot_error *e)
+{
+    static const uint8_t magic[4] = {0x7f, 'E', 'L', 'F'};
+
+    if (k->size < sizeof(*h) || memcmp(k->file, magic, sizeof(magic))) {
+        const uint8_t *hdrs = span(k, 0x202, 4);
+        if (hdrs && !memcmp(hdrs, "HdrS", 4))
+            return boot_error(e, IM_002);
+        uint32_t first = 0;
+        memcpy(&first, k->file, MIN(k->size, sizeof(first)));
+        return boot_error(e, IM_001, first, k->size);
+    }
+    memcpy(h, k->file, sizeof(*h));
+    if (h->ident[4] == CLASS_32)
+        return boot_error(e, IM_003);
+    if (h->ident[4] != CLASS_64 || h->ident[5] != DATA_LITTLE || h->machine != MACHINE_X86_64)
+        return boot_error(e, IM_004, h->ident[4], h->ident[5], h->machine);
+    if (h->phentsize < sizeof(struct elf_phdr) ||
+        !span(k, h->phoff, (uint64_t)h->phnum * h->phentsize))
+        return boot_error(e, IM_005, h->phnum, h->phoff, k->size);
+    return 0;
+}
+
+/* --- notes
+ * ---------------------------------------------------------------------------------------------- */
+
+struct notes {
+    bool any, virt_base, paddr_offset, version;
+};
+
+/* A number is 1, 2, 4 or 8 bytes (4 is what 32-bit assemblers write). */
+static int note_number(const uint8_t *desc, uint32_t size, uint32_t type, uint64_t *out,
+                       struct boot_error *e)
+{
+    if (size != 1 && size != 2 && size != 4 && size != 8)
+        return boot_error(e, IM_015, type, size);
+    *out = 0;
+    memcpy(out, desc, size);
+    return 0;
+}
+
+static int note_apply(struct kernel_image *k, struct notes *n, uint32_t type, const uint8_t *desc,
+                      uint32_t size, struct boot_error *e)
+{
+    uint64_t number;
+
+    switch (type) {
+    case XEN_ELFNOTE_ENTRY:
+        return note_number(desc, size, type, &k->entry, e);
+    case XEN_ELFNOTE_HYPERCALL_PAGE:
+        return note_number(desc, size, type, &k->hypercall_page, e);
+    case XEN_ELFNOTE_VIRT_BASE:
+        n->virt_base = true;
+        return note_number(desc, size, type, &k->virt_base, e);
+    case XEN_ELFNOTE_PADDR_OFFSET:
+        n->paddr_offset = true;
+        return note_number(desc, size, type, &k->paddr_offset, e);
+    case XEN_ELFNOTE_INIT_P2M:
+        return note_number(desc, size, type, &k->p2m_base, e);
+    case XEN_ELFNOTE_MOD_START_PFN:
+        if (note_number(desc, size, type, &number, e))
+            return -XEN_EINVAL;
+        k->mod_start_pfn = number != 0;
+        return 0;
+    case XEN_ELFNOTE_XEN_VERSION:
+        n->version = true;
+        return size >= 7 && !memcmp(desc, "xen-3.0", 7) ? 0 : boot_error(e, IM_010);
+    default: /* what we need not know: names, versions, features, where the hypervisor may start */
+        return 0;
+    }
+}
+
+/* The notes of one segment or section; a note that overruns it ends the list. */
+static int note_list(struct kernel_image *k, struct notes *n, const uint8_t *at, uint64_t size,
+                     struct boot_error *e)
+{
+    while (size >= sizeof(struct elf_note)) {
+        struct elf_note note;
+        memcpy(&note, at, sizeof(note));
+        uint64_t name = ROUND_UP((uint64_t)note.namesz, 4),
+                 desc = ROUND_UP((uint64_t)note.descsz, 4);
+        uint64_t rest = size - sizeof(note);
+
+        if (name > rest || note.descsz > rest - name)
+            break;
+        at += sizeof(note);
+        if (note.namesz == 4 && !memcmp(at, "Xen", 4)) {
+            n->any = true;
+            int rc = note_apply(k, n, note.type, at + name, note.descsz, e);
+            if (rc)
+                return rc;
+        }
+        if (desc > rest - name)
+            break;
+        at += name + desc;
+        size = rest - name - desc;
+    }
+    return 0;
+}
+
+static int notes_of_segments(struct kernel_image *k, const struct elf_header *h, struct notes *n,
+                             struct boot_error *e)
+{
+    struct elf_phdr p;
+    int rc = 0;
+
+    for (unsigned i = 0; !rc && read_phdr(k, h, i, &p); i++) {
+        const uint8_t *at = p.type == PT_NOTE ? span(k, p.offset, p.filesz) : NULL;
+        if (at)
+            rc = note_list(k, n, at, p.filesz, e);
+    }
+    return rc;
+}
+
+static int notes_of_sections(struct kernel_image *k, const struct elf_header *h, struct notes *n,
+                             struct boot_error *e)
+{
+    const uint8_t *table = span(k, h->shoff, (uint64_t)h->shnum * h->shentsize);
+    int rc = 0;
+
+    if (!table || h->shentsize < sizeof(struct elf_shdr))
+        return 0;
+    for (unsigned i = 0; !rc && i < h->shnum; i++) {
+        struct elf_shdr s;
+        memcpy(&s, table + (uint64_t)i * h->shentsize, sizeof(s));
+        const uint8_t *at = s.type == SHT_NOTE ? span(k, s.offset, s.size) : NULL;
+        if (at)
+            rc = note_list(k, n, at, s.size, e);
+    }
+    return rc;
+}
+
+static int read_notes(struct kernel_image *k, const struct elf_header *h, struct boot_error *e)
+{
+    struct notes n = {0};
+    int rc = notes_of_segments(k, h, &n, e);
+
+    if (!rc && !n.any)
+        rc = notes_of_sections(k, h, &n, e);
+    if (rc)
+        return rc;
+    if (!n.any)
+        return boot_error(e, IM_009);
+    if (!n.version)
+        return boot_error(e, IM_010);
+    if (n.paddr_offset && !n.virt_base)
+        return boot_error(e, IM_016, k->paddr_offset);
+    return 0;
+}
+
+/* --- segments
+ * ------------------------------------------------------------------------------------------- */
+
+static int check_segments(struct kernel_image *k, const struct elf_header *h, struct boot_error *e)
+{
+    struct elf_phdr p;
+
+    k->phys_start = ELF_UNSET;
+    k->phys_end = 0;
+    for (unsigned i = 0; read_phdr(k, h, i, &p); i++) {
+        if (!loadable(&p))
+            continue;
+        if (p.filesz > p.memsz || !span(k, p.offset, p.filesz))
+            return boot_error(e, IM_006, i, p.offset, p.filesz);
+        uint64_t at = p.paddr - k->paddr_offset;
+        if (p.paddr < k->paddr_offset || at >= PHYS_LIMIT || p.memsz >= PHYS_LIMIT)
+            return boot_error(e, IM_007, i, p.paddr, p.memsz);
+        k->phys_start = MIN(k->phys_start, at);
+        k->phys_end = MAX(k->phys_end, at + p.memsz);
+    }
+    return k->phys_end ? 0 : boot_error(e, IM_008);
+}
+
+/* The addresses in the notes must make sense before anything is mapped there. */
+static int check_addresses(struct kernel_image *k, struct boot_error *e)
+{
+    uint64_t span_bytes = ROUND_UP(k->phys_end, PAGE_SIZE);
+
+    if (k->virt_base & ~PAGE_MASK || !va_canonical(k->virt_base) ||
+        !guest_range_ok(k->virt_base, span_bytes))
+        return boot_error(e, IM_012, k->virt_base, span_bytes);
+    if (k->entry < k->virt_base + k->phys_start || k->entry - k->virt_base >= k->phys_end)
+        return boot_error(e, IM_011, k->entry, k->virt_base + k->phys_start,
+                          k->virt_base + k->phys_end);
+    if (k->hypercall_page != ELF_UNSET &&
+        (k->hypercall_page & ~PAGE_MASK || k->hypercall_page < k->virt_base ||
+         k->hypercall_page - k->virt_base >= span_bytes))
+        return boot_error(e, IM_013, k->hypercall_page, k->virt_base, k->virt_base + span_bytes);
+    if (k->p2m_base != ELF_UNSET && (k->p2m_base & ~PAGE_MASK || !va_canonical(k->p2m_base)))
+        return boot_error(e, IM_014, k->p2m_base);
+    return 0;
+}
+
+int elf_parse(const void *file, uint64_t size, struct kernel_image *k, struct boot_error *e)
+{
+    struct elf_header h;
+
+    *k = (struct kernel_image){.file = file,
+                               .size = size,
+                               .entry = ELF_UNSET,
+                               .hypercall_page = ELF_UNSET,
+                               .p2m_base = ELF_UNSET};
+    int rc = check_header(k, &h, e);
+    if (!rc)
+        rc = read_notes(k, &h, e);
+    if (!rc)
+        rc = check_segments(k, &h, e);
+    if (rc)
+        return rc;
+    if (k->entry == ELF_UNSET)
+        k->entry = h.entry;
+    return check_addresses(k, e);
+}

@@ -1,0 +1,194 @@
+/*
+ * Grant tables: the pages in which a guest says who may use which of its frames.
+ *
+ * A table starts with one page (512 entries of version 1) and grows when the guest asks for more,
+ * up to
+ * 64.  The pages are the hypervisor's, mapped by the guest like shared_info; entries 0 and 1 are
+ * Xen's reserved ones for console and xenstore.
+ */
+#include "grant-table.h"
+#include "arch.h"
+#include "hypercall.h"
+#include "lib.h"
+#include "refuse.h"
+
+#include <xen/grant_table.h>
+
+#define MAX_FRAMES ARRAY_SIZE(((struct grant_table *)0)->frame)
+
+int grant_table_init(struct domain *d)
+{
+    struct grant_table *t = mem_alloc(sizeof(*t));
+
+    if (!t)
+        return -XEN_ENOMEM;
+    d->grants = t;
+    t->lock = (spinlock_t)SPINLOCK_INIT(GRANT);
+    t->max_frames = MAX_FRAMES;
+    t->frame[0] = page_alloc_shared(d);
+    t->frames = t->frame[0] ? 1 : 0;
+    return t->frames ? 0 : -XEN_ENOMEM;
+}
+
+void grant_table_destroy(struct domain *d)
+{
+    struct grant_table *t = d->grants;
+
+    if (!t)
+        return;
+    while (t->frames)
+        page_unshare(d, t->frame[--t->frames]);
+    d->grants = NULL;
+    mem_free(t, sizeof(*t));
+}
+
+void grant_table_seed(struct domain *d, unsigned ref, domid_t backend, mfn_t frame)
+{
+    grant_entry_v1_t *e = (grant_entry_v1_t *)d->grants->frame[0] + ref;
+
+    e->domid = backend;
+    e->frame = (uint32_t)frame.n;
+    e->flags = GTF_permit_access;
+}
+
+/* Have at least @want frames; GNTST_*. */
+static int16_t grow(struct domain *d, uint32_t want)
+{
+    struct grant_table *t = d->grants;
+    int16_t status = GNTST_okay;
+
+    if (want > t->max_frames)
+        return GNTST_general_error;
+    spin_lock(&t->lock);
+    while (t->frames < want) {
+        void *page = page_alloc_shared(d);
+        if (!page) {
+            status = GNTST_general_error;
+            break;
+        }
+        t->frame[t->frames++] = page;
+    }
+    spin_unlock(&t->lock);
+    return status;
+}
+
+/*
+ * The domain that a grant operation names: referenced, or NULL and *status.  Only a domain's own
+ * table may be touched unless it controls others.
+ */
+static struct domain *grant_domain(struct vcpu *v, domid_t id, int16_t *status)
+{
+    struct domain *d = domain_get(id == DOMID_SELF ? v->domain->id : id);
+
+    if (!d) {
+        *status = GNTST_bad_domain;
+        return NULL;
+    }
+    if (d == v->domain || (domain_has(v->domain, ROLE_CONTROL) && !d->dying))
+        return d;
+    domain_put(d);
+    (void)refuse(GT_003, id);
+    *status = GNTST_permission_denied;
+    return NULL;
+}
+
+static long setup_table(struct vcpu *v, guest_ptr_t arg, unsigned count)
+{
+    struct gnttab_setup_table op;
+
+    if (count != 1)
+        return refuse(GT_001, count);
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    struct domain *d = grant_domain(v, op.dom, &op.status);
+    if (d) {
+        op.status = grow(d, op.nr_frames);
+        if (op.status)
+            (void)refuse(GT_004, op.nr_frames, d->grants->max_frames);
+        guest_ptr_t list = guest_ptr((uint64_t)op.frame_list.p);
+        for (uint32_t i = 0; !op.status && i < op.nr_frames; i++)
+            if (guest_write_u64(guest_ptr_add(list, i * 8ull), virt_to_mfn(d->grants->frame[i]).n))
+                op.status = GNTST_bad_virt_addr;
+        domain_put(d);
+    }
+    if (guest_write(arg, &op, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    return 0;
+}
+
+static long query_size(struct vcpu *v, guest_ptr_t arg, unsigned count)
+{
+    struct gnttab_query_size op;
+
+    if (count != 1)
+        return refuse(GT_001, count);
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    struct domain *d = grant_domain(v, op.dom, &op.status);
+    if (d) {
+        op.nr_frames = d->grants->frames;
+        op.max_nr_frames = d->grants->max_frames;
+        op.status = GNTST_okay;
+        domain_put(d);
+    }
+    if (guest_write(arg, &op, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    return 0;
+}
+
+static long set_version(guest_ptr_t arg)
+{
+    struct gnttab_set_version op;
+    long rc = 0;
+
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    if (op.version == 2)
+        rc = refuse(GT_005);
+    else if (op.version != 1)
+        rc = refuse(GT_006, op.version);
+    op.version = 1;
+    if (guest_write(arg, &op, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    return rc;
+}
+
+static long get_version(struct vcpu *v, guest_ptr_t arg)
+{
+    struct gnttab_get_version op;
+
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    int16_t status = GNTST_okay;
+    struct domain *d = grant_domain(v, op.dom, &status);
+    if (!d)
+        return status == GNTST_bad_domain ? refuse(GT_007, op.dom) : refuse(GT_003, op.dom);
+    domain_put(d);
+    op.version = 1;
+    if (guest_write(arg, &op, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    return 0;
+}
+
+/* grant_table_op(cmd, arg, count) */
+long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    const unsigned cmd = (unsigned)a->arg[0];
+    const guest_ptr_t arg = guest_ptr(a->arg[1]);
+    const unsigned count = (unsigned)a->arg[2];
+
+    if ((int)count < 0)
+        return refuse(GT_001, count);
+    switch (cmd) {
+    case GNTTABOP_setup_table:
+        return setup_table(v, arg, count);
+    case GNTTABOP_query_size:
+        return query_size(v, arg, count);
+    case GNTTABOP_set_version:
+        return set_version(arg);
+    case GNTTABOP_get_version:
+        return get_version(v, arg);
+    default:
+        return refuse(GT_002, cmd);
+    }
+}

@@ -1,0 +1,454 @@
+/*
+ * Reading the hyperlaunch tree: /chosen/hypervisor and its xen,domain nodes become configurations.
+ *
+ * The binding, word for word, is hypercall-abi/hyperlaunch.md.  The tree comes from outside: libfdt
+ * checks its frame as a whole first (fdt_check_full), every property is checked for its length
+ * before it is looked at, and everything is copied, so that neither the tree nor libfdt is needed
+ * once the machine runs.
+ */
+#include "arch.h"
+#include "builder.h"
+#include "lib.h"
+
+#include <libfdt.h>
+
+#define LAST_DOMID 0x7fefu
+#define MODE_PV64  5u
+#define KIB_LIMIT  BIT(36) /* 64 TiB: keeps sizes in bytes far from overflow */
+
+#define PERMISSION_CONTROL   BIT(0)
+#define PERMISSION_HARDWARE  BIT(1)
+#define FUNCTION_CONSOLE     BIT(2)
+#define FUNCTION_XENSTORE    BIT(30)
+#define FUNCTION_LEGACY_DOM0 BIT(31)
+#define ROLES_OF_DOM0        (ROLE_CONTROL | ROLE_HARDWARE | ROLE_XENSTORE | ROLE_CONSOLE)
+
+/* The tree, the place that is being read (for messages), and where complaints go. */
+struct reader {
+    const void *fdt;
+    int node;
+    unsigned modules;
+    const char *domain; /* node names; NULL outside */
+    const char *module;
+    struct boot_error *e;
+};
+
+/* --- complaints
+ * ------------------------------------------------------------------------------------------- */
+
+/* Names come from the tree: nothing but plain characters may reach the console. */
+static void make_plain(char *s)
+{
+    for (; *s; s++)
+        if (*s < ' ' || *s > '~')
+            *s = '?';
+}
+
+static int complain(const struct reader *r, const char *property, enum rule_id rule, uint64_t a,
+                    uint64_t b, uint64_t c)
+{
+    snprintf(r->e->where, sizeof(r->e->where), "/chosen/hypervisor%s%.24s%s%.24s%s%.24s",
+             r->domain ? "/" : "", r->domain ?: "", r->module ? "/" : "", r->module ?: "",
+             property ? " " : "", property ?: "");
+    make_plain(r->e->where);
+    return boot_error_(r->e, rule, a, b, c);
+}
+
+#define complain(r, property, rule, ...) \
+    complain((r), (property), RULE_##rule, DETAIL_ARGS(__VA_ARGS__))
+
+/* --- properties: 0 and the value if there is one, 0 and nothing if not; or a complaint
+ * ----------------------- */
+
+static const void *property(const struct reader *r, const char *name, int *length)
+{
+    return fdt_getprop(r->fdt, r->node, name, length);
+}
+
+static int read_u32(const struct reader *r, const char *name, uint64_t least, uint64_t most,
+                    uint32_t *value)
+{
+    int length;
+    const fdt32_t *p = property(r, name, &length);
+
+    if (!p)
+        return 0;
+    if (length != sizeof(*p))
+        return complain(r, name, IM_034, length, sizeof(*p));
+    uint32_t v = fdt32_ld(p);
+    if (v < least || v > most)
+        return complain(r, name, IM_036, v, least, most);
+    *value = v;
+    return 0;
+}
+
+/* KiB in one cell or two; bytes. */
+static int read_kib(const struct reader *r, const char *name, uint64_t *bytes)
+{
+    int length;
+    const uint8_t *p = property(r, name, &length);
+
+    if (!p)
+        return 0;
+    if (length != 4 && length != 8)
+        return complain(r, name, IM_034, length, 8);
+    uint64_t kib = length == 8 ? fdt64_ld((const fdt64_t *)p) : fdt32_ld((const fdt32_t *)p);
+    if (kib < PAGE_SIZE / 1024 || kib >= KIB_LIMIT)
+        return complain(r, name, IM_036, kib, PAGE_SIZE / 1024, KIB_LIMIT - 1);
+    *bytes = (kib << 10) & PAGE_MASK;
+    return 0;
+}
+
+/* A terminated string of at most @most characters, where it lies. */
+static int read_string(const struct reader *r, const char *name, size_t most, const char **value)
+{
+    int length;
+    const char *p = property(r, name, &length);
+
+    if (!p)
+        return 0;
+    if (length <= 0 || p[length - 1] != '\0' || strnlen(p, (size_t)length) != (size_t)length - 1)
+        return complain(r, name, IM_035);
+    if ((size_t)length - 1 > most)
+        return complain(r, name, IM_045, length - 1, most);
+    *value = p;
+    return 0;
+}
+
+/* One of @words; its index. */
+static int read_word(const struct reader *r, const char *name, const char *const *words,
+                     unsigned count, uint8_t *value)
+{
+    const char *s = NULL;
+    int rc = read_string(r, name, 32, &s);
+
+    if (rc || !s)
+        return rc;
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(s, words[i])) {
+            *value = (uint8_t)i;
+            return 0;
+        }
+    return complain(r, name, IM_044);
+}
+
+/* A bitmap in cells, lowest 32 bits first; bits from 64 up name CPUs that do not exist. */
+static int read_cpus(const struct reader *r, const char *name, uint64_t *set)
+{
+    int length;
+    const fdt32_t *p = property(r, name, &length);
+    uint64_t low = 0;
+
+    if (!p)
+        return 0;
+    if (length < 4 || length % 4)
+        return complain(r, name, IM_034, length, 4);
+    for (int i = 0; i < length / 4 && i < 2; i++)
+        low |= (uint64_t)fdt32_ld(p + i) << 32 * i;
+    if (!low)
+        return complain(r, name, IM_036, 0, 1, ~0ul);
+    *set = low;
+    return 0;
+}
+
+/* Does "compatible" list @what? */
+static bool compatible(const struct reader *r, const char *what)
+{
+    int length;
+    const char *p = property(r, "compatible", &length);
+
+    return p && length > 0 && p[length - 1] == '\0' && fdt_stringlist_contains(p, length, what);
+}
+
+/* --- modules
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static int read_module(struct reader *r, struct domain_config *c)
+{
+    const bool kernel = compatible(r, "module,kernel");
+    uint32_t index = ~0u;
+    const char *args = NULL;
+
+    if (!kernel && !compatible(r, "module,ramdisk"))
+        return 0;
+    int *slot = kernel ? &c->kernel : &c->ramdisk;
+    if (*slot >= 0)
+        return complain(r, NULL, IM_040);
+    int rc = read_u32(r, "mb-index", 0, ~0u, &index);
+    if (rc)
+        return rc;
+    if (index == ~0u)
+        return complain(r, "mb-index", IM_037);
+    if (index < 1 || index >= r->modules)
+        return complain(r, "mb-index", IM_038, index, r->modules);
+    *slot = (int)index;
+    if (!kernel)
+        return 0;
+    rc = read_string(r, "bootargs", sizeof(c->cmdline) - 1, &args);
+    if (!rc)
+        string_copy(c->cmdline, args ?: boot_module_args(index), sizeof(c->cmdline));
+    return rc;
+}
+
+static int read_modules(struct reader *r, struct domain_config *c)
+{
+    const int parent = r->node;
+    int node, rc = 0;
+
+    fdt_for_each_subnode(node, r->fdt, parent)
+    {
+        r->node = node;
+        r->module = fdt_get_name(r->fdt, node, NULL);
+        rc = read_module(r, c);
+        if (rc)
+            break;
+    }
+    r->node = parent;
+    r->module = NULL;
+    if (!rc && c->kernel < 0)
+        return complain(r, NULL, IM_039);
+    return rc;
+}
+
+/* --- domains
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* How often, and with which words, a domain's end is handled; the console. */
+static int read_policies(const struct reader *r, struct domain_config *c)
+{
+    static const char *const end_words[] = {"destroy", "restart", "preserve"};
+    static const char *const console_words[] = {"raw", "prefix", "off"};
+
+    c->on_poweroff = c->on_crash = c->on_watchdog = END_DESTROY;
+    c->on_reboot = END_RESTART;
+    int rc =
+        read_word(r, "paravane,on-poweroff", end_words, ARRAY_SIZE(end_words), &c->on_poweroff);
+    if (!rc)
+        rc = read_word(r, "paravane,on-reboot", end_words, ARRAY_SIZE(end_words), &c->on_reboot);
+    if (!rc)
+        rc = read_word(r, "paravane,on-crash", end_words, ARRAY_SIZE(end_words), &c->on_crash);
+    if (!rc)
+        rc =
+            read_word(r, "paravane,on-watchdog", end_words, ARRAY_SIZE(end_words), &c->on_watchdog);
+    if (!rc)
+        rc =
+            read_word(r, "paravane,console", console_words, ARRAY_SIZE(console_words), &c->console);
+    return rc;
+}
+
+static int read_resources(const struct reader *r, struct domain_config *c)
+{
+    uint32_t cpus = 1;
+
+    int rc = read_kib(r, "memory", &c->memory);
+    if (!rc && !c->memory)
+        return complain(r, "memory", IM_037);
+    c->max_memory = c->memory;
+    if (!rc)
+        rc = read_kib(r, "paravane,max-memory", &c->max_memory);
+    if (!rc && c->max_memory < c->memory)
+        return complain(r, "paravane,max-memory", IM_036, c->max_memory >> 10, c->memory >> 10,
+                        KIB_LIMIT - 1);
+    if (!rc)
+        rc = read_u32(r, "cpus", 1, MAX_VCPUS, &cpus);
+    c->vcpus = cpus;
+    c->weight = 256;
+    if (!rc)
+        rc = read_u32(r, "paravane,cpu-weight", 1, 65535, &c->weight);
+    if (!rc)
+        rc = read_u32(r, "paravane,cpu-cap", 0, 100 * MAX_CPUS, &c->cap);
+    if (!rc)
+        rc = read_cpus(r, "paravane,cpu-affinity", &c->affinity);
+    return rc;
+}
+
+/* Number, mode, roles. */
+static int read_identity(const struct reader *r, struct domain_config *c)
+{
+    uint32_t id = 0, mode = MODE_PV64, permissions = 0, functions = 0;
+    int length;
+
+    int rc = read_u32(r, "domid", 0, LAST_DOMID, &id);
+    if (!rc)
+        rc = read_u32(r, "mode", MODE_PV64, MODE_PV64, &mode);
+    if (!rc)
+        rc = read_u32(r, "permissions", 0, ~0u, &permissions);
+    if (!rc)
+        rc = read_u32(r, "functions", 0, ~0u, &functions);
+    if (rc)
+        return rc;
+    const void *uuid = property(r, "domain-uuid", &length);
+    if (uuid && length != sizeof(c->handle))
+        return complain(r, "domain-uuid", IM_034, length, sizeof(c->handle));
+    if (uuid)
+        memcpy(c->handle, uuid, sizeof(c->handle));
+
+    c->roles = (uint16_t)((permissions & PERMISSION_CONTROL ? ROLE_CONTROL : 0) |
+                          (permissions & PERMISSION_HARDWARE ? ROLE_HARDWARE : 0) |
+                          (functions & FUNCTION_CONSOLE ? ROLE_CONSOLE : 0) |
+                          (functions & FUNCTION_XENSTORE ? ROLE_XENSTORE : 0));
+    c->initial = functions & FUNCTION_LEGACY_DOM0;
+    if (c->initial)
+        c->roles = ROLES_OF_DOM0;
+    if (c->initial && id)
+        return complain(r, "domid", IM_036, id, 0, 0);
+    c->id = (domid_t)id;
+    return 0;
+}
+
+static int read_domain(struct reader *r, struct domain_config *c)
+{
+    int rc, length = 0;
+
+    /* The node's name up to an @; names without one have none to cut. */
+    const char *at = memchr(r->domain, '@', strlen(r->domain));
+    length = (int)(at ? (size_t)(at - r->domain) : strlen(r->domain));
+    snprintf(c->name, sizeof(c->name), "%.*s", MIN(length, (int)sizeof(c->name) - 1), r->domain);
+    make_plain(c->name);
+    c->kernel = c->ramdisk = -1;
+    c->console = 0xff; /* the default depends on how many domains there are */
+    rc = read_identity(r, c);
+    if (!rc)
+        rc = read_resources(r, c);
+    if (!rc)
+        rc = read_policies(r, c);
+    if (!rc)
+        rc = read_modules(r, c);
+    return rc;
+}
+
+/* --- all of them
+ * ---------------------------------------------------------------------------------------------- */
+
+static struct domain_config *with_id(struct domain_config *const *configs, unsigned count,
+                                     unsigned id)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (configs[i]->id == id)
+            return configs[i];
+    return NULL;
+}
+
+/* Numbers for those that did not ask for one; nobody twice. */
+static int number_domains(struct reader *r, struct domain_config **configs, unsigned count)
+{
+    unsigned next = 1;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct domain_config *c = configs[i];
+        if (c->id == 0 && !c->initial)
+            continue;
+        if (with_id(configs, i, c->id) && (c->id || with_id(configs, i, 0)->initial)) {
+            r->domain = c->name;
+            return complain(r, "domid", IM_041, c->id);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct domain_config *c = configs[i];
+        if (c->id || c->initial)
+            continue;
+        while (with_id(configs, count, next))
+            next++;
+        c->id = (domid_t)next;
+    }
+    return 0;
+}
+
+static void sort_by_id(struct domain_config **configs, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++)
+        for (unsigned k = i; k > 0 && configs[k]->id < configs[k - 1]->id; k--) {
+            struct domain_config *c = configs[k];
+            configs[k] = configs[k - 1];
+            configs[k - 1] = c;
+        }
+}
+
+/* Whose output looks how, and who is typed to. */
+static int set_consoles(struct reader *r, struct domain_config **configs, unsigned count)
+{
+    uint32_t wanted = ~0u;
+    struct domain_config *focus = NULL;
+
+    int rc = read_u32(r, "paravane,console", 0, LAST_DOMID, &wanted);
+    if (rc)
+        return rc;
+    for (unsigned i = 0; i < count; i++) {
+        struct domain_config *c = configs[i];
+        if (c->console == 0xff)
+            c->console = count == 1 ? CONSOLE_RAW : CONSOLE_PREFIX;
+        if (!focus && c->roles & ROLE_CONSOLE)
+            focus = c;
+    }
+    if (wanted != ~0u)
+        focus = with_id(configs, count, wanted);
+    else if (!focus)
+        focus = configs[0];
+    if (!focus)
+        return complain(r, "paravane,console", IM_046, wanted);
+    focus->has_console = true;
+    return 0;
+}
+
+static int read_all(struct reader *r, struct domain_config **configs, unsigned *count)
+{
+    const int hypervisor = r->node;
+    int node, rc;
+
+    fdt_for_each_subnode(node, r->fdt, hypervisor)
+    {
+        r->node = node;
+        if (!compatible(r, "xen,domain"))
+            continue;
+        r->domain = fdt_get_name(r->fdt, node, NULL);
+        if (*count == MAX_DOMAINS_AT_BOOT)
+            return complain(r, NULL, IM_043, MAX_DOMAINS_AT_BOOT);
+        struct domain_config *c = mem_alloc(sizeof(*c));
+        if (!c)
+            return complain(r, NULL, IM_023, 1);
+        configs[(*count)++] = c;
+        rc = read_domain(r, c);
+        if (rc)
+            return rc;
+    }
+    r->node = hypervisor;
+    r->domain = NULL;
+    if (!*count)
+        return complain(r, NULL, IM_042);
+    rc = number_domains(r, configs, *count);
+    if (rc)
+        return rc;
+    r->domain = NULL;
+    sort_by_id(configs, *count);
+    return set_consoles(r, configs, *count);
+}
+
+bool hyperlaunch_is_tree(const void *tree, uint64_t size)
+{
+    return size >= sizeof(uint32_t) && fdt32_ld(tree) == FDT_MAGIC;
+}
+
+int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
+                     struct domain_config **configs, unsigned *count, struct boot_error *e)
+{
+    struct reader r = {.fdt = tree, .modules = modules, .e = e};
+
+    *count = 0;
+    int rc = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_full(tree, size);
+    if (rc) {
+        string_copy(e->where, fdt_strerror(rc), sizeof(e->where));
+        return boot_error(e, IM_032, size);
+    }
+    r.node = fdt_path_offset(tree, "/chosen/hypervisor");
+    if (r.node < 0 || !compatible(&r, "hypervisor,xen"))
+        return boot_error(e, IM_033);
+    rc = read_all(&r, configs, count);
+    if (rc) {
+        for (unsigned i = 0; i < *count; i++)
+            mem_free(configs[i], sizeof(*configs[i]));
+        *count = 0;
+    }
+    return rc;
+}

@@ -1,0 +1,547 @@
+/*
+ * memory_op: a domain's memory grows, shrinks, is exchanged and described.
+ *
+ * increase, decrease and populate take lists of extents and answer how many were done; a problem
+ * ends the list, it is not an error (the refusals here that carry errno 0).  The upper bits of the
+ * command say where in the list to start, as in Xen, where a preempted call is issued again with a
+ * later start; here it is preempted in place.
+ *
+ * A frame given back is only *released*: while a page table or a pin still names it, it stays the
+ * domain's and out of the allocator (page.h).
+ */
+#include "arch.h"
+#include "hypercall.h"
+#include "lib.h"
+#include "refuse.h"
+#include "sched.h"
+#include "tlb.h"
+
+#include <xen/memory.h>
+
+#define CMD_BITS 6 /* MEMOP_EXTENT_SHIFT */
+#define CMD_MASK ((1u << CMD_BITS) - 1)
+#define LIST_MAX (~0u >> CMD_BITS)
+
+/* Largest extents, as Xen's defaults: what an unprivileged domain may ask for, and the rest. */
+#define ORDER_GUEST    9u
+#define ORDER_HARDWARE 12u
+#define ORDER_CONTROL  18u
+
+#define BREATHE 16 /* extents between two preemption points */
+
+static unsigned max_order(const struct domain *d)
+{
+    if (domain_has(d, ROLE_CONTROL))
+        return ORDER_CONTROL;
+    return domain_has(d, ROLE_HARDWARE) ? ORDER_HARDWARE : ORDER_GUEST;
+}
+
+/* Is [@list + first, @list + last] of 8-byte elements no part of the hypervisor's, nor wrapping
+ * round? */
+static bool list_ok(guest_ptr_t list, uint64_t first, uint64_t last)
+{
+    uint64_t start, bytes;
+
+    return !__builtin_mul_overflow(first, 8, &start) &&
+           !__builtin_add_overflow(start, list.va, &start) &&
+           !__builtin_mul_overflow(last - first + 1, 8, &bytes) && guest_range_ok(start, bytes);
+}
+
+/* The domain a memory operation is about, referenced; or NULL and *rc: -ESRCH, -EPERM. */
+static struct domain *target_domain(struct vcpu *v, domid_t id, int *rc)
+{
+    struct domain *d = domain_get(id == DOMID_SELF ? v->domain->id : id);
+
+    if (!d) {
+        *rc = refuse(ME_002, id);
+        return NULL;
+    }
+    if (d == v->domain || domain_has(v->domain, ROLE_CONTROL))
+        return d;
+    domain_put(d);
+    *rc = refuse(ME_003, id);
+    return NULL;
+}
+
+/* --- increase, decrease, populate
+ * ------------------------------------------------------------------------- */
+
+/* One call's worth of extents. */
+struct extents {
+    struct domain *d;
+    guest_ptr_t list;
+    uint64_t count;
+    unsigned order, address_bits;
+};
+
+static bool within_bits(mfn_t m, unsigned order, unsigned bits)
+{
+    return bits == 0 || bits >= 52 || (m.n + (1ull << order) - 1) >> (bits - PAGE_SHIFT) == 0;
+}
+
+/* A new block for @x->d, or NULL. */
+static struct page_info *extent_alloc(const struct extents *x)
+{
+    if (x->d->dying)
+        return NULL;
+    struct page_info *pg = page_alloc_for(x->d, x->order);
+
+    if (!pg) {
+        (void)refuse(ME_010, x->order, x->d->tot_pages, x->d->max_pages);
+        return NULL;
+    }
+    if (within_bits(page_to_mfn(pg), x->order, x->address_bits))
+        return pg;
+    for (uint64_t k = 0; k < 1ull << x->order; k++)
+        page_release(x->d, pg + k);
+    (void)refuse(ME_011, x->address_bits);
+    return NULL;
+}
+
+static bool increase_one(const struct extents *x, uint64_t i)
+{
+    struct page_info *pg = extent_alloc(x);
+
+    if (!pg)
+        return false;
+    return !x->list.va || !guest_write_u64(guest_ptr_add(x->list, i * 8), page_to_mfn(pg).n);
+}
+
+static bool populate_one(const struct extents *x, uint64_t i)
+{
+    uint64_t first;
+
+    if (guest_read_u64(&first, guest_ptr_add(x->list, i * 8)))
+        return false;
+    struct page_info *pg = extent_alloc(x);
+    if (!pg)
+        return false;
+    for (uint64_t k = 0; k < 1ull << x->order; k++)
+        atomic_set(&machine_to_phys[page_to_mfn(pg).n + k], first + k);
+    return !guest_write_u64(guest_ptr_add(x->list, i * 8), page_to_mfn(pg).n);
+}
+
+/* Give back one frame of @d. */
+static bool release_one(struct domain *d, uint64_t n)
+{
+    struct page_info *pg = mfn_to_page(mfn(n));
+
+    if (!mfn_valid(mfn(n)) || !page_get(pg, d)) {
+        (void)refuse(ME_012, n);
+        return false;
+    }
+    /* Hypervisor pages that the domain may map are not its to give. */
+    if (atomic_read(&pg->state) & PAGE_SHARED) {
+        page_put(pg);
+        (void)refuse(ME_012, n);
+        return false;
+    }
+    atomic_set(&machine_to_phys[n], M2P_INVALID);
+    page_release(d, pg);
+    page_put(pg);
+    return true;
+}
+
+static bool decrease_one(const struct extents *x, uint64_t i)
+{
+    uint64_t first;
+
+    if (guest_read_u64(&first, guest_ptr_add(x->list, i * 8)))
+        return false;
+    for (uint64_t k = 0; k < 1ull << x->order; k++)
+        if (!release_one(x->d, first + k))
+            return false;
+    return true;
+}
+
+static long run_extents(const struct extents *x, uint64_t start,
+                        bool (*one)(const struct extents *, uint64_t))
+{
+    for (uint64_t i = start; i < x->count; i++) {
+        if (!one(x, i))
+            return (long)i;
+        if (i % BREATHE == BREATHE - 1)
+            (void)preempt_point();
+    }
+    return (long)x->count;
+}
+
+static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_ptr_t arg)
+{
+    struct xen_memory_reservation r;
+    struct extents x;
+    int rc;
+
+    if (guest_read(&r, arg, sizeof(r)) || r.nr_extents > LIST_MAX || start >= r.nr_extents)
+        return (long)start;
+    unsigned bits = r.mem_flags & 0xff; /* XENMEMF_get_address_bits */
+    if (bits && bits <= PAGE_SHIFT)
+        return refuse(ME_013, bits);
+    x.d = target_domain(v, r.domid, &rc);
+    if (!x.d)
+        return rc == -XEN_ESRCH ? (long)start : rc;
+
+    x.list = guest_ptr((uint64_t)r.extent_start.p);
+    x.count = r.nr_extents;
+    x.order = r.extent_order;
+    x.address_bits = bits;
+    long done = (long)start;
+    bool listless = op == XENMEM_increase_reservation && !x.list.va;
+    if (x.order > max_order(v->domain))
+        (void)refuse(ME_014, x.order, max_order(v->domain));
+    else if (!listless && !list_ok(x.list, start, x.count - 1))
+        (void)refuse(ME_015, x.list.va, x.count);
+    else
+        done = run_extents(&x, start,
+                           op == XENMEM_increase_reservation   ? increase_one
+                           : op == XENMEM_decrease_reservation ? decrease_one
+                                                               : populate_one);
+    domain_put(x.d);
+    return done;
+}
+
+/* --- exchange
+ * --------------------------------------------------------------------------------------------- */
+
+/*
+ * One chunk is 2^max(in order, out order) frames.  Its old frames are taken out of circulation, the
+ * new ones allocated, and only when both have succeeded is anything final.  A frame can be taken
+ * only if its domain's own reference is the last: mapped or pinned frames stay.
+ */
+
+struct exchange {
+    struct domain *d;
+    guest_ptr_t in, out;
+    unsigned in_order, out_order, chunk_order, address_bits;
+};
+
+/* A taken frame has no references, so nobody can get one; its owner is unchanged. */
+static bool frame_take(struct domain *d, struct page_info *pg)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    do {
+        if (atomic_read(&pg->owner) != d->id || page_state_refs(old) != 1 ||
+            !(old & PAGE_ALLOCATED) || page_state_count(old))
+            return false;
+    } while (!atomic_compare_exchange(&pg->state, &old, 0));
+    /* Whoever had it writable may still reach it through a TLB: page_free() sees to that by its
+     * stamp. */
+    return true;
+}
+
+static void frame_restore(struct page_info *pg)
+{
+    atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_ALLOCATED);
+}
+
+/* Frame number @k of the chunk that starts at input extent @first; -errno. */
+static int input_frame(const struct exchange *x, uint64_t first, uint64_t k, struct page_info **pg)
+{
+    uint64_t base;
+
+    if (guest_read_u64(&base, guest_ptr_add(x->in, (first + (k >> x->in_order)) * 8)))
+        return refuse(HC_002, x->in.va);
+    uint64_t n = base + (k & ((1ull << x->in_order) - 1));
+    if (!mfn_valid(mfn(n)))
+        return refuse(ME_016, n);
+    *pg = mfn_to_page(mfn(n));
+    return 0;
+}
+
+/*
+ * The guest can change its list while we work, so what was taken is remembered in the frames
+ * themselves: a chain through their contents would lose the data that a failed exchange must keep;
+ * page_info.linear and stamp are in use.  One array per chunk, then.
+ */
+static int take_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, uint64_t *count)
+{
+    for (*count = 0; *count < 1ull << x->chunk_order; ++*count) {
+        struct page_info *pg = NULL;
+        int rc = input_frame(x, first, *count, &pg);
+        if (rc)
+            return rc;
+        if (!frame_take(x->d, pg))
+            return refuse(ME_016, page_to_mfn(pg).n);
+        taken[*count] = page_to_mfn(pg).n;
+    }
+    return 0;
+}
+
+static void restore_chunk(const uint64_t *taken, uint64_t count)
+{
+    for (uint64_t k = 0; k < count; k++)
+        frame_restore(mfn_to_page(mfn(taken[k])));
+}
+
+/* The new blocks of a chunk; on failure none is kept. */
+static int allocate_chunk(const struct exchange *x, struct page_info **fresh, uint64_t blocks)
+{
+    for (uint64_t j = 0; j < blocks; j++) {
+        fresh[j] = page_alloc(x->out_order);
+        if (fresh[j] && within_bits(page_to_mfn(fresh[j]), x->out_order, x->address_bits))
+            continue;
+        for (uint64_t k = fresh[j] ? j + 1 : j; k-- > 0;)
+            page_free(fresh[k], x->out_order);
+        return refuse(ME_017, x->out_order, x->address_bits);
+    }
+    return 0;
+}
+
+/* Nothing fails from here on but the guest's own list. */
+static int commit_chunk(const struct exchange *x, uint64_t first, const uint64_t *taken,
+                        struct page_info **fresh, uint64_t blocks)
+{
+    int rc = 0;
+
+    for (uint64_t k = 0; k < 1ull << x->chunk_order; k++) {
+        machine_to_phys[taken[k]] = M2P_INVALID;
+        page_free(mfn_to_page(mfn(taken[k])), 0);
+    }
+    for (uint64_t j = 0; j < blocks; j++) {
+        guest_ptr_t slot = guest_ptr_add(x->out, ((first << x->in_order >> x->out_order) + j) * 8);
+        uint64_t n = page_to_mfn(fresh[j]).n, at;
+
+        memset(mfn_to_virt(mfn(n)), 0, PAGE_SIZE << x->out_order);
+        page_assign(x->d, fresh[j], x->out_order);
+        if (guest_read_u64(&at, slot)) {
+            rc = refuse(HC_002, slot.va);
+            continue;
+        }
+        for (uint64_t k = 0; k < 1ull << x->out_order; k++)
+            atomic_set(&machine_to_phys[n + k], at + k);
+        if (guest_write_u64(slot, n))
+            rc = refuse(HC_002, slot.va);
+    }
+    return rc;
+}
+
+static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *taken,
+                          struct page_info **fresh)
+{
+    uint64_t blocks = 1ull << (x->chunk_order - x->out_order), count;
+
+    int rc = take_chunk(x, first, taken, &count);
+    if (!rc)
+        rc = allocate_chunk(x, fresh, blocks);
+    if (rc) {
+        restore_chunk(taken, count);
+        return rc;
+    }
+    return commit_chunk(x, first, taken, fresh, blocks);
+}
+
+static int exchange_check(struct vcpu *v, const struct xen_memory_exchange *e)
+{
+    const unsigned in = e->in.extent_order, out = e->out.extent_order;
+
+    if (MAX(in, out) > max_order(v->domain))
+        return refuse(ME_018, MAX(in, out), max_order(v->domain));
+    if (e->nr_exchanged > e->in.nr_extents || e->in.domid != e->out.domid ||
+        ~0ull >> in < e->in.nr_extents || ~0ull >> out < e->out.nr_extents ||
+        e->in.nr_extents << in != e->out.nr_extents << out)
+        return refuse(ME_019, e->in.nr_extents, e->out.nr_extents, e->nr_exchanged);
+    return 0;
+}
+
+/* All chunks from e->nr_exchanged on; advances it. */
+static int exchange_run(struct exchange *x, struct xen_memory_exchange *e)
+{
+    const uint64_t per_chunk = 1ull << (x->chunk_order - x->in_order);
+    const size_t bytes = sizeof(uint64_t) << x->chunk_order,
+                 heads = sizeof(void *) << (x->chunk_order - x->out_order);
+    uint64_t *taken = mem_alloc(bytes);
+    struct page_info **fresh = mem_alloc(heads);
+    int rc = taken && fresh ? 0 : refuse(ME_017, x->out_order, x->address_bits);
+
+    for (uint64_t i = ROUND_DOWN(e->nr_exchanged, per_chunk); !rc && i < e->in.nr_extents;
+         i += per_chunk) {
+        rc = exchange_chunk(x, i, taken, fresh);
+        e->nr_exchanged = rc == 0 ? i + per_chunk : i;
+        (void)preempt_point();
+    }
+    if (taken)
+        mem_free(taken, bytes);
+    if (fresh)
+        mem_free(fresh, heads);
+    return rc;
+}
+
+static int exchange_begin(struct vcpu *v, struct xen_memory_exchange *e)
+{
+    int rc = exchange_check(v, e);
+
+    if (rc || e->nr_exchanged == e->in.nr_extents)
+        return rc;
+    struct exchange x = {
+        .in = guest_ptr((uint64_t)e->in.extent_start.p),
+        .out = guest_ptr((uint64_t)e->out.extent_start.p),
+        .in_order = e->in.extent_order,
+        .out_order = e->out.extent_order,
+        .chunk_order = MAX(e->in.extent_order, e->out.extent_order),
+        .address_bits = e->out.mem_flags & 0xff,
+    };
+    uint64_t out_start = e->nr_exchanged << x.in_order >> x.out_order;
+    if (!list_ok(x.in, e->nr_exchanged, e->in.nr_extents - 1) ||
+        !list_ok(x.out, out_start, e->out.nr_extents - 1))
+        return refuse(HC_002, x.in.va);
+    if (x.address_bits && x.address_bits <= PAGE_SHIFT)
+        return refuse(ME_013, x.address_bits);
+    x.d = target_domain(v, e->in.domid, &rc);
+    if (!x.d)
+        return rc;
+    rc = exchange_run(&x, e);
+    domain_put(x.d);
+    return rc;
+}
+
+static long exchange_op(struct vcpu *v, guest_ptr_t arg)
+{
+    struct xen_memory_exchange e;
+
+    if (guest_read(&e, arg, sizeof(e)))
+        return refuse(HC_002, arg.va);
+    int rc = exchange_begin(v, &e);
+    if (guest_write_u64(guest_ptr_add(arg, offsetof(struct xen_memory_exchange, nr_exchanged)),
+                        e.nr_exchanged))
+        return refuse(HC_002, arg.va);
+    return rc;
+}
+
+/* --- questions
+ * --------------------------------------------------------------------------------------------- */
+
+static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
+{
+    struct xen_memory_domain about;
+    int rc;
+
+    if (guest_read(&about, arg, sizeof(about)))
+        return refuse(HC_002, arg.va);
+    struct domain *d = target_domain(v, about.domid, &rc);
+    if (!d)
+        return rc;
+    long answer = op == XENMEM_current_reservation ? (long)d->tot_pages : (long)d->max_pages;
+    if (op == XENMEM_maximum_gpfn) /* a count that the guest keeps in shared_info */
+        answer = (long)(MAX(atomic_read(&d->shared->arch.max_pfn), 1ul) - 1);
+    domain_put(d);
+    return answer;
+}
+
+/* As <xen/memory.h> has it: the BIOS's format. */
+struct e820_entry {
+    uint64_t start, size;
+    uint32_t type;
+} __attribute__((packed));
+#define E820_RAM 1
+
+/* The pseudo-physical map of an ordinary domain: RAM up to what it may grow to. */
+static long memory_map(struct vcpu *v, guest_ptr_t arg)
+{
+    struct xen_memory_map map;
+    const struct e820_entry all = {0, (uint64_t)v->domain->max_pages << PAGE_SHIFT, E820_RAM};
+
+    if (guest_read(&map, arg, sizeof(map)))
+        return refuse(HC_002, arg.va);
+    if (domain_has(v->domain, ROLE_HARDWARE))
+        return refuse(ME_004); /* it asks for the machine's, as on Xen */
+    map.nr_entries = MIN(map.nr_entries, 1u);
+    if (map.nr_entries && guest_write(guest_ptr((uint64_t)map.buffer.p), &all, sizeof(all)))
+        return refuse(HC_002, (uint64_t)map.buffer.p);
+    if (guest_write(arg, &map, sizeof(map)))
+        return refuse(HC_002, arg.va);
+    return 0;
+}
+
+static long machine_memory_map(struct vcpu *v, guest_ptr_t arg)
+{
+    struct xen_memory_map map;
+    uint64_t from, end;
+    unsigned n = 0;
+
+    if (!domain_has(v->domain, ROLE_CONTROL | ROLE_HARDWARE))
+        return refuse(PR_001, __HYPERVISOR_memory_op, XENMEM_machine_memory_map);
+    if (guest_read(&map, arg, sizeof(map)))
+        return refuse(HC_002, arg.va);
+    const uint64_t to = (uint64_t)map.buffer.p;
+    for (; arch_ram_range(n, &from, &end); n++) {
+        const struct e820_entry e = {from, end - from, E820_RAM};
+        if (!to)
+            continue;
+        if (n >= map.nr_entries)
+            return refuse(ME_005, map.nr_entries);
+        if (guest_write(guest_ptr(to + n * sizeof(e)), &e, sizeof(e)))
+            return refuse(HC_002, to);
+    }
+    map.nr_entries = n;
+    if (guest_write(arg, &map, sizeof(map)))
+        return refuse(HC_002, arg.va);
+    return 0;
+}
+
+static long machphys_mapping(guest_ptr_t arg)
+{
+    static const struct xen_machphys_mapping where = {.v_start = MACH2PHYS_VIRT_START,
+                                                      .v_end = MACH2PHYS_VIRT_END,
+                                                      .max_mfn = MACH2PHYS_NR_ENTRIES - 1};
+
+    return guest_write(arg, &where, sizeof(where)) ? refuse(HC_002, arg.va) : 0;
+}
+
+static long machphys_mfn_list(guest_ptr_t arg)
+{
+    struct xen_machphys_mfn_list list;
+    const uint64_t per_piece = 0x200000 / sizeof(uint64_t);
+    uint64_t last = 0;
+    unsigned i;
+
+    if (guest_read(&list, arg, sizeof(list)))
+        return refuse(HC_002, arg.va);
+    for (i = 0; i < list.max_extents && i * per_piece < max_mfn; i++) {
+        mfn_t piece = arch_m2p_frame(i);
+        if (piece.n != MFN_NONE)
+            last = piece.n;
+        if (guest_write_u64(guest_ptr((uint64_t)list.extent_start.p + i * 8ull), last))
+            return refuse(HC_002, (uint64_t)list.extent_start.p);
+    }
+    list.nr_extents = i;
+    if (guest_write(arg, &list, sizeof(list)))
+        return refuse(HC_002, arg.va);
+    return 0;
+}
+
+/* memory_op(cmd, arg) */
+long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    const unsigned op = (unsigned)a->arg[0] & CMD_MASK;
+    const uint64_t start = (unsigned)a->arg[0] >> CMD_BITS;
+    const guest_ptr_t arg = guest_ptr(a->arg[1]);
+
+    switch (op) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap:
+        return reservation_op(v, op, start, arg);
+    case XENMEM_exchange:
+        return start ? refuse(ME_001, start) : exchange_op(v, arg);
+    case XENMEM_maximum_ram_page:
+        return start ? refuse(ME_001, start) : (long)max_mfn;
+    case XENMEM_current_reservation:
+    case XENMEM_maximum_reservation:
+    case XENMEM_maximum_gpfn:
+        return start ? refuse(ME_001, start) : question_about_domain(v, op, arg);
+    case XENMEM_memory_map:
+        return memory_map(v, arg);
+    case XENMEM_machine_memory_map:
+        return machine_memory_map(v, arg);
+    case XENMEM_machphys_mapping:
+        return machphys_mapping(arg);
+    case XENMEM_machphys_mfn_list:
+        return machphys_mfn_list(arg);
+    case XENMEM_set_memory_map:
+        return domain_has(v->domain, ROLE_CONTROL) ? refuse(ME_006, op)
+                                                   : refuse(PR_001, __HYPERVISOR_memory_op, op);
+    default:
+        return refuse(ME_006, op);
+    }
+}

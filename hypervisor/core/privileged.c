@@ -1,0 +1,108 @@
+/*
+ * The calls that only a controlling domain may make: domctl, sysctl, platform_op.
+ *
+ * As in Xen the structure is read first, then its version is compared, then the role: a caller of
+ * another version learns so (-EACCES) whoever it is, everybody without the role gets -EPERM, and
+ * nothing about other domains can be told from the answer.  Nothing is done here yet for those who
+ * have the role, but a few answers that the first domain's kernel asks for at boot.
+ */
+/* Before anything includes <xen/...>: the toolstack's structures. */
+#define __XEN_TOOLS__ 1
+
+#include "arch.h"
+#include "hypercall.h"
+#include "lib.h"
+#include "refuse.h"
+
+#include <xen/domctl.h>
+#include <xen/platform.h>
+#include <xen/sysctl.h>
+
+/* The two words that all three structures begin with. */
+struct header {
+    uint32_t cmd, version;
+};
+_Static_assert(offsetof(struct xen_domctl, interface_version) == 4, "domctl.h");
+_Static_assert(offsetof(struct xen_sysctl, interface_version) == 4, "sysctl.h");
+_Static_assert(offsetof(struct xen_platform_op, interface_version) == 4, "platform.h");
+
+/* Reads, versions, roles: 0 or what to answer. */
+static int check(struct vcpu *v, unsigned number, guest_ptr_t arg, size_t size, uint32_t version,
+                 struct header *h)
+{
+    uint64_t last;
+
+    /* Xen copies the whole structure: its end must be readable, too. */
+    if (guest_read(h, arg, sizeof(*h)) || guest_read_u64(&last, guest_ptr_add(arg, size - 8)))
+        return refuse(HC_002, arg.va);
+    if (h->version != version)
+        return refuse(PR_002, number, h->version, version);
+    if (!domain_has(v->domain, ROLE_CONTROL))
+        return refuse(PR_001, number, h->cmd);
+    return 0;
+}
+
+long hypercall_domctl(struct vcpu *v, const struct hypercall_args *a)
+{
+    struct header h;
+    int rc = check(v, __HYPERVISOR_domctl, guest_ptr(a->arg[0]), sizeof(struct xen_domctl),
+                   XEN_DOMCTL_INTERFACE_VERSION, &h);
+    return rc ? rc : refuse(PR_003, __HYPERVISOR_domctl, h.cmd);
+}
+
+long hypercall_sysctl(struct vcpu *v, const struct hypercall_args *a)
+{
+    struct header h;
+    int rc = check(v, __HYPERVISOR_sysctl, guest_ptr(a->arg[0]), sizeof(struct xen_sysctl),
+                   XEN_SYSCTL_INTERFACE_VERSION, &h);
+    return rc ? rc : refuse(PR_003, __HYPERVISOR_sysctl, h.cmd);
+}
+
+/*
+ * Every domain's clock starts from the same machine: a new wall clock goes to all of them.  The
+ * version is odd while the words change (<xen/xen.h>).
+ */
+static void set_wallclock(uint64_t seconds, uint64_t ns, uint64_t at_system_time)
+{
+    /* What stands in shared_info is the wall clock at system time 0. */
+    uint64_t boot = seconds * 1000000000ull + ns - at_system_time;
+    uint64_t sec = boot / 1000000000ull;
+
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
+        struct shared_info *s = d->shared;
+        if (!s)
+            continue;
+        atomic_or(&s->wc_version, 1);
+        atomic_set(&s->wc_sec, (uint32_t)sec);
+        atomic_set(&s->wc_sec_hi, (uint32_t)(sec >> 32));
+        atomic_set(&s->wc_nsec, (uint32_t)(boot % 1000000000ull));
+        atomic_add(&s->wc_version, 1);
+    }
+}
+
+long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    const guest_ptr_t arg = guest_ptr(a->arg[0]);
+    struct xen_platform_op op;
+    struct header h;
+
+    int rc = check(v, __HYPERVISOR_platform_op, arg, sizeof(op), XENPF_INTERFACE_VERSION, &h);
+    if (rc)
+        return rc;
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    switch (h.cmd) {
+    case XENPF_settime32:
+        set_wallclock(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
+        return 0;
+    case XENPF_settime64:
+        if (op.u.settime64.mbz)
+            return refuse(PR_004, op.u.settime64.mbz);
+        set_wallclock(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
+        return 0;
+    case XENPF_firmware_info: /* no disk tables, no shift flags, no EFI: the list is empty */
+        return refuse(PR_005, op.u.firmware_info.type);
+    default:
+        return refuse(PR_003, __HYPERVISOR_platform_op, h.cmd);
+    }
+}

@@ -1,0 +1,35 @@
+/*
+ * vm_assist: which conveniences a guest relies on.
+ *
+ * The bits are kept; who cares reads d->vm_assist (the run-state areas, the emulated IOPL).
+ * Page-table writes are emulated whether or not the guest asked for it, as Xen does.
+ */
+#include "arch.h"
+#include "hypercall.h"
+#include "refuse.h"
+
+#define ASSISTS                                                                    \
+    (BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |        \
+     BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |    \
+     BIT(VMASST_TYPE_architectural_iopl) | BIT(VMASST_TYPE_runstate_update_flag) | \
+     BIT(VMASST_TYPE_m2p_strict))
+
+/* vm_assist(cmd, type) */
+long hypercall_vm_assist(struct vcpu *v, const struct hypercall_args *a)
+{
+    const unsigned cmd = (unsigned)a->arg[0], type = (unsigned)a->arg[1];
+    uint64_t *assists = &v->domain->vm_assist;
+
+    if (type >= 64 || !(ASSISTS & BIT(type)))
+        return refuse(ME_020, type);
+    switch (cmd) {
+    case VMASST_CMD_enable:
+        atomic_or(assists, BIT(type));
+        return 0;
+    case VMASST_CMD_disable:
+        atomic_and(assists, ~BIT(type));
+        return 0;
+    default:
+        return refuse(ME_021, cmd);
+    }
+}
