@@ -1,0 +1,116 @@
+/*
+ * ELF64 programs, static ones: fixed (ET_EXEC) or placed by us (ET_DYN without
+ * an interpreter).  Segments become areas; nothing is read before it is touched.
+ */
+#include "errno.h"
+#include "exec.h"
+#include "inode.h"
+#include "layout.h"
+#include "print.h"
+#include "space.h"
+#include "text.h"
+
+struct elf_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, program_headers, section_headers;
+    uint32_t flags;
+    uint16_t header_size, program_header_size, program_header_count;
+    uint16_t section_header_size, section_header_count, section_names;
+};
+
+struct elf_segment {
+    uint32_t type, flags;
+    uint64_t offset, address, physical, file_size, size, align;
+};
+
+#define ELF_EXEC         2
+#define ELF_DYN          3
+#define ELF_X86_64       62
+#define SEGMENT_LOAD     1
+#define SEGMENT_INTERP   3
+#define SEGMENTS_MAX     64
+#define SEGMENT_EXECUTE  1
+#define SEGMENT_WRITE    2
+#define SEGMENT_READ     4
+
+static int header_check(const struct elf_header *h, size_t size)
+{
+    static const uint8_t magic[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+    if (size < sizeof(*h) || memcmp(h->ident, magic, sizeof(magic)))
+        return -ENOEXEC;
+    if ((h->type != ELF_EXEC && h->type != ELF_DYN) || h->machine != ELF_X86_64 ||
+        h->program_header_size != sizeof(struct elf_segment) || !h->program_header_count ||
+        h->program_header_count > SEGMENTS_MAX)
+        return -ENOEXEC;
+    return 0;
+}
+
+static unsigned segment_protection(const struct elf_segment *s)
+{
+    return (s->flags & SEGMENT_READ ? PROT_READ : 0) | (s->flags & SEGMENT_WRITE ? PROT_WRITE : 0) |
+           (s->flags & SEGMENT_EXECUTE ? PROT_EXEC : 0);
+}
+
+/*
+ *      |<-- file pages -->|<-- zero pages -->|
+ *      start      file_end                 end      what is between file_end and
+ *                                                   the page's end must be zeroed
+ */
+static int segment_map(struct inode *file, struct space *space, const struct elf_segment *s,
+                       uintptr_t base, struct elf_image *image)
+{
+    const uintptr_t start = base + s->address, file_end = start + s->file_size;
+    const uintptr_t end = start + s->size;
+    const uintptr_t first = start & PAGE_MASK, boundary = ROUND_UP(file_end, PAGE_SIZE);
+    const uintptr_t last = ROUND_UP(end, PAGE_SIZE);
+    const unsigned protection = segment_protection(s);
+    int rc = 0;
+
+    if (s->size < s->file_size || start % PAGE_SIZE != s->offset % PAGE_SIZE || end < start ||
+        end > USER_END || start < USER_START)
+        return -ENOEXEC;
+    if (s->file_size)
+        rc = space_map(space, first, boundary - first, protection, false, file,
+                       s->offset & PAGE_MASK);
+    if (!rc && last > boundary)
+        rc = space_map(space, s->file_size ? boundary : first,
+                       last - (s->file_size ? boundary : first), protection, false, NULL, 0);
+    if (rc)
+        return rc;
+    if (s->file_size && end > file_end && file_end < boundary) {
+        if (image->zeroes == ARRAY_SIZE(image->zero_from))
+            return -ENOEXEC;
+        image->zero_from[image->zeroes] = file_end;
+        image->zero_to[image->zeroes++] = boundary;
+    }
+    image->end = MAX(image->end, end);
+    return 0;
+}
+
+int elf_map(struct inode *file, struct space *space, struct elf_image *image)
+{
+    struct elf_header h;
+    struct elf_segment s;
+    int rc = header_check(&h, inode_read(file, 0, &h, sizeof(h)));
+    if (rc)
+        return rc;
+
+    const uintptr_t base = h.type == ELF_DYN ? USER_IMAGE_BASE : 0;
+    *image = (struct elf_image){.entry = base + h.entry,
+                                .header_count = h.program_header_count};
+    for (unsigned i = 0; i < h.program_header_count; i++) {
+        const uint64_t at = h.program_headers + i * sizeof(s);
+        if (inode_read(file, at, &s, sizeof(s)) != sizeof(s) || s.type == SEGMENT_INTERP)
+            return -ENOEXEC;
+        if (s.type != SEGMENT_LOAD)
+            continue;
+        rc = segment_map(file, space, &s, base, image);
+        if (rc)
+            return rc;
+        if (h.program_headers >= s.offset && h.program_headers < s.offset + s.file_size)
+            image->headers = base + s.address + h.program_headers - s.offset;
+    }
+    return image->end && image->entry < USER_END ? 0 : -ENOEXEC;
+}

@@ -1,0 +1,319 @@
+/*
+ * execve: scripts, the new address space, the first stack.
+ *
+ * What the program finds on its stack, from rsp upwards:
+ *
+ *      argc | argv[0..] NULL | envp[0..] NULL | auxiliary vector | ... |
+ *      16 random bytes | strings | path
+ */
+#include "errno.h"
+#include "exec.h"
+#include "file.h"
+#include "heap.h"
+#include "print.h"
+#include "random.h"
+#include "signal.h"
+#include "text.h"
+#include "platform/platform.h"
+
+#define SCRIPT_DEPTH 4
+#define SCRIPT_LINE  256
+#define HZ           100
+
+int exec_args_add(struct exec_args *args, const char *text, size_t length)
+{
+    if (args->used + length + 1 > ARGUMENTS_MAX)
+        return -E2BIG;
+    if (args->used + length + 1 > args->size) {
+        const size_t size = MAX(args->size * 2, ROUND_UP(args->used + length + 1, PAGE_SIZE));
+        char *larger = heap_alloc(size);
+        if (!larger)
+            return -ENOMEM;
+        memcpy(larger, args->text, args->used);
+        heap_free(args->text);
+        args->text = larger;
+        args->size = size;
+    }
+    memcpy(args->text + args->used, text, length);
+    args->text[args->used + length] = 0;
+    args->used += length + 1;
+    return 0;
+}
+
+void exec_args_free(struct exec_args *args)
+{
+    heap_free(args->text);
+}
+
+/* Where the program's image comes from, once scripts are resolved. */
+struct source {
+    struct inode *file;
+    struct exec_args args; /* rewritten ones, if a script was met */
+    bool rewritten;
+};
+
+/* The words of a "#!" line: interpreter and at most one argument. */
+static int script_words(char *line, char **interpreter, char **argument)
+{
+    char *end = strchr(line, '\n');
+    if (!end)
+        return -ENOEXEC;
+    *end = 0;
+    while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+        *--end = 0;
+    char *c = line + 2;
+    while (*c == ' ' || *c == '\t')
+        c++;
+    *interpreter = c;
+    while (*c && *c != ' ' && *c != '\t')
+        c++;
+    if (*c)
+        *c++ = 0;
+    while (*c == ' ' || *c == '\t')
+        c++;
+    *argument = *c ? c : NULL;
+    return **interpreter ? 0 : -ENOEXEC;
+}
+
+/* Replace argv[0] of @from by interpreter, argument and @path. */
+static int script_args(struct exec_args *to, const struct exec_args *from, const char *interpreter,
+                       const char *argument, const char *path)
+{
+    const size_t skip = from->arguments ? strlen(from->text) + 1 : 0;
+    *to = (struct exec_args){.arguments = 2 + (argument != NULL) +
+                                          (from->arguments ? from->arguments - 1 : 0),
+                             .variables = from->variables};
+    int rc = exec_args_add(to, interpreter, strlen(interpreter));
+    if (!rc && argument)
+        rc = exec_args_add(to, argument, strlen(argument));
+    if (!rc)
+        rc = exec_args_add(to, path, strlen(path));
+    /* The rest already ends in a NUL, which _add writes again. */
+    if (!rc && from->used > skip)
+        rc = exec_args_add(to, from->text + skip, from->used - skip - 1);
+    if (rc)
+        exec_args_free(to);
+    return rc;
+}
+
+static int open_program(const char *path, struct inode **file)
+{
+    const int rc = path_find(task_current()->cwd, path, 0, file);
+    if (rc)
+        return rc;
+    if (inode_is(*file, S_IFREG) && ((*file)->mode & 0111))
+        return 0;
+    inode_put(*file);
+    return -EACCES;
+}
+
+static int resolve(const char *path, const struct exec_args *args, struct source *source)
+{
+    char line[2][SCRIPT_LINE];
+    *source = (struct source){.args = *args};
+
+    for (unsigned depth = 0; depth < SCRIPT_DEPTH; depth++) {
+        char *const text = line[depth % 2], *interpreter, *argument;
+        int rc = open_program(path, &source->file);
+        if (rc)
+            return rc;
+        const size_t n = inode_read(source->file, 0, text, SCRIPT_LINE - 1);
+        text[n] = 0;
+        if (n < 2 || text[0] != '#' || text[1] != '!')
+            return 0;
+        inode_put(source->file);
+        rc = script_words(text, &interpreter, &argument);
+        struct exec_args old = source->args;
+        if (!rc)
+            rc = script_args(&source->args, &old, interpreter, argument, path);
+        if (rc) {
+            source->args = old;
+            return rc;
+        }
+        if (source->rewritten)
+            exec_args_free(&old);
+        source->rewritten = true;
+        path = interpreter;
+    }
+    return -ELOOP;
+}
+
+/* Builds the stack from the top down. */
+struct stack {
+    user_t sp;
+    bool failed;
+};
+
+static user_t push(struct stack *s, const void *bytes, size_t size)
+{
+    s->sp -= size;
+    if (s->sp < USER_STACK_TOP - USER_STACK_SIZE / 2 || user_write(s->sp, bytes, size))
+        s->failed = true;
+    return s->sp;
+}
+
+static void push_word(struct stack *s, uint64_t word)
+{
+    push(s, &word, sizeof(word));
+}
+
+static uint32_t cpu_features(void)
+{
+    uint32_t regs[4] = {1};
+    platform_cpuid(regs);
+    return regs[3];
+}
+
+/* Pairs for the C library, from the last (AT_NULL) to the first. */
+static void push_auxiliary(struct stack *s, const struct elf_image *image, user_t random,
+                           user_t path, user_t platform)
+{
+    const uint64_t pairs[][2] = {
+        {AT_NULL, 0},
+        {AT_EXECFN, path},
+        {AT_PLATFORM, platform},
+        {AT_RANDOM, random},
+        {AT_SECURE, 0},
+        {AT_EGID, 0},
+        {AT_GID, 0},
+        {AT_EUID, 0},
+        {AT_UID, 0},
+        {AT_ENTRY, image->entry},
+        {AT_FLAGS, 0},
+        {AT_BASE, 0},
+        {AT_PHNUM, image->header_count},
+        {AT_PHENT, 56},
+        {AT_PHDR, image->headers},
+        {AT_CLKTCK, HZ},
+        {AT_PAGESZ, PAGE_SIZE},
+        {AT_HWCAP, cpu_features()},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++)
+        push(s, pairs[i], sizeof(pairs[i]));
+}
+
+/* Pointers to @count strings that start at *@text, in order, and a NULL behind. */
+static void push_pointers(struct stack *s, user_t to, const char **text, unsigned count,
+                          user_t *at)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const size_t size = strlen(*text) + 1;
+        if (user_write(to + i * 8, at, 8))
+            s->failed = true;
+        *text += size;
+        *at += size;
+    }
+    const uint64_t end = 0;
+    if (user_write(to + count * 8, &end, 8))
+        s->failed = true;
+}
+
+/* The first stack; returns its rsp, or 0 if it could not be written. */
+static user_t build_stack(const struct exec_args *args, const struct elf_image *image,
+                          const char *path)
+{
+    static const char platform[] = "x86_64";
+    uint8_t random[16];
+    struct stack s = {.sp = USER_STACK_TOP - 8};
+
+    random_bytes(random, sizeof(random));
+    const user_t path_at = push(&s, path, strlen(path) + 1);
+    user_t strings = push(&s, args->text, args->used);
+    const user_t random_at = push(&s, random, sizeof(random));
+    const user_t platform_at = push(&s, platform, sizeof(platform));
+
+    /* rsp must be a multiple of 16; auxiliary pairs do not disturb that. */
+    s.sp &= ~15ul;
+    if ((args->arguments + args->variables + 3) % 2)
+        s.sp -= 8;
+    push_auxiliary(&s, image, random_at, path_at, platform_at);
+    s.sp -= (args->arguments + args->variables + 2) * 8;
+    const char *text = args->text;
+    push_pointers(&s, s.sp, &text, args->arguments, &strings);
+    push_pointers(&s, s.sp + (args->arguments + 1) * 8, &text, args->variables, &strings);
+    push_word(&s, args->arguments);
+    return s.failed ? 0 : s.sp;
+}
+
+/* Make @space the running task's, and let go of the old one. */
+static void adopt_space(struct task *task, struct space *space)
+{
+    struct space *old = task->space;
+    task->space = space;
+    space_load(space);
+    platform_commit();
+    if (old)
+        space_put(old);
+}
+
+static void start_program(struct task *task, const struct elf_image *image, user_t sp)
+{
+    struct frame *f = task_frame(task);
+    *f = (struct frame){.rip = image->entry,
+                        .cs = platform_user_code,
+                        .rflags = RFLAGS_IF,
+                        .rsp = sp,
+                        .ss = platform_user_data};
+    task->fs_base = task->gs_base = 0;
+    platform_user_selectors_clear();
+    platform_user_bases(0, 0);
+    platform_commit();
+    fpu_reset(task);
+    fpu_load(task);
+}
+
+static void set_name(struct task *task, const char *path)
+{
+    const char *name = path;
+    for (const char *c = path; *c; c++)
+        if (*c == '/' && c[1])
+            name = c + 1;
+    text_copy(task->name, name, sizeof(task->name));
+}
+
+/* Everything that cannot fail any more, or only by ending the process. */
+static void commit(struct space *space, const struct elf_image *image, const struct exec_args *args,
+                   const char *path)
+{
+    struct task *const task = task_current();
+
+    adopt_space(task, space);
+    space->brk_start = space->brk = ROUND_UP(image->end, PAGE_SIZE);
+    task_vfork_done(task);
+    files_close_on_exec(task->files);
+    signal_reset(task);
+    set_name(task, path);
+    task->clear_tid = 0;
+    task->has_exec = true;
+    for (unsigned i = 0; i < image->zeroes; i++)
+        /* A read-only segment with a tail is the linker's business: leave it. */
+        (void)!user_zero(image->zero_from[i], image->zero_to[i] - image->zero_from[i]);
+    const user_t sp = build_stack(args, image, path);
+    if (!sp)
+        signal_fault(task, SIGKILL, 0);
+    start_program(task, image, sp);
+}
+
+int exec_path(const char *path, struct exec_args *args)
+{
+    struct source source;
+    struct elf_image image;
+    struct space *space = NULL;
+
+    int rc = resolve(path, args, &source);
+    if (!rc) {
+        space = space_create();
+        rc = space ? elf_map(source.file, space, &image) : -ENOMEM;
+        if (!rc)
+            rc = space_map(space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE,
+                           PROT_READ | PROT_WRITE, false, NULL, 0);
+        inode_put(source.file);
+    }
+    if (!rc)
+        commit(space, &image, &source.args, path);
+    else if (space)
+        space_put(space);
+    if (source.rewritten)
+        exec_args_free(&source.args);
+    return rc;
+}

@@ -1,0 +1,40 @@
+/* Replacing a process's program. */
+#pragma once
+
+#include "base.h"
+#include "user.h"
+
+#define ARGUMENTS_MAX (1ul << 17)
+
+/* Argument and environment strings, one after the other with their NULs. */
+struct exec_args {
+    char *text;
+    size_t used, size;
+    unsigned arguments, variables;
+};
+
+/* Append a string: 0, -ENOMEM or -E2BIG.  Arguments come before variables. */
+MUST_CHECK int exec_args_add(struct exec_args *args, const char *text, size_t length);
+void exec_args_free(struct exec_args *args);
+
+/*
+ * Run @path in the current task.  On success the task's frame starts the new
+ * program; on error nothing has changed.  @args is consumed in neither case.
+ */
+MUST_CHECK int exec_path(const char *path, struct exec_args *args);
+
+struct inode;
+struct space;
+
+/* elf.c: what a program needs to start. */
+struct elf_image {
+    uintptr_t entry;
+    uintptr_t headers; /* AT_PHDR */
+    unsigned header_count;
+    uintptr_t end;     /* of the highest segment: the heap follows */
+    uintptr_t zero_from[8], zero_to[8]; /* file pages whose tail is not the file's */
+    unsigned zeroes;
+};
+
+/* Map the segments of @file into @space.  -ENOEXEC if it is no program for us. */
+MUST_CHECK int elf_map(struct inode *file, struct space *space, struct elf_image *image);

@@ -1,0 +1,67 @@
+/* Open files and the tables of descriptors that name them. */
+#pragma once
+
+#include "inode.h"
+#include "task.h"
+#include "user.h"
+
+struct file;
+
+/* What a kind of file can do; absent means -EINVAL (or -ENOTTY for ioctl). */
+struct file_ops {
+    long (*open)(struct file *file);
+    long (*read)(struct file *file, user_t to, size_t size);
+    long (*write)(struct file *file, user_t from, size_t size);
+    int (*poll)(struct file *file); /* which of POLLIN, POLLOUT, POLLHUP, POLLERR hold */
+    long (*ioctl)(struct file *file, unsigned command, user_t arg);
+    void (*release)(struct file *file);
+};
+
+struct file {
+    unsigned refs;
+    unsigned flags; /* O_* */
+    uint64_t offset;
+    struct inode *inode; /* NULL: a pipe */
+    const struct file_ops *ops;
+    void *object; /* of ops */
+};
+
+#define FILES_MAX 256
+
+struct files {
+    unsigned refs;
+    struct file *table[FILES_MAX];
+    uint64_t close_on_exec[FILES_MAX / 64];
+};
+
+/* One reference; takes one on @inode if there is one.  NULL without memory. */
+struct file *file_new(struct inode *inode, const struct file_ops *ops, unsigned flags);
+static inline void file_get(struct file *file)
+{
+    file->refs++;
+}
+void file_put(struct file *file);
+/* Open @inode as its kind requires: 0 and *file, or -errno. */
+MUST_CHECK int file_open(struct inode *inode, unsigned flags, struct file **file);
+
+struct files *files_new(void);
+struct files *files_copy(struct files *from);
+void files_put(struct files *files);
+void files_close_on_exec(struct files *files);
+
+/* The running task's file @fd, without a reference (nobody else can close it); NULL if none. */
+struct file *fd_file(int fd);
+/* Give @file (whose reference moves) the lowest number from @from on; or -EMFILE. */
+MUST_CHECK int fd_install(struct file *file, int from, bool close_on_exec);
+MUST_CHECK int fd_replace(int fd, struct file *file, bool close_on_exec);
+MUST_CHECK int fd_close(int fd);
+bool fd_close_on_exec(int fd);
+void fd_set_close_on_exec(int fd, bool on);
+
+/* Everybody in poll or select waits here; whatever becomes ready wakes it. */
+extern struct wait_queue poll_wait;
+
+extern const struct file_ops regular_ops, directory_ops, tty_ops;
+void dev_init(void);
+MUST_CHECK int pipe_new(unsigned flags, struct file **reader, struct file **writer);
+extern const struct file_ops fifo_ops;

@@ -1,0 +1,167 @@
+/* Inodes, directories and the pages of regular files. */
+#include "errno.h"
+#include "heap.h"
+#include "inode.h"
+#include "page.h"
+#include "print.h"
+#include "text.h"
+#include "timer.h"
+
+struct inode *root_inode;
+
+struct inode *inode_new(unsigned mode)
+{
+    static uint64_t last_number;
+    struct inode *inode = heap_alloc(sizeof(*inode));
+    if (!inode)
+        return NULL;
+    inode->refs = 1;
+    inode->mode = mode;
+    inode->number = ++last_number;
+    inode->mtime = clock_now();
+    list_init(&inode->entries);
+    return inode;
+}
+
+void inode_init(void)
+{
+    root_inode = inode_new(S_IFDIR | 0755);
+    BUG_ON(!root_inode);
+    root_inode->parent = root_inode;
+    root_inode->links = 1;
+}
+
+static void drop_pages(struct inode *inode, size_t from)
+{
+    for (size_t i = from; i < inode->page_slots; i++) {
+        if (inode->pages[i])
+            page_put(inode->pages[i]);
+        inode->pages[i] = NULL;
+    }
+}
+
+void inode_put(struct inode *inode)
+{
+    BUG_ON(!inode->refs);
+    if (--inode->refs)
+        return;
+    drop_pages(inode, 0);
+    heap_free(inode->pages);
+    heap_free(inode->target);
+    heap_free(inode);
+}
+
+struct entry *dir_find(struct inode *dir, const char *name)
+{
+    struct entry *e;
+    list_for_each(e, &dir->entries, link)
+    {
+        if (!strcmp(e->name, name))
+            return e;
+    }
+    return NULL;
+}
+
+int dir_add(struct inode *dir, const char *name, struct inode *inode)
+{
+    if (!dir->parent)
+        return -ENOENT;
+    if (dir_find(dir, name))
+        return -EEXIST;
+    struct entry *e = heap_alloc(sizeof(*e) + strlen(name) + 1);
+    if (!e)
+        return -ENOMEM;
+    text_copy(e->name, name, NAME_MAX + 1);
+    e->inode = inode;
+    e->cookie = ++dir->next_cookie;
+    list_add(&e->link, &dir->entries);
+    inode_get(inode);
+    inode->links++;
+    if (inode_is(inode, S_IFDIR))
+        inode->parent = dir;
+    dir->mtime = clock_now();
+    return 0;
+}
+
+void dir_remove(struct inode *dir, struct entry *e)
+{
+    struct inode *inode = e->inode;
+    list_remove(&e->link);
+    heap_free(e);
+    inode->links--;
+    if (inode_is(inode, S_IFDIR))
+        inode->parent = NULL;
+    dir->mtime = clock_now();
+    inode_put(inode);
+}
+
+int inode_reserve(struct inode *inode, uint64_t size)
+{
+    const size_t needed = PAGES_FOR(size);
+    if (needed <= inode->page_slots)
+        return 0;
+    if (size > (1ul << 40))
+        return -EFBIG;
+    const size_t slots = MAX(needed, MAX(inode->page_slots * 2, (size_t)4));
+    struct page **pages = heap_alloc(slots * sizeof(*pages));
+    if (!pages)
+        return -ENOSPC;
+    memcpy(pages, inode->pages, inode->page_slots * sizeof(*pages));
+    heap_free(inode->pages);
+    inode->pages = pages;
+    inode->page_slots = slots;
+    return 0;
+}
+
+struct page *inode_page_at(struct inode *inode, uint64_t index, bool create)
+{
+    if (index >= inode->page_slots)
+        return NULL;
+    if (!inode->pages[index] && create)
+        inode->pages[index] = page_alloc_zero();
+    return inode->pages[index];
+}
+
+int inode_page(struct inode *inode, uint64_t offset, struct page **page)
+{
+    if (offset >= ROUND_UP(inode->size, PAGE_SIZE))
+        return -EFAULT;
+    if (inode_reserve(inode, inode->size))
+        return -ENOMEM;
+    *page = inode_page_at(inode, offset >> PAGE_SHIFT, true);
+    return *page ? 0 : -ENOMEM;
+}
+
+size_t inode_read(struct inode *inode, uint64_t offset, void *to, size_t size)
+{
+    size_t done = 0;
+    while (done < size && offset < inode->size) {
+        const size_t in_page = offset % PAGE_SIZE;
+        const size_t n = MIN(MIN(size - done, PAGE_SIZE - in_page), inode->size - offset);
+        struct page *page = inode_page_at(inode, offset >> PAGE_SHIFT, false);
+        if (page)
+            memcpy((char *)to + done, (char *)page_address(page) + in_page, n);
+        else
+            memset((char *)to + done, 0, n);
+        done += n;
+        offset += n;
+    }
+    return done;
+}
+
+int inode_resize(struct inode *inode, uint64_t size)
+{
+    if (size < inode->size) {
+        drop_pages(inode, PAGES_FOR(size));
+        struct page *last = inode_page_at(inode, size >> PAGE_SHIFT, false);
+        if (size % PAGE_SIZE && last)
+            memset((char *)page_address(last) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+    } else {
+        const int rc = inode_reserve(inode, size);
+        if (rc)
+            return rc;
+    }
+    inode->size = size;
+    inode->mtime = clock_now();
+    return 0;
+}

@@ -1,0 +1,152 @@
+/*
+ * The kernel's main line, in the order of a boot.
+ */
+#include "cpio.h"
+#include "errno.h"
+#include "exec.h"
+#include "file.h"
+#include "frame.h"
+#include "heap.h"
+#include "inode.h"
+#include "kernel.h"
+#include "page.h"
+#include "platform/platform.h"
+#include "print.h"
+#include "syscall.h"
+#include "task.h"
+#include "text.h"
+#include "tty.h"
+
+static struct platform_boot boot;
+static const char *init_path;
+static char *init_arguments[32];
+static unsigned init_argument_count;
+
+const char *kernel_platform(void)
+{
+    return boot.name;
+}
+
+/* Words before "--" are ours, those behind it are init's. */
+static void command_line_read(char *line)
+{
+    bool ours = true;
+    while (*line) {
+        while (*line == ' ')
+            line++;
+        char *word = line;
+        while (*line && *line != ' ')
+            line++;
+        if (*line)
+            *line++ = 0;
+        if (!*word)
+            break;
+        if (!ours && init_argument_count < ARRAY_SIZE(init_arguments))
+            init_arguments[init_argument_count++] = word;
+        else if (!strcmp(word, "--"))
+            ours = false;
+        else if (!strncmp(word, "init=", 5))
+            init_path = word + 5;
+        else if (!strcmp(word, "quiet"))
+            print_quiet(true);
+        else if (!strcmp(word, "strace=1"))
+            syscall_trace(true);
+    }
+}
+
+static void initramfs_unpack(void)
+{
+    if (!boot.ramdisk_size)
+        panic("there is no ramdisk, so there is nothing to run; give an initramfs (cpio, newc) as "
+              "the module after the kernel");
+    const long files = cpio_unpack(boot.ramdisk, boot.ramdisk_size);
+    if (files < 0)
+        panic("the ramdisk is no cpio archive in the newc format, or too large: %ld", files);
+    page_release_range(boot.ramdisk, boot.ramdisk_size);
+    print_note("initramfs: %ld files\n", files);
+}
+
+static void open_console(void)
+{
+    struct inode *console;
+    struct file *file;
+    if (path_find(root_inode, "/dev/console", 0, &console) || file_open(console, O_RDWR, &file))
+        panic("cannot open /dev/console");
+    inode_put(console);
+    for (int i = 0; i < 3; i++)
+        if (fd_install(file, 0, false) == i && i)
+            file_get(file);
+}
+
+static int add_text(struct exec_args *args, const char *text)
+{
+    return exec_args_add(args, text, strlen(text));
+}
+
+static int try_init(const char *path)
+{
+    static const char *const variables[] = {"HOME=/", "PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+                                            "TERM=linux"};
+    struct exec_args args = {.arguments = 1 + init_argument_count,
+                             .variables = ARRAY_SIZE(variables)};
+    int rc = add_text(&args, path);
+    for (unsigned i = 0; !rc && i < init_argument_count; i++)
+        rc = add_text(&args, init_arguments[i]);
+    for (unsigned i = 0; !rc && i < ARRAY_SIZE(variables); i++)
+        rc = add_text(&args, variables[i]);
+    if (!rc)
+        rc = exec_path(path, &args);
+    exec_args_free(&args);
+    return rc;
+}
+
+/* The first code of pid 1: it turns into a process. */
+static void init_start(void)
+{
+    static const char *const paths[] = {"/init", "/sbin/init", "/bin/sh"};
+    struct task *const task = task_current();
+
+    tty_give(task->pid);
+    open_console();
+    int rc = -ENOENT;
+    if (init_path)
+        rc = try_init(init_path);
+    for (unsigned i = 0; !init_path && rc == -ENOENT && i < ARRAY_SIZE(paths); i++)
+        rc = try_init(paths[i]);
+    if (rc)
+        panic("cannot run %s: error %d", init_path ? init_path : "/init, /sbin/init or /bin/sh", -rc);
+    platform_return(task_frame(task));
+}
+
+static void init_create(void)
+{
+    init_task = task_create(NULL, init_start);
+    if (!init_task)
+        panic("no memory for the first process");
+    init_task->files = files_new();
+    init_task->cwd = root_inode;
+    inode_get(root_inode);
+    init_task->session = init_task->group = init_task->pid;
+    init_task->umask = 022;
+    BUG_ON(!init_task->files || init_task->pid != 1);
+    sched_ready(init_task);
+}
+
+void kernel_start(const struct platform_boot *platform)
+{
+    static char line[1024];
+    boot = *platform;
+    text_copy(line, boot.command_line, sizeof(line));
+    command_line_read(line);
+    print_note("pv-guest %s on %s: %lu KiB of memory\n", KERNEL_VERSION, boot.name,
+               boot.page_count * 4);
+
+    task_init();                                          /* who we are: the idle task   */
+    page_init(boot.page_count, boot.first_free, boot.ramdisk, boot.ramdisk_size);
+    clock_init();
+    inode_init();                                         /* an empty root directory     */
+    initramfs_unpack();
+    dev_init();
+    init_create();
+    sched_idle();                                         /* does not return             */
+}

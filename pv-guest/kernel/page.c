@@ -1,0 +1,126 @@
+/*
+ * The buddy allocator.
+ *
+ * Free memory is kept as aligned blocks of 2^order pages.  Allocation halves a
+ * larger block as often as needed; freeing joins a block with its buddy, the
+ * neighbour from which it was halved (pfn XOR 2^order), as often as that is free.
+ */
+#include "page.h"
+#include "print.h"
+#include "text.h"
+
+static struct page *pages;
+static unsigned long page_total;
+static struct page_counts counts;
+static struct list free_blocks[PAGE_ORDERS];
+
+struct page *page_of(pfn_t n)
+{
+    return &pages[n.n];
+}
+
+pfn_t page_number(const struct page *page)
+{
+    return pfn(page - pages);
+}
+
+struct page_counts page_count(void)
+{
+    return counts;
+}
+
+static void block_free(unsigned long n, unsigned order)
+{
+    counts.free += 1ul << order;
+    while (order < PAGE_ORDERS - 1) {
+        const unsigned long buddy = n ^ (1ul << order);
+        if (buddy + (1ul << order) > page_total || !pages[buddy].free ||
+            pages[buddy].order != order)
+            break;
+        pages[buddy].free = false;
+        list_remove(&pages[buddy].link);
+        n &= ~(1ul << order);
+        order++;
+    }
+    pages[n].free = true;
+    pages[n].order = order;
+    list_add_first(&pages[n].link, &free_blocks[order]);
+}
+
+struct page *page_alloc(unsigned order)
+{
+    unsigned from = order;
+    while (from < PAGE_ORDERS && list_empty(&free_blocks[from]))
+        from++;
+    if (from >= PAGE_ORDERS)
+        return NULL;
+
+    struct page *page = list_entry(free_blocks[from].next, struct page, link);
+    BUG_ON(page->refs || !page->free);
+    list_remove(&page->link);
+    page->free = false;
+    counts.free -= 1ul << order;
+    while (from > order) {
+        from--;
+        struct page *half = page + (1ul << from);
+        half->free = true;
+        half->order = from;
+        list_add_first(&half->link, &free_blocks[from]);
+    }
+    page->order = order;
+    page->refs = 1;
+    return page;
+}
+
+struct page *page_alloc_zero(void)
+{
+    struct page *page = page_alloc(0);
+    if (page)
+        memset(page_address(page), 0, PAGE_SIZE);
+    return page;
+}
+
+void page_put(struct page *page)
+{
+    BUG_ON(page->refs == 0 || page->sealed);
+    if (--page->refs == 0)
+        block_free(page_number(page).n, page->order);
+}
+
+void page_release_range(const void *start, size_t size)
+{
+    const unsigned long first = ((uintptr_t)start - DIRECT_MAP_BASE) >> PAGE_SHIFT;
+    for (unsigned long n = first; n < first + PAGES_FOR(size); n++) {
+        counts.total++;
+        pages[n].refs = 0;
+        block_free(n, 0);
+    }
+}
+
+void page_init(unsigned long count, pfn_t first_free, const void *reserved, size_t reserved_size)
+{
+    const unsigned long keep_start = ((uintptr_t)reserved - DIRECT_MAP_BASE) >> PAGE_SHIFT;
+    const unsigned long keep_end = keep_start + PAGES_FOR(reserved_size);
+    const unsigned long own = PAGES_FOR(count * sizeof(struct page));
+    unsigned long at = first_free.n;
+
+    /* The array itself goes to the first hole that is large enough. */
+    if (reserved_size && at < keep_end && at + own > keep_start)
+        at = keep_end;
+    if (at + own > count)
+        panic("%lu pages are too few: their own table needs %lu", count, own);
+    pages = page_at(pfn(at));
+    page_total = count;
+    memset(pages, 0, count * sizeof(struct page));
+    for (unsigned order = 0; order < PAGE_ORDERS; order++)
+        list_init(&free_blocks[order]);
+
+    for (unsigned long n = 0; n < count; n++) {
+        const bool kept = reserved_size && n >= keep_start && n < keep_end;
+        list_init(&pages[n].link);
+        pages[n].refs = 1;
+        if (n < first_free.n || kept || (n >= at && n < at + own))
+            continue;
+        page_release_range(page_at(pfn(n)), PAGE_SIZE);
+    }
+}

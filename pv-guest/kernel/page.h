@@ -1,0 +1,72 @@
+/*
+ * Physical pages: who has them and how many hold on.
+ *
+ * Every page that the kernel was given has a struct page.  Free ones are in a
+ * buddy allocator; the others carry a reference count.  A page of a process may
+ * be held by several address spaces (after fork) and by a file at once.
+ */
+#pragma once
+
+#include "base.h"
+#include "layout.h"
+#include "list.h"
+
+/**
+ * struct page - one page of RAM.
+ *
+ * I1  refs == 0 if and only if the page is free (or inside a larger free block,
+ *     or a tail of an allocation of order > 0).
+ * I2  A page in a free list is the aligned first page of a block of 2^order pages,
+ *     and its buddy of the same order is not free as a whole.
+ */
+struct page {
+    struct list link; /* free list; or a list of whoever has it */
+    uint32_t refs;
+    uint8_t order;
+    bool free;   /* first page of a free block */
+    bool sealed; /* owned by platform/: read-only, the hypervisor takes it for a page table */
+    uint8_t heap_class;
+};
+
+#define PAGE_ORDERS 11
+
+/* Take over all pages of the machine but those below @first_free and those of @reserved. */
+void page_init(unsigned long count, pfn_t first_free, const void *reserved, size_t reserved_size);
+/* Give pages to the allocator that it has never had, such as the ramdisk's. */
+void page_release_range(const void *start, size_t size);
+
+/* 2^order contiguous pages with one reference on the first; NULL when there are none. */
+struct page *page_alloc(unsigned order);
+/* One page full of zeroes. */
+struct page *page_alloc_zero(void);
+
+static inline void page_get(struct page *page)
+{
+    page->refs++;
+}
+/* Drop one reference; the last one frees. */
+void page_put(struct page *page);
+
+struct page *page_of(pfn_t n);
+pfn_t page_number(const struct page *page);
+
+static inline void *page_at(pfn_t n)
+{
+    return (void *)(DIRECT_MAP_BASE + (n.n << PAGE_SHIFT));
+}
+
+static inline void *page_address(const struct page *page)
+{
+    return page_at(page_number(page));
+}
+
+/* The page that @address of the direct map lies in. */
+static inline struct page *page_of_address(const void *address)
+{
+    return page_of(pfn(((uintptr_t)address - DIRECT_MAP_BASE) >> PAGE_SHIFT));
+}
+
+struct page_counts {
+    unsigned long total, free;
+};
+struct page_counts page_count(void);

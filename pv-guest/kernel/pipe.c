@@ -1,0 +1,209 @@
+/*
+ * Pipes: a ring of bytes between those who write and those who read.
+ *
+ * Writes of at most PIPE_BUF bytes are not interleaved with others.  Named
+ * pipes (mkfifo) are the same object, hung on the inode while somebody has it open.
+ */
+#include "errno.h"
+#include "file.h"
+#include "heap.h"
+#include "signal.h"
+#include "text.h"
+
+#define PIPE_SIZE 16384
+#define PIPE_BUF  4096
+
+struct pipe {
+    char *data;
+    size_t head, used;
+    unsigned readers, writers;
+    struct wait_queue changed;
+};
+
+static void pipe_wake(struct pipe *p)
+{
+    wait_wake(&p->changed);
+    wait_wake(&poll_wait);
+}
+
+static long pipe_read(struct file *file, user_t to, size_t size)
+{
+    struct pipe *p = file->object;
+    size_t done = 0;
+
+    if (!size)
+        return 0;
+    while (!p->used) {
+        if (!p->writers)
+            return 0;
+        if (file->flags & O_NONBLOCK)
+            return -EAGAIN;
+        const int rc = wait_until(&p->changed, FOREVER);
+        if (rc)
+            return rc;
+    }
+    while (p->used && done < size) {
+        const size_t n = MIN(MIN(size - done, p->used), PIPE_SIZE - p->head);
+        if (user_write(to + done, p->data + p->head, n))
+            return done ? (long)done : -EFAULT;
+        p->head = (p->head + n) % PIPE_SIZE;
+        p->used -= n;
+        done += n;
+    }
+    pipe_wake(p);
+    return done;
+}
+
+/* Wait until there is room for all of a small write, or for something of a large one. */
+static int wait_for_room(struct file *file, struct pipe *p, size_t left)
+{
+    const size_t needed = left <= PIPE_BUF ? left : 1;
+    for (;;) {
+        if (!p->readers) {
+            signal_send(task_current(), SIGPIPE);
+            return -EPIPE;
+        }
+        if (PIPE_SIZE - p->used >= needed)
+            return 0;
+        if (file->flags & O_NONBLOCK)
+            return -EAGAIN;
+        const int rc = wait_until(&p->changed, FOREVER);
+        if (rc)
+            return rc;
+    }
+}
+
+static long pipe_write(struct file *file, user_t from, size_t size)
+{
+    struct pipe *p = file->object;
+    size_t done = 0;
+
+    while (done < size) {
+        const int rc = wait_for_room(file, p, size - done);
+        if (rc)
+            return done ? (long)done : rc;
+        while (done < size && p->used < PIPE_SIZE) {
+            const size_t tail = (p->head + p->used) % PIPE_SIZE;
+            const size_t n = MIN(MIN(size - done, PIPE_SIZE - p->used), PIPE_SIZE - tail);
+            if (user_read(p->data + tail, from + done, n))
+                return done ? (long)done : -EFAULT;
+            p->used += n;
+            done += n;
+        }
+        pipe_wake(p);
+    }
+    return done;
+}
+
+static bool reads(const struct file *file)
+{
+    return (file->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool writes(const struct file *file)
+{
+    return (file->flags & O_ACCMODE) != O_RDONLY;
+}
+
+static int pipe_poll(struct file *file)
+{
+    const struct pipe *p = file->object;
+    int ready = 0;
+    if (reads(file))
+        ready |= (p->used ? POLLIN : 0) | (p->writers ? 0 : POLLHUP);
+    if (writes(file))
+        ready |= (PIPE_SIZE - p->used >= PIPE_BUF ? POLLOUT : 0) | (p->readers ? 0 : POLLERR);
+    return ready;
+}
+
+static long pipe_ioctl(struct file *file, unsigned command, user_t arg)
+{
+    const struct pipe *p = file->object;
+    const int available = p->used;
+    return command == FIONREAD ? user_write(arg, &available, sizeof(available)) : -ENOTTY;
+}
+
+static void pipe_release(struct file *file)
+{
+    struct pipe *p = file->object;
+    if (!p)
+        return;
+    p->readers -= reads(file);
+    p->writers -= writes(file);
+    pipe_wake(p);
+    if (p->readers || p->writers)
+        return;
+    if (file->inode)
+        file->inode->pipe = NULL;
+    heap_free(p->data);
+    heap_free(p);
+}
+
+static struct pipe *pipe_create(void)
+{
+    struct pipe *p = heap_alloc(sizeof(*p));
+    char *data = heap_alloc(PIPE_SIZE);
+    if (!p || !data) {
+        heap_free(p);
+        heap_free(data);
+        return NULL;
+    }
+    p->data = data;
+    wait_init(&p->changed);
+    return p;
+}
+
+/* Opening a named pipe waits until the other side has come, too. */
+static long fifo_open(struct file *file)
+{
+    struct inode *inode = file->inode;
+    if (!inode->pipe && !(inode->pipe = pipe_create()))
+        return -ENOMEM;
+    struct pipe *p = file->object = inode->pipe;
+    p->readers += reads(file);
+    p->writers += writes(file);
+    pipe_wake(p);
+    while (!(file->flags & O_NONBLOCK) && (!p->readers || !p->writers)) {
+        const int rc = wait_until(&p->changed, FOREVER);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static const struct file_ops pipe_ops = {
+    .read = pipe_read,
+    .write = pipe_write,
+    .poll = pipe_poll,
+    .ioctl = pipe_ioctl,
+    .release = pipe_release,
+};
+const struct file_ops fifo_ops = {
+    .open = fifo_open,
+    .read = pipe_read,
+    .write = pipe_write,
+    .poll = pipe_poll,
+    .ioctl = pipe_ioctl,
+    .release = pipe_release,
+};
+
+int pipe_new(unsigned flags, struct file **reader, struct file **writer)
+{
+    struct pipe *p = pipe_create();
+    if (!p)
+        return -ENOMEM;
+    struct file *r = file_new(NULL, &pipe_ops, O_RDONLY | (flags & O_NONBLOCK));
+    struct file *w = file_new(NULL, &pipe_ops, O_WRONLY | (flags & O_NONBLOCK));
+    if (!r || !w) {
+        heap_free(r);
+        heap_free(w);
+        heap_free(p->data);
+        heap_free(p);
+        return -ENOMEM;
+    }
+    p->readers = p->writers = 1;
+    r->object = w->object = p;
+    *reader = r;
+    *writer = w;
+    return 0;
+}

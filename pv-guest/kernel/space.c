@@ -1,0 +1,382 @@
+/*
+ * Areas and faults.
+ *
+ * Mapping only records an area; pages come one by one when they are touched
+ * (space_fault).  A private page that may be shared, with a file or with another
+ * process since fork, is mapped read-only; the first write to it copies it,
+ * unless nobody else has it any more.
+ */
+#include "errno.h"
+#include "heap.h"
+#include "inode.h"
+#include "linux.h"
+#include "page.h"
+#include "print.h"
+#include "space.h"
+#include "text.h"
+
+static struct space *space_new(void)
+{
+    struct space *space = heap_alloc(sizeof(*space));
+    if (!space)
+        return NULL;
+    if (platform_root_create(&space->root)) {
+        heap_free(space);
+        return NULL;
+    }
+    space->refs = 1;
+    list_init(&space->areas);
+    return space;
+}
+
+struct space *space_create(void)
+{
+    struct space *space = space_new();
+    if (space)
+        table_activate(space);
+    return space;
+}
+
+static void area_free(struct area *area)
+{
+    list_remove(&area->link);
+    if (area->file)
+        inode_put(area->file);
+    heap_free(area);
+}
+
+void space_put(struct space *space)
+{
+    if (--space->refs)
+        return;
+    struct area *area, *after;
+    table_destroy(space);
+    list_for_each_safe(area, after, &space->areas, link) area_free(area);
+    heap_free(space);
+}
+
+struct area *area_find(struct space *space, uintptr_t address)
+{
+    struct area *area;
+    list_for_each(area, &space->areas, link)
+    {
+        if (address < area->end)
+            return address >= area->start ? area : NULL;
+    }
+    return NULL;
+}
+
+static struct area *area_copy(const struct area *from)
+{
+    struct area *area = heap_alloc(sizeof(*area));
+    if (!area)
+        return NULL;
+    *area = *from;
+    list_init(&area->link);
+    if (area->file)
+        inode_get(area->file);
+    return area;
+}
+
+/* Make sure that no area of @space crosses @address. */
+static int area_split(struct space *space, uintptr_t address)
+{
+    struct area *area = area_find(space, address);
+    if (!area || area->start == address)
+        return 0;
+    struct area *upper = area_copy(area);
+    if (!upper)
+        return -ENOMEM;
+    upper->start = address;
+    upper->offset += address - area->start;
+    area->end = address;
+    list_add_first(&upper->link, &area->link);
+    return 0;
+}
+
+static void area_insert(struct space *space, struct area *area)
+{
+    struct area *at;
+    list_for_each(at, &space->areas, link)
+    {
+        if (at->start > area->start)
+            break;
+    }
+    list_add_before(&area->link, &at->link);
+}
+
+static bool range_valid(uintptr_t start, size_t size)
+{
+    return start % PAGE_SIZE == 0 && size && size % PAGE_SIZE == 0 && start >= USER_START &&
+           start < USER_END && size <= USER_END - start;
+}
+
+/* Entries of [start, end) become absent now; their pages are dropped once no TLB has them. */
+static int leaf_clear(pte_t *slot, uintptr_t address, void *gone)
+{
+    struct page *page = page_of(leaf_page(*slot));
+    platform_pte_write(slot, PTE_NONE);
+    if (page->refs == 1 && list_empty(&page->link))
+        list_add(&page->link, gone);
+    else
+        page_put(page);
+    return 0;
+}
+
+static void pages_drop(struct space *space, uintptr_t start, uintptr_t end)
+{
+    struct list gone = LIST_INIT(gone);
+    struct page *page, *after;
+    table_walk(space, start, end, leaf_clear, &gone);
+    platform_tlb_flush();
+    platform_commit();
+    list_for_each_safe(page, after, &gone, link)
+    {
+        list_remove(&page->link);
+        page_put(page);
+    }
+}
+
+int space_unmap(struct space *space, uintptr_t start, size_t size)
+{
+    struct area *area, *after;
+    bool any = false;
+
+    if (!range_valid(start, size))
+        return -EINVAL;
+    const uintptr_t end = start + size;
+    if (area_split(space, start) || area_split(space, end))
+        return -ENOMEM;
+    list_for_each_safe(area, after, &space->areas, link)
+    {
+        if (area->start >= end || area->end <= start)
+            continue;
+        any = true;
+        area_free(area);
+    }
+    if (any)
+        pages_drop(space, start, end);
+    return 0;
+}
+
+int space_map(struct space *space, uintptr_t start, size_t size, unsigned protection, bool shared,
+              struct inode *file, uint64_t offset)
+{
+    int rc = space_unmap(space, start, size);
+    if (rc)
+        return rc;
+    struct area *area = heap_alloc(sizeof(*area));
+    if (!area)
+        return -ENOMEM;
+    area->start = start;
+    area->end = start + size;
+    area->protection = protection;
+    area->shared = shared;
+    area->file = file;
+    area->offset = offset;
+    if (file)
+        inode_get(file);
+    area_insert(space, area);
+    return 0;
+}
+
+/* Flags for a page of @area; @own says that nobody else has the page. */
+static uint64_t leaf_flags(const struct area *area, bool own)
+{
+    uint64_t flags = PTE_P | PTE_U | PTE_A;
+    if ((area->protection & PROT_WRITE) && own)
+        flags |= PTE_W | PTE_D;
+    if (!(area->protection & PROT_EXEC))
+        flags |= PTE_NX;
+    return flags;
+}
+
+static int leaf_protect(pte_t *slot, uintptr_t address, void *arg)
+{
+    const struct area *area = arg;
+    const pfn_t page = leaf_page(*slot);
+    /* Write access comes back by the fault that also decides about copying. */
+    const bool keep_write = pte_present(*slot) && pte_writable(*slot);
+    platform_pte_write(slot, area->protection ? platform_pte(page, leaf_flags(area, keep_write))
+                                              : leaf_hold(page));
+    return 0;
+}
+
+int space_protect(struct space *space, uintptr_t start, size_t size, unsigned protection)
+{
+    struct area *area;
+
+    if (!range_valid(start, size))
+        return -EINVAL;
+    const uintptr_t end = start + size;
+    for (uintptr_t at = start; at < end; at = area->end)
+        if (!(area = area_find(space, at)))
+            return -ENOMEM;
+    if (area_split(space, start) || area_split(space, end))
+        return -ENOMEM;
+    list_for_each(area, &space->areas, link)
+    {
+        if (area->start < start || area->end > end)
+            continue;
+        area->protection = protection;
+        table_walk(space, area->start, area->end, leaf_protect, area);
+    }
+    platform_tlb_flush();
+    platform_commit();
+    return 0;
+}
+
+uintptr_t space_gap(struct space *space, size_t size)
+{
+    uintptr_t top = USER_MAP_TOP;
+    for (struct list *l = space->areas.prev; l != &space->areas; l = l->prev) {
+        const struct area *area = list_entry(l, struct area, link);
+        if (area->end <= top && top - area->end >= size)
+            break;
+        top = MIN(top, area->start);
+    }
+    return top > size && top - size >= USER_START ? top - size : 0;
+}
+
+bool space_is_free(struct space *space, uintptr_t start, size_t size)
+{
+    struct area *area;
+    list_for_each(area, &space->areas, link)
+    {
+        if (area->start < start + size && area->end > start)
+            return false;
+    }
+    return true;
+}
+
+/* A page that belongs to nobody else: a copy of @from, or zeroes. */
+static struct page *page_copy(struct page *from)
+{
+    if (!from)
+        return page_alloc_zero();
+    struct page *page = page_alloc(0);
+    if (page)
+        memcpy(page_address(page), page_address(from), PAGE_SIZE);
+    return page;
+}
+
+/* First touch of @address in @area. */
+static int fault_absent(struct area *area, pte_t *slot, uintptr_t address, unsigned want)
+{
+    struct page *page = NULL;
+    bool own = true;
+
+    if (area->file) {
+        int rc = inode_page(area->file, area->offset + (address - area->start), &page);
+        if (rc)
+            return rc;
+        own = area->shared;
+    }
+    if (!own && (want & PROT_WRITE)) {
+        page = page_copy(page);
+        own = true;
+    } else if (page) {
+        page_get(page);
+    } else {
+        page = page_alloc_zero();
+    }
+    if (!page)
+        return -ENOMEM;
+    platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
+    platform_commit();
+    return 0;
+}
+
+/* There is a page, but the entry does not allow what the area does. */
+static int fault_present(struct area *area, pte_t *slot, uintptr_t address, unsigned want)
+{
+    struct page *page = page_of(leaf_page(*slot)), *old = page;
+    bool own = area->shared || page->refs == 1;
+
+    if ((want & PROT_WRITE) && !own) {
+        page = page_copy(old);
+        if (!page)
+            return -ENOMEM;
+        own = true;
+    }
+    platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
+    platform_tlb_flush_page(address);
+    platform_commit();
+    if (page != old)
+        page_put(old);
+    return 0;
+}
+
+int space_fault(struct space *space, uintptr_t address, unsigned want)
+{
+    struct area *area = area_find(space, address);
+    if (!area || (want & ~area->protection))
+        return -EFAULT;
+    address &= PAGE_MASK;
+    pte_t *slot = table_slot(space, address, true);
+    if (!slot)
+        return -ENOMEM;
+    if (pte_present(*slot) || leaf_held(*slot))
+        return fault_present(area, slot, address, want);
+    return fault_absent(area, slot, address, want);
+}
+
+struct fork {
+    struct space *child;
+    pte_t *table; /* the child's L1 that covers @region */
+    uintptr_t region;
+};
+
+/* Share one page: neither side may write to it from now on. */
+static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
+{
+    struct fork *f = arg;
+    const uintptr_t region = address >> 21;
+
+    if (!f->table || f->region != region) {
+        pte_t *child_slot = table_slot(f->child, address, true);
+        if (!child_slot)
+            return -ENOMEM;
+        f->table = child_slot - pte_index(address, 1);
+        f->region = region;
+    }
+    pte_t entry = *slot;
+    const struct area *area = area_find(f->child, address);
+    if (pte_writable(entry) && pte_present(entry) && !area->shared) {
+        entry.bits &= ~PTE_W;
+        platform_pte_write(slot, entry);
+    }
+    f->table[pte_index(address, 1)] = entry;
+    page_get(page_of(leaf_page(entry)));
+    return 0;
+}
+
+struct space *space_fork(struct space *from)
+{
+    struct space *child = space_new();
+    struct area *area;
+    if (!child)
+        return NULL;
+
+    child->brk_start = from->brk_start;
+    child->brk = from->brk;
+    list_for_each(area, &from->areas, link)
+    {
+        struct area *copy = area_copy(area);
+        if (!copy)
+            goto fail;
+        list_add(&copy->link, &child->areas);
+    }
+    struct fork f = {.child = child};
+    if (table_walk(from, 0, USER_END, leaf_fork, &f))
+        goto fail;
+    platform_tlb_flush();
+    table_activate(child);
+    return child;
+
+fail:
+    platform_tlb_flush();
+    platform_commit();
+    space_put(child);
+    return NULL;
+}

@@ -1,0 +1,100 @@
+/*
+ * Address spaces: what a process's virtual addresses mean, and the tables that
+ * make the CPU agree.
+ */
+#pragma once
+
+#include "list.h"
+#include "platform/platform.h"
+
+struct inode;
+
+/* A range of addresses with one meaning.  Pages appear in it when they are touched. */
+struct area {
+    struct list link;
+    uintptr_t start, end;
+    unsigned protection; /* PROT_* */
+    bool shared;
+    struct inode *file; /* NULL: zeroes.  Holds a reference. */
+    uint64_t offset;    /* of @start in @file */
+};
+
+/**
+ * struct space - the memory of a process.
+ *
+ * I1  Areas are sorted, not empty, and do not overlap.
+ * I2  A leaf entry lies in an area, and is writable only if the area is.
+ * I3  A leaf entry of a private area is writable only if this space holds the
+ *     page's only reference (so copy-on-write never shows one process's
+ *     writes to another).
+ * I4  Each leaf entry holds one reference on its page.
+ */
+struct space {
+    unsigned refs;
+    bool active; /* tables are sealed, changes are queued */
+    struct platform_root root;
+    struct list areas;
+    uintptr_t brk_start, brk;
+};
+
+/* An empty space with one reference, ready to be loaded; NULL without memory. */
+struct space *space_create(void);
+/* A copy of @from that shares pages until one side writes; NULL without memory. */
+struct space *space_fork(struct space *from);
+static inline void space_get(struct space *space)
+{
+    space->refs++;
+}
+/* Drop a reference; the last frees everything.  @space must not be loaded then. */
+void space_put(struct space *space);
+
+/*
+ * Map [start, start+size) (page multiples), replacing what is there.  @file may
+ * be NULL; a reference is taken.  0 or -ENOMEM or -EINVAL.
+ */
+MUST_CHECK int space_map(struct space *space, uintptr_t start, size_t size, unsigned protection,
+                         bool shared, struct inode *file, uint64_t offset);
+MUST_CHECK int space_unmap(struct space *space, uintptr_t start, size_t size);
+MUST_CHECK int space_protect(struct space *space, uintptr_t start, size_t size,
+                             unsigned protection);
+/* The highest free range of @size below USER_MAP_TOP, or 0. */
+uintptr_t space_gap(struct space *space, size_t size);
+bool space_is_free(struct space *space, uintptr_t start, size_t size);
+
+/*
+ * The process touched @address in the way @want (PROT_*): make it work.
+ * 0; -EFAULT if it may not; -ENOMEM.
+ */
+MUST_CHECK int space_fault(struct space *space, uintptr_t address, unsigned want);
+
+struct area *area_find(struct space *space, uintptr_t address);
+
+/* table.c: the radix tree below the root. */
+
+/* The leaf slot for @address, with tables made on the way if @create; else NULL. */
+pte_t *table_slot(struct space *space, uintptr_t address, bool create);
+/* Call @visit for every leaf in [start, end) that holds a page. */
+int table_walk(struct space *space, uintptr_t start, uintptr_t end,
+               int (*visit)(pte_t *slot, uintptr_t address, void *arg), void *arg);
+/* Seal all tables below the root and activate it. */
+void table_activate(struct space *space);
+/* Retire the root, drop every leaf's page, free all tables. */
+void table_destroy(struct space *space);
+
+/*
+ * A leaf that the process may not touch (PROT_NONE) but whose page it still
+ * owns: not present, with the page's number, inverted so that no bits of it
+ * look like an address in a cache to a speculating CPU.
+ */
+static inline pte_t leaf_hold(pfn_t page)
+{
+    return (pte_t){(~page.n << PAGE_SHIFT & 0xffffffffff000) | PTE_W};
+}
+static inline bool leaf_held(pte_t e)
+{
+    return !pte_present(e) && (e.bits & PTE_W);
+}
+static inline pfn_t leaf_page(pte_t e)
+{
+    return pte_present(e) ? platform_pte_page(e) : pfn(~e.bits >> PAGE_SHIFT & 0xffffffffff);
+}

@@ -1,0 +1,143 @@
+/*
+ * Processes: who runs, who waits, who is whose child.
+ *
+ * The kernel is not preemptive: a task gives up the CPU when it waits, and when
+ * it is about to return to its process after its time slice.  Between those
+ * points nothing else runs, which is all the locking there is.
+ */
+#pragma once
+
+#include "frame.h"
+#include "layout.h"
+#include "linux.h"
+#include "list.h"
+#include "space.h"
+#include "timer.h"
+#include "user.h"
+
+struct files;
+struct inode;
+
+enum task_state {
+    TASK_READY,    /* running or in the run queue */
+    TASK_WAITING,  /* in a wait queue; a signal wakes it */
+    TASK_DEAF,     /* in a wait queue; no signal wakes it */
+    TASK_STOPPED,  /* by SIGSTOP and its kin, until SIGCONT */
+    TASK_ZOMBIE,   /* dead, until its parent asks */
+};
+
+struct wait_queue {
+    struct list tasks;
+};
+
+struct task {
+    int pid, group, session; /* group: process group */
+    enum task_state state;
+    int exit_status; /* as wait4 reports it */
+    char name[16];
+
+    struct task *parent;
+    struct list children, sibling; /* sibling: in parent->children */
+    struct list link;              /* all tasks */
+    struct list run;               /* run queue or wait queue */
+
+    void *stack;  /* the lowest address; holds a pointer back to this task */
+    uint64_t sp;  /* while it is not running */
+    struct space *space; /* NULL: a zombie, or the idle task */
+    struct files *files;
+    struct inode *cwd;
+    unsigned umask;
+
+    uint64_t pending, blocked, blocked_saved;
+    bool restore_blocked; /* sigsuspend: put blocked_saved back when back in the process */
+    struct linux_sigaction actions[SIGNAL_COUNT + 1];
+    struct linux_sigaltstack alternate;
+
+    int fault_signal; /* raised by an exception, not to be ignored */
+    uint64_t fault_address;
+    struct wait_queue child_wait; /* for something to happen to a child */
+
+    int stop_signal; /* why it is stopped, until its parent knows */
+    bool continued;
+    struct task *vfork_parent; /* waits until we exec or exit... */
+    bool vfork_waiting;        /* ...while this is set in it */
+    user_t clear_tid;
+    bool has_exec;
+
+    uint64_t fs_base, gs_base;
+    uint64_t run_time, run_since, children_time;
+    bool self_reaping; /* a zombie whose parent does not want to know */
+    user_t set_tid;    /* where the child of clone writes its pid first */
+    struct timer sleep_timer, alarm;
+    uint64_t alarm_interval;
+    uint8_t fpu[512] __attribute__((aligned(16)));
+};
+
+/* The task that is running.  Its kernel stack knows. */
+static inline struct task *task_current(void)
+{
+    uintptr_t sp;
+    __asm__("mov %%rsp, %0" : "=r"(sp));
+    return *(struct task **)((sp - 1) & ~(uintptr_t)KERNEL_STACK_MASK);
+}
+
+/* The frame at the top of its kernel stack, through which it entered the kernel. */
+static inline struct frame *task_frame(const struct task *task)
+{
+    return (struct frame *)((char *)task->stack + KERNEL_STACK_SIZE) - 1;
+}
+
+extern struct list all_tasks;
+extern struct task *init_task; /* pid 1 */
+
+#define for_each_task(t) list_for_each(t, &all_tasks, link)
+
+/* The boot stack becomes the idle task's. */
+void task_init(void);
+/* A task that will begin in @start (or by returning to its process when NULL); not yet ready. */
+struct task *task_create(struct task *parent, void (*start)(void));
+void task_free(struct task *task);
+/* Free the zombies whose parents do not want to know. */
+void task_bury(void);
+struct task *task_find(int pid);
+
+/* sched.c */
+void sched_ready(struct task *task);
+/* A task's sleep_timer has expired. */
+void sched_sleep_over(struct timer *timer);
+/* Run somebody else; returns when this task has been chosen again. */
+void sched_switch(void);
+/* Called on the way back to a process: has somebody else a right to the CPU? */
+bool sched_wanted(void);
+NORETURN void sched_idle(void);
+/* Save the FPU registers of the running task in task->fpu. */
+void fpu_save(struct task *task);
+void fpu_load(const struct task *task);
+void fpu_reset(struct task *task);
+
+/* wait queues */
+#define WAIT_QUEUE_INIT(name) {LIST_INIT((name).tasks)}
+
+static inline void wait_init(struct wait_queue *q)
+{
+    list_init(&q->tasks);
+}
+#define FOREVER (~0ul)
+/*
+ * Sleep in @q until woken: 0; -ETIMEDOUT at @deadline; -ERESTART if a signal is
+ * to be handled.  Callers loop over their condition.
+ */
+MUST_CHECK int wait_until(struct wait_queue *q, uint64_t deadline);
+/* The same without regard to signals or time. */
+void wait_deaf(struct wait_queue *q);
+void wait_wake(struct wait_queue *q);
+
+/* Make @space (or the kernel alone) the address space; queued. */
+void space_load(struct space *space);
+
+/* exit.c: end the running task; @status as wait4 reports it. */
+NORETURN void task_exit(int status);
+/* As wait4: a pid, 0 with WNOHANG, or -errno. */
+long task_wait(int pid, unsigned options, int *status);
+/* fork.c: @child has its own memory now, or none: its vfork parent may go on. */
+void task_vfork_done(struct task *child);

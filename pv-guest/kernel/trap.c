@@ -1,0 +1,91 @@
+/*
+ * Every way into the kernel, after the platform has made a frame of it.
+ */
+#include "errno.h"
+#include "frame.h"
+#include "linux.h"
+#include "print.h"
+#include "signal.h"
+#include "syscall.h"
+#include "task.h"
+#include "user.h"
+#include "platform/platform.h"
+
+_Static_assert(offsetof(struct frame, vector) == FRAME_VECTOR, "entry code");
+_Static_assert(offsetof(struct frame, error) == FRAME_ERROR, "entry code");
+_Static_assert(offsetof(struct frame, rip) == FRAME_RIP, "entry code");
+_Static_assert(sizeof(struct frame) == FRAME_SIZE, "entry code");
+
+#define FAULT_WRITE 2
+#define FAULT_FETCH 16
+
+/* What a process gets for an exception. */
+static const uint8_t exception_signals[32] = {
+    [0] = SIGFPE,   [1] = SIGTRAP,  [3] = SIGTRAP,  [4] = SIGSEGV,  [5] = SIGSEGV, [6] = SIGILL,
+    [7] = SIGFPE,   [9] = SIGFPE,   [10] = SIGSEGV, [11] = SIGBUS,  [12] = SIGBUS, [13] = SIGSEGV,
+    [14] = SIGSEGV, [16] = SIGFPE,  [17] = SIGBUS,  [19] = SIGFPE,
+};
+
+static unsigned wanted_access(const struct frame *frame)
+{
+    if (frame->error & FAULT_WRITE)
+        return PROT_WRITE;
+    return frame->error & FAULT_FETCH ? PROT_EXEC : PROT_READ;
+}
+
+static void page_fault(struct frame *frame)
+{
+    const uintptr_t address = platform_fault_address();
+    struct task *const task = task_current();
+    const uintptr_t fixup = frame_from_user(frame) ? 0 : user_fixup(frame->rip);
+
+    if (!frame_from_user(frame) && (!fixup || address >= USER_END))
+        panic_frame(frame, "page fault in the kernel");
+    const int rc = address < USER_END ? space_fault(task->space, address, wanted_access(frame))
+                                      : -EFAULT;
+    if (rc == 0)
+        return;
+    if (fixup) {
+        frame->rip = fixup;
+        return;
+    }
+    if (rc == -ENOMEM) {
+        print("out of memory: killing %s (pid %d)\n", task->name, task->pid);
+        signal_fault(task, SIGKILL, address);
+        return;
+    }
+    signal_fault(task, SIGSEGV, address);
+}
+
+static void exception(struct frame *frame)
+{
+    if (!frame_from_user(frame))
+        panic_frame(frame, "exception in the kernel");
+    signal_fault(task_current(), exception_signals[frame->vector & 31], frame->rip);
+}
+
+/* Between the kernel's work and the process: turns end here, signals arrive here. */
+static void before_return(struct frame *frame)
+{
+    do {
+        while (sched_wanted()) {
+            sched_ready(task_current());
+            sched_switch();
+        }
+        signal_deliver(frame);
+    } while (sched_wanted());
+}
+
+void trap_handle(struct frame *frame)
+{
+    if (frame->vector == VECTOR_SYSCALL)
+        syscall_handle(frame);
+    else if (frame->vector == VECTOR_EVENT)
+        platform_interrupt();
+    else if (frame->vector == VECTOR_PAGE_FAULT)
+        page_fault(frame);
+    else
+        exception(frame);
+    if (frame_from_user(frame))
+        before_return(frame);
+}

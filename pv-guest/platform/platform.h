@@ -1,0 +1,296 @@
+/*
+ * The seam between the kernel and what it runs on.
+ *
+ * Every privileged operation that the kernel needs is one function here.  On
+ * the bare machine it is an instruction; a paravirtual kernel may not execute
+ * that instruction and asks by hypercall, or, better, has agreed with the
+ * hypervisor on a way that needs no privilege at all.  platform/native/ and
+ * platform/xen/ implement this header; nothing else in the kernel knows which
+ * of them it is linked with.
+ *
+ * The kernel runs with interrupts masked from entry to exit: it is one critical
+ * section, and only processes and the idle loop are ever interrupted.  So the
+ * seam has no operation to mask or unmask them: platform_return and
+ * platform_idle open the gate, entry code closes it.
+ *
+ * Operations marked "Queued" take effect at the next platform_commit, in order.
+ * Under a hypervisor a batch costs little more than one of its members.
+ *
+ * The comment before each function has a fixed form, because the porting table
+ * in README.md is made from it (porting-table.sh, which also checks it):
+ *
+ *   name - What it does.
+ *   Instruction: how the bare machine does it
+ *   Hypercall:   how a PV guest does it
+ *   Why:         why it cannot be the same
+ */
+#pragma once
+
+#include "kernel/base.h"
+#include "kernel/pte.h"
+
+struct frame;
+
+/* What a platform knows when it calls kernel_start. */
+struct platform_boot {
+    const char *command_line;
+    unsigned long page_count; /* all pfns below this are RAM and in the direct map */
+    pfn_t first_free;         /* the pages below hold the image, boot tables and such */
+    const void *ramdisk;      /* in the direct map; its pages may lie anywhere */
+    size_t ramdisk_size;
+    const char *name; /* of the platform, for uname and the banner */
+};
+
+/* The kernel's entry points, called by the platform. */
+NORETURN void kernel_start(const struct platform_boot *boot);
+void trap_handle(struct frame *frame);   /* every exception, system call and interrupt */
+void timer_interrupt(void);              /* the deadline of platform_timer_set has passed */
+void console_interrupt(void);            /* platform_console_read has something to give */
+
+/* What a process's cs and ss hold: the machine's 64-bit user segments. */
+extern const uint16_t platform_user_code, platform_user_data;
+
+/* Called by the platform's entry code for VECTOR_EVENT: acknowledge, then call the above. */
+void platform_interrupt(void);
+
+/* ---- The machine ------------------------------------------------------------------ */
+
+enum shutdown_reason { SHUTDOWN_AS_POWEROFF, SHUTDOWN_AS_REBOOT, SHUTDOWN_AS_CRASH };
+
+/*
+ * platform_shutdown - End the machine, saying why.
+ * Instruction: OUT to the emulator's exit port, or to ACPI's PM1a control
+ * Hypercall:   sched_op SCHEDOP_shutdown
+ * Why:         a domain has no chipset; the reason tells the toolstack whether to restart or to dump it
+ */
+NORETURN void platform_shutdown(enum shutdown_reason reason);
+
+/*
+ * platform_console_write - Put text on the console.
+ * Instruction: OUT to the 16550's data port, waiting for room
+ * Hypercall:   first domain: console_io CONSOLEIO_write; others: bytes in the shared console ring, then event_channel_op EVTCHNOP_send
+ * Why:         the serial port belongs to the hypervisor
+ */
+void platform_console_write(const char *text, size_t size);
+
+/*
+ * platform_console_read - Take what has been typed, up to @size bytes; returns how many.
+ * Instruction: IN from the 16550's data port while its status says so
+ * Hypercall:   first domain: console_io CONSOLEIO_read; others: bytes from the shared console ring
+ * Why:         the serial port belongs to the hypervisor
+ */
+size_t platform_console_read(char *to, size_t size);
+
+/*
+ * platform_cpuid - Ask the CPU what it can do: @regs is eax, ebx, ecx, edx, in and out.
+ * Instruction: CPUID
+ * Hypercall:   UD2 "xen" CPUID, which the hypervisor emulates
+ * Why:         CPUID does not trap without hardware help, so the plain form shows features that a guest may not use
+ */
+void platform_cpuid(uint32_t regs[4]);
+
+/* ---- Time ------------------------------------------------------------------------- */
+
+/*
+ * platform_time - Nanoseconds since boot, never going back.
+ * Instruction: RDTSC, scaled by what the PIT calibrated
+ * Hypercall:   none: RDTSC, scaled by the vcpu_time_info that the hypervisor keeps in shared memory
+ * Why:         a guest cannot calibrate a clock while others may run; the hypervisor can
+ */
+uint64_t platform_time(void);
+
+/*
+ * platform_time_of_day - Nanoseconds since 1970 at platform_time() == 0.
+ * Instruction: IN from the real-time clock
+ * Hypercall:   none: wc_sec and wc_nsec in shared_info
+ * Why:         the real-time clock belongs to the hypervisor
+ */
+uint64_t platform_time_of_day(void);
+
+/*
+ * platform_timer_set - Have timer_interrupt called once at @deadline (platform_time); ~0 is never.
+ * Instruction: store to the local APIC's initial-count register
+ * Hypercall:   vcpu_op VCPUOP_set_singleshot_timer, answered by VIRQ_TIMER
+ * Why:         the APIC belongs to the hypervisor, which multiplexes it among all virtual CPUs
+ */
+void platform_timer_set(uint64_t deadline);
+
+/*
+ * platform_idle - Sleep until the next interrupt has been handled; masked before and after.
+ * Instruction: STI; HLT; CLI
+ * Hypercall:   sched_op SCHEDOP_block
+ * Why:         HLT is privileged; block unmasks and sleeps in one step, so that no wakeup is lost between the two
+ */
+void platform_idle(void);
+
+/* ---- Entering and leaving a process ------------------------------------------------ */
+
+/*
+ * platform_return - Continue what @frame describes, unmasking interrupts as its rflags say.
+ * Instruction: IRETQ, with SWAPGS when going to a process
+ * Hypercall:   iret
+ * Why:         going to a process changes page tables and mode, which only the hypervisor can do; unmasking must be one step with leaving
+ */
+NORETURN void platform_return(struct frame *frame);
+
+/*
+ * platform_fault_address - The address whose access raised the last page fault.
+ * Instruction: MOV from CR2
+ * Hypercall:   none: vcpu_info.arch.cr2 in shared memory
+ * Why:         reading CR2 is privileged
+ */
+uintptr_t platform_fault_address(void);
+
+/*
+ * platform_kernel_stack - Queued.  Traps from a process arrive at @top from now on.
+ * Instruction: store to RSP0 of the task-state segment
+ * Hypercall:   stack_switch
+ * Why:         the CPU's task-state segment is the hypervisor's
+ */
+void platform_kernel_stack(void *top);
+
+/*
+ * platform_user_bases - Queued.  The process's FS and GS segments start at @fs and @gs.
+ * Instruction: WRMSR to FS_BASE and KERNEL_GS_BASE
+ * Hypercall:   set_segment_base SEGBASE_FS and SEGBASE_GS_USER
+ * Why:         WRMSR is privileged
+ */
+void platform_user_bases(uint64_t fs, uint64_t gs);
+
+/*
+ * platform_user_selectors_clear - Queued.  Make DS, ES, FS and GS null for the next process; ahead of platform_user_bases.
+ * Instruction: MOV to segment registers, GS between two SWAPGS
+ * Hypercall:   none for DS, ES, FS; set_segment_base SEGBASE_GS_USER_SEL for GS
+ * Why:         MOV to GS acts on the active base, which is the kernel's; SWAPGS is privileged
+ */
+void platform_user_selectors_clear(void);
+
+/* ---- Page tables -------------------------------------------------------------------- */
+
+/*
+ * platform_pte - The page-table entry that maps @page with @flags (PTE_*).
+ * Instruction: none: pfn << 12 | flags
+ * Hypercall:   none: p2m[pfn] << 12 | flags
+ * Why:         page tables hold machine frames; the guest's own page numbers are translated by the guest (direct paging)
+ */
+pte_t platform_pte(pfn_t page, uint64_t flags);
+
+/*
+ * platform_pte_page - Which page a present entry maps.
+ * Instruction: none: bits 12 to 51
+ * Hypercall:   none: machine_to_phys_mapping, a read-only table that the hypervisor maps into every guest
+ * Why:         the way back from machine frames
+ */
+pfn_t platform_pte_page(pte_t entry);
+
+/*
+ * platform_pte_write - Queued in sealed tables, at once in others.  Store @entry to @slot.
+ * Instruction: MOV
+ * Hypercall:   mmu_update in a sealed table; MOV in one that the hypervisor does not know yet
+ * Why:         the hypervisor checks each entry of a live table, so a guest maps it read-only and asks
+ */
+void platform_pte_write(pte_t *slot, pte_t entry);
+
+/*
+ * platform_table_seal - Queued.  @table is about to become reachable as a page table.
+ * Instruction: none
+ * Hypercall:   mmu_update: map the page read-only in the direct map
+ * Why:         the hypervisor refuses a page table to which any writable mapping exists
+ */
+void platform_table_seal(pfn_t table);
+
+/*
+ * platform_table_unseal - Queued.  @table is reachable no longer: make it ordinary memory.
+ * Instruction: none
+ * Hypercall:   mmu_update: map the page writable in the direct map
+ * Why:         the reverse of platform_table_seal
+ */
+void platform_table_unseal(pfn_t table);
+
+/*
+ * The top of a process's tables.  A PV guest needs two: its kernel and its
+ * processes share ring 3, so only different tables keep them apart.
+ */
+struct platform_root {
+    pfn_t kernel, user;
+};
+
+/*
+ * platform_root_create - Make top-level tables with the kernel's half filled in; -ENOMEM if there is no page.
+ * Instruction: none: one zeroed table with the kernel's 256 entries
+ * Hypercall:   none: one such table and an empty one for user mode
+ * Why:         paging's supervisor bit cannot protect the kernel when both run in ring 3
+ */
+MUST_CHECK int platform_root_create(struct platform_root *root);
+
+/*
+ * platform_root_get - The entry of the user half that covers index @index.
+ * Instruction: none: MOV
+ * Hypercall:   none: MOV
+ * Why:         reading a table is never privileged
+ */
+pte_t platform_root_get(const struct platform_root *root, unsigned index);
+
+/*
+ * platform_root_set - As platform_pte_write, for an entry of the user half.
+ * Instruction: MOV
+ * Hypercall:   mmu_update of both tables
+ * Why:         the user half exists twice
+ */
+void platform_root_set(const struct platform_root *root, unsigned index, pte_t entry);
+
+/*
+ * platform_root_activate - Queued.  The tree is complete and all tables below the root are sealed: allow it to be loaded.
+ * Instruction: none
+ * Hypercall:   mmuext_op MMUEXT_PIN_L4_TABLE for both tables
+ * Why:         pinned, the tree is checked once, not at every load
+ */
+void platform_root_activate(const struct platform_root *root);
+
+/*
+ * platform_root_retire - Queued.  The tree will not be loaded again.
+ * Instruction: none
+ * Hypercall:   mmuext_op MMUEXT_UNPIN_TABLE for both tables
+ * Why:         its pages cannot be written while they are page tables
+ */
+void platform_root_retire(const struct platform_root *root);
+
+/*
+ * platform_root_free - Give back a retired (or never activated) root's own pages, after a commit.
+ * Instruction: none
+ * Hypercall:   mmu_update: map them writable in the direct map
+ * Why:         as platform_table_unseal
+ */
+void platform_root_free(const struct platform_root *root);
+
+/*
+ * platform_root_load - Queued.  Make @root the address space; NULL is the kernel alone.
+ * Instruction: MOV to CR3
+ * Hypercall:   mmuext_op MMUEXT_NEW_BASEPTR and MMUEXT_NEW_USER_BASEPTR
+ * Why:         MOV to CR3 is privileged; the second root is used whenever the CPU is in user mode
+ */
+void platform_root_load(const struct platform_root *root);
+
+/*
+ * platform_tlb_flush - Queued.  Forget every cached translation of the process.
+ * Instruction: MOV to CR3
+ * Hypercall:   mmuext_op MMUEXT_TLB_FLUSH_LOCAL
+ * Why:         MOV to CR3 is privileged
+ */
+void platform_tlb_flush(void);
+
+/*
+ * platform_tlb_flush_page - Queued.  Forget the cached translation of @address.
+ * Instruction: INVLPG
+ * Hypercall:   mmuext_op MMUEXT_INVLPG_LOCAL
+ * Why:         INVLPG is privileged
+ */
+void platform_tlb_flush_page(uintptr_t address);
+
+/*
+ * platform_commit - Everything queued has taken effect when this returns.
+ * Instruction: none
+ * Hypercall:   multicall
+ * Why:         entering the hypervisor costs more than most of what is asked there
+ */
+void platform_commit(void);

@@ -1,0 +1,135 @@
+/*
+ * Page tables under direct paging.
+ *
+ * A table is in one of two conditions.  Unsealed, it is a page like any other:
+ * the kernel fills it with plain stores and the hypervisor knows nothing of it.
+ * Sealed, its direct mapping is read-only and every change is a request.  A new
+ * process is built unsealed, sealed in one batch and pinned, which makes the
+ * hypervisor check each table once; later changes go one entry at a time.
+ *
+ * Each process has two L4 tables over the same lower tables: the kernel's, with
+ * the kernel's upper half in it, and one for user mode, whose upper half is
+ * empty (the hypervisor puts its own 16 slots into both).
+ */
+#include "kernel/errno.h"
+#include "kernel/layout.h"
+#include "kernel/page.h"
+#include "kernel/print.h"
+#include "platform/platform.h"
+#include "platform/xen/machine.h"
+
+#define HYPERVISOR_SLOT_END 272 /* L4 slots 256 to 271 are the hypervisor's */
+
+pte_t platform_pte(pfn_t page, uint64_t flags)
+{
+    if (!pte_nx)
+        flags &= ~PTE_NX;
+    return (pte_t){mfn_of(page).n << PAGE_SHIFT | flags};
+}
+
+pfn_t platform_pte_page(pte_t entry)
+{
+    return pfn_of(mfn((entry.bits >> PAGE_SHIFT) & ((1ul << 40) - 1)));
+}
+
+void platform_pte_write(pte_t *slot, pte_t entry)
+{
+    if (page_of_address(slot)->sealed)
+        queue_pte(machine_address(slot), entry.bits);
+    else
+        *slot = entry;
+}
+
+static void direct_map_set(pfn_t page, uint64_t flags)
+{
+    queue_pte(direct_map_entry(page), platform_pte(page, flags | PTE_P | PTE_A | PTE_NX).bits);
+}
+
+void platform_table_seal(pfn_t table)
+{
+    struct page *page = page_of(table);
+    BUG_ON(page->sealed);
+    page->sealed = true;
+    direct_map_set(table, 0);
+}
+
+/* The stale read-only translation is harmless until somebody writes; callers
+ * flush once for all tables they unseal. */
+void platform_table_unseal(pfn_t table)
+{
+    struct page *page = page_of(table);
+    BUG_ON(!page->sealed);
+    page->sealed = false;
+    direct_map_set(table, PTE_W | PTE_D);
+}
+
+int platform_root_create(struct platform_root *root)
+{
+    struct page *kernel = page_alloc_zero(), *user = page_alloc_zero();
+    if (!kernel || !user) {
+        if (kernel)
+            page_put(kernel);
+        if (user)
+            page_put(user);
+        return -ENOMEM;
+    }
+    pte_t *table = page_address(kernel);
+    for (unsigned i = HYPERVISOR_SLOT_END; i < TABLE_ENTRIES; i++)
+        table[i] = kernel_table[i];
+    *root = (struct platform_root){page_number(kernel), page_number(user)};
+    return 0;
+}
+
+pte_t platform_root_get(const struct platform_root *root, unsigned index)
+{
+    return ((pte_t *)page_at(root->kernel))[index];
+}
+
+void platform_root_set(const struct platform_root *root, unsigned index, pte_t entry)
+{
+    BUG_ON(index >= TABLE_ENTRIES / 2);
+    platform_pte_write((pte_t *)page_at(root->kernel) + index, entry);
+    platform_pte_write((pte_t *)page_at(root->user) + index, entry);
+}
+
+void platform_root_activate(const struct platform_root *root)
+{
+    platform_table_seal(root->kernel);
+    platform_table_seal(root->user);
+    queue_mmuext(MMUEXT_PIN_L4_TABLE, mfn_of(root->kernel).n);
+    queue_mmuext(MMUEXT_PIN_L4_TABLE, mfn_of(root->user).n);
+}
+
+void platform_root_retire(const struct platform_root *root)
+{
+    queue_mmuext(MMUEXT_UNPIN_TABLE, mfn_of(root->kernel).n);
+    queue_mmuext(MMUEXT_UNPIN_TABLE, mfn_of(root->user).n);
+}
+
+void platform_root_free(const struct platform_root *root)
+{
+    if (page_of(root->kernel)->sealed) {
+        platform_table_unseal(root->kernel);
+        platform_table_unseal(root->user);
+        platform_tlb_flush();
+        platform_commit();
+    }
+    page_put(page_of(root->kernel));
+    page_put(page_of(root->user));
+}
+
+void platform_root_load(const struct platform_root *root)
+{
+    queue_mmuext(MMUEXT_NEW_BASEPTR, root ? mfn_of(root->kernel).n : kernel_root.n);
+    queue_mmuext(MMUEXT_NEW_USER_BASEPTR, root ? mfn_of(root->user).n : 0);
+}
+
+void platform_tlb_flush(void)
+{
+    queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
+}
+
+void platform_tlb_flush_page(uintptr_t address)
+{
+    queue_mmuext(MMUEXT_INVLPG_LOCAL, address); /* linear_addr shares arg1 with mfn */
+}

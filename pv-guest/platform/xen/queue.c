@@ -1,0 +1,99 @@
+/*
+ * The batch of hypercalls behind every "Queued" operation of platform.h.
+ *
+ * One multicall carries it all in order.  Runs of page-table updates share one
+ * mmu_update, runs of extended operations share one mmuext_op, because each
+ * entry of those costs the hypervisor far less than a call.  None of them may
+ * fail: a refusal means that the kernel has lost track of its own page tables.
+ */
+#include <paravane/hypercall.h>
+
+#include "kernel/print.h"
+#include "platform/platform.h"
+#include "platform/xen/machine.h"
+
+#define QUEUE_CALLS  32
+#define QUEUE_PTES   256
+#define QUEUE_MMUEXT 32
+
+static multicall_entry_t calls[QUEUE_CALLS];
+static mmu_update_t ptes[QUEUE_PTES];
+static struct mmuext_op mmuexts[QUEUE_MMUEXT];
+static unsigned nr_calls, nr_ptes, nr_mmuexts;
+
+static void check_results(void)
+{
+    for (unsigned i = 0; i < nr_calls; i++) {
+        const multicall_entry_t *c = &calls[i];
+        if ((long)c->result >= 0)
+            continue;
+        panic("hypercall %lu(%lx, %lx) refused: %ld", (unsigned long)c->op,
+              (unsigned long)c->args[0], (unsigned long)c->args[1], (long)c->result);
+    }
+}
+
+void platform_commit(void)
+{
+    if (!nr_calls)
+        return;
+    if (nr_calls == 1) {
+        multicall_entry_t *c = &calls[0];
+        c->result = hypercall_raw(c->op, c->args[0], c->args[1], c->args[2], c->args[3], 0);
+    } else {
+        const long rc = hypercall_multicall(calls, nr_calls);
+        if (rc)
+            panic("multicall of %u refused: %ld", nr_calls, rc);
+    }
+    check_results();
+    nr_calls = nr_ptes = nr_mmuexts = 0;
+}
+
+static multicall_entry_t *add(unsigned long number)
+{
+    if (nr_calls == QUEUE_CALLS)
+        platform_commit();
+    multicall_entry_t *c = &calls[nr_calls++];
+    *c = (multicall_entry_t){.op = number};
+    return c;
+}
+
+/* The call that is being built, if it is a batch of kind @number. */
+static multicall_entry_t *current_batch(unsigned long number)
+{
+    return nr_calls && calls[nr_calls - 1].op == number ? &calls[nr_calls - 1] : NULL;
+}
+
+void queue_pte(uint64_t machine_slot, uint64_t entry)
+{
+    if (nr_ptes == QUEUE_PTES)
+        platform_commit();
+    multicall_entry_t *c = current_batch(__HYPERVISOR_mmu_update);
+    if (!c) {
+        c = add(__HYPERVISOR_mmu_update); /* may commit and empty the batch: nr_ptes comes after */
+        c->args[0] = (unsigned long)&ptes[nr_ptes];
+        c->args[3] = DOMID_SELF;
+    }
+    ptes[nr_ptes++] = (mmu_update_t){machine_slot | MMU_NORMAL_PT_UPDATE, entry};
+    c->args[1]++;
+}
+
+void queue_mmuext(unsigned cmd, uint64_t arg1)
+{
+    if (nr_mmuexts == QUEUE_MMUEXT)
+        platform_commit();
+    multicall_entry_t *c = current_batch(__HYPERVISOR_mmuext_op);
+    if (!c) {
+        c = add(__HYPERVISOR_mmuext_op);
+        c->args[0] = (unsigned long)&mmuexts[nr_mmuexts];
+        c->args[3] = DOMID_SELF;
+    }
+    mmuexts[nr_mmuexts++] = (struct mmuext_op){.cmd = cmd, .arg1.mfn = arg1};
+    c->args[1]++;
+}
+
+void queue_call(unsigned long number, uint64_t a1, uint64_t a2)
+{
+    multicall_entry_t *c = add(number);
+    c->args[0] = a1;
+    c->args[1] = a2;
+}
