@@ -149,6 +149,11 @@ void arch_vcpu_destroy(struct vcpu *v)
     area_give(v);
 }
 
+void arch_vcpu_release(struct vcpu *v)
+{
+    descriptors_release(v);
+}
+
 int arch_domain_init(struct domain *d)
 {
     return 0;
