@@ -230,12 +230,25 @@ static void put_console(struct sink *s, char ch)
         console_flush(c);
 }
 
-void printk(const char *format, ...)
+static void vprintk(const char *format, va_list *args)
 {
     struct console_sink c = {.sink = {.put = put_console}};
+    format_to(&c.sink, format, args);
+    console_flush(&c);
+}
+
+void printk(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    format_to(&c.sink, format, &args);
+    vprintk(format, &args);
     va_end(args);
-    console_flush(&c);
+}
+
+void printk_more(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vprintk(format, &args);
+    va_end(args);
 }

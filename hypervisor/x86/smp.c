@@ -94,7 +94,7 @@ void smp_start_others(void)
         cpu++;
     }
     hyp_unmap_low();
-    printk("%u CPUs\n", (unsigned)__builtin_popcountll(online));
+    printk("%u CPUs\n", cpu);
 }
 
 /* --- TLBs ------------------------------------------------------------------------------------ */
