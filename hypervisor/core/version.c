@@ -8,6 +8,7 @@
  * Command 0 with a null pointer is hot: Linux uses it as "deliver what is pending now".
  */
 #include "arch.h"
+#include "builder.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
@@ -96,9 +97,11 @@ static long platform_parameters(guest_ptr_t arg)
     return guest_write(arg, &parameters, sizeof(parameters)) ? refuse(HC_002, arg.va) : 0;
 }
 
-static long guest_handle(guest_ptr_t arg)
+static long guest_handle(const struct domain *d, guest_ptr_t arg)
 {
-    const xen_domain_handle_t handle = {0};
+    xen_domain_handle_t handle = {0};
+    if (d->config)
+        memcpy(handle, d->config->handle, sizeof(handle));
     return guest_write(arg, handle, sizeof(handle)) ? refuse(HC_002, arg.va) : 0;
 }
 
@@ -120,7 +123,7 @@ static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
     case XENVER_pagesize:
         return arg.va ? refuse(XV_003, arg.va) : (long)PAGE_SIZE;
     case XENVER_guest_handle:
-        return guest_handle(arg);
+        return guest_handle(d, arg);
     case XENVER_commandline:
         return commandline(d, arg);
     case XENVER_build_id:

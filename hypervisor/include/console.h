@@ -1,17 +1,30 @@
 /*
  * Consoles: the serial line, the console rings that the hypervisor serves, console_io.
  *
- * core/console.c decides who gets input (the focus) and prefixes; x86/serial.c moves bytes.
+ * core/console.c shares the line and decides who gets input (the focus); core/console-io.c is the
+ * hypercall; x86/serial.c moves bytes.
  */
 #pragma once
 
 #include "domain.h"
 
-void console_init(void);                                  /* after arch_serial_init */
-void console_hypervisor_write(const char *s, size_t n);   /* printk's way out */
+/* Bytes of typed input that are kept for a domain that does not read, behind its ring of 1024.  More is lost,
+ * unless whoever feeds console_input() stops while console_input_room() is 0. */
+#define CONSOLE_INPUT_KEPT 16384u
+
+void console_init(void);                                  /* printing works before it */
+void console_hypervisor_write(const char *s, size_t n);   /* printk's way out; any context */
 void console_input(char c);                               /* one byte arrived (interrupt context) */
-/* Serve @d's console ring, found in guest frame @ring; returns the guest's event-channel port, or -errno. */
+unsigned console_input_room(void);                        /* how many more would not be lost */
+
+/* Serve @d's console ring, found in guest frame @ring; returns the guest's event-channel port, or -errno.
+ * Before @d runs; d->config, if any, says how its output looks and whether it gets the input focus. */
 long console_attach(struct domain *d, mfn_t ring);
+/* What is left in the ring is written out; then @d has no console.  @d does not run any more. */
 void console_detach(struct domain *d);
-/* Output in the name of @d (console_io write, ring drain). */
-void console_domain_write(struct domain *d, const char *s, size_t n);
+/* The frame of @d's ring, on which console_attach() holds a reference and the writable type; or MFN_NONE. */
+mfn_t console_ring_frame(const struct domain *d);
+
+/* console_io: output in the name of @d; typed input for it.  -XEN_ENOMEM if it has no console and gets none. */
+int console_domain_write(struct domain *d, const char *s, size_t n);
+int console_domain_read(struct domain *d, char *s, size_t n); /* how many bytes */

@@ -1,0 +1,584 @@
+/*
+ * Consoles: one serial line for the hypervisor and every domain.
+ *
+ *        guest writes              printk()
+ *   console ring | console_io          |
+ *            drain()                   |
+ *               \                      |
+ *   modes:  raw: bytes as they come    |          typed bytes: console_input()
+ *           prefix: "(d1) " + line     |               |  Ctrl-A Ctrl-A Ctrl-A moves the focus
+ *                 \                   /                v
+ *                  the line: one writer at a time    focus: a domain (ring, or bytes kept for it),
+ *                         |                                 or the hypervisor (debug keys)
+ *                 arch_serial_write()
+ *
+ * Output.  A writer whose line is unfinished owns the line.  The hypervisor, and raw domains, take it away by
+ * ending it with a newline.  A domain whose lines are prefixed waits with its own text, which is kept in
+ * a small buffer, until the line is free; but not for long: a prompt that no newline follows must show while the
+ * user sits there, so after FLUSH_AFTER the text is printed on a new line.
+ *
+ * Input.  A byte goes into the ring of the domain in focus if there is room, else it is kept, CONSOLE_INPUT_KEPT
+ * of them, and handed on when the guest has read.  What is typed before there is any console waits for the first.
+ *
+ * The ring lies in guest memory.  Its frame is held with the writable type, so it can become neither a page table nor
+ * somebody else's; each index is read once and believed only if it makes sense.
+ *
+ * Locks: CONSOLE guards the list of consoles, the focus and everything about input.  Output has a lock of its own
+ * kind (output_enter) that a bug report may ignore.  The out half of a ring is drained with the domain's
+ * evtchn_lock held, or when it does not run any more.
+ */
+#include "console.h"
+
+#include "arch.h"
+#include "audit.h"
+#include "builder.h"
+#include "evtchn.h"
+#include "lib.h"
+#include "sched.h"
+
+#include <xen/io/console.h>
+
+#define LINE_KEPT    200u
+#define FLUSH_AFTER  20000000ull /* ns */
+#define FOCUS_KEY    1           /* Ctrl-A */
+#define FOCUS_COUNT  3
+#define INPUT_ORDER  2 /* 4 pages */
+#define OUTPUT_SPINS 100000000u
+_Static_assert(CONSOLE_INPUT_KEPT == PAGE_SIZE << INPUT_ORDER, "one block");
+
+/* Bytes typed but not yet taken.  The memory is there from the first byte on. */
+struct input {
+    char *bytes;
+    uint32_t first, count;
+};
+
+struct console_ring {
+    struct list link; /* in order of domain numbers */
+    struct domain *domain;
+    struct xencons_interface *ring; /* NULL: console_io only */
+    uint32_t port;
+    uint8_t mode; /* enum console_mode */
+
+    struct input input; /* guarded by the console lock */
+
+    /* Guarded by output_enter(). */
+    char last;       /* byte printed */
+    uint16_t held;   /* bytes of @line that wait for the line to be free */
+    char line[LINE_KEPT];
+};
+
+static struct {
+    spinlock_t lock;
+    struct list list;
+    struct console_ring *focus; /* NULL: nobody, or the hypervisor */
+    bool focus_hypervisor;
+    unsigned focus_keys; /* how many Ctrl-A in a row */
+    struct input early;  /* typed before anybody could have it */
+    struct timer flush;
+    uint8_t flush_armed; /* (atomic) */
+} consoles = {.lock = SPINLOCK_INIT(CONSOLE), .list = {&consoles.list, &consoles.list}};
+
+/* --- the line -------------------------------------------------------------------------------------------- */
+
+static const char hypervisor_owner[1];
+
+static struct {
+    uint32_t busy;     /* CPU number + 1 of who is printing (atomic) */
+    const void *owner; /* whose unfinished line it is: a struct console_ring, or hypervisor_owner */
+    bool open;         /* the cursor is not in column 0 */
+    uint32_t length;
+    char buffer[128]; /* to hand the UART more than a byte at a time */
+} output;
+
+/* True if output_leave() must be called.  A CPU that reports a bug while it, or a CPU that will
+ * never come back, was printing goes on all the same. */
+static bool output_enter(void)
+{
+    const uint32_t me = this_cpu() + 1;
+    if (atomic_read(&output.busy) == me)
+        return false;
+    for (unsigned spins = 0; spins < OUTPUT_SPINS; spins++) {
+        uint32_t nobody = 0;
+        if (atomic_compare_exchange(&output.busy, &nobody, me))
+            return true;
+        arch_relax();
+    }
+    return false;
+}
+
+static void emit_flush(void)
+{
+    uint32_t n = output.length;
+    output.length = 0;
+    arch_serial_write(output.buffer, n);
+}
+
+static void output_leave(bool entered)
+{
+    emit_flush();
+    if (entered)
+        atomic_set_release(&output.busy, 0);
+}
+
+static inline void emit(char c)
+{
+    if (output.length == sizeof(output.buffer))
+        emit_flush();
+    output.buffer[output.length++] = c;
+}
+
+static void emit_text(const char *s)
+{
+    while (*s)
+        emit(*s++);
+}
+
+/* Make the line @owner's: whoever had not finished it is cut off. */
+static void take_line(const void *owner)
+{
+    if (output.open && output.owner != owner) {
+        emit_text("\r\n");
+        output.open = false;
+    }
+    output.owner = owner;
+}
+
+void console_hypervisor_write(const char *s, size_t n)
+{
+    bool entered = output_enter();
+    take_line(hypervisor_owner);
+    for (; n; n--, s++) {
+        if (*s == '\n')
+            emit('\r');
+        emit(*s);
+        output.open = *s != '\n';
+    }
+    output_leave(entered);
+}
+
+/* One byte of @c's on its own line.  From a ring, bytes are the terminal's, but a newline that comes alone would
+ * leave the cursor where it is: console_io and prefixed lines get their carriage return here. */
+static inline void put_byte(struct console_ring *c, char byte)
+{
+    if (byte == '\n' && c->last != '\r' && (c->mode == CONSOLE_PREFIX || !c->ring))
+        emit('\r');
+    emit(byte);
+    c->last = byte;
+    output.open = byte != '\n';
+}
+
+static void put_prefix(const struct console_ring *c)
+{
+    char prefix[16];
+    snprintf(prefix, sizeof(prefix), "(d%u) ", c->domain->id);
+    emit_text(prefix);
+}
+
+/* Print what was held back, on a line of @c's own. */
+static void put_held(struct console_ring *c)
+{
+    take_line(c);
+    if (!output.open)
+        put_prefix(c);
+    for (unsigned i = 0; i < c->held; i++)
+        put_byte(c, c->line[i]);
+    c->held = 0;
+}
+
+static void hold_byte(struct console_ring *c, char byte)
+{
+    c->line[c->held++] = byte;
+    if (byte == '\n' || c->held == LINE_KEPT)
+        put_held(c);
+}
+
+static void write_prefixed(struct console_ring *c, const char *s, size_t n)
+{
+    for (; n; n--, s++) {
+        if (output.open && output.owner != c) {
+            hold_byte(c, *s);
+        } else if (c->held) { /* the line has become free */
+            put_held(c);
+            put_byte(c, *s);
+        } else {
+            output.owner = c;
+            if (!output.open)
+                put_prefix(c);
+            put_byte(c, *s);
+        }
+    }
+}
+
+static void write_raw(struct console_ring *c, const char *s, size_t n)
+{
+    take_line(c);
+    for (; n; n--, s++)
+        put_byte(c, *s);
+}
+
+/* True if text was held back: somebody must come back for it. */
+static bool console_write(struct console_ring *c, const char *s, size_t n)
+{
+    if (c->mode == CONSOLE_OFF || !n)
+        return false;
+    bool entered = output_enter();
+    if (c->mode == CONSOLE_PREFIX)
+        write_prefixed(c, s, n);
+    else
+        write_raw(c, s, n);
+    bool held = c->held;
+    output_leave(entered);
+    return held;
+}
+
+static void flush_held(struct timer *t)
+{
+    atomic_set(&consoles.flush_armed, 0);
+    spin_lock(&consoles.lock);
+    list_for_each (it, &consoles.list) {
+        struct console_ring *c = list_entry(it, struct console_ring, link);
+        bool entered = output_enter();
+        if (c->held)
+            put_held(c);
+        output_leave(entered);
+    }
+    spin_unlock(&consoles.lock);
+}
+
+static void flush_soon(void)
+{
+    if (!atomic_exchange(&consoles.flush_armed, 1))
+        timer_set(&consoles.flush, arch_now() + FLUSH_AFTER);
+}
+
+/* --- rings: out ------------------------------------------------------------------------------------------- */
+
+static void write_from(struct console_ring *c, const char *s, size_t n)
+{
+    if (console_write(c, s, n))
+        flush_soon();
+}
+
+/* Take what the guest has written.  True if there was anything. */
+static bool drain(struct console_ring *c)
+{
+    struct xencons_interface *r = c->ring;
+    const uint32_t prod = atomic_read_acquire(&r->out_prod);
+    const uint32_t cons = atomic_read(&r->out_cons);
+    const uint32_t n = prod - cons;
+    if (n == 0 || n > sizeof(r->out)) /* nothing, or nonsense: the guest's own loss */
+        return false;
+
+    const uint32_t start = MASK_XENCONS_IDX(cons, r->out);
+    const uint32_t straight = MIN(n, (uint32_t)sizeof(r->out) - start);
+    write_from(c, r->out + start, straight);
+    write_from(c, r->out, n - straight);
+    atomic_set_release(&r->out_cons, prod);
+    return true;
+}
+
+/* --- input ------------------------------------------------------------------------------------------------ */
+
+static bool input_put(struct input *in, char byte)
+{
+    if (!in->bytes)
+        in->bytes = page_alloc_zeroed(INPUT_ORDER);
+    if (!in->bytes || in->count == CONSOLE_INPUT_KEPT)
+        return false;
+    in->bytes[(in->first + in->count++) % CONSOLE_INPUT_KEPT] = byte;
+    return true;
+}
+
+static char input_take(struct input *in)
+{
+    char byte = in->bytes[in->first];
+    in->first = (in->first + 1) % CONSOLE_INPUT_KEPT;
+    in->count--;
+    return byte;
+}
+
+static void input_free(struct input *in)
+{
+    if (in->bytes)
+        page_free_virt(in->bytes, INPUT_ORDER);
+    *in = (struct input){0};
+}
+
+/* Move bytes that were kept into the guest's ring.  True if any. */
+static bool refill(struct console_ring *c)
+{
+    struct xencons_interface *r = c->ring;
+    uint32_t prod = atomic_read(&r->in_prod);
+    const uint32_t used = prod - atomic_read_acquire(&r->in_cons);
+    if (used >= sizeof(r->in) || !c->input.count)
+        return false;
+
+    for (uint32_t room = (uint32_t)sizeof(r->in) - used; room && c->input.count; room--)
+        r->in[MASK_XENCONS_IDX(prod++, r->in)] = input_take(&c->input);
+    atomic_set_release(&r->in_prod, prod);
+    return true;
+}
+
+static void tell_guest(struct console_ring *c)
+{
+    if (!c->input.count)
+        return;
+    if (!c->ring)
+        virq_raise_global(c->domain, VIRQ_CONSOLE);
+    else if (refill(c))
+        evtchn_set_pending(c->domain, c->port);
+}
+
+/* The guest has written, or read, or both. */
+static void ring_notified(struct domain *d, uint32_t port)
+{
+    struct console_ring *c = d->console;
+    if (!c || !c->ring)
+        return;
+    bool moved = drain(c);
+    spin_lock(&consoles.lock);
+    moved |= refill(c);
+    spin_unlock(&consoles.lock);
+    if (moved)
+        evtchn_set_pending(d, port);
+}
+
+/* --- the focus --------------------------------------------------------------------------------------------- */
+
+static void announce_focus(void)
+{
+    if (consoles.focus)
+        printk("input goes to d%u (Ctrl-A three times moves it on)\n", consoles.focus->domain->id);
+    else
+        printk("input goes to the hypervisor: h for help (Ctrl-A three times moves it on)\n");
+}
+
+/* First domain, second, ..., the hypervisor, first domain again. */
+static void move_focus(void)
+{
+    struct list *at = consoles.focus ? consoles.focus->link.next : consoles.list.next;
+    if (!consoles.focus && !consoles.focus_hypervisor)
+        at = &consoles.list;
+    consoles.focus_hypervisor = at == &consoles.list;
+    consoles.focus =
+        consoles.focus_hypervisor ? NULL : list_entry(at, struct console_ring, link);
+    announce_focus();
+}
+
+static void list_domains(void)
+{
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
+        printk("d%u %s: %u of %u pages, %u vCPUs%s%s\n", d->id, d->name, d->tot_pages, d->max_pages,
+               d->max_vcpus, d->shut_down ? ", shut down" : "", d->dying ? ", dying" : "");
+        for_each_vcpu (d, v)
+            printk("  v%u: CPU %u, state %u, reasons to pause %x, events %s\n", v->id, v->cpu,
+                   v->runstate, v->pause, vcpu_event_pending(v) ? "pending" : "none");
+    }
+}
+
+static void dump_vcpus(void)
+{
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        for_each_vcpu (d, v) {
+            arch_dump_vcpu(v);
+            trace_dump(v);
+        }
+}
+
+static struct work key_work;
+static char key_pressed;
+
+/* Debug keys do their work outside of interrupt context. */
+static void run_key(struct work *w)
+{
+    switch (key_pressed) {
+    case 'a':
+        printk("audit: %u differences\n", page_audit());
+        break;
+    case 'd':
+        dump_vcpus();
+        break;
+    case 'q':
+        list_domains();
+        break;
+    case 'R':
+        arch_machine_end(MACHINE_REBOOT, 0);
+    default:
+        printk("a: audit  d: dump vCPUs  q: domains  R: reboot the machine  h: this\n");
+    }
+}
+
+/* A byte for whoever has the focus (console lock held). */
+static void deliver(char byte)
+{
+    struct console_ring *c = consoles.focus;
+    if (consoles.focus_hypervisor) {
+        key_pressed = byte;
+        key_work.run = run_key;
+        work_add(&key_work);
+    } else if (c) {
+        (void)input_put(&c->input, byte);
+        tell_guest(c);
+    } else {
+        (void)input_put(&consoles.early, byte);
+    }
+}
+
+/* Ctrl-A are kept back until it is clear that there are fewer than three. */
+void console_input(char byte)
+{
+    spin_lock(&consoles.lock);
+    if (byte == FOCUS_KEY) {
+        if (++consoles.focus_keys == FOCUS_COUNT) {
+            consoles.focus_keys = 0;
+            move_focus();
+        }
+    } else {
+        for (; consoles.focus_keys; consoles.focus_keys--)
+            deliver(FOCUS_KEY);
+        deliver(byte);
+    }
+    spin_unlock(&consoles.lock);
+}
+
+unsigned console_input_room(void)
+{
+    const struct input *in = consoles.focus ? &consoles.focus->input : &consoles.early;
+    return CONSOLE_INPUT_KEPT - in->count;
+}
+
+/* --- consoles come and go ------------------------------------------------------------------------------------ */
+
+static struct console_ring *console_create(struct domain *d)
+{
+    struct console_ring *c = mem_alloc(sizeof(*c));
+    if (!c)
+        return NULL;
+    c->domain = d;
+    c->mode = d->config ? d->config->console : CONSOLE_RAW;
+    return c;
+}
+
+/* List @c; it gets the focus, and what was typed before, if its configuration says so.  False, and
+ * nothing is done, if its domain has a console by now. */
+static bool console_list(struct console_ring *c)
+{
+    spin_lock(&consoles.lock);
+    if (c->domain->console) {
+        spin_unlock(&consoles.lock);
+        return false;
+    }
+    struct list *at = consoles.list.next;
+    while (at != &consoles.list &&
+           list_entry(at, struct console_ring, link)->domain->id < c->domain->id)
+        at = at->next;
+    list_add_before(at, &c->link);
+    c->domain->console = c;
+
+    if (!c->domain->config || c->domain->config->has_console) {
+        if (!consoles.focus_hypervisor)
+            consoles.focus = c;
+        c->input = consoles.early;
+        consoles.early = (struct input){0};
+        tell_guest(c);
+    }
+    spin_unlock(&consoles.lock);
+    return true;
+}
+
+long console_attach(struct domain *d, mfn_t ring)
+{
+    struct page_info *pg = mfn_to_page(ring);
+    struct console_ring *c = console_create(d);
+    if (!c)
+        return -XEN_ENOMEM;
+    long port = evtchn_alloc_hypervisor(d, ring_notified);
+    if (port < 0)
+        goto no_port;
+    int rc = page_get_and_type(pg, d, PAGE_TYPE_WRITABLE);
+    if (rc) {
+        port = rc;
+        goto no_port; /* the port goes with the domain */
+    }
+    c->ring = mfn_to_virt(ring);
+    c->port = (uint32_t)port;
+    (void)console_list(c); /* the builder calls once */
+    return port;
+
+no_port:
+    mem_free(c, sizeof(*c));
+    return port;
+}
+
+void console_detach(struct domain *d)
+{
+    struct console_ring *c = d->console;
+    if (!c)
+        return;
+    if (c->ring)
+        (void)drain(c);
+
+    spin_lock(&consoles.lock);
+    bool entered = output_enter();
+    if (c->held)
+        put_held(c);
+    if (output.owner == c)
+        take_line(NULL);
+    output_leave(entered);
+
+    list_remove(&c->link);
+    if (consoles.focus == c)
+        consoles.focus = list_empty(&consoles.list)
+                             ? NULL
+                             : list_entry(consoles.list.next, struct console_ring, link);
+    d->console = NULL;
+    spin_unlock(&consoles.lock);
+
+    input_free(&c->input);
+    if (c->ring)
+        page_put_and_type(mfn_to_page(virt_to_mfn(c->ring)));
+    mem_free(c, sizeof(*c));
+}
+
+mfn_t console_ring_frame(const struct domain *d)
+{
+    return d->console && d->console->ring ? virt_to_mfn(d->console->ring) : mfn(MFN_NONE);
+}
+
+/* The console of a domain that uses console_io: made when it is first used. */
+static struct console_ring *console_of(struct domain *d)
+{
+    if (!d->console) {
+        struct console_ring *c = console_create(d);
+        if (c && !console_list(c))
+            mem_free(c, sizeof(*c));
+    }
+    return d->console;
+}
+
+int console_domain_write(struct domain *d, const char *s, size_t n)
+{
+    struct console_ring *c = console_of(d);
+    if (!c)
+        return -XEN_ENOMEM;
+    write_from(c, s, n);
+    return 0;
+}
+
+int console_domain_read(struct domain *d, char *s, size_t n)
+{
+    struct console_ring *c = console_of(d);
+    if (!c)
+        return -XEN_ENOMEM;
+    int done = 0;
+    spin_lock(&consoles.lock);
+    while ((size_t)done < n && c->input.count)
+        s[done++] = input_take(&c->input);
+    spin_unlock(&consoles.lock);
+    return done;
+}
+
+void console_init(void)
+{
+    timer_init(&consoles.flush, flush_held);
+}
