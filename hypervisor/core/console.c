@@ -28,6 +28,7 @@
  * evtchn_lock held, or when it does not run any more.
  */
 #include "console.h"
+#include "audit.h"
 
 #include "arch.h"
 #include "audit.h"
@@ -581,4 +582,11 @@ int console_domain_read(struct domain *d, char *s, size_t n)
 void console_init(void)
 {
     timer_init(&consoles.flush, flush_held);
+}
+
+/* The console ring's frame is held as long as the ring is served. */
+void audit_domain_holders(struct domain *d)
+{
+    if (d->console && d->console->ring)
+        audit_count(virt_to_mfn(d->console->ring), true);
 }

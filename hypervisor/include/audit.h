@@ -6,7 +6,7 @@
 /* One reference to @m, with a type reference if @typed.  Called by the holders during page_audit() only. */
 void audit_count(mfn_t m, bool typed);
 
-/* Holders that belong to a domain as a whole (console ring): core/domain.c calls audit_count() for each. */
+/* Holders that belong to a domain as a whole: its console ring (core/console.c). */
 void audit_domain_holders(struct domain *d);
 /* Holders in the machine's part of a vCPU: descriptor tables. */
 void arch_audit_vcpu(struct vcpu *v);
