@@ -51,7 +51,9 @@ static void count_entry(const struct page_info *table, int level, pte_t e)
 {
     mfn_t m = pte_mfn(e);
 
-    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO || mfn_to_page(m) == table)
+    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
+        return;
+    if (level > 1 && mfn_to_page(m) == table) /* a table that names itself holds nothing by it */
         return;
     const struct page_info *target = mfn_to_page(m);
     audit_count(m, level > 1 || (e.v & PTE_RW));
