@@ -34,9 +34,6 @@ struct __attribute__((packed)) multiboot_mmap {
     uint32_t type; /* 1: available */
 };
 
-struct boot_module boot_module[MAX_MODULES];
-unsigned boot_module_count;
-
 /* boot.S maps the first gigabyte at the direct map's place. */
 static const void *boot_ptr(uint32_t at)
 {
