@@ -9,6 +9,7 @@
 #include "builder.h"
 #include "console.h"
 #include "grant-table.h"
+#include "hypercall.h"
 #include "lib.h"
 #include "page-tables.h"
 #include "sched.h"
@@ -44,8 +45,10 @@ static const uint8_t stub_iret[] = {
 
 #define INT3 0xcc
 
-static void fill_hypercall_page(uint8_t *page)
+void hypercall_page_fill(void *at)
 {
+    uint8_t *page = at;
+
     memset(page, INT3, PAGE_SIZE);
     for (uint32_t number = 0; number < PAGE_SIZE / STUB_SIZE; number++) {
         uint8_t *stub = page + number * STUB_SIZE;
@@ -142,7 +145,7 @@ int start_info_fill(struct bootstrap *b)
     if (rc)
         return rc;
     if (b->image.hypercall_page != ELF_UNSET)
-        fill_hypercall_page(
+        hypercall_page_fill(
             bootstrap_page(b, (b->image.hypercall_page - b->image.virt_base) >> PAGE_SHIFT));
     fill_shared_info(b->d);
 

@@ -21,3 +21,6 @@ HYPERCALL_LIST(CALL, NONE)
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a);
 extern hypercall_fn *const hypercall_table[HYPERCALL_LIMIT];
 const char *hypercall_name(unsigned number); /* "mmu_update", or NULL */
+
+/* Write the stubs that guests call into a page (core/start-info.c). */
+void hypercall_page_fill(void *page);

@@ -41,13 +41,14 @@
 #define CACHE_SUBLEAVES  6u
 #define XSTATE_SUBLEAVES 10u
 
-bool cpuid_has_fsgsbase;
+bool cpuid_has_fsgsbase, cpuid_has_rdtscp, cpuid_vendor_is_amd;
 
 static struct {
     uint32_t basic_last, extended_last;
     struct cpuid_leaf basic[BASIC_LEAVES], extended[EXTENDED_LEAVES];
     struct cpuid_leaf cache[CACHE_SUBLEAVES], xstate[XSTATE_SUBLEAVES];
     struct cpuid_leaf features1; /* leaf 7, subleaf 1 */
+    uint32_t leak_c, leak_d;     /* of leaf 1, for the hardware domain's kernel */
 } policy;
 
 static struct cpuid_leaf host_leaf(uint32_t leaf, uint32_t subleaf)
@@ -154,7 +155,10 @@ static void xstate_make(void)
     policy.xstate[1] = (struct cpuid_leaf){.a = policy.xstate[1].a};
 }
 
-/* Leaves that describe what guests have no part in. */
+/* AMD repeats leaf 1's features in the extended leaf; Intel keeps those bits 0. */
+#define COMMON_FEATURES 0x0183f3ffu
+
+/* Leaves that describe what guests have no part in, or what the vendor reserves. */
 static void leaves_blank(void)
 {
     static const uint8_t basic[] = {5, 6, 9, 0xa, 0xb, 0xc};
@@ -162,12 +166,42 @@ static void leaves_blank(void)
     for (unsigned i = 0; i < ARRAY_SIZE(basic); i++)
         policy.basic[basic[i]] = (struct cpuid_leaf){0};
     policy.basic[0].a = policy.basic_last;
-    policy.extended[0].a = 0x80000000 + policy.extended_last;
     policy.basic[1].b &= 0x00ffffff; /* no APIC id */
+
+    for (unsigned i = 9; i < EXTENDED_LEAVES - 1; i++)
+        policy.extended[i] = (struct cpuid_leaf){0};
+    struct cpuid_leaf *e = policy.extended;
+    e[0].a = 0x80000000 + policy.extended_last;
+    e[8].a = (e[8].a & 0xff) | MIN(e[8].a >> 8 & 0xff, 48u) << 8; /* four levels of page tables */
+    e[1].d &= ~COMMON_FEATURES;
+    if (cpuid_vendor_is_amd) {
+        policy.basic[1].d &= ~(uint32_t)BIT(XEN_X86_FEATURE_SEP); /* not in long mode */
+        e[1].d |= policy.basic[1].d & COMMON_FEATURES;
+    } else {
+        e[0].b = e[0].c = e[0].d = e[1].a = e[1].b = 0;
+        e[5] = (struct cpuid_leaf){0};
+        e[6] = (struct cpuid_leaf){.c = e[6].c};
+    }
+    e[1].d |= BIT(XEN_X86_FEATURE_SYSCALL % 32);
+}
+
+/*
+ * Before anything is read: who made the processor, and what Xen shows to the hardware domain's
+ * kernel beyond the policy, because old kernels take it as a sign that they may ask the hypervisor
+ * about memory types and P-states.
+ */
+static void host_probe(void)
+{
+    struct cpuid_leaf zero = host_leaf(0, 0), one = host_leaf(1, 0);
+
+    cpuid_vendor_is_amd = zero.b == 0x68747541 || zero.b == 0x6f677948; /* "Auth", "Hygo" */
+    policy.leak_d = one.d & (uint32_t)BIT(XEN_X86_FEATURE_MTRR);
+    policy.leak_c = one.c & (uint32_t)BIT(XEN_X86_FEATURE_EIST % 32);
 }
 
 void cpuid_probe(void)
 {
+    host_probe();
     host_read();
     features_mask();
     *feature_word(XEN_X86_FEATURE_HYPERVISOR / 32) |= BIT(XEN_X86_FEATURE_HYPERVISOR % 32);
@@ -177,6 +211,7 @@ void cpuid_probe(void)
     xstate_make();
     leaves_blank();
     cpuid_has_fsgsbase = HAS(FSGSBASE);
+    cpuid_has_rdtscp = HAS(RDTSCP);
 }
 
 /* --- the hypervisor's own leaves
@@ -189,16 +224,12 @@ static uint32_t tsc_khz(void)
     return (uint32_t)(tsc_scale.shift < 0 ? khz << -tsc_scale.shift : khz >> tsc_scale.shift);
 }
 
-static struct cpuid_leaf time_leaf(const struct vcpu *v, uint32_t subleaf)
+/* The TSC is never emulated, so there is no scale or offset to tell: subleaf 1 is empty. */
+static struct cpuid_leaf time_leaf(uint32_t subleaf)
 {
     switch (subleaf) {
     case 0:
-        return (struct cpuid_leaf){.a = HAS(RDTSCP) ? BIT(2) : 0, .c = tsc_khz()};
-    case 1:
-        return (struct cpuid_leaf){.a = (uint32_t)-tsc_scale.base,
-                                   .b = (uint32_t)(-tsc_scale.base >> 32),
-                                   .c = tsc_scale.mul,
-                                   .d = (uint32_t)tsc_scale.shift};
+        return (struct cpuid_leaf){.a = cpuid_has_rdtscp ? BIT(2) : 0};
     case 2:
         return (struct cpuid_leaf){.a = tsc_khz()};
     default:
@@ -206,7 +237,7 @@ static struct cpuid_leaf time_leaf(const struct vcpu *v, uint32_t subleaf)
     }
 }
 
-static struct cpuid_leaf hypervisor_leaf(struct vcpu *v, uint32_t index, uint32_t subleaf)
+static struct cpuid_leaf hypervisor_leaf(uint32_t index, uint32_t subleaf)
 {
     switch (index) {
     case 0:
@@ -219,7 +250,7 @@ static struct cpuid_leaf hypervisor_leaf(struct vcpu *v, uint32_t index, uint32_
         return (struct cpuid_leaf){
             .a = 1, .b = 0x40000000, .c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD};
     case 3:
-        return time_leaf(v, subleaf);
+        return time_leaf(subleaf);
     case 5:
         return (struct cpuid_leaf){.b = PAGE_SHIFT + 64 -
                                         (uint32_t)__builtin_clzll((max_mfn - 1) | 1)};
@@ -242,6 +273,11 @@ static uint32_t xstate_size_of(uint64_t xcr0)
     return size;
 }
 
+static bool sees_leaks(const struct vcpu *v)
+{
+    return v->kernel_mode && domain_has(v->domain, ROLE_HARDWARE);
+}
+
 static struct cpuid_leaf basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_leaf l = {0};
@@ -253,6 +289,10 @@ static struct cpuid_leaf basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t subl
          * Linux relies on it. */
         if ((v->arch.cr4 & CR4_OSXSAVE) || (v->kernel_mode && HAS(XSAVE)))
             l.c |= BIT(XEN_X86_FEATURE_OSXSAVE % 32);
+        if (sees_leaks(v)) {
+            l.c |= policy.leak_c;
+            l.d |= policy.leak_d;
+        }
         return l;
     case 4:
         return subleaf < CACHE_SUBLEAVES ? policy.cache[subleaf] : l;
@@ -271,12 +311,15 @@ static struct cpuid_leaf basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t subl
 
 void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out)
 {
-    if (leaf <= policy.basic_last)
+    if (leaf <= policy.basic_last) {
         *out = basic_leaf(v, leaf, subleaf);
-    else if (leaf - 0x80000000u <= policy.extended_last)
+    } else if (leaf - 0x80000000u <= policy.extended_last) {
         *out = policy.extended[leaf - 0x80000000u];
-    else if (leaf - XEN_CPUID_FIRST_LEAF < 0x100)
-        *out = hypervisor_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf);
-    else
+        if (leaf == 0x80000001u && sees_leaks(v))
+            out->d |= policy.leak_d;
+    } else if (leaf - XEN_CPUID_FIRST_LEAF < 0x100) {
+        *out = hypervisor_leaf(leaf - XEN_CPUID_FIRST_LEAF, subleaf);
+    } else {
         *out = (struct cpuid_leaf){0};
+    }
 }

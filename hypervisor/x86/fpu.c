@@ -21,8 +21,9 @@ uint64_t xcr0_allowed;
 uint32_t fpu_image_size = 512;
 
 static uint32_t mxcsr_mask = 0xffbf; /* bits of MXCSR that may be set */
-static bool pointers_leak; /* AMD: FXSAVE and XSAVE skip the last-instruction pointers without a
-                              pending error */
+/* FXSAVE and XSAVE handle the last-instruction pointers always; older AMD: only with an error
+ * pending. */
+static bool pointers_switched;
 
 /* Offsets in the FXSAVE and XSAVE images (Intel SDM volume 1, 10.5.1 and 13.4). */
 #define IMAGE_FCW        0
@@ -58,14 +59,6 @@ static void clear_ts(void)
     __asm__ volatile("clts");
 }
 
-static bool vendor_is_amd(void)
-{
-    uint32_t r[4];
-
-    cpuid(0, 0, r);
-    return r[1] == 0x68747541 || r[1] == 0x6f677948; /* "Auth"enticAMD, "Hygo"nGenuine */
-}
-
 void fpu_probe(void)
 {
     static char image[512] __attribute__((aligned(64)));
@@ -77,12 +70,10 @@ void fpu_probe(void)
         mxcsr_mask = *image_u32(image, IMAGE_MXCSR_MASK);
 
     cpuid(0x80000000, 0, r);
-    bool fixed = false;
     if (r[0] >= 0x80000008) {
         cpuid(0x80000008, 0, r);
-        fixed = r[1] & BIT(2);
+        pointers_switched = r[1] & BIT(2);
     }
-    pointers_leak = vendor_is_amd() && !fixed;
 
     if (!(read_cr4() & CR4_OSXSAVE))
         return;
@@ -155,7 +146,7 @@ static void fpu_load(struct vcpu *v)
     void *image = v->arch.fpu;
 
     /* Overwrite the pointers of whoever was here before: loading one integer sets all of them. */
-    if (pointers_leak && !(*image_u16(image, IMAGE_FSW) & 0x80))
+    if (cpuid_vendor_is_amd && !pointers_switched && !(*image_u16(image, IMAGE_FSW) & 0x80))
         __asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(*(const uint32_t *)image));
     if (xcr0_allowed) {
         xcr0_load(xcr0_allowed);

@@ -114,7 +114,8 @@ struct cpuid_leaf {
 };
 void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
 void cpuid_probe(void); /* boot */
-extern bool cpuid_has_fsgsbase; /* and guests may have it */
+extern bool cpuid_has_fsgsbase, cpuid_has_rdtscp; /* and guests may have it */
+extern bool cpuid_vendor_is_amd;                  /* or Hygon */
 /* false: #GP(0) */
 bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value);
