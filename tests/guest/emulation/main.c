@@ -67,6 +67,7 @@ static void test_cpuid(void)
         {"PAE", 1, 'd', 6, true},         {"CX8", 1, 'd', 8, true},
         {"SSE2", 1, 'd', 26, true},       {"MONITOR", 1, 'c', 3, false},
         {"VMX", 1, 'c', 5, false},        {"PCID", 1, 'c', 17, false},
+        {"x2APIC", 1, 'c', 21, false},
         {"hypervisor", 1, 'c', 31, true}, {"SMEP", 7, 'b', 7, false},
         {"SMAP", 7, 'b', 20, false},      {"INVPCID", 7, 'b', 10, false},
         {"UMIP", 7, 'c', 2, false},       {"LA57", 7, 'c', 16, false},

@@ -13,6 +13,7 @@
  * destroyed them); each stub pops them first.
  */
 
+#define __ASSEMBLY__
 #include <xen/elfnote.h>
 #include <xen/arch-x86/xen.h>
 
