@@ -6,6 +6,7 @@
  */
 #include "hypercall.h"
 #include "lib.h"
+#include "mmu.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
@@ -24,12 +25,13 @@ struct mmu_domains {
     bool referenced_tables, referenced_frames;
 };
 
-/*
- * The domain that @id names for @d: itself for DOMID_SELF, another one (referenced) if @d controls others.
- * NULL after a refusal, with *rc set.
- */
-static struct domain *foreign_domain(struct domain *d, domid_t id, int *rc)
+/* Owners of what is no domain's: the machine's devices, the hypervisor. */
+static struct domain system_io = {.id = DOMID_IO, .refs = 1}, system_xen = {.id = DOMID_XEN, .refs = 1};
+
+struct domain *mmu_foreign_domain(struct domain *d, domid_t id, int *rc)
 {
+    struct domain *other;
+
     if (id == d->id) {
         *rc = refuse(PT_015, id);
         return NULL;
@@ -38,10 +40,22 @@ static struct domain *foreign_domain(struct domain *d, domid_t id, int *rc)
         *rc = refuse(PT_016, id);
         return NULL;
     }
-    struct domain *other = domain_get(id);
+    if (id == DOMID_IO || id == DOMID_XEN) {
+        other = id == DOMID_IO ? &system_io : &system_xen;
+        atomic_add(&other->refs, 1);
+        return other;
+    }
+    other = domain_get(id);
     if (!other)
         *rc = refuse(PT_015, id);
     return other;
+}
+
+void mmu_report_done(guest_ptr_t done_ptr, uint32_t done)
+{
+    /* A count that cannot be written is the guest's loss; what was done stays done, and so does the result. */
+    if (done_ptr.va && guest_write_u32(done_ptr, done))
+        (void)refuse(HC_002, done_ptr.va);
 }
 
 static int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
@@ -53,17 +67,13 @@ static int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_dom
     if (likely(frames == DOMID_SELF && tables == 0))
         return 0;
     if (tables && tables - 1 != d->id) {
-        md->tables = foreign_domain(d, tables - 1, &rc);
+        md->tables = mmu_foreign_domain(d, tables - 1, &rc);
         if (!md->tables)
             return rc;
         md->referenced_tables = true;
     }
-    if (frames == DOMID_IO) {
-        /* Entries name device memory: l1_get() checks the caller's right to it. */
-        return 0;
-    }
     if (frames != DOMID_SELF) {
-        md->frames = foreign_domain(d, frames, &rc);
+        md->frames = mmu_foreign_domain(d, frames, &rc);
         if (!md->frames) {
             if (md->referenced_tables)
                 domain_put(md->tables);
@@ -192,8 +202,7 @@ long hypercall_mmu_update(struct vcpu *v, const struct hypercall_args *a)
     mutex_unlock(&md.tables->mmu);
 
     mmu_domains_put(&md);
-    if (done_ptr.va && guest_write_u32(done_ptr, done) && !rc)
-        rc = refuse(HC_002, done_ptr.va);
+    mmu_report_done(done_ptr, done);
     return rc;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "hypercall.h"
 #include "lib.h"
+#include "mmu.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
@@ -24,7 +25,7 @@ static int read_vcpu_set(struct vcpu *v, guest_ptr_t at, uint64_t *cpus)
     *cpus = 0;
     for (unsigned id = 0; id < d->max_vcpus; id++) {
         if (id % 64 == 0 && guest_read_u64(&word, guest_ptr_add(at, id / 8)))
-            return refuse(PT_017, at.va);
+            return refuse(MX_012, at.va);
         if ((word >> id % 64 & 1) && d->vcpu[id])
             *cpus |= BIT(d->vcpu[id]->cpu);
     }
@@ -163,20 +164,7 @@ static int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op
 /* Whose frames the operations name; referenced unless it is the caller. */
 static struct domain *mmuext_owner(struct domain *d, domid_t id, int *rc)
 {
-    if (likely(id == DOMID_SELF))
-        return d;
-    if (id == d->id) {
-        *rc = refuse(PT_015, id);
-        return NULL;
-    }
-    if (!domain_has(d, ROLE_CONTROL)) {
-        *rc = refuse(PT_016, id);
-        return NULL;
-    }
-    struct domain *owner = domain_get(id);
-    if (!owner)
-        *rc = refuse(PT_015, id);
-    return owner;
+    return likely(id == DOMID_SELF) ? d : mmu_foreign_domain(d, id, rc);
 }
 
 /* mmuext_op(ops, count, done, domain) */
@@ -206,7 +194,6 @@ long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
 
     if (owner != v->domain)
         domain_put(owner);
-    if (done_ptr.va && guest_write_u32(done_ptr, done) && !rc)
-        rc = refuse(HC_002, done_ptr.va);
+    mmu_report_done(done_ptr, done);
     return rc;
 }

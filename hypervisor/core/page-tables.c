@@ -54,6 +54,8 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
 {
     mfn_t m = pte_mfn(e);
 
+    if ((e.v & PTE_ADDR_MASK) == PTE_ADDR_MASK)
+        return refuse(PT_018, e.v);
     if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
         return refuse(PT_002, m.n);
     const struct page_info *pg = mfn_to_page(m);
@@ -193,6 +195,11 @@ static inline pte_t upper_adjust(int level, pte_t e)
     return e;
 }
 
+static inline bool upper_flags_ok(pte_t e)
+{
+    return !(e.v & ~(ENTRY_ALLOWED | PTE_ADDR_MASK));
+}
+
 static bool slot_is_ours(int level, unsigned slot)
 {
     return level == 4 && slot >= HYPERVISOR_SLOT_FIRST && slot <= HYPERVISOR_SLOT_LAST;
@@ -239,7 +246,7 @@ static int upper_get(struct domain *d, struct page_info *table, int level, pte_t
 {
     mfn_t m = pte_mfn(e);
 
-    if (e.v & ~(ENTRY_ALLOWED | PTE_ADDR_MASK))
+    if (!upper_flags_ok(e))
         return refuse(PT_005, e.v, level);
     if (!mfn_valid(m) || mfn_to_page(m)->owner != d->id)
         return refuse(PT_006, m.n, level - 1, ~0ul);
@@ -342,7 +349,7 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
 
     pte_t old = pte(*entry);
     if (pte_present(want)) {
-        if (pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS)) {
+        if (pte_present(old) && upper_flags_ok(want) && !((old.v ^ want.v) & ~SOFT_BITS)) {
             pte_store(entry, upper_adjust(level, want), preserve_ad);
             return 0;
         }

@@ -54,7 +54,8 @@
     RULE(PT_014, EINVAL, "an entry is replaced only in a checked L1 table", "no L1 table maps %lx", "xen/xen.h") \
     RULE(PT_015, ESRCH, "a domain names itself DOMID_SELF", "foreign domain %lu is the caller itself, or does not exist", "xen/xen.h") \
     RULE(PT_016, EPERM, "only the control domain touches other domains' memory", "domain %lu is not the caller's to map", "xen/xen.h") \
-    RULE(PT_017, EINVAL, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h") \
+    RULE(PT_017, EFAULT, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h") \
+    RULE(PT_018, EINVAL, "all ones names no frame", "entry %lx names no frame: its address bits are all ones", "xen/xen.h") \
     RULE(MX_001, EINVAL, "tables are the domain's own RAM", "frame %lx is not this domain's RAM", "xen/xen.h") \
     RULE(MX_002, EINVAL, "a frame has one role at a time", "frame %lx cannot become an L%lu table, its role is %lu", "xen/xen.h") \
     RULE(MX_003, EINVAL, "a table is pinned once", "frame %lx is pinned already", "xen/xen.h") \
@@ -65,7 +66,8 @@
     RULE(MX_008, EOPNOTSUPP, "superpage marking is not served", "operation %lu is not served", "xen/xen.h") \
     RULE(MX_009, ENOSYS, "an unknown operation changes nothing", "mmuext_op command %lu is not known", "xen/xen.h") \
     RULE(MX_010, EINVAL, "frames to clear or copy must be the domain's and writable", "frame %lx cannot be cleared or copied to, its role is %lu", "xen/xen.h") \
-    RULE(MX_011, EINVAL, "caches are flushed for domains with devices", "global cache flush without device memory", "xen/xen.h")
+    RULE(MX_011, EINVAL, "caches are flushed for domains with devices", "global cache flush without device memory", "xen/xen.h") \
+    RULE(MX_012, EINVAL, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h")
 
 /* CPU state: descriptors, traps, callbacks, registers, ports, FPU. */
 #define RULE_LIST_CPU(RULE) \
