@@ -27,16 +27,9 @@ const void *boot_module_data(unsigned i)
     return (const uint8_t *)mfn_to_virt(maddr_to_mfn(start)) + (start & ~PAGE_MASK);
 }
 
-/* The loader puts the file's name first. */
 const char *boot_module_args(unsigned i)
 {
-    const char *s = boot_module[i].cmdline;
-
-    while (*s && *s != ' ')
-        s++;
-    while (*s == ' ')
-        s++;
-    return s;
+    return boot_module[i].cmdline;
 }
 
 /* --- what is wrong

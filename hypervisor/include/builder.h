@@ -20,7 +20,7 @@ struct boot_module {
 extern struct boot_module boot_module[MAX_MODULES];
 extern unsigned boot_module_count;
 const void *boot_module_data(unsigned i);
-const char *boot_module_args(unsigned i); /* its command line after the file name */
+const char *boot_module_args(unsigned i); /* its command line, without the file name that some loaders put first */
 
 /* What happens when a domain has ended, and why it may end (hypercall-abi/hyperlaunch.md). */
 enum end_action { END_DESTROY, END_RESTART, END_PRESERVE };
