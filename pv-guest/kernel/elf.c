@@ -25,15 +25,15 @@ struct elf_segment {
     uint64_t offset, address, physical, file_size, size, align;
 };
 
-#define ELF_EXEC         2
-#define ELF_DYN          3
-#define ELF_X86_64       62
-#define SEGMENT_LOAD     1
-#define SEGMENT_INTERP   3
-#define SEGMENTS_MAX     64
-#define SEGMENT_EXECUTE  1
-#define SEGMENT_WRITE    2
-#define SEGMENT_READ     4
+#define ELF_EXEC        2
+#define ELF_DYN         3
+#define ELF_X86_64      62
+#define SEGMENT_LOAD    1
+#define SEGMENT_INTERP  3
+#define SEGMENTS_MAX    64
+#define SEGMENT_EXECUTE 1
+#define SEGMENT_WRITE   2
+#define SEGMENT_READ    4
 
 static int header_check(const struct elf_header *h, size_t size)
 {
@@ -98,8 +98,7 @@ int elf_map(struct inode *file, struct space *space, struct elf_image *image)
         return rc;
 
     const uintptr_t base = h.type == ELF_DYN ? USER_IMAGE_BASE : 0;
-    *image = (struct elf_image){.entry = base + h.entry,
-                                .header_count = h.program_header_count};
+    *image = (struct elf_image){.entry = base + h.entry, .header_count = h.program_header_count};
     for (unsigned i = 0; i < h.program_header_count; i++) {
         const uint64_t at = h.program_headers + i * sizeof(s);
         if (inode_read(file, at, &s, sizeof(s)) != sizeof(s) || s.type == SEGMENT_INTERP)

@@ -193,8 +193,7 @@ static void push_auxiliary(struct stack *s, const struct elf_image *image, user_
 }
 
 /* Pointers to @count strings that start at *@text, in order, and a NULL behind. */
-static void push_pointers(struct stack *s, user_t to, const char **text, unsigned count,
-                          user_t *at)
+static void push_pointers(struct stack *s, user_t to, const char **text, unsigned count, user_t *at)
 {
     for (unsigned i = 0; i < count; i++) {
         const size_t size = strlen(*text) + 1;

@@ -31,7 +31,7 @@ struct elf_image {
     uintptr_t entry;
     uintptr_t headers; /* AT_PHDR */
     unsigned header_count;
-    uintptr_t end;     /* of the highest segment: the heap follows */
+    uintptr_t end;                      /* of the highest segment: the heap follows */
     uintptr_t zero_from[8], zero_to[8]; /* file pages whose tail is not the file's */
     unsigned zeroes;
 };

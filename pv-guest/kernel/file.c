@@ -179,8 +179,7 @@ static long regular_read(struct file *file, user_t to, size_t size)
 
     while (done < size && file->offset < inode->size) {
         const size_t in_page = file->offset % PAGE_SIZE;
-        const size_t n =
-            MIN(MIN(size - done, PAGE_SIZE - in_page), inode->size - file->offset);
+        const size_t n = MIN(MIN(size - done, PAGE_SIZE - in_page), inode->size - file->offset);
         struct page *page = inode_page_at(inode, file->offset >> PAGE_SHIFT, false);
         const int rc = page ? user_write(to + done, (char *)page_address(page) + in_page, n)
                             : user_zero(to + done, n);

@@ -95,7 +95,10 @@ long task_fork(const struct fork_request *r)
         child->vfork_parent = parent;
         parent->vfork_waiting = true;
     }
+    /* The child first: it is about to exec, or to undo what it has inherited of
+     * signals, and each page that the parent writes before that is a copy. */
     sched_ready(child);
+    sched_yield_to(child);
     while (parent->vfork_waiting)
         wait_deaf(&vfork_parents);
     return pid;

@@ -27,13 +27,13 @@ struct inode {
     unsigned mode, uid, gid, links;
     uint64_t number, size, mtime;
 
-    struct list entries;   /* directory */
-    struct inode *parent;  /* directory; NULL once removed */
+    struct list entries;  /* directory */
+    struct inode *parent; /* directory; NULL once removed */
     uint64_t next_cookie;
 
-    struct page **pages;   /* regular file; holes are NULL */
+    struct page **pages; /* regular file; holes are NULL */
     size_t page_slots;
-    char *target;          /* symbolic link */
+    char *target; /* symbolic link */
 
     const struct file_ops *ops; /* device */
     unsigned device;
@@ -65,7 +65,8 @@ static inline bool inode_is(const struct inode *inode, unsigned type)
 }
 
 struct entry *dir_find(struct inode *dir, const char *name);
-/* Add a name for @inode (a reference is taken): -EEXIST, -ENOMEM, -ENOENT in a removed directory. */
+/* Add a name for @inode (a reference is taken): -EEXIST, -ENOMEM, -ENOENT in a removed directory.
+ */
 MUST_CHECK int dir_add(struct inode *dir, const char *name, struct inode *inode);
 void dir_remove(struct inode *dir, struct entry *entry);
 
@@ -86,7 +87,6 @@ MUST_CHECK int path_find(struct inode *start, const char *path, unsigned flags,
 MUST_CHECK int path_parent(struct inode *start, const char *path, struct inode **dir,
                            char name[NAME_MAX + 1]);
 /* Make @path, an inode of @mode, below existing directories. */
-MUST_CHECK int path_make(struct inode *start, const char *path, unsigned mode,
-                         struct inode **made);
+MUST_CHECK int path_make(struct inode *start, const char *path, unsigned mode, struct inode **made);
 /* Absolute path of a directory into @to; length or -ERANGE or -ENOENT. */
 MUST_CHECK long path_of(struct inode *dir, char *to, size_t size);

@@ -7,7 +7,10 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)  \
+    {                    \
+        &(name), &(name) \
+    }
 
 static inline void list_init(struct list *l)
 {
@@ -48,13 +51,13 @@ static inline void list_remove(struct list *item)
 
 #define list_entry(item, type, member) container_of(item, type, member)
 
-#define list_for_each(var, head, member)                                                         \
-    for (var = list_entry((head)->next, __typeof__(*var), member); &var->member != (head);       \
+#define list_for_each(var, head, member)                                                   \
+    for (var = list_entry((head)->next, __typeof__(*var), member); &var->member != (head); \
          var = list_entry(var->member.next, __typeof__(*var), member))
 
 /* As list_for_each, and the body may unlink or free @var. */
-#define list_for_each_safe(var, after, head, member)                                             \
-    for (var = list_entry((head)->next, __typeof__(*var), member),                               \
-        after = list_entry(var->member.next, __typeof__(*var), member);                          \
-         &var->member != (head);                                                                 \
+#define list_for_each_safe(var, after, head, member)                    \
+    for (var = list_entry((head)->next, __typeof__(*var), member),      \
+        after = list_entry(var->member.next, __typeof__(*var), member); \
+         &var->member != (head);                                        \
          var = after, after = list_entry(var->member.next, __typeof__(*var), member))

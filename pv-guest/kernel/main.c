@@ -114,7 +114,8 @@ static void init_start(void)
     for (unsigned i = 0; !init_path && rc == -ENOENT && i < ARRAY_SIZE(paths); i++)
         rc = try_init(paths[i]);
     if (rc)
-        panic("cannot run %s: error %d", init_path ? init_path : "/init, /sbin/init or /bin/sh", -rc);
+        panic("cannot run %s: error %d", init_path ? init_path : "/init, /sbin/init or /bin/sh",
+              -rc);
     platform_return(task_frame(task));
 }
 
@@ -141,12 +142,12 @@ void kernel_start(const struct platform_boot *platform)
     print_note("pv-guest %s on %s: %lu KiB of memory\n", KERNEL_VERSION, boot.name,
                boot.page_count * 4);
 
-    task_init();                                          /* who we are: the idle task   */
+    task_init(); /* who we are: the idle task   */
     page_init(boot.page_count, boot.first_free, boot.ramdisk, boot.ramdisk_size);
     clock_init();
-    inode_init();                                         /* an empty root directory     */
+    inode_init(); /* an empty root directory     */
     initramfs_unpack();
     dev_init();
     init_create();
-    sched_idle();                                         /* does not return             */
+    sched_idle(); /* does not return             */
 }

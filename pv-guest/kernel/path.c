@@ -12,9 +12,9 @@
 #define LINKS_MAX 20
 
 struct walk {
-    struct inode *at;    /* with a reference */
-    char *rest;          /* of the path, inside @text */
-    char *text;          /* PATH_MAX bytes */
+    struct inode *at; /* with a reference */
+    char *rest;       /* of the path, inside @text */
+    char *text;       /* PATH_MAX bytes */
     unsigned links;
     char name[NAME_MAX + 1]; /* the component in hand */
 };
@@ -133,8 +133,7 @@ int path_find(struct inode *start, const char *path, unsigned flags, struct inod
     return rc;
 }
 
-int path_parent(struct inode *start, const char *path, struct inode **dir,
-                char name[NAME_MAX + 1])
+int path_parent(struct inode *start, const char *path, struct inode **dir, char name[NAME_MAX + 1])
 {
     struct walk w;
     int rc = walk_start(&w, start, path);
@@ -165,8 +164,9 @@ int path_make(struct inode *start, const char *path, unsigned mode, struct inode
     if (rc)
         return rc;
     struct inode *inode = inode_new(mode);
-    rc = !inode ? -ENOMEM : !strcmp(name, ".") || !strcmp(name, "..") ? -EEXIST
-                                                                       : dir_add(dir, name, inode);
+    rc = !inode                                      ? -ENOMEM
+         : !strcmp(name, ".") || !strcmp(name, "..") ? -EEXIST
+                                                     : dir_add(dir, name, inode);
     inode_put(dir);
     if (rc && inode)
         inode_put(inode);

@@ -20,8 +20,8 @@ NORETURN void panic(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* The same, with the registers of the moment it went wrong. */
 NORETURN void panic_frame(const struct frame *frame, const char *why);
 
-#define BUG_ON(condition)                                                                        \
-    do {                                                                                         \
-        if (__builtin_expect(!!(condition), 0))                                                  \
-            panic("%s:%d: %s", __FILE__, __LINE__, #condition);                                  \
+#define BUG_ON(condition)                                       \
+    do {                                                        \
+        if (__builtin_expect(!!(condition), 0))                 \
+            panic("%s:%d: %s", __FILE__, __LINE__, #condition); \
     } while (0)

@@ -108,6 +108,14 @@ void sched_switch(void)
     context_switch(&previous->sp, next->sp);
 }
 
+void sched_yield_to(struct task *next)
+{
+    sched_ready(task_current());
+    list_remove(&next->run);
+    list_add_first(&next->run, &run_queue);
+    sched_switch();
+}
+
 void sched_idle(void)
 {
     idle_task = task_current();

@@ -189,8 +189,8 @@ long syscall_fcntl(const struct syscall_args *a)
     case F_GETFL:
         return file->flags;
     case F_SETFL:
-        file->flags = (file->flags & ~(O_APPEND | O_NONBLOCK)) |
-                      (a->arg[2] & (O_APPEND | O_NONBLOCK));
+        file->flags =
+            (file->flags & ~(O_APPEND | O_NONBLOCK)) | (a->arg[2] & (O_APPEND | O_NONBLOCK));
         return 0;
     case 5: /* F_GETLK and F_SETLK: nobody else has a lock */
     case 6:
@@ -247,8 +247,7 @@ long syscall_ftruncate(const struct syscall_args *a)
     struct file *file = fd_file(a->arg[0]);
     if (!file)
         return -EBADF;
-    if (!file->inode || !inode_is(file->inode, S_IFREG) ||
-        (file->flags & O_ACCMODE) == O_RDONLY)
+    if (!file->inode || !inode_is(file->inode, S_IFREG) || (file->flags & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
     return inode_resize(file->inode, a->arg[1]);
 }

@@ -439,8 +439,9 @@ long syscall_umask(const struct syscall_args *a)
 
 static long truncate(struct inode *inode, uint64_t size)
 {
-    return inode_is(inode, S_IFREG) ? inode_resize(inode, size)
-                                    : inode_is(inode, S_IFDIR) ? -EISDIR : -EINVAL;
+    return inode_is(inode, S_IFREG)   ? inode_resize(inode, size)
+           : inode_is(inode, S_IFDIR) ? -EISDIR
+                                      : -EINVAL;
 }
 
 long syscall_truncate(const struct syscall_args *a)

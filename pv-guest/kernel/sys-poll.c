@@ -56,8 +56,7 @@ static int read_timeout(user_t at, uint64_t unit, uint64_t *deadline)
 long syscall_poll(const struct syscall_args *a)
 {
     const int timeout = (int)a->arg[2];
-    const uint64_t deadline =
-        timeout < 0 ? FOREVER : platform_time() + timeout * 1000000ul;
+    const uint64_t deadline = timeout < 0 ? FOREVER : platform_time() + timeout * 1000000ul;
     return poll_files(a->arg[0], a->arg[1], deadline);
 }
 
@@ -95,8 +94,8 @@ static long select_once(int count, const struct select_sets *wanted, struct sele
     memset(ready, 0, sizeof(*ready));
     for (int fd = 0; fd < count; fd++) {
         const uint64_t bit = 1ul << fd % 64;
-        const int events = (wanted->in[fd / 64] & bit ? POLLIN : 0) |
-                           (wanted->out[fd / 64] & bit ? POLLOUT : 0);
+        const int events =
+            (wanted->in[fd / 64] & bit ? POLLIN : 0) | (wanted->out[fd / 64] & bit ? POLLOUT : 0);
         if (!events)
             continue;
         const int r = ready_events(fd, events);

@@ -191,10 +191,10 @@ long syscall_setsid(const struct syscall_args *a)
 }
 
 /* Everybody is root. */
-#define ALWAYS_ZERO(name)                                                                        \
-    long syscall_##name(const struct syscall_args *a)                                            \
-    {                                                                                            \
-        return 0;                                                                                \
+#define ALWAYS_ZERO(name)                             \
+    long syscall_##name(const struct syscall_args *a) \
+    {                                                 \
+        return 0;                                     \
     }
 ALWAYS_ZERO(getuid)
 ALWAYS_ZERO(getgid)

@@ -90,7 +90,9 @@ long syscall_rt_sigprocmask(const struct syscall_args *a)
         return -EFAULT;
     if (!a->arg[1])
         return 0;
-    task->blocked = a->arg[0] == SIG_BLOCK ? old | set : a->arg[0] == SIG_UNBLOCK ? old & ~set : set;
+    task->blocked = a->arg[0] == SIG_BLOCK     ? old | set
+                    : a->arg[0] == SIG_UNBLOCK ? old & ~set
+                                               : set;
     return 0;
 }
 

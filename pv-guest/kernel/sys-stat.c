@@ -33,8 +33,8 @@ static void describe_file(const struct file *file, struct linux_stat *s)
     if (file->inode)
         describe(file->inode, s);
     else
-        *s = (struct linux_stat){.ino = 1, .nlink = 1, .mode = S_IFIFO | 0600,
-                                 .block_size = PAGE_SIZE};
+        *s = (struct linux_stat){
+            .ino = 1, .nlink = 1, .mode = S_IFIFO | 0600, .block_size = PAGE_SIZE};
 }
 
 static int describe_path(int dirfd, user_t path, unsigned at_flags, struct linux_stat *s)
@@ -123,10 +123,22 @@ long syscall_statx(const struct syscall_args *a)
         return rc;
     const struct statx_time t = {.sec = s.mtime, .nsec = s.mtime_ns};
     const struct linux_statx x = {
-        .mask = 0x7ff, .block_size = s.block_size, .nlink = s.nlink, .uid = s.uid,
-        .gid = s.gid, .mode = s.mode, .ino = s.ino, .size = s.size, .blocks = s.blocks,
-        .atime = t, .btime = t, .ctime = t, .mtime = t,
-        .rdev_major = s.rdev >> 8, .rdev_minor = s.rdev & 0xff, .dev_minor = DEVICE_NUMBER,
+        .mask = 0x7ff,
+        .block_size = s.block_size,
+        .nlink = s.nlink,
+        .uid = s.uid,
+        .gid = s.gid,
+        .mode = s.mode,
+        .ino = s.ino,
+        .size = s.size,
+        .blocks = s.blocks,
+        .atime = t,
+        .btime = t,
+        .ctime = t,
+        .mtime = t,
+        .rdev_major = s.rdev >> 8,
+        .rdev_minor = s.rdev & 0xff,
+        .dev_minor = DEVICE_NUMBER,
     };
     return user_write(a->arg[4], &x, sizeof(x));
 }

@@ -19,11 +19,11 @@ struct files;
 struct inode;
 
 enum task_state {
-    TASK_READY,    /* running or in the run queue */
-    TASK_WAITING,  /* in a wait queue; a signal wakes it */
-    TASK_DEAF,     /* in a wait queue; no signal wakes it */
-    TASK_STOPPED,  /* by SIGSTOP and its kin, until SIGCONT */
-    TASK_ZOMBIE,   /* dead, until its parent asks */
+    TASK_READY,   /* running or in the run queue */
+    TASK_WAITING, /* in a wait queue; a signal wakes it */
+    TASK_DEAF,    /* in a wait queue; no signal wakes it */
+    TASK_STOPPED, /* by SIGSTOP and its kin, until SIGCONT */
+    TASK_ZOMBIE,  /* dead, until its parent asks */
 };
 
 struct wait_queue {
@@ -41,8 +41,8 @@ struct task {
     struct list link;              /* all tasks */
     struct list run;               /* run queue or wait queue */
 
-    void *stack;  /* the lowest address; holds a pointer back to this task */
-    uint64_t sp;  /* while it is not running */
+    void *stack;         /* the lowest address; holds a pointer back to this task */
+    uint64_t sp;         /* while it is not running */
     struct space *space; /* NULL: a zombie, or the idle task */
     struct files *files;
     struct inode *cwd;
@@ -107,6 +107,8 @@ void sched_ready(struct task *task);
 void sched_sleep_over(struct timer *timer);
 /* Run somebody else; returns when this task has been chosen again. */
 void sched_switch(void);
+/* Let @next, which is ready, run before all others, and the caller soon after. */
+void sched_yield_to(struct task *next);
 /* Called on the way back to a process: has somebody else a right to the CPU? */
 bool sched_wanted(void);
 NORETURN void sched_idle(void);
@@ -116,7 +118,10 @@ void fpu_load(const struct task *task);
 void fpu_reset(struct task *task);
 
 /* wait queues */
-#define WAIT_QUEUE_INIT(name) {LIST_INIT((name).tasks)}
+#define WAIT_QUEUE_INIT(name)   \
+    {                           \
+        LIST_INIT((name).tasks) \
+    }
 
 static inline void wait_init(struct wait_queue *q)
 {

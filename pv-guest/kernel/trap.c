@@ -21,9 +21,9 @@ _Static_assert(sizeof(struct frame) == FRAME_SIZE, "entry code");
 
 /* What a process gets for an exception. */
 static const uint8_t exception_signals[32] = {
-    [0] = SIGFPE,   [1] = SIGTRAP,  [3] = SIGTRAP,  [4] = SIGSEGV,  [5] = SIGSEGV, [6] = SIGILL,
-    [7] = SIGFPE,   [9] = SIGFPE,   [10] = SIGSEGV, [11] = SIGBUS,  [12] = SIGBUS, [13] = SIGSEGV,
-    [14] = SIGSEGV, [16] = SIGFPE,  [17] = SIGBUS,  [19] = SIGFPE,
+    [0] = SIGFPE,   [1] = SIGTRAP, [3] = SIGTRAP,  [4] = SIGSEGV, [5] = SIGSEGV, [6] = SIGILL,
+    [7] = SIGFPE,   [9] = SIGFPE,  [10] = SIGSEGV, [11] = SIGBUS, [12] = SIGBUS, [13] = SIGSEGV,
+    [14] = SIGSEGV, [16] = SIGFPE, [17] = SIGBUS,  [19] = SIGFPE,
 };
 
 static unsigned wanted_access(const struct frame *frame)
@@ -41,8 +41,8 @@ static void page_fault(struct frame *frame)
 
     if (!frame_from_user(frame) && (!fixup || address >= USER_END))
         panic_frame(frame, "page fault in the kernel");
-    const int rc = address < USER_END ? space_fault(task->space, address, wanted_access(frame))
-                                      : -EFAULT;
+    const int rc =
+        address < USER_END ? space_fault(task->space, address, wanted_access(frame)) : -EFAULT;
     if (rc == 0)
         return;
     if (fixup) {

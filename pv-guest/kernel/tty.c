@@ -32,8 +32,13 @@ static struct {
             .oflag = OPOST | ONLCR,
             .cflag = B38400 | CS8 | CREAD,
             .lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-            .cc = {[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4,
-                   [VMIN] = 1, [VSUSP] = 26},
+            .cc = {[VINTR] = 3,
+                   [VQUIT] = 28,
+                   [VERASE] = 127,
+                   [VKILL] = 21,
+                   [VEOF] = 4,
+                   [VMIN] = 1,
+                   [VSUSP] = 26},
         },
     .window = {24, 80, 0, 0},
 };
@@ -87,7 +92,10 @@ static bool command_key(char c)
     int number = 0;
 
     if (mode(ISIG))
-        number = key == cc[VINTR] ? SIGINT : key == cc[VQUIT] ? SIGQUIT : key == cc[VSUSP] ? SIGTSTP : 0;
+        number = key == cc[VINTR]   ? SIGINT
+                 : key == cc[VQUIT] ? SIGQUIT
+                 : key == cc[VSUSP] ? SIGTSTP
+                                    : 0;
     if (number) {
         if (mode(ECHO))
             echo(c);
@@ -178,8 +186,8 @@ static long tty_read(struct file *file, user_t to, size_t size)
             return rc;
     }
     unsigned n = MIN(there, size);
-    const bool mark = mode(ICANON) && n == there &&
-                      (uint8_t)*ring_at(there - 1) == tty.mode.cc[VEOF];
+    const bool mark =
+        mode(ICANON) && n == there && (uint8_t)*ring_at(there - 1) == tty.mode.cc[VEOF];
     const unsigned shown = n - mark;
     for (unsigned i = 0; i < shown; i++)
         if (user_write(to + i, ring_at(i), 1))

@@ -43,9 +43,9 @@ struct platform_boot {
 
 /* The kernel's entry points, called by the platform. */
 NORETURN void kernel_start(const struct platform_boot *boot);
-void trap_handle(struct frame *frame);   /* every exception, system call and interrupt */
-void timer_interrupt(void);              /* the deadline of platform_timer_set has passed */
-void console_interrupt(void);            /* platform_console_read has something to give */
+void trap_handle(struct frame *frame); /* every exception, system call and interrupt */
+void timer_interrupt(void);            /* the deadline of platform_timer_set has passed */
+void console_interrupt(void);          /* platform_console_read has something to give */
 
 /* What a process's cs and ss hold: the machine's 64-bit user segments. */
 extern const uint16_t platform_user_code, platform_user_data;
@@ -61,15 +61,16 @@ enum shutdown_reason { SHUTDOWN_AS_POWEROFF, SHUTDOWN_AS_REBOOT, SHUTDOWN_AS_CRA
  * platform_shutdown - End the machine, saying why.
  * Instruction: OUT to the emulator's exit port, or to ACPI's PM1a control
  * Hypercall:   sched_op SCHEDOP_shutdown
- * Why:         a domain has no chipset; the reason tells the toolstack whether to restart or to dump it
+ * Why:         a domain has no chipset; the reason tells the toolstack whether to restart or to
+ * dump it
  */
 NORETURN void platform_shutdown(enum shutdown_reason reason);
 
 /*
  * platform_console_write - Put text on the console.
  * Instruction: OUT to the 16550's data port, waiting for room
- * Hypercall:   first domain: console_io CONSOLEIO_write; others: bytes in the shared console ring, then event_channel_op EVTCHNOP_send
- * Why:         the serial port belongs to the hypervisor
+ * Hypercall:   first domain: console_io CONSOLEIO_write; others: bytes in the shared console ring,
+ * then event_channel_op EVTCHNOP_send Why:         the serial port belongs to the hypervisor
  */
 void platform_console_write(const char *text, size_t size);
 
@@ -85,7 +86,8 @@ size_t platform_console_read(char *to, size_t size);
  * platform_cpuid - Ask the CPU what it can do: @regs is eax, ebx, ecx, edx, in and out.
  * Instruction: CPUID
  * Hypercall:   UD2 "xen" CPUID, which the hypervisor emulates
- * Why:         CPUID does not trap without hardware help, so the plain form shows features that a guest may not use
+ * Why:         CPUID does not trap without hardware help, so the plain form shows features that a
+ * guest may not use
  */
 void platform_cpuid(uint32_t regs[4]);
 
@@ -119,7 +121,8 @@ void platform_timer_set(uint64_t deadline);
  * platform_idle - Sleep until the next interrupt has been handled; masked before and after.
  * Instruction: STI; HLT; CLI
  * Hypercall:   sched_op SCHEDOP_block
- * Why:         HLT is privileged; block unmasks and sleeps in one step, so that no wakeup is lost between the two
+ * Why:         HLT is privileged; block unmasks and sleeps in one step, so that no wakeup is lost
+ * between the two
  */
 void platform_idle(void);
 
@@ -129,7 +132,8 @@ void platform_idle(void);
  * platform_return - Continue what @frame describes, unmasking interrupts as its rflags say.
  * Instruction: IRETQ, with SWAPGS when going to a process
  * Hypercall:   iret
- * Why:         going to a process changes page tables and mode, which only the hypervisor can do; unmasking must be one step with leaving
+ * Why:         going to a process changes page tables and mode, which only the hypervisor can do;
+ * unmasking must be one step with leaving
  */
 NORETURN void platform_return(struct frame *frame);
 
@@ -158,10 +162,10 @@ void platform_kernel_stack(void *top);
 void platform_user_bases(uint64_t fs, uint64_t gs);
 
 /*
- * platform_user_selectors_clear - Queued.  Make DS, ES, FS and GS null for the next process; ahead of platform_user_bases.
- * Instruction: MOV to segment registers, GS between two SWAPGS
- * Hypercall:   none for DS, ES, FS; set_segment_base SEGBASE_GS_USER_SEL for GS
- * Why:         MOV to GS acts on the active base, which is the kernel's; SWAPGS is privileged
+ * platform_user_selectors_clear - Queued.  Make DS, ES, FS and GS null for the next process; ahead
+ * of platform_user_bases. Instruction: MOV to segment registers, GS between two SWAPGS Hypercall:
+ * none for DS, ES, FS; set_segment_base SEGBASE_GS_USER_SEL for GS Why:         MOV to GS acts on
+ * the active base, which is the kernel's; SWAPGS is privileged
  */
 void platform_user_selectors_clear(void);
 
@@ -171,15 +175,16 @@ void platform_user_selectors_clear(void);
  * platform_pte - The page-table entry that maps @page with @flags (PTE_*).
  * Instruction: none: pfn << 12 | flags
  * Hypercall:   none: p2m[pfn] << 12 | flags
- * Why:         page tables hold machine frames; the guest's own page numbers are translated by the guest (direct paging)
+ * Why:         page tables hold machine frames; the guest's own page numbers are translated by the
+ * guest (direct paging)
  */
 pte_t platform_pte(pfn_t page, uint64_t flags);
 
 /*
  * platform_pte_page - Which page a present entry maps.
  * Instruction: none: bits 12 to 51
- * Hypercall:   none: machine_to_phys_mapping, a read-only table that the hypervisor maps into every guest
- * Why:         the way back from machine frames
+ * Hypercall:   none: machine_to_phys_mapping, a read-only table that the hypervisor maps into every
+ * guest Why:         the way back from machine frames
  */
 pfn_t platform_pte_page(pte_t entry);
 
@@ -187,7 +192,8 @@ pfn_t platform_pte_page(pte_t entry);
  * platform_pte_write - Queued in sealed tables, at once in others.  Store @entry to @slot.
  * Instruction: MOV
  * Hypercall:   mmu_update in a sealed table; MOV in one that the hypervisor does not know yet
- * Why:         the hypervisor checks each entry of a live table, so a guest maps it read-only and asks
+ * Why:         the hypervisor checks each entry of a live table, so a guest maps it read-only and
+ * asks
  */
 void platform_pte_write(pte_t *slot, pte_t entry);
 
@@ -216,10 +222,10 @@ struct platform_root {
 };
 
 /*
- * platform_root_create - Make top-level tables with the kernel's half filled in; -ENOMEM if there is no page.
- * Instruction: none: one zeroed table with the kernel's 256 entries
- * Hypercall:   none: one such table and an empty one for user mode
- * Why:         paging's supervisor bit cannot protect the kernel when both run in ring 3
+ * platform_root_create - Make top-level tables with the kernel's half filled in; -ENOMEM if there
+ * is no page. Instruction: none: one zeroed table with the kernel's 256 entries Hypercall:   none:
+ * one such table and an empty one for user mode Why:         paging's supervisor bit cannot protect
+ * the kernel when both run in ring 3
  */
 MUST_CHECK int platform_root_create(struct platform_root *root);
 
@@ -240,10 +246,9 @@ pte_t platform_root_get(const struct platform_root *root, unsigned index);
 void platform_root_set(const struct platform_root *root, unsigned index, pte_t entry);
 
 /*
- * platform_root_activate - Queued.  The tree is complete and all tables below the root are sealed: allow it to be loaded.
- * Instruction: none
- * Hypercall:   mmuext_op MMUEXT_PIN_L4_TABLE for both tables
- * Why:         pinned, the tree is checked once, not at every load
+ * platform_root_activate - Queued.  The tree is complete and all tables below the root are sealed:
+ * allow it to be loaded. Instruction: none Hypercall:   mmuext_op MMUEXT_PIN_L4_TABLE for both
+ * tables Why:         pinned, the tree is checked once, not at every load
  */
 void platform_root_activate(const struct platform_root *root);
 

@@ -74,7 +74,8 @@ static void fill_l1(pte_t *table, unsigned long first, unsigned long end)
 {
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         const unsigned long n = first + i;
-        const uint64_t flags = PTE_P | PTE_A | pte_nx | (n < end && is_table(n) ? 0 : PTE_W | PTE_D);
+        const uint64_t flags =
+            PTE_P | PTE_A | pte_nx | (n < end && is_table(n) ? 0 : PTE_W | PTE_D);
         const bool backed = n < end && p2m[n] != ~0ul && !(p2m[n] >> 52);
         table[i].bits = backed ? p2m[n] << PAGE_SHIFT | flags : 0;
     }
@@ -84,8 +85,7 @@ static void fill_l1(pte_t *table, unsigned long first, unsigned long end)
 static void fill_upper(pte_t *table, unsigned long first, unsigned long end)
 {
     for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-        table[i].bits =
-            first + i < end ? mfn_of(pfn(first + i)).n << PAGE_SHIFT | PTE_TABLE : 0;
+        table[i].bits = first + i < end ? mfn_of(pfn(first + i)).n << PAGE_SHIFT | PTE_TABLE : 0;
 }
 
 /* First page of a run of @count that avoids the ramdisk's pages. */

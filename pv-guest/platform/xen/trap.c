@@ -13,17 +13,19 @@
 const uint16_t platform_user_code = FLAT_USER_CS, platform_user_data = FLAT_USER_SS;
 
 /* Exceptions as (vector, privilege from which INT n may raise it). */
-#define TRAP_LIST(TRAP)                                                                          \
-    TRAP(0, 0) TRAP(1, 0) TRAP(2, 0) TRAP(3, 3) TRAP(4, 3) TRAP(5, 0) TRAP(6, 0) TRAP(7, 0)      \
-    TRAP(8, 0) TRAP(10, 0) TRAP(11, 0) TRAP(12, 0) TRAP(13, 0) TRAP(14, 0) TRAP(16, 0)           \
-    TRAP(17, 0) TRAP(18, 0) TRAP(19, 0)
+#define TRAP_LIST(TRAP)                                                                      \
+    TRAP(0, 0)                                                                               \
+    TRAP(1, 0)                                                                               \
+    TRAP(2, 0) TRAP(3, 3) TRAP(4, 3) TRAP(5, 0) TRAP(6, 0) TRAP(7, 0) TRAP(8, 0) TRAP(10, 0) \
+        TRAP(11, 0) TRAP(12, 0) TRAP(13, 0) TRAP(14, 0) TRAP(16, 0) TRAP(17, 0) TRAP(18, 0)  \
+            TRAP(19, 0)
 
 #define TRAP_DECLARE(vector, dpl) extern const char trap_##vector[];
 TRAP_LIST(TRAP_DECLARE)
 extern const char trap_257[], trap_syscall[], trap_failsafe[];
 
 #define GATE_MASKS_EVENTS 4 /* the flag that makes it an interrupt gate */
-#define TRAP_ENTRY(vector, dpl)                                                                  \
+#define TRAP_ENTRY(vector, dpl) \
     {(vector), (dpl) | GATE_MASKS_EVENTS, FLAT_KERNEL_CS, (unsigned long)trap_##vector},
 
 static void callback_register(unsigned type, unsigned flags, const char *handler)
