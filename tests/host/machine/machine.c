@@ -1,0 +1,466 @@
+/* The fake machine: arch.h, but for the door (guest-memory.c) and TLBs (tlb-model.c). */
+#include "arch.h"
+#include "audit.h"
+#include "builder.h"
+#include "console.h"
+#include "lib.h"
+#include "sched.h"
+#include "tlb.h"
+
+#include <setjmp.h>
+#include <sys/mman.h>
+
+struct machine machine;
+
+static jmp_buf *end_point;  /* machine_catch_end() */
+static jmp_buf *idle_point; /* where the idle vCPU goes when it has nothing to do */
+static struct {
+    struct vcpu *vcpu; /* an idle vCPU whose idle_loop() is on the host's stack */
+    jmp_buf *back;     /* where it was when it gave up the CPU */
+} idler;
+
+/* --- power on
+ * -------------------------------------------------------------------------------------------- */
+
+#define HYPERVISOR_FRAMES 16u /* at the start: "the image" */
+#define HOLE_FRAMES       256u /* one page of page_info: can be made read-only, as on the real machine \
+                                */
+
+static void *map_pages(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (p == MAP_FAILED)
+        abort();
+    return p;
+}
+
+static void set_owner(uint64_t first, uint64_t count, uint16_t owner, uint64_t state)
+{
+    for (uint64_t i = first; i < first + count; i++) {
+        frame_table[i].owner = owner;
+        frame_table[i].state = state;
+    }
+}
+
+static void memory_start(uint64_t frames)
+{
+    machine.frames = max_mfn = frames;
+    machine.memory = map_pages(frames * PAGE_SIZE);
+    frame_table = map_pages(frames * sizeof(struct page_info));
+    machine_to_phys = malloc(frames * sizeof(uint64_t));
+    memset(machine_to_phys, 0xff, frames * sizeof(uint64_t));
+    memset(machine.memory, 0xa5,
+           frames * PAGE_SIZE); /* what RAM holds at power-on is anybody's guess */
+
+    machine.hole_first = frames / 2 / HOLE_FRAMES * HOLE_FRAMES;
+    machine.hole_count = HOLE_FRAMES;
+    uint64_t end = machine.hole_first + HOLE_FRAMES;
+    set_owner(0, HYPERVISOR_FRAMES, OWNER_HYPERVISOR, PAGE_REF_ONE);
+    set_owner(machine.hole_first, HOLE_FRAMES, OWNER_IO, 0);
+    page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES);
+    page_alloc_add(mfn(end), frames - end);
+    mprotect(&frame_table[machine.hole_first], HOLE_FRAMES * sizeof(struct page_info), PROT_READ);
+}
+
+void machine_start(unsigned cpus, uint64_t frames)
+{
+    ASSERT(cpus <= MACHINE_CPUS && frames <= MACHINE_FRAMES && frames >= 4 * HOLE_FRAMES);
+    machine.cpus = cpus;
+    machine.now = 1000000000ull;
+    machine_window(WINDOW_BYTES, WINDOW_BYTES);
+    static struct vcpu boot_vcpu[MACHINE_CPUS];
+    for (unsigned i = 0; i < MACHINE_CPUS; i++) {
+        boot_vcpu[i] = (struct vcpu){
+            .domain = &idle_domain, .is_idle = true, .cpu = (uint16_t)i, .affinity = BIT(i)};
+        machine.cpu[i].current = &boot_vcpu[i];
+        machine.cpu[i].deadline = ~0ull;
+    }
+    memory_start(frames);
+    for (unsigned i = 0; i < cpus; i++) {
+        machine_on_cpu(i);
+        tlb_flushed(i);
+        sched_init_cpu(i);
+        machine.cpu[i].current = sched_idle_vcpu(i);
+    }
+    machine_on_cpu(0);
+    console_init();
+}
+
+/* --- executing
+ * ------------------------------------------------------------------------------------------- */
+
+void machine_on_cpu(unsigned cpu)
+{
+    ASSERT(cpu < machine.cpus);
+    machine.relaxed = 0;
+    machine.this_cpu = cpu;
+}
+
+/* Let go of the root of a domain that @cpu only idles on. */
+static void leave_root(unsigned cpu)
+{
+    struct machine_cpu *c = &machine.cpu[cpu];
+    if (c->root_domain)
+        atomic_and(&c->root_domain->tlb_cpus, ~BIT(cpu));
+    c->root_domain = NULL;
+    c->root = 0;
+    arch_tlb_flush(BIT(cpu), true, 0);
+}
+
+/* @v runs on this CPU: load its root, unless the CPU idled on it. */
+static void load_root(struct vcpu *v)
+{
+    struct machine_cpu *c = &machine.cpu[machine.this_cpu];
+    uint64_t root = v->kernel_mode ? v->arch.kernel_root : v->arch.user_root;
+
+    if (c->root_domain == v->domain && c->root == root)
+        return;
+    atomic_or(&v->domain->tlb_cpus, BIT(machine.this_cpu));
+    if (c->root_domain && c->root_domain != v->domain)
+        atomic_and(&c->root_domain->tlb_cpus, ~BIT(machine.this_cpu));
+    c->root_domain = v->domain;
+    c->root = root;
+    arch_tlb_flush_local();
+}
+
+/* An idle vCPU that leaves its loop lets the others run until it is chosen again: their "running"
+ * is time passing, and its own call of schedule() returns only then, as it would with stacks. */
+static void idle_gives_way(void)
+{
+    jmp_buf back;
+
+    if (setjmp(back))
+        return; /* chosen again; the run queue's lock is held, as after a switch of stacks */
+    idler.back = &back;
+    sched_tail();
+    for (unsigned i = 0; i < 64; i++) {
+        machine_advance(1000000);
+        schedule();
+    }
+    idler.vcpu = NULL;
+    longjmp(*idle_point, 1); /* nothing left to do for it */
+}
+
+void arch_switch(struct vcpu *prev, struct vcpu *next)
+{
+    machine.relaxed = 0;
+    machine.cpu[machine.this_cpu].current = next;
+    if (!next->is_idle)
+        load_root(next);
+    if (idler.vcpu && prev == idler.vcpu)
+        idle_gives_way();
+    else if (idler.vcpu && next == idler.vcpu)
+        longjmp(*idler.back, 1);
+}
+
+void arch_idle(void)
+{
+    idler.vcpu = NULL;
+    longjmp(*idle_point, 1);
+}
+
+void machine_enter(struct vcpu *v)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        machine_on_cpu(v->cpu);
+        if (current_vcpu() == v)
+            return;
+        machine_advance(1000000);
+        machine_on_cpu(v->cpu);
+        schedule();
+    }
+    fprintf(stderr, "machine_enter: d%uv%u does not get its CPU (pause %x)\n", v->domain->id, v->id,
+            v->pause);
+    abort();
+}
+
+void machine_run_work(void)
+{
+    jmp_buf done;
+    struct vcpu *idle = sched_idle_vcpu(0);
+
+    machine_on_cpu(0);
+    for (unsigned i = 0; i < 100 && current_vcpu() != idle; i++) {
+        machine_advance(1000000);
+        machine_on_cpu(0);
+        schedule();
+    }
+    if (current_vcpu() != idle)
+        return; /* it has nothing to do, or it would have been chosen */
+    idle_point = &done;
+    if (!setjmp(done)) {
+        idler.vcpu = idle;
+        idle_loop();
+    }
+    idle_point = NULL;
+}
+
+static void serve_timer(unsigned cpu)
+{
+    struct machine_cpu *c = &machine.cpu[cpu];
+
+    while (c->deadline <= machine.now) {
+        unsigned before = machine.this_cpu;
+        c->deadline = ~0ull;
+        machine.this_cpu = cpu;
+        timer_interrupt();
+        machine.this_cpu = before;
+    }
+}
+
+void machine_advance(uint64_t ns)
+{
+    uint64_t end = machine.now + ns;
+
+    for (;;) {
+        uint64_t next = end;
+        for (unsigned i = 0; i < machine.cpus; i++)
+            next = MIN(next, MAX(machine.cpu[i].deadline, machine.now));
+        machine.now = next;
+        for (unsigned i = 0; i < machine.cpus; i++)
+            serve_timer(i);
+        if (next == end)
+            return;
+    }
+}
+
+int machine_catch_end(void (*f)(void *), void *arg)
+{
+    jmp_buf here;
+
+    machine.ended = 0;
+    end_point = &here;
+    if (!setjmp(here))
+        f(arg);
+    end_point = NULL;
+    return machine.ended;
+}
+
+/* --- the window, the log
+ * ----------------------------------------------------------------------------------- */
+
+guest_ptr_t machine_put(size_t at, const void *from, size_t n)
+{
+    ASSERT(at + n <= WINDOW_BYTES);
+    memcpy(machine.window + at, from, n);
+    return guest_ptr(WINDOW_VA + at);
+}
+
+void machine_get(void *to, size_t at, size_t n)
+{
+    memcpy(to, machine.window + at, n);
+}
+
+void machine_window(uint64_t readable, uint64_t writable)
+{
+    machine.window_readable = readable;
+    machine.window_writable = writable;
+}
+
+void machine_log_clear(void)
+{
+    machine.log_length = 0;
+    machine.log[0] = 0;
+}
+
+bool machine_logged(const char *text)
+{
+    return strstr(machine.log, text);
+}
+
+void arch_serial_write(const char *s, size_t n)
+{
+    if (n >= sizeof(machine.log) - machine.log_length)
+        machine_log_clear(); /* the newest is what counts */
+    n = MIN(n, sizeof(machine.log) - 1);
+    memcpy(machine.log + machine.log_length, s, n);
+    machine.log_length += n;
+    machine.log[machine.log_length] = 0;
+}
+
+/* --- arch.h: vCPUs
+ * ---------------------------------------------------------------------------------------- */
+
+int arch_vcpu_init(struct vcpu *v)
+{
+    v->arch.alive = true;
+    return 0;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+    ASSERT(v->arch.alive && !v->arch.segment_frames);
+    v->arch.alive = false;
+}
+
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    return -XEN_EINVAL;
+}
+
+void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi)
+{
+    v->arch.rip = rip;
+    v->arch.rsp = rsp;
+    v->arch.rsi = rsi;
+}
+
+void arch_vcpu_release(struct vcpu *v)
+{
+    machine_release_segments(v);
+}
+
+int arch_domain_init(struct domain *d)
+{
+    d->arch.alive = true;
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+    d->arch.alive = false;
+}
+
+int machine_hold_segment(struct vcpu *v, mfn_t m)
+{
+    ASSERT(v->arch.segment_frames < ARRAY_SIZE(v->arch.segment_mfn));
+    if (!mfn_valid(m))
+        return -XEN_EINVAL;
+    mutex_lock(&v->domain->mmu);
+    int rc = page_get_and_type(mfn_to_page(m), v->domain, PAGE_TYPE_SEG);
+    mutex_unlock(&v->domain->mmu);
+    if (!rc)
+        v->arch.segment_mfn[v->arch.segment_frames++] = m.n;
+    return rc;
+}
+
+void machine_release_segments(struct vcpu *v)
+{
+    while (v->arch.segment_frames)
+        page_put_and_type(mfn_to_page(mfn(v->arch.segment_mfn[--v->arch.segment_frames])));
+}
+
+void arch_audit_vcpu(struct vcpu *v)
+{
+    for (unsigned i = 0; i < v->arch.segment_frames; i++)
+        audit_count(mfn(v->arch.segment_mfn[i]), true);
+}
+
+void arch_load_root(struct vcpu *v)
+{
+    struct machine_cpu *c = &machine.cpu[machine.this_cpu];
+
+    if (c->current != v)
+        return; /* a test acts for a vCPU that does not run */
+    c->root = v->arch.kernel_root;
+    arch_tlb_flush_local();
+}
+
+void arch_drop_roots(struct domain *d)
+{
+    for (unsigned i = 0; i < machine.cpus; i++)
+        if (machine.cpu[i].root_domain == d && machine.cpu[i].current->is_idle)
+            leave_root(i);
+}
+
+void arch_fill_l4(uint64_t *l4)
+{
+    for (unsigned i = HYPERVISOR_SLOT_FIRST; i <= HYPERVISOR_SLOT_LAST; i++)
+        l4[i] = 0xf00d000ull << 12 | (i - HYPERVISOR_SLOT_FIRST) << 12 | PTE_P; /* recognisable */
+}
+
+bool arch_device_frame_ok(mfn_t m)
+{
+    return m.n != machine.hole_first; /* the hypervisor's own device */
+}
+
+void arch_flush_cache(void)
+{
+    machine.cache_flushes++;
+}
+
+void arch_dump_vcpu(struct vcpu *v)
+{
+    v->arch.dumps++;
+}
+
+/* --- arch.h: interrupts and time
+ * ------------------------------------------------------------------------ */
+
+/* Spinning on one's own: nobody else can make progress, so it would never end. */
+void arch_relax(void)
+{
+    if (++machine.relaxed > 100000) {
+        fprintf(stderr, "deadlock: CPU %u spins\n", machine.this_cpu);
+        abort();
+    }
+}
+
+void arch_timer_program(uint64_t deadline)
+{
+    machine.cpu[machine.this_cpu].deadline = deadline;
+}
+
+void arch_kick_cpu(unsigned cpu)
+{
+    machine.cpu[cpu].kicked = true;
+}
+
+void arch_serve_interrupts(void)
+{
+    serve_timer(machine.this_cpu);
+}
+
+uint64_t arch_cpus_online(void)
+{
+    return BIT(machine.cpus) - 1;
+}
+
+void arch_time_info(struct vcpu *v, struct vcpu_time_info *out)
+{
+    out->tsc_timestamp = machine.now;
+    out->system_time = machine.now;
+    out->tsc_to_system_mul = 1u << 31;
+    out->tsc_shift = 1;
+}
+
+uint64_t arch_wallclock_boot_ns(void)
+{
+    return 1700000000ull * 1000000000ull;
+}
+
+bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end)
+{
+    if (i > 1)
+        return false;
+    *start = i ? (machine.hole_first + machine.hole_count) << PAGE_SHIFT : 0;
+    *end = (i ? machine.frames : machine.hole_first) << PAGE_SHIFT;
+    return true;
+}
+
+mfn_t arch_m2p_frame(uint64_t i)
+{
+    return mfn(i == 0 ? 1 : MFN_NONE);
+}
+
+/* --- arch.h: the end
+ * -------------------------------------------------------------------------------------- */
+
+void arch_machine_end(enum machine_end how, int verdict)
+{
+    machine.ended = (int)how + 1;
+    machine.verdict = verdict;
+    if (end_point)
+        longjmp(*end_point, 1);
+    fprintf(stderr, "the machine ended (%d, verdict %#x) and no test expected it; its log:\n%s\n",
+            how, verdict, machine.log);
+    abort();
+}
+
+const char build_version[] = "0.0.0", build_changeset[] = "hosted", build_compiler[] = "the host's";
+
+void dump_all(void);
+void dump_all(void)
+{
+}

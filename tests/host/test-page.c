@@ -1,0 +1,284 @@
+/*
+ * Frames: owners, the two counts, and the audit that recounts them.
+ *
+ * The first half breaks each invariant of struct page_info on purpose, by writing to the frame
+ * table or a page table behind core's back, and wants page_audit() (I1-I5) or the TLB model (I6) to
+ * see it.  An audit that is blind would make every other test here worthless.
+ */
+#include "suite.h"
+
+static struct guest g;
+
+static void start(void)
+{
+    world_start(2, 2048);
+    guest_create(&g, 1, 64, 1);
+}
+
+TestSuite(page, .init = start);
+
+/* --- the audit sees what is broken
+ * ------------------------------------------------------------------- */
+
+static void audit_says(const char *what)
+{
+    machine_log_clear();
+    unsigned found = page_audit();
+    cr_assert(found > 0, "the audit finds nothing wrong");
+    cr_assert(machine_logged(what), "\"%s\" is not in what the audit says:\n%s", what, machine.log);
+}
+
+Test(page, audit_of_a_sound_world_is_clean)
+{
+    assert_eq_long(page_audit(), 0);
+    world_check();
+}
+
+Test(page, audit_sees_I1_type_without_reference)
+{
+    struct page_info *pg = guest_info(&g, 20);
+    pg->state = (pg->state & ~(0xffffffffull << 32));
+    audit_says("I1");
+}
+
+Test(page, audit_sees_I2_writable_entry_to_a_page_table)
+{
+    guest_page(&g, 3)[0] |= PTE_RW; /* the L1 entry that maps the L4 table */
+    audit_says("I2");
+}
+
+Test(page, audit_sees_I2_writable_entry_to_a_descriptor_table)
+{
+    assert_ok(guest_protect(&g, 20, RO));
+    assert_ok(machine_hold_segment(g.v, guest_mfn(&g, 20)));
+    assert_eq_long(page_audit(), 0);
+    guest_page(&g, 3)[20] |= PTE_RW;
+    audit_says("I2");
+}
+
+Test(page, audit_sees_I3_reference_nobody_holds)
+{
+    guest_info(&g, 20)->state += PAGE_REF_ONE;
+    audit_says("I3");
+}
+
+Test(page, audit_sees_I3_entry_without_reference)
+{
+    guest_page(&g, 3)[40] = guest_pte(&g, 41, RO); /* 40's entry gone, 41's one more */
+    audit_says("I3");
+}
+
+Test(page, audit_sees_I3_lost_pin)
+{
+    guest_info(&g, 0)->state &= ~PAGE_PINNED;
+    audit_says("I3");
+}
+
+Test(page, audit_sees_I4_type_nobody_needs)
+{
+    guest_info(&g, 20)->state += 1;
+    audit_says("I4");
+}
+
+Test(page, audit_sees_I4_entry_without_type)
+{
+    assert_ok(guest_protect(&g, 20, RO));
+    guest_page(&g, 3)[20] |= PTE_RW;
+    audit_says("I4");
+}
+
+Test(page, audit_sees_I5_validated_without_type)
+{
+    assert_ok(guest_protect(&g, 20, 0));
+    guest_info(&g, 20)->state |= PAGE_VALIDATED;
+    audit_says("I5");
+}
+
+Test(page, audit_sees_reference_to_a_free_frame)
+{
+    struct page_info *pg = page_alloc(0);
+    mfn_t m = page_to_mfn(pg);
+    page_free(pg, 0);
+    guest_page(&g, 3)[100] = pte_make(m, RO).v;
+    audit_says("no domain's");
+}
+
+Test(page, audit_sees_lost_frame_of_a_domain)
+{
+    g.d->tot_pages++;
+    audit_says("domain 1 counts");
+}
+
+Test(page, tlb_model_sees_I6_writable_translation_to_a_table)
+{
+    machine_tlb_fill_all();
+    cr_assert(machine_tlb_knows(0, guest_mfn(&g, 20), true));
+    assert_eq_long(machine_tlb_check(), 0);
+    /* The role changes without a flush. */
+    guest_info(&g, 20)->state =
+        PAGE_REF_ONE | (uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED | 1;
+    cr_assert(machine_tlb_check() > 0);
+}
+
+Test(page, tlb_model_sees_I6_translation_to_a_freed_frame)
+{
+    machine_tlb_fill_all();
+    guest_info(&g, 20)->owner = OWNER_NONE;
+    cr_assert(machine_tlb_check() > 0);
+}
+
+/* --- references and types
+ * ------------------------------------------------------------------------------ */
+
+Test(page, reference_is_for_the_owner_only)
+{
+    struct guest other;
+    guest_create(&other, 2, 16, 1);
+
+    cr_assert(page_get(guest_info(&g, 20), g.d));
+    page_put(guest_info(&g, 20));
+    cr_assert(!page_get(guest_info(&g, 20), other.d));
+    assert_eq_long(page_get_and_type(guest_info(&g, 20), other.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
+    world_check();
+}
+
+Test(page, no_reference_to_what_is_no_domains)
+{
+    struct page_info *ours = page_alloc(0);
+
+    cr_assert(!page_get(ours, g.d));
+    cr_assert(!page_get(mfn_to_page(mfn(machine.hole_first)), g.d), "a frame that is not RAM");
+    assert_eq_long(page_get_and_type(ours, g.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
+    assert_eq_long(page_get_and_type(mfn_to_page(mfn(machine.hole_first)), g.d, PAGE_TYPE_WRITABLE),
+                   -XEN_EINVAL);
+    page_free(ours, 0);
+    cr_assert(!page_get(ours, g.d));
+    world_check();
+}
+
+Test(page, role_changes_only_at_type_count_zero)
+{
+    struct page_info *pg = guest_info(&g, 20); /* mapped writable once */
+
+    for (int level = 1; level <= 4; level++)
+        assert_eq_long(page_get_and_type(pg, g.d, page_type_of_level(level)), -XEN_EINVAL);
+    assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_SEG), -XEN_EINVAL);
+    assert_ok(guest_protect(&g, 20, RO));
+    assert_ok(page_get_and_type(pg, g.d, PAGE_TYPE_L1));
+    assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
+    assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_L2), -XEN_EINVAL);
+    page_put_and_type(pg);
+    assert_ok(page_get_and_type(pg, g.d, PAGE_TYPE_WRITABLE));
+    page_put_and_type(pg);
+    world_check();
+}
+
+Test(page, type_count_does_not_overflow)
+{
+    struct page_info *pg = guest_info(&g, 20);
+    uint64_t before = pg->state;
+
+    pg->state |= PAGE_COUNT_MASK;
+    assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
+    pg->state = before;
+    world_check();
+}
+
+Test(page, reference_count_does_not_overflow)
+{
+    struct page_info *pg = guest_info(&g, 20);
+    uint64_t before = pg->state;
+
+    pg->state = (before & 0xffffffff) | PAGE_REF_LIMIT << 32;
+    cr_assert(!page_get(pg, g.d));
+    assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
+    pg->state = before;
+    world_check();
+}
+
+Test(page, released_frame_is_freed_with_its_last_reference)
+{
+    uint64_t free = page_free_count();
+    uint32_t total = g.d->tot_pages;
+    struct page_info *pg = guest_info(&g, 20);
+
+    page_release(g.d, pg);
+    assert_eq_long(page_free_count(), free);
+    page_release(g.d, pg); /* once is enough */
+    assert_eq_long(pg->owner, 1);
+    assert_ok(guest_protect(&g, 20, 0)); /* the mapping was the last */
+    assert_eq_long(page_free_count(), free + 1);
+    assert_eq_long(g.d->tot_pages, total - 1);
+    assert_eq_long(pg->owner, OWNER_NONE);
+    assert_eq_long(machine_to_phys[g.mfn[20]], M2P_INVALID);
+    world_check();
+}
+
+Test(page, domain_gets_no_more_than_its_limit)
+{
+    uint32_t total = g.d->tot_pages;
+
+    g.d->max_pages = total + 1;
+    struct page_info *one = page_alloc_for(g.d, 0);
+    cr_assert(one);
+    cr_assert(!page_alloc_for(g.d, 0));
+    cr_assert(!page_alloc_for(g.d, 3));
+    assert_eq_long(g.d->tot_pages, total + 1);
+    page_release(g.d, one);
+    assert_eq_long(g.d->tot_pages, total);
+    world_check();
+}
+
+Test(page, frame_is_scrubbed_before_another_domain_gets_it)
+{
+    struct guest other;
+    uint64_t secret = g.mfn[20];
+
+    guest_create(&other, 2, 16, 1);
+    other.d->max_pages = 4096;
+    memset(guest_page(&g, 20), 0x5a, PAGE_SIZE);
+    assert_ok(guest_protect(&g, 20, 0));
+    page_release(g.d, guest_info(&g, 20));
+    for (struct page_info *pg; (pg = page_alloc_for(other.d, 0));) {
+        if (page_to_mfn(pg).n != secret)
+            continue;
+        const uint8_t *byte = mfn_to_virt(mfn(secret));
+        for (unsigned i = 0; i < PAGE_SIZE; i++)
+            cr_assert(byte[i] == 0, "byte %u is %#x", i, byte[i]);
+        return;
+    }
+    cr_assert_fail("the frame was never handed out again");
+}
+
+Test(page, shared_frame_can_be_mapped_but_never_a_table)
+{
+    mfn_t shared = virt_to_mfn(g.d->shared);
+    struct page_info *pg = mfn_to_page(shared);
+
+    assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), pte_make(shared, RW).v));
+    for (int level = 1; level <= 4; level++)
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_PIN_L1_TABLE + level - 1, shared.n, 0), MX_002);
+    assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), 0));
+    cr_assert(page_state_count(pg->state) == 1);
+    world_check();
+}
+
+Test(page, domain_with_everything_in_use_leaves_nothing_behind)
+{
+    struct guest other;
+
+    guest_create(&other, 2, 600, 3); /* two L1 tables */
+    assert_ok(guest_protect(&other, 20, RO));
+    assert_ok(machine_hold_segment(other.v, guest_mfn(&other, 20)));
+    assert_ok(guest_protect(&other, 21, RO));
+    assert_ok(guest_pin(&other, 21, 1));
+    assert_ok(guest_protect(&other, 22, RO));
+    assert_ok(guest_pin(&other, 22, 4));
+    assert_ok(guest_mmuext(&other, MMUEXT_NEW_USER_BASEPTR, other.mfn[22], 0));
+    machine_tlb_fill_all();
+    world_check();
+    guest_destroy(&other);
+    world_check();
+    guest_destroy(&g);
+    world_check_empty();
+}
