@@ -41,8 +41,8 @@ name = "beta"
 kernel = "$sample"
 builder = "generic"   # not a warning
 
-vif = [ 'mac=00:16:3e:00:00:01,
-        bridge=xenbr0', "builder=x" ]
+vif = [ 'mac=00:16:3e:00:00:01, bridge=xenbr0',
+        "builder=x" ]
 hap = 1
 stdvga=1; vnc = 0
 flavour = "vanilla"

@@ -84,11 +84,11 @@ cat >"$work/terminal" <<'END'
 set timeout 100
 log_user 0
 spawn {*}$argv
-expect { "> " {} timeout { puts "no prompt in 100 s"; exit 1 } }
+expect "> " {} timeout { puts "no prompt in 100 s"; exit 1 }
 send "hello\r"
-expect { "length 5" {} timeout { puts "no answer in 100 s"; exit 1 } }
+expect "length 5" {} timeout { puts "no answer in 100 s"; exit 1 }
 send "\035"
-expect { eof {} timeout { puts "no end in 100 s"; exit 1 } }
+expect eof {} timeout { puts "no end in 100 s"; exit 1 }
 exit [lindex [wait] 3]
 END
 ask 'on a terminal, Ctrl-] ends it' 130 \

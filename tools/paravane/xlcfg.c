@@ -210,22 +210,31 @@ static enum verdict read_events(struct domain *d, const XLU_Config *c, const cha
     return v;
 }
 
+/* 32 hexadecimal digits, with dashes wherever; false if @text is anything else. */
+static bool parse_uuid(const char *text, unsigned char uuid[16])
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned digits = 0;
+
+    for (; *text; text++) {
+        const char *digit = strchr(hex, tolower((unsigned char)*text));
+        if (*text == '-')
+            continue;
+        if (!digit || digits == 32)
+            return false;
+        uuid[digits / 2] = (unsigned char)(uuid[digits / 2] << 4 | (digit - hex));
+        digits++;
+    }
+    return digits == 32;
+}
+
 static enum verdict read_uuid(struct domain *d, const XLU_Config *c, const char *path)
 {
     const char *text = text_of(c, "uuid");
-    unsigned digits = 0;
-
-    for (const char *at = text; at && *at; at++) {
-        if (*at == '-')
-            continue;
-        const char *hex = "0123456789abcdef", *digit = strchr(hex, tolower((unsigned char)*at));
-        if (!digit || digits == 32)
-            return verdict_say(VERDICT_BAD_CONFIG, "%s: uuid=\"%s\" is no UUID; correct it", path,
-                               text);
-        d->uuid[digits / 2] = (unsigned char)(d->uuid[digits / 2] << 4 | (digit - hex));
-        digits++;
-    }
-    d->has_uuid = digits == 32;
+    d->has_uuid = text && parse_uuid(text, d->uuid);
+    if (text && !d->has_uuid)
+        return verdict_say(VERDICT_BAD_CONFIG, "%s: uuid=\"%s\" is no UUID; correct it", path,
+                           text);
     return VERDICT_OK;
 }
 
