@@ -282,17 +282,18 @@ static uint8_t entry_type(const struct inode *inode)
 static long give_entry(user_t to, size_t room, const struct inode *inode, uint64_t cookie,
                        const char *name)
 {
-    struct {
-        struct linux_dirent64 header;
-        char name[NAME_MAX + 1 + 8];
-    } record = {.header = {.ino = inode->number, .off = cookie, .type = entry_type(inode)}};
-    const size_t start = offsetof(struct linux_dirent64, name);
-    const size_t length = ROUND_UP(start + strlen(name) + 1, 8ul);
+    const size_t length = ROUND_UP(sizeof(struct linux_dirent64) + strlen(name) + 1, 8ul);
+    uint64_t buffer[(sizeof(struct linux_dirent64) + NAME_MAX + 8) / 8] = {0};
+    struct linux_dirent64 *record = (struct linux_dirent64 *)buffer;
+
     if (length > room)
         return 0;
-    record.header.reclen = length;
-    text_copy((char *)&record + start, name, NAME_MAX + 1);
-    return user_write(to, &record, length) ? -EFAULT : (long)length;
+    record->ino = inode->number;
+    record->off = cookie;
+    record->reclen = length;
+    record->type = entry_type(inode);
+    text_copy(record->name, name, NAME_MAX + 1);
+    return user_write(to, record, length) ? -EFAULT : (long)length;
 }
 
 /* Cookies 1 and 2 are "." and "..", entries follow with theirs + 2. */
