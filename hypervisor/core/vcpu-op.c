@@ -286,18 +286,14 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
     if (!context)
         return refuse(VC_008);
     long rc = 0;
+    uint8_t none = VCPU_UNINITIALISED; /* two vCPUs may try to initialise the same third */
     if (guest_read(context, arg, sizeof(*context))) {
         rc = refuse(HC_002, arg.va);
+    } else if (!atomic_compare_exchange(&v->initialised, &none, VCPU_INITIALISING)) {
+        rc = refuse(VC_002, v->id);
     } else {
-        struct domain *d = v->domain;
-        mutex_lock(&d->mmu); /* two vCPUs may try to initialise the same third */
-        if (v->initialised)
-            rc = refuse(VC_002, v->id);
-        else
-            rc = arch_vcpu_set_context(v, context);
-        if (!rc)
-            v->initialised = true;
-        mutex_unlock(&d->mmu);
+        rc = arch_vcpu_set_context(v, context);
+        atomic_set_release(&v->initialised, rc ? VCPU_UNINITIALISED : VCPU_INITIALISED);
     }
     mem_free(context, sizeof(*context));
     return rc;
@@ -305,7 +301,7 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
 
 static long op_up(struct vcpu *v)
 {
-    if (!v->initialised)
+    if (atomic_read_acquire(&v->initialised) != VCPU_INITIALISED)
         return refuse(VC_004, v->id);
     vcpu_unpause(v, PAUSE_DOWN);
     return 0;

@@ -70,7 +70,11 @@ struct vcpu {
     struct sched_entity sched; /* its place in the queue (sched-policy.h) */
     uint32_t pause;       /* PAUSE_* (atomic) */
     uint8_t on_cpu;       /* its stack is in use: from being picked to having been switched away from */
-    uint8_t is_idle, initialised;
+    uint8_t is_idle;
+    uint8_t initialised;  /* has registers: one of these (atomic) */
+#define VCPU_UNINITIALISED 0
+#define VCPU_INITIALISED   1
+#define VCPU_INITIALISING  2
     uint8_t unwinding;    /* gave up the CPU in mid-operation: only PAUSE_SLEEP reasons stop it (sched_yield) */
     uint16_t time_cpu;    /* CPU that its vcpu_time_info was last published on; ~0: not yet */
     uint64_t affinity;    /* set of physical CPUs it may run on */
