@@ -12,8 +12,8 @@
 #include "hypercall.h"
 
 #define DR6_CAUSES        0xe00full /* B0..B3, BD, BS, BT */
-#define DR6_RESERVED_ZERO 0xffffffff00001000ull
-#define DR7_RESERVED_ZERO 0xffffffff0000d800ull
+#define DR6_RESERVED_ZERO 0x1000ull
+#define DR7_RESERVED_ZERO 0xd800ull
 #define DR7_ENABLES       0xffull /* L0 G0 .. L3 G3 */
 #define DR7_GD            BIT(13)
 #define DR7_TYPE_IO       2u /* R/Wn: break on I/O, needs CR4.DE */
@@ -69,8 +69,18 @@ static long dr_address_set(struct vcpu *v, unsigned reg, uint64_t value)
     return 0;
 }
 
+static long dr6_set(struct vcpu *v, uint64_t value)
+{
+    if (value >> 32)
+        return refuse(CP_010, 6, value);
+    v->arch.dr6 = (value & ~DR6_RESERVED_ZERO) | DR6_DEFAULT;
+    return 0;
+}
+
 static long dr7_set(struct vcpu *v, uint64_t value)
 {
+    if (value >> 32)
+        return refuse(CP_010, 7, value);
     value = (value & ~DR7_RESERVED_ZERO) | DR7_DEFAULT;
     if (value & DR7_GD)
         return refuse(CP_005, value);
@@ -112,8 +122,7 @@ long debugreg_set(struct vcpu *v, unsigned reg, uint64_t value)
     case 0 ... 3:
         return dr_address_set(v, reg, value);
     case 6:
-        v->arch.dr6 = (value & ~DR6_RESERVED_ZERO) | DR6_DEFAULT;
-        return 0;
+        return dr6_set(v, value);
     case 7:
         return dr7_set(v, value);
     default:

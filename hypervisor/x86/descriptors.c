@@ -61,10 +61,12 @@ bool descriptor_sanitize(uint64_t *d)
     if (!(was & DESCRIPTOR_PRESENT))
         return true; /* its use faults, whatever it says */
 
-    /* The guest's kernel runs in ring 3. */
-    *d = was | D_DPL;
-    if ((was & DESCRIPTOR_USER) || !(was & D_TYPE_MASK))
+    if (was & DESCRIPTOR_USER) {
+        *d = was | D_DPL; /* the guest's kernel runs in ring 3, too */
         return true;
+    }
+    if (!(was & D_TYPE_MASK))
+        return true; /* reserved type 0: the second half of a gate; its use faults */
 
     /* A call gate cannot change from a guest's user mode to its kernel mode; with DPL 0 its use is
      * #GP(selector). The guest's own DPL is kept in the target's RPL. */

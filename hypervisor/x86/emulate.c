@@ -255,7 +255,7 @@ static void software_interrupt(struct vcpu *v, uint32_t error)
         length = i.length;
     }
     const struct trap_info *gate = &v->arch.traps[n];
-    if (!v->kernel_mode && TI_GET_DPL(gate) < 3) {
+    if (!gate->address || (!v->kernel_mode && TI_GET_DPL(gate) < 3)) {
         guest_exception(v, VECTOR_GP, n * 8u + ERROR_IDT);
         return;
     }
