@@ -248,10 +248,8 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
         printk_more("\n");
         if (v->domain != d)
             v = d->vcpu[0];
-        if (v) {
+        if (v)
             arch_dump_vcpu(v);
-            trace_dump(v);
-        }
     }
     domain_shutdown(d, SHUTDOWN_crash);
 }
@@ -318,11 +316,12 @@ static void let_go(struct domain *d)
         sched_vcpu_destroy(v);
     }
     evtchn_destroy(d);
+    for_each_vcpu (d, v)
+        arch_vcpu_release(v);
     arch_drop_roots(d);
     mutex_lock(&d->mmu);
     for_each_vcpu (d, v) {
         vcpu_drop_roots(v);
-        arch_vcpu_release(v);
         if (v->info_page) {
             v->info = &container_of(v, struct vcpu_record, v)->info;
             page_put_and_type(v->info_page);

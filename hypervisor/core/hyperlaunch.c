@@ -436,7 +436,11 @@ int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
     struct reader r = {.fdt = tree, .modules = modules, .e = e};
 
     *count = 0;
-    int rc = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_full(tree, size);
+    /* Before version 16 nodes carry their whole path, and fdt_check_full() of libfdt 1.6.1 follows
+     * a null pointer in some of those trees; nobody has written one for twenty years. */
+    int rc = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED
+             : fdt_version(tree) < 16         ? -FDT_ERR_BADVERSION
+                                              : fdt_check_full(tree, size);
     if (rc) {
         string_copy(e->where, fdt_strerror(rc), sizeof(e->where));
         return boot_error(e, IM_032, size);

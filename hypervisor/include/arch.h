@@ -35,7 +35,7 @@ void arch_vcpu_destroy(struct vcpu *v);
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) must_check;
 /* First instruction, stack and rsi of @v's kernel, which has not run yet: flat segments, interrupts on. */
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);
-/* Let go of the guest frames that @v's descriptor tables lie in (teardown; @d->mmu held). */
+/* Let go of the guest frames that @v's descriptor tables lie in (teardown; takes @d->mmu). */
 void arch_vcpu_release(struct vcpu *v);
 int arch_domain_init(struct domain *d);
 void arch_domain_destroy(struct domain *d);
