@@ -6,6 +6,7 @@
  * stack.  One at a time.
  */
 #include "machine.h"
+#include "traps.h"
 #include "guest.h"
 #include "sched.h"
 #include "tlb.h"
@@ -116,6 +117,7 @@ void arch_serve_flush(void)
     struct percpu *p = this_percpu();
     if (!atomic_read(&p->flush_request))
         return;
+    vcpu_drop_lazy_root(); /* an idle CPU lets go of a domain that may be about to end */
     arch_tlb_flush_local();
     atomic_set_release(&p->flush_request, 0);
 }

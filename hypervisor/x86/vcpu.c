@@ -208,12 +208,25 @@ void arch_load_root(struct vcpu *v)
     tlb_flushed(v->cpu);
 }
 
+/* An idle CPU still uses the descriptor view of the vCPU that ran last: back to the CPU's own table. */
+static void load_own_gdt(const struct percpu *pc)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } gdtr = {GDT_LIMIT, PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE};
+
+    __asm__ volatile("lgdt %0" : : "m"(gdtr));
+}
+
+/* The idle vCPU of this CPU lets go of everything of the domain that ran last: descriptor view and root. */
 void vcpu_drop_lazy_root(void)
 {
     struct percpu *pc = this_percpu();
 
     if (!pc->root_domain || !current_vcpu()->is_idle)
         return;
+    load_own_gdt(pc);
     load_cr3((uint64_t)hypervisor_l4 - DIRECT_VIRT);
     leave_root_domain(pc);
     tlb_flushed(pc->id);
