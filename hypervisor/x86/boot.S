@@ -24,6 +24,9 @@
 #define MSR_FS_BASE 0xc0000100
 
 #define COM1        0x3f8
+#define MULTIBOOT_CMDLINE   4           /* flag: word 4 is the command line */
+#define VERDICT_CANNOT_BOOT 0x34        /* hypercall-abi/hyperlaunch.md */
+#define EXIT_WORD_LENGTH    13
 
         .section .multiboot, "a"
         .balign 8
@@ -50,6 +53,7 @@ multiboot_header:
 boot_entry:
         cli
         cld
+        xor     %ebp, %ebp
         mov     $PHYS(no_multiboot), %esi
         cmp     $MULTIBOOT_LOADED, %eax
         jne     boot_stop
@@ -101,20 +105,56 @@ boot_entry:
         lgdt    PHYS(boot_gdt_pointer)
         ljmp    $8, $PHYS(boot_long_mode)
 
-/* In: esi = physical address of a message.  Says it on the serial line and stops for ever. */
+/*
+ * Says a message on the serial line and ends the machine as cannot_boot() would.
+ *   In:    esi = physical address of the message, ebp = multiboot information or 0
+ */
 boot_stop:
+        lodsb
+        test    %al, %al
+        jz      2f
+        mov     %al, %bl
         mov     $COM1 + 5, %dx
 1:      in      %dx, %al                  /* an absent UART reads 0xff      */
         test    $0x20, %al
         jz      1b
-        lodsb
+        mov     %bl, %al
         mov     $COM1, %dx
         out     %al, %dx
-        mov     $COM1 + 5, %dx
-        test    %al, %al
-        jnz     1b
-2:      hlt
-        jmp     2b
+        jmp     boot_stop
+
+2:      test    %ebp, %ebp                /* debug-exit=0xPORT?             */
+        jz      6f
+        testb   $MULTIBOOT_CMDLINE, (%ebp)
+        jz      6f
+        mov     16(%ebp), %ebx
+3:      mov     %ebx, %esi
+        mov     $PHYS(exit_word), %edi
+        mov     $EXIT_WORD_LENGTH, %ecx
+        repe cmpsb
+        je      4f
+        cmpb    $0, (%ebx)
+        je      6f
+        inc     %ebx
+        jmp     3b
+4:      xor     %edx, %edx
+5:      lodsb
+        or      $0x20, %al                /* digits stay, letters turn low  */
+        sub     $'0', %al
+        cmp     $9, %al
+        jbe     7f
+        sub     $('a' - '0' - 10), %al
+        cmp     $10, %al
+        jb      8f
+        cmp     $15, %al
+        ja      8f
+7:      shl     $4, %edx
+        or      %al, %dl
+        jmp     5b
+8:      mov     $VERDICT_CANNOT_BOOT, %al
+        out     %al, %dx
+6:      hlt
+        jmp     6b
 
         .code64
 boot_long_mode:
@@ -147,6 +187,8 @@ no_multiboot:
         .asciz  "(PV) cannot boot: the loader does not speak multiboot 1\r\n"
 no_long_mode:
         .asciz  "(PV) cannot boot: this CPU has no long mode with no-execute pages\r\n"
+exit_word:
+        .ascii  "debug-exit=0x"
         .balign 8
 boot_gdt:
         .quad   0

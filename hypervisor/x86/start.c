@@ -153,6 +153,8 @@ void __stack_chk_fail(void)
     bug("libfdt", 0, "stack canary overwritten");
 }
 
+static uint64_t boot_tsc; /* when the loader jumped to us */
+
 /* On CPU 0's idle vCPU: everything else may now be preempted. */
 static noreturn_ void start_guests(void)
 {
@@ -160,6 +162,7 @@ static noreturn_ void start_guests(void)
     smp_start_others();     /* other CPUs: they idle */
     serial_interrupts_on(); /* typed input */
     builder_start_all();    /* every domain that the modules describe */
+    printk("boot took %lu us\n", tsc_to_ns(tsc_scale.base + rdtsc() - boot_tsc) / 1000);
     idle_loop();            /* never returns */
 }
 
@@ -178,6 +181,7 @@ static noreturn_ void become_idle(void)
 
 void hypervisor_main(uint32_t multiboot_info)
 {
+    boot_tsc = rdtsc();
     read_multiboot(multiboot_info); /* command line, modules, memory map */
     serial_init();                  /* output from here on */
     banner();
