@@ -191,13 +191,23 @@ struct page_info *frames_snapshot(void)
     return copy;
 }
 
+/* What counts of a frame's state: the role is a mere memory while nobody holds it, and free memory
+ * is the allocator's own affair. */
+static uint64_t state_that_counts(const struct page_info *pg)
+{
+    if (pg->owner == OWNER_NONE)
+        return 0;
+    return page_state_count(pg->state) ? pg->state : pg->state & ~PAGE_TYPE_MASK;
+}
+
 unsigned frames_differ(struct page_info *before)
 {
     unsigned count = 0;
 
     for (uint64_t i = 0; i < max_mfn; i++) {
         const struct page_info *a = &before[i], *b = &frame_table[i];
-        if (a->state == b->state && a->owner == b->owner && a->linear == b->linear)
+        if (state_that_counts(a) == state_that_counts(b) && a->owner == b->owner &&
+            (a->linear == b->linear || a->owner == OWNER_NONE))
             continue;
         count++;
         fprintf(stderr, "frame %lx: state %lx was %lx, owner %u was %u, linear %d was %d\n",

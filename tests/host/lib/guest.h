@@ -99,7 +99,8 @@ enum rule_id last_rule(const struct vcpu *v);
 
 /* --- all counts of all frames, to prove that a refused operation changed nothing --- */
 struct page_info *frames_snapshot(void);
-/* How many frames differ from @before (stamps aside), each printed; frees it. */
+/* How many frames differ from @before in owner, counts, flags, or role if somebody holds it; each
+ * printed.  Frees @before. */
 unsigned frames_differ(struct page_info *before);
 
 /* --- numbers that repeat --- */

@@ -1,0 +1,385 @@
+/*
+ * mmu_update, update_va_mapping and mmuext_op as batches: how many were done, where a batch stops,
+ * what it needs to read.
+ */
+#include "suite.h"
+
+static struct guest g;
+
+static void start(void)
+{
+    world_start(2, 2048);
+    guest_create(&g, 1, 96, 1);
+}
+
+static void finish(void)
+{
+    machine_tlb_fill_all();
+    world_check();
+}
+
+TestSuite(mmu_update, .init = start, .fini = finish);
+
+#define AT      0x8000u
+#define AT_DONE 0x100u
+#define UNSET   0xdeadbeefu
+
+static uint32_t done_value(void)
+{
+    uint32_t done;
+    machine_get(&done, AT_DONE, sizeof(done));
+    return done;
+}
+
+static uint64_t done_at(void)
+{
+    uint32_t unset = UNSET;
+    return machine_put(AT_DONE, &unset, sizeof(unset)).va;
+}
+
+/* Requests 0..@count-1 map frame 30 + i read-only at its place. */
+static guest_ptr_t requests(unsigned count)
+{
+    mmu_update_t r[128];
+    for (unsigned i = 0; i < count; i++)
+        r[i] = (mmu_update_t){guest_l1_entry(&g, 10 + i), guest_pte(&g, 10 + i, RO)};
+    return machine_put(AT, r, count * sizeof(*r));
+}
+
+Test(mmu_update, batch_is_done_whole)
+{
+    for (unsigned count = 0; count < 80; count += 7) {
+        guest_ptr_t at = requests(count);
+        assert_ok(hypercall(&g, mmu_update, at.va, count, done_at(), DOMID_SELF));
+        assert_eq_long(done_value(), count);
+    }
+    for (unsigned i = 0; i < 77; i++)
+        assert_eq_long(guest_page(&g, 3)[10 + i], guest_pte(&g, 10 + i, RO));
+}
+
+Test(mmu_update, batch_stops_at_its_first_refusal)
+{
+    for (unsigned bad = 0; bad < 40; bad++) {
+        guest_ptr_t at = requests(40);
+        mmu_update_t r = {guest_l1_entry(&g, 200), guest_pte(&g, 0, RW)};
+        machine_put(AT + bad * sizeof(r), &r, sizeof(r));
+        long rc = hypercall(&g, mmu_update, at.va, 40, done_at(), DOMID_SELF);
+        assert_refused(&g, rc, PT_004);
+        assert_eq_long(done_value(), bad);
+    }
+}
+
+Test(mmu_update, what_was_done_before_a_refusal_stays)
+{
+    mmu_update_t r[3] = {{guest_l1_entry(&g, 10), guest_pte(&g, 10, RO)},
+                         {guest_l1_entry(&g, 11), guest_pte(&g, 0, RW)},
+                         {guest_l1_entry(&g, 12), guest_pte(&g, 12, RO)}};
+    assert_refused(
+        &g, hypercall(&g, mmu_update, machine_put(AT, r, sizeof(r)).va, 3, 0, DOMID_SELF), PT_004);
+    assert_eq_long(guest_page(&g, 3)[10], guest_pte(&g, 10, RO));
+    assert_eq_long(guest_page(&g, 3)[11], guest_pte(&g, 11, RW));
+    assert_eq_long(guest_page(&g, 3)[12], guest_pte(&g, 12, RW));
+}
+
+Test(mmu_update, unreadable_request_is_found_exactly)
+{
+    /* The readable part of the window ends in the middle of the batch, in the middle of a request.
+     */
+    for (unsigned readable = 0; readable < 40; readable++) {
+        guest_ptr_t at = requests(40);
+        uint64_t done = done_at();
+        machine_window(AT + readable * sizeof(mmu_update_t) + 8, WINDOW_BYTES);
+        assert_refused(&g, hypercall(&g, mmu_update, at.va, 40, done, DOMID_SELF), HC_002);
+        assert_eq_long(done_value(), readable);
+        machine_window(WINDOW_BYTES, WINDOW_BYTES);
+    }
+}
+
+Test(mmu_update, requests_from_no_guest_address_fault)
+{
+    static const uint64_t bad[] = {0,
+                                   0x1000,
+                                   0x0000800000000000ull - 8,
+                                   0x0000800000000000ull,
+                                   0xffff7fffffffffffull,
+                                   HYPERVISOR_VIRT_START_,
+                                   HYPERVISOR_VIRT_END_ - 8,
+                                   ~0ull,
+                                   ~0ull - 15};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_refused(&g, hypercall(&g, mmu_update, bad[i], 1, done_at(), DOMID_SELF), HC_002);
+        assert_eq_long(done_value(), 0);
+    }
+}
+
+Test(mmu_update, done_pointer_is_optional)
+{
+    assert_ok(hypercall(&g, mmu_update, requests(1).va, 1, 0, DOMID_SELF));
+    /* As in Xen, a pointer that cannot be written changes no answer, neither a good nor a bad one.
+     */
+    assert_ok(hypercall(&g, mmu_update, requests(1).va, 1, HYPERVISOR_VIRT_START_, DOMID_SELF));
+    mmu_update_t r = {guest_l1_entry(&g, 11), guest_pte(&g, 0, RW)};
+    long rc = hypercall(&g, mmu_update, machine_put(AT, &r, sizeof(r)).va, 1,
+                        HYPERVISOR_VIRT_START_, DOMID_SELF);
+    assert_refused(&g, rc, PT_004);
+}
+
+Test(mmu_update, commands_in_the_low_bits)
+{
+    uint64_t ptr = guest_l1_entry(&g, 30), ok = guest_pte(&g, 30, RO);
+
+    for (unsigned command = 0; command < 8; command++) {
+        long rc = guest_mmu_update(&g, ptr | command, ok);
+        if (command == MMU_MACHPHYS_UPDATE)
+            assert_ok(rc); /* the frame of the L1 table now has pfn @ok: its owner may say so */
+        else if (command <= MMU_PT_UPDATE_NO_TRANSLATE)
+            assert_ok(rc);
+        else
+            assert_refused(&g, rc, PT_011);
+    }
+}
+
+Test(mmu_update, machphys_entries_belong_to_owners)
+{
+    struct guest other;
+    guest_create(&other, 2, 16, 1);
+    machine_enter(g.v);
+
+    uint64_t mine = mfn_to_maddr(guest_mfn(&g, 30)), theirs = mfn_to_maddr(guest_mfn(&other, 9));
+    assert_ok(guest_mmu_update(&g, mine | MMU_MACHPHYS_UPDATE, 77));
+    assert_eq_long(machine_to_phys[g.mfn[30]], 77);
+    assert_refused(&g, guest_mmu_update(&g, theirs | MMU_MACHPHYS_UPDATE, 77), PT_013);
+    assert_refused(&g,
+                   guest_mmu_update(&g, machine.hole_first << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 77),
+                   PT_013);
+    assert_refused(&g, guest_mmu_update(&g, max_mfn << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 77),
+                   PT_013);
+    assert_eq_long(machine_to_phys[other.mfn[9]], 9);
+}
+
+Test(mmu_update, plain_memory_is_written_like_an_entry)
+{
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 30, 17), 0x123456789abcdef0));
+    assert_eq_long(guest_page(&g, 30)[17], 0x123456789abcdef0);
+    /* Also when nothing maps it, and when it has been a table. */
+    assert_ok(guest_protect(&g, 30, 0));
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 30, 18), 5));
+    memset(guest_page(&g, 30), 0, PAGE_SIZE);
+    assert_ok(guest_pin(&g, 30, 2));
+    assert_ok(guest_unpin(&g, 30));
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 30, 19), 6));
+    assert_eq_long(guest_page(&g, 30)[19], 6);
+}
+
+Test(mmu_update, tables_of_others_are_not_edited)
+{
+    struct guest other;
+    guest_create(&other, 2, 16, 1);
+    machine_enter(g.v);
+
+    struct page_info *before = frames_snapshot();
+    assert_refused(&g, guest_mmu_update(&g, guest_l1_entry(&other, 9), guest_pte(&g, 30, RO)),
+                   PT_012);
+    assert_refused(&g, guest_mmu_update(&g, guest_entry(&other, 9, 0), 1), PT_012);
+    assert_refused(&g, guest_mmu_update(&g, machine.hole_first << PAGE_SHIFT, 1), PT_012);
+    assert_refused(&g, guest_mmu_update(&g, max_mfn << PAGE_SHIFT, 1), PT_012);
+    assert_refused(&g, guest_mmu_update(&g, ~7ull, 1), PT_012);
+    assert_eq_long(frames_differ(before), 0);
+}
+
+Test(mmu_update, foreign_frames_need_the_control_role)
+{
+    struct guest other;
+    guest_create(&other, 2, 16, 1);
+    machine_enter(g.v);
+    mmu_update_t r = {guest_l1_entry(&g, 200), guest_pte(&other, 12, RW)};
+    uint64_t at = machine_put(AT, &r, sizeof(r)).va;
+
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 2), PT_016);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 1), PT_015);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 3), PT_016);
+    g.d->roles = ROLE_CONTROL;
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 3), PT_015);
+    uint32_t refs = other.d->refs;
+    assert_ok(hypercall(&g, mmu_update, at, 1, 0, 2));
+    assert_eq_long(other.d->refs, refs);
+    assert_eq_long(guest_page(&g, 3)[200], guest_pte(&other, 12, RW));
+    world_check();
+    /* The owner cannot make a table of a frame that somebody else can write to. */
+    assert_ok(guest_protect(&other, 12, RO));
+    assert_refused(&other, guest_pin(&other, 12, 1), MX_002);
+    /* Upper levels name the owner's tables only. */
+    r.ptr = guest_entry(&g, 2, 100);
+    at = machine_put(AT, &r, sizeof(r)).va;
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 2), PT_010);
+    assert_ok(guest_protect(&g, 200, 0));
+    r = (mmu_update_t){guest_l1_entry(&g, 200), 0};
+    at = machine_put(AT, &r, sizeof(r)).va;
+    assert_ok(hypercall(&g, mmu_update, at, 1, 0, DOMID_SELF));
+    assert_ok(guest_pin(&other, 12, 1));
+}
+
+Test(mmu_update, control_domain_edits_anothers_tables)
+{
+    struct guest other;
+    guest_create(&other, 2, 16, 1);
+    g.d->roles = ROLE_CONTROL;
+    machine_enter(g.v);
+
+    mmu_update_t r = {guest_l1_entry(&other, 12), guest_pte(&other, 12, RO)};
+    uint64_t at = machine_put(AT, &r, sizeof(r)).va;
+    assert_ok(hypercall(&g, mmu_update, at, 1, 0, (2 + 1) << 16 | 2));
+    assert_eq_long(guest_page(&other, 3)[12], guest_pte(&other, 12, RO));
+    /* Whose frames: here the caller's own, which the other's tables may not name without saying so.
+     */
+    assert_eq_long(other.d->refs, 1);
+    assert_eq_long(hypercall(&g, mmu_update, at, 1, 0, (9 + 1) << 16 | DOMID_SELF), -XEN_ESRCH);
+    assert_eq_long(other.d->refs, 1);
+}
+
+/* --- update_va_mapping
+ * ----------------------------------------------------------------------------------------- */
+
+Test(mmu_update, va_mapping_replaces_the_entry_that_maps_it)
+{
+    assert_ok(hypercall(&g, update_va_mapping, guest_va(30), guest_pte(&g, 30, RO), 0));
+    assert_eq_long(guest_page(&g, 3)[30], guest_pte(&g, 30, RO));
+    assert_ok(
+        hypercall(&g, update_va_mapping, guest_va(30) + 123, guest_pte(&g, 31, RW), UVMF_INVLPG));
+    assert_eq_long(guest_page(&g, 3)[30], guest_pte(&g, 31, RW));
+    assert_refused(&g, hypercall(&g, update_va_mapping, guest_va(30), guest_pte(&g, 0, RW), 0),
+                   PT_004);
+}
+
+Test(mmu_update, va_mapping_wants_an_l1_table_there)
+{
+    static const uint64_t bad[] = {0,
+                                   0x400000,
+                                   GUEST_VA + (1ull << 30),
+                                   HYPERVISOR_VIRT_START_,
+                                   HYPERVISOR_VIRT_END_ - PAGE_SIZE,
+                                   0x0000800000000000ull,
+                                   ~0ull};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_refused(&g, hypercall(&g, update_va_mapping, bad[i], guest_pte(&g, 30, RO), 0),
+                       PT_014);
+}
+
+Test(mmu_update, va_mapping_through_a_linear_entry_is_no_l1)
+{
+    /* L4 slot 300 names the L4 itself: addresses below it reach upper tables as if they were L1. */
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 0, 300), guest_pte(&g, 0, RO)));
+    struct page_info *before = frames_snapshot();
+    for (unsigned depth = 1; depth <= 4; depth++) {
+        uint64_t va = 0xffff000000000000ull, index[4];
+        for (unsigned i = 0; i < 4; i++)
+            index[i] = i < depth ? 300 : i == depth ? 272 : 0;
+        for (unsigned i = 0; i < 4; i++)
+            va |= index[i] << (39 - 9 * i);
+        long rc = hypercall(&g, update_va_mapping, va, guest_pte(&g, 30, RO), 0);
+        cr_assert(rc == -rule_text[RULE_PT_014].error, "depth %u: %ld", depth, rc);
+    }
+    assert_eq_long(frames_differ(before), 0);
+}
+
+Test(mmu_update, va_mapping_flushes_what_it_is_asked)
+{
+    uint64_t set = 1;
+    uint64_t at = machine_put(AT, &set, sizeof(set)).va;
+    struct machine_cpu *cpu = &machine.cpu[0];
+    const struct {
+        uint64_t flags;
+        unsigned all, page;
+    } ask[] = {{UVMF_NONE, 0, 0},
+               {UVMF_TLB_FLUSH | UVMF_LOCAL, 1, 0},
+               {UVMF_INVLPG | UVMF_LOCAL, 0, 1},
+               {UVMF_TLB_FLUSH | UVMF_ALL, 1, 0},
+               {UVMF_INVLPG | UVMF_ALL, 0, 1},
+               {UVMF_TLB_FLUSH | at, 1, 0},
+               {UVMF_INVLPG | at, 0, 1}};
+    for (unsigned i = 0; i < ARRAY_SIZE(ask); i++) {
+        unsigned all = cpu->flushes, page = cpu->page_flushes;
+        assert_ok(
+            hypercall(&g, update_va_mapping, guest_va(30), guest_pte(&g, 30, RO), ask[i].flags));
+        assert_eq_long(cpu->flushes - all, ask[i].all);
+        assert_eq_long(cpu->page_flushes - page, ask[i].page);
+    }
+    assert_refused(&g,
+                   hypercall(&g, update_va_mapping, guest_va(30), guest_pte(&g, 30, RO),
+                             UVMF_TLB_FLUSH | 0x1000),
+                   PT_017);
+}
+
+/* --- mmuext_op
+ * -------------------------------------------------------------------------------------------------
+ */
+
+Test(mmu_update, mmuext_batch_counts_and_stops)
+{
+    struct mmuext_op op[5] = {{.cmd = MMUEXT_TLB_FLUSH_LOCAL},
+                              {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = g.mfn[30]},
+                              {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = g.mfn[0]},
+                              {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = g.mfn[31]}};
+    guest_page(&g, 30)[0] = guest_page(&g, 31)[0] = 1;
+    assert_refused(
+        &g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 4, done_at(), DOMID_SELF),
+        MX_010);
+    assert_eq_long(done_value(), 2);
+    assert_eq_long(guest_page(&g, 30)[0], 0);
+    assert_eq_long(guest_page(&g, 31)[0], 1);
+    machine_window(AT + sizeof(op[0]) + 4, WINDOW_BYTES);
+    assert_refused(
+        &g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 4, done_at(), DOMID_SELF),
+        HC_002);
+    machine_window(WINDOW_BYTES, WINDOW_BYTES);
+    assert_eq_long(done_value(), 1);
+}
+
+Test(mmu_update, mmuext_unknown_and_unserved)
+{
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_MARK_SUPER, 0, 0), MX_008);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_UNMARK_SUPER, 0, 0), MX_008);
+    for (unsigned cmd = MMUEXT_UNMARK_SUPER + 1; cmd < 64; cmd++)
+        assert_refused(&g, guest_mmuext(&g, cmd, 0, 0), MX_009);
+    assert_refused(&g, guest_mmuext(&g, ~0u, 0, 0), MX_009);
+}
+
+Test(mmu_update, mmuext_flushes_the_named_vcpus)
+{
+    struct guest smp;
+    uint64_t set = 2;
+
+    guest_create(&smp, 2, 64, 2); /* vCPU n on CPU n */
+    uint64_t at = machine_put(AT + 0x2000, &set, sizeof(set)).va;
+    unsigned before0 = machine.cpu[0].flushes, before1 = machine.cpu[1].flushes;
+    assert_ok(guest_mmuext(&smp, MMUEXT_TLB_FLUSH_MULTI, 0, at));
+    assert_eq_long(machine.cpu[0].flushes - before0, 0);
+    assert_eq_long(machine.cpu[1].flushes - before1, 1);
+    assert_ok(guest_mmuext(&smp, MMUEXT_TLB_FLUSH_ALL, 0, 0));
+    assert_eq_long(machine.cpu[0].flushes - before0, 1);
+    assert_eq_long(machine.cpu[1].flushes - before1, 2);
+    assert_refused(&smp, guest_mmuext(&smp, MMUEXT_INVLPG_MULTI, guest_va(30), 0x1000), MX_012);
+}
+
+/* --- multicall
+ * -------------------------------------------------------------------------------------------------
+ */
+
+Test(mmu_update, multicall_runs_each_and_keeps_results_apart)
+{
+    uint64_t at = requests(2).va;
+    multicall_entry_t call[4] = {
+        {.op = __HYPERVISOR_mmu_update, .args = {at, 2, 0, DOMID_SELF}},
+        {.op = __HYPERVISOR_multicall},
+        {.op = 1000},
+        {.op = __HYPERVISOR_update_va_mapping, .args = {guest_va(0), guest_pte(&g, 0, RW), 0}}};
+    assert_ok(hypercall(&g, multicall, machine_put(AT + 0x2000, call, sizeof(call)).va, 4));
+    machine_get(call, AT + 0x2000, sizeof(call));
+    assert_eq_long(call[0].result, 0);
+    assert_eq_long(call[1].result, -rule_text[RULE_HC_003].error);
+    assert_eq_long(call[2].result, -XEN_ENOSYS);
+    assert_eq_long(call[3].result, -rule_text[RULE_PT_004].error);
+    assert_eq_long(guest_page(&g, 3)[11], guest_pte(&g, 11, RO));
+    cr_assert(hypercall(&g, multicall, HYPERVISOR_VIRT_START_, 4) == -XEN_EFAULT);
+    cr_assert(hypercall(&g, multicall, ~0ull - 100, ~0ull) == -XEN_EFAULT);
+}
