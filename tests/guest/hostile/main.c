@@ -131,6 +131,7 @@ static bool suicidal(unsigned nr, uint64_t a1)
     case __HYPERVISOR_kexec_op:
     case __HYPERVISOR_set_trap_table: /* its own turn, too: a guest without gates ends at its first fault */
     case __HYPERVISOR_set_callbacks:
+    case __HYPERVISOR_callback_op:
     case __HYPERVISOR_sched_op_compat:
     case __HYPERVISOR_event_channel_op_compat:
     case __HYPERVISOR_physdev_op_compat:
@@ -140,7 +141,8 @@ static bool suicidal(unsigned nr, uint64_t a1)
         return (uint32_t)a1 != SCHEDOP_yield && (uint32_t)a1 != SCHEDOP_shutdown_code &&
                (uint32_t)a1 < 8;
     case __HYPERVISOR_vcpu_op:
-        return (uint32_t)a1 == VCPUOP_down;
+        /* A vcpu_info in a scratch page unmasks upcalls when the page is filled. */
+        return (uint32_t)a1 == VCPUOP_down || (uint32_t)a1 == VCPUOP_register_vcpu_info;
     case __HYPERVISOR_console_io:
         return true; /* nobody wants to read it */
     case __HYPERVISOR_physdev_op:

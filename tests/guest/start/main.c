@@ -37,7 +37,8 @@ static void test_start_info(void)
     tap_is(si->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN), SIF_PRIVILEGED | SIF_INITDOMAIN,
            "flags: first domain");
     tap_is(si->mod_len, 0, "no ramdisk: mod_len");
-    tap_ok(!strcmp(guest_arguments(), "one two=2"), "the image's arguments arrive");
+    if (!tap_ok(!strcmp(guest_arguments(), "one two=2"), "the image's arguments arrive"))
+        tap_note("they are: %s", guest_arguments());
 
     tap_ok(si->mfn_list >= (unsigned long)guest_end, "the p2m list lies behind the kernel");
     tap_ok(at >= si->mfn_list + si->nr_pages * 8, "start_info lies behind the p2m list");

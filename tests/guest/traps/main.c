@@ -6,8 +6,9 @@
  * selector, address) ended by an entry with address 0.  `int n` is checked
  * against the gate's DPL by software: a hardware IDT entry for n has DPL 0, so
  * the instruction faults, and the hypervisor takes it from there.  The guest
- * kernel counts as ring 0 there although it runs in ring 3.  Only int 0x80, int3 and
- * into have gates that ring 3 may use directly.
+ * kernel counts as ring 1 there, so that a gate of DPL 0 is for exceptions
+ * only, and its user as ring 3.  Only int 0x80, int3 and into have gates that
+ * ring 3 may use directly.
  *
  * QEMU 7.2 pushes n * 16 + 2 instead of n * 8 + 2 for a refused `int n` in long mode.  A
  * hypervisor that believes the error code, as Xen does, finds the wrong gate
@@ -35,21 +36,21 @@ static void test_table(void)
     tap_is(hypercall_set_trap_table((void *)0x1000), -XEN_EFAULT, "an unmapped table");
     tap_is(hypercall_set_trap_table((void *)0xffff830000000000), -XEN_EFAULT,
            "a table of the hypervisor's");
-    t[0] = (struct trap_info){0x50, 0, FLAT_KERNEL_CS, 1ul << 63};
+    t[0] = (struct trap_info){0x50, 1, FLAT_KERNEL_CS, 1ul << 63};
     tap_is(hypercall_set_trap_table(t), -XEN_EINVAL, "a non-canonical address");
-    t[0] = (struct trap_info){0x50, 0, FLAT_KERNEL_CS, 0x0000800000000000};
+    t[0] = (struct trap_info){0x50, 1, FLAT_KERNEL_CS, 0x0000800000000000};
     tap_is(hypercall_set_trap_table(t), -XEN_EINVAL, "the first non-canonical address");
-    t[0] = (struct trap_info){0x50, 0, FLAT_KERNEL_CS, stub};
+    t[0] = (struct trap_info){0x50, 1, FLAT_KERNEL_CS, stub};
     tap_is(hypercall_set_trap_table(t), 0, "one entry");
     tap_is(TRAPS(INT(0x50)), 0x50, "int n reaches the gate");
-    t[0] = (struct trap_info){0x50, 0, 0, trap_stub(0x51)};
+    t[0] = (struct trap_info){0x50, 1, 0, trap_stub(0x51)};
     tap_is(hypercall_set_trap_table(t), 0, "a null selector is accepted");
     tap_is(TRAPS(INT(0x50)), 0x51, "int n reaches the new gate");
-    t[0] = (struct trap_info){0x50, 0, FLAT_KERNEL_CS, 0};
+    t[0] = (struct trap_info){0x50, 1, FLAT_KERNEL_CS, 0};
     tap_is(hypercall_set_trap_table(t), 0, "an entry with address 0 ends the list");
     tap_is(TRAPS(INT(0x50)), 0x51, "int n still reaches it");
-    t[0] = (struct trap_info){0x50, 0, FLAT_KERNEL_CS, stub};
-    t[1] = (struct trap_info){0x52, 0, FLAT_KERNEL_CS, 1ul << 63};
+    t[0] = (struct trap_info){0x50, 1, FLAT_KERNEL_CS, stub};
+    t[1] = (struct trap_info){0x52, 1, FLAT_KERNEL_CS, 1ul << 63};
     tap_is(hypercall_set_trap_table(t), -XEN_EINVAL, "a bad second entry");
     tap_is(TRAPS(INT(0x50)), 0x50, "int n: the first entry stays applied");
 
@@ -120,7 +121,8 @@ static void test_dpl(void)
 
     for (unsigned dpl = 0; dpl < 4; dpl++) {
         trap_gate(0x50, dpl, trap_stub(0x50));
-        tap_is(TRAPS(INT(0x50)), 0x50, "int n, DPL %u: open to the kernel", dpl);
+        tap_is(TRAPS(INT(0x50)), dpl ? 0x50 : TRAP_GP, "int n, DPL %u: %s the kernel", dpl,
+               dpl ? "open to" : "shut to");
         tap_is(USER_RUN(&f, user_int50), dpl == 3 ? 0x50 : TRAP_GP, "int n, DPL %u: %s the user", dpl,
                dpl == 3 ? "open to" : "shut to");
         if (dpl < 3) {
@@ -151,7 +153,7 @@ static void test_dpl(void)
 static void test_all_vectors(void)
 {
     for (unsigned v = 0x20; v < 0x100; v += 0x1f) {
-        trap_gate(v, 0, trap_stub(v));
+        trap_gate(v, 1, trap_stub(v));
         static uint8_t code[3] __attribute__((section(".data"))) = {0xcd, 0, 0xc3};
         code[1] = v;
         tap_is(TRAPS(((void (*)(void))code)()), v, "int n, n is 0x%x", v);

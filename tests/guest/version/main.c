@@ -116,18 +116,17 @@ static void test_build_id(void)
 {
     struct xen_build_id *id = (void *)buffer;
 
+    /* Not every build has one. */
     long size = hypercall_xen_version(XENVER_build_id, NULL);
-    if (size == -XEN_ENODATA) {
-        tap_skip("no build id", "build_id: size");
-        return;
-    }
-    tap_ok(size > 0 && size < 256, "build_id: size");
+    tap_ok((size > 0 && size < 256) || size == -XEN_ENODATA, "build_id: size");
+    bool none = size == -XEN_ENODATA;
     memset(buffer, POISON, sizeof(buffer));
     id->len = 256;
     tap_is(hypercall_xen_version(XENVER_build_id, id), size, "build_id: bytes written");
-    tap_ok(id->buf[size] == POISON, "build_id: no more than that written");
+    tap_ok(id->buf[none ? 0 : size] == POISON, "build_id: no more than that written");
     id->len = 1;
-    tap_is(hypercall_xen_version(XENVER_build_id, id), -XEN_ENOBUFS, "build_id: too small");
+    tap_is(hypercall_xen_version(XENVER_build_id, id), none ? -XEN_ENODATA : -XEN_ENOBUFS,
+           "build_id: too small");
     id->len = 0;
     tap_is(hypercall_xen_version(XENVER_build_id, id), -XEN_EINVAL, "build_id: no room");
 }
