@@ -227,6 +227,7 @@ void builder_start_all(void)
     static struct boot_error e;
     unsigned count = read_configs(configs, &e);
 
+    refuse_explains = cmdline_flag("explain");
     for (unsigned i = 0; i < count; i++)
         if (builder_build(configs[i], &built[i], &e))
             builder_cannot_boot(&e);

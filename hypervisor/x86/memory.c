@@ -114,7 +114,7 @@ static uint64_t must_boot_alloc(uint64_t pages)
 
 /*
  * Every frame below max_mfn has an entry that can be read.  Where there is no RAM the entries
- * come from one page for all, mapped read-only: owner OWNER_NONE, refs 0.  Half gigabytes without
+ * come from one page for all, mapped read-only: owner OWNER_IO, refs 0.  Half gigabytes without
  * RAM share the whole L1 table of it.  All RAM is the hypervisor's own until memory_to_allocator().
  */
 static void frame_table_map(void)
@@ -123,7 +123,7 @@ static void frame_table_map(void)
     uint64_t hole = must_boot_alloc(1), hole_l1 = 0;
     struct page_info *none = maddr_to_virt(hole);
     for (unsigned i = 0; i < FRAMES_PER_INFO_PAGE; i++) {
-        none[i].owner = OWNER_NONE;
+        none[i].owner = OWNER_IO;
         ours[i].owner = OWNER_HYPERVISOR;
         ours[i].state = PAGE_REF_ONE;
     }
