@@ -252,6 +252,8 @@ static struct cpuid_leaf hypervisor_leaf(uint32_t index, uint32_t subleaf)
     case 3:
         return time_leaf(subleaf);
     case 5:
+        if (subleaf)
+            return (struct cpuid_leaf){0};
         return (struct cpuid_leaf){.b = PAGE_SHIFT + 64 -
                                         (uint32_t)__builtin_clzll((max_mfn - 1) | 1)};
     default:

@@ -118,7 +118,7 @@ static bool insn_refill(struct insn *i)
     uint8_t byte;
 
     if (likely(guest_read_u64(&i->ahead, at) == 0)) {
-        i->ahead_bytes = 8;
+        i->ahead_bytes = MIN(8u, INSN_MAX - i->length);
         return true;
     }
     if (guest_read(&byte, at, 1))
@@ -239,10 +239,12 @@ static void insn_retire(struct vcpu *v, const struct insn *i)
 /* --- software interrupts
  * ----------------------------------------------------------------------------------------- */
 
+#define VECTOR_LEGACY_SYSCALL 0x80
+
 /*
- * `int n`, stopped by the IDT gate's DPL.  The guest's gate decides; its kernel counts as ring 0.
- * QEMU's TCG reports n * 16 + 2 instead of n * 8 + 2 (DESIGN 7), so n is taken from the
- * instruction.
+ * `int n`, stopped by the IDT gate's DPL.  The guest's gate decides; its kernel counts as ring 0,
+ * and int 0x80 is open to its user mode whatever the gate says, as on Xen.  QEMU's TCG reports n *
+ * 16 + 2 instead of n * 8 + 2 (DESIGN 7), so n is taken from the instruction.
  */
 static void software_interrupt(struct vcpu *v, uint32_t error)
 {
@@ -255,7 +257,7 @@ static void software_interrupt(struct vcpu *v, uint32_t error)
         length = i.length;
     }
     const struct trap_info *gate = &v->arch.traps[n];
-    if (!gate->address || (!v->kernel_mode && TI_GET_DPL(gate) < 3)) {
+    if (!gate->address || (!v->kernel_mode && n != VECTOR_LEGACY_SYSCALL && TI_GET_DPL(gate) < 3)) {
         guest_exception(v, VECTOR_GP, n * 8u + ERROR_IDT);
         return;
     }
@@ -350,25 +352,38 @@ static void set_masked(uint64_t *slot, uint64_t mask, uint64_t value)
     *slot = mask == 0xffff ? (*slot & ~0xffffull) | (value & mask) : value & mask;
 }
 
+/* An element at @at, @bytes long, could not be accessed: the guest gets the fault, at the first bad
+ * byte. */
+static void string_fault(struct vcpu *v, uint64_t at, unsigned bytes, uint32_t error)
+{
+    uint8_t byte;
+
+    if (!guest_range_ok(at, bytes)) {
+        guest_exception(v, VECTOR_GP, 0);
+        return;
+    }
+    if ((at & ~PAGE_MASK) + bytes > PAGE_SIZE && guest_read(&byte, guest_ptr(at), 1) == 0)
+        at = (at | ~PAGE_MASK) + 1;
+    guest_page_fault(v, at, error | (v->kernel_mode ? 0 : PF_USER));
+}
+
 /* One element of INS or OUTS: false if memory refused it, and the fault has been delivered. */
 static bool string_element(struct vcpu *v, uint64_t at, uint16_t port, unsigned bytes, bool out)
 {
     uint32_t value = 0;
+    bool ok;
 
     if (out) {
-        if (guest_read(&value, guest_ptr(at), bytes)) {
-            guest_page_fault(v, at, v->kernel_mode ? 0 : PF_USER);
-            return false;
-        }
-        io_write(v, port, bytes, value);
-        return true;
+        ok = guest_read(&value, guest_ptr(at), bytes) == 0;
+        if (ok)
+            io_write(v, port, bytes, value);
+    } else {
+        value = io_read(v, port, bytes);
+        ok = guest_write(guest_ptr(at), &value, bytes) == 0;
     }
-    value = io_read(v, port, bytes);
-    if (guest_write(guest_ptr(at), &value, bytes)) {
-        guest_page_fault(v, at, PF_WRITE | (v->kernel_mode ? 0 : PF_USER));
-        return false;
-    }
-    return true;
+    if (!ok)
+        string_fault(v, at, bytes, out ? 0 : PF_WRITE);
+    return ok;
 }
 
 /* Elements done before the guest may be interrupted again. */
@@ -386,6 +401,8 @@ static enum outcome string_io(struct vcpu *v, struct insn *i)
     int64_t step = r->rflags & RFLAGS_DF ? -(int64_t)bytes : (int64_t)bytes;
     uint64_t left = i->rep ? r->rcx & mask : 1;
 
+    if (!left)
+        return DONE;
     if (!io_allowed(v, port, bytes))
         return NOT_OURS;
     for (unsigned n = 0; left && n < STRING_CHUNK; n++) {
@@ -545,8 +562,11 @@ static enum outcome group7(struct vcpu *v, struct insn *i)
     case 0xd1:
         if (i->rep || i->operand_prefix || !(v->arch.cr4 & CR4_OSXSAVE))
             return UNDEFINED;
-        return (uint32_t)r->rcx == 0 && fpu_set_xcr0(v, edx_eax(r)) ? DONE : NOT_OURS;
+        return v->kernel_mode && (uint32_t)r->rcx == 0 && fpu_set_xcr0(v, edx_eax(r)) ? DONE
+                                                                                      : NOT_OURS;
     case 0xf9:
+        if (!v->kernel_mode)
+            return NOT_OURS;
         set_edx_eax(r, rdtsc());
         r->rcx = v->arch.tsc_aux;
         return DONE;
@@ -560,11 +580,11 @@ static enum outcome two_byte(struct vcpu *v, struct insn *i)
 {
     if (!insn_byte(i, &i->opcode))
         return insn_fetch_fault(v, i);
+    if (i->opcode == 0x01)
+        return group7(v, i);
     if (!v->kernel_mode)
         return NOT_OURS;
     switch (i->opcode) {
-    case 0x01:
-        return group7(v, i);
     case 0x06: /* CLTS */
         fpu_set_ts(v, false);
         return DONE;
@@ -622,7 +642,7 @@ void emulate_privileged(struct vcpu *v, uint32_t error)
     struct insn i = {0};
     enum outcome o = NOT_OURS;
     if (likely(insn_begin(v, &i)))
-        o = !insn_prefixes(&i) ? insn_fetch_fault(v, &i) : i.lock ? NOT_OURS : execute(v, &i);
+        o = !insn_prefixes(&i) ? insn_fetch_fault(v, &i) : i.lock ? UNDEFINED : execute(v, &i);
     switch (o) {
     case DONE:
         insn_retire(v, &i);

@@ -10,17 +10,13 @@
 
 #define PORTS 65536u
 
-/* Ports of the hypervisor's, a bit each; and four neighbours past the end so that a wide access can
- * be tested at once. */
-static uint64_t claimed[PORTS / 64 + 1];
-
-static const struct {
-    uint16_t first, count;
-} always_ours[] = {
-    {0x20, 2},
-    {0xa0, 2},  /* interrupt controllers */
-    {0x40, 4},  /* interval timer */
-    {0x4d0, 2}, /* edge/level control */
+/* Ports of the hypervisor's, a bit each; one word more, so that a wide access may look past the
+ * last port. */
+static uint64_t claimed[PORTS / 64 + 1] = {
+    [0x20 / 64] = 3ull << 0x20,          /* interrupt controllers: 20, 21 */
+    [0xa0 / 64] = 3ull << (0xa0 - 0x80), /* a0, a1 */
+    [0x40 / 64] = 0xf,                   /* interval timer: 40 .. 43 */
+    [0x4d0 / 64] = 3ull << (0x4d0 % 64), /* edge/level control */
 };
 
 void io_claim(uint16_t first, unsigned count)
@@ -31,14 +27,11 @@ void io_claim(uint16_t first, unsigned count)
 
 static bool is_claimed(uint16_t port, unsigned bytes)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(always_ours); i++)
-        if (port + bytes > always_ours[i].first &&
-            port < always_ours[i].first + always_ours[i].count)
-            return true;
-    for (unsigned i = 0; i < bytes; i++)
-        if (claimed[(port + i) / 64] & BIT((port + i) % 64))
-            return true;
-    return false;
+    uint64_t here = claimed[port / 64] >> port % 64;
+
+    if (port % 64 + bytes > 64)
+        here |= claimed[port / 64 + 1] << (64 - port % 64);
+    return here & (BIT(bytes) - 1);
 }
 
 /* A guest bitmap denies: true unless every bit of @bytes ports from @port can be read and is clear.
@@ -48,12 +41,12 @@ static bool bitmap_denies(struct vcpu *v, uint32_t port, unsigned bytes)
     /* The bitmap lies in the kernel's address space, whoever runs now. */
     uint64_t cr3 = v->kernel_mode ? 0 : read_cr3();
     guest_ptr_t at = guest_ptr_add(v->arch.iobitmap, port / 8);
-    uint8_t map[2] = {0xff, 0xff};
+    uint8_t map[2];
 
     if (cr3)
         write_cr3(v->arch.kernel_cr3);
-    if (guest_read(&map[0], at, 1) || guest_read(&map[1], guest_ptr_add(at, 1), 1))
-        map[1] = 0xff; /* denies only what reaches into it */
+    if (guest_read(map, at, sizeof(map)))
+        map[0] = map[1] = 0xff;
     if (cr3)
         write_cr3(cr3);
     return ((map[0] | map[1] << 8) >> port % 8) & ((1u << bytes) - 1);

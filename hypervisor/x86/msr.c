@@ -37,7 +37,6 @@ static const struct constant {
     {0x00000179, 0x00000179, 2, ANY, IGNORED},        /* MCG_CAP: two banks */
     {0x0000017a, 0x0000017b, 0, ANY, IGNORED},        /* MCG_STATUS, MCG_CTL */
     {0x000001a0, 0x000001a0, 0x801801, ANY, IGNORED}, /* MISC_ENABLE: no BTS, no PEBS, no xTPR */
-    {0x00000277, 0x00000277, PAT_ABI, ANY, REFUSED},  /* PAT */
     {0x00000280, 0x0000029f, 0, ANY, IGNORED},        /* MCi_CTL2 */
     {0x00000345, 0x00000345, 0, ANY, REFUSED},        /* PERF_CAPABILITIES */
     {0x00000400, 0x00000400, ~0ull, ANY, IGNORED},    /* MC0_CTL */
@@ -82,12 +81,18 @@ bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_EFER:
         *value = rdmsr(MSR_EFER);
         return true;
+    case MSR_PAT:
+        *value = PAT_ABI;
+        return true;
     case MSR_APIC_BASE:
         *value = APIC_BASE_DEFAULT | (v->id == 0 ? APIC_BASE_BOOT : 0);
         return true;
     case MSR_TSC_AUX:
         *value = v->arch.tsc_aux;
         return cpuid_has_rdtscp;
+    case MSR_XEN_PAGE:
+        *value = 0;
+        return true;
     case MSR_PATCH_LEVEL:
         /* Intel: in the upper half. */
         *value = cpuid_vendor_is_amd ? 0x01000065 : 1ull << 32;
