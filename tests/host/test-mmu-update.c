@@ -121,7 +121,7 @@ Test(mmu_update, done_pointer_is_optional)
     mmu_update_t r = {guest_l1_entry(&g, 11), guest_pte(&g, 0, RW)};
     long rc = hypercall(&g, mmu_update, machine_put(AT, &r, sizeof(r)).va, 1,
                         HYPERVISOR_VIRT_START_, DOMID_SELF);
-    assert_refused(&g, rc, PT_004);
+    assert_eq_long(rc, -rule_text[RULE_PT_004].error);
 }
 
 Test(mmu_update, commands_in_the_low_bits)
