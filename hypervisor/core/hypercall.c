@@ -8,18 +8,10 @@
 #include "sched.h"
 #include "trace.h"
 
-static long hypercall_nosys(struct vcpu *v, const struct hypercall_args *a)
-{
-    return -XEN_ENOSYS;
-}
-
 #define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = hypercall_##name,
-#define NONE(name, nargs, args)       [__HYPERVISOR_##name] = hypercall_nosys,
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Woverride-init" /* the default first, then the listed ones */
-hypercall_fn *const hypercall_table[HYPERCALL_LIMIT] = {
-    [0 ... HYPERCALL_LIMIT - 1] = hypercall_nosys, HYPERCALL_LIST(CALL, NONE)};
-#pragma GCC diagnostic pop
+#define NONE(name, nargs, args)
+/* NULL: not served. */
+static hypercall_fn *const hypercall_table[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
 #undef CALL
 #undef NONE
 
@@ -40,9 +32,8 @@ long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_
 
     r->a = a->arg[0];
     r->b = a->arg[1];
-    if (unlikely(number >= HYPERCALL_LIMIT))
-        return (long)(r->c = (uint64_t)-XEN_ENOSYS);
-    long result = hypercall_table[number](v, a);
+    hypercall_fn *fn = number < HYPERCALL_LIMIT ? hypercall_table[number] : NULL;
+    long result = likely(fn) ? fn(v, a) : refuse(HC_001, number);
     r->c = (uint64_t)result;
     return result;
 }
@@ -71,8 +62,8 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
         long result;
         if (unlikely(call.op == __HYPERVISOR_multicall))
             result = refuse(HC_003);
-        else if (unlikely(call.op >= HYPERCALL_LIMIT))
-            result = -XEN_ENOSYS;
+        else if (unlikely(call.op >= HYPERCALL_LIMIT || !hypercall_table[call.op]))
+            result = refuse(HC_001, call.op);
         else
             result = hypercall_table[call.op](v, &call.args);
         if (unlikely(guest_write_u64(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))

@@ -19,7 +19,6 @@ HYPERCALL_LIST(CALL, NONE)
 #define HYPERCALL_LIMIT 64u
 /* Call @number (any value) with @a, leaving a record in the trace ring. */
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a);
-extern hypercall_fn *const hypercall_table[HYPERCALL_LIMIT];
 const char *hypercall_name(unsigned number); /* "mmu_update", or NULL */
 
 /* Write the stubs that guests call into a page (core/start-info.c). */
