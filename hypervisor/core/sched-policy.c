@@ -16,6 +16,7 @@
 
 /* The floor starts this high so that "a credit below the floor" never underflows. */
 #define FLOOR_START (1000ull * SCHED_SLEEP_CREDIT)
+#define NEVER_RAN   0
 
 static struct sched_entity *entity_of(struct list *link)
 {
@@ -32,7 +33,7 @@ void sched_queue_init(struct sched_queue *q)
 void sched_entity_init(struct sched_entity *e, uint32_t weight)
 {
     list_init(&e->link);
-    e->vruntime = 0;
+    e->vruntime = NEVER_RAN;
     e->weight = weight ? weight : SCHED_WEIGHT_NORMAL;
     e->queued = false;
 }
@@ -54,7 +55,9 @@ static void insert_sorted(struct sched_queue *q, struct sched_entity *e)
 
 void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
 {
-    if (e->vruntime < q->floor - SCHED_SLEEP_CREDIT)
+    if (e->vruntime == NEVER_RAN)
+        e->vruntime = q->floor;
+    else if (e->vruntime < q->floor - SCHED_SLEEP_CREDIT)
         e->vruntime = q->floor - SCHED_SLEEP_CREDIT;
     insert_sorted(q, e);
     e->queued = true;
@@ -103,9 +106,11 @@ void sched_give_way(struct sched_queue *q, struct sched_entity *e)
 
 void sched_move(const struct sched_queue *from, const struct sched_queue *to, struct sched_entity *e)
 {
+    if (e->vruntime == NEVER_RAN)
+        return;
     e->vruntime += to->floor - from->floor;
-    if ((int64_t)e->vruntime < 0) /* it slept since long before @from's floor of today */
-        e->vruntime = 0;
+    if ((int64_t)e->vruntime < 1) /* it slept since long before @from's floor of today */
+        e->vruntime = 1;
 }
 
 static uint64_t cap_budget(uint32_t percent)

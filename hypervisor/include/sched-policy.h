@@ -33,7 +33,7 @@ struct sched_queue {
 void sched_queue_init(struct sched_queue *q);
 void sched_entity_init(struct sched_entity *e, uint32_t weight);
 
-/* Add @e.  If it slept, or is new, its lag is cut to SCHED_SLEEP_CREDIT. */
+/* Add @e.  If it slept, its lag is cut to SCHED_SLEEP_CREDIT; if it never ran it has none. */
 void sched_enqueue(struct sched_queue *q, struct sched_entity *e);
 void sched_dequeue(struct sched_queue *q, struct sched_entity *e);
 /* The one that should run now, left in the queue; NULL if nobody waits. */
