@@ -12,9 +12,7 @@
 
 #include <xen/callback.h>
 
-/* --- trap table
- * -----------------------------------------------------------------------------------------------
- */
+/* --- trap table ------------------------------------------------------------------ */
 
 #define TRAPS_PER_PREEMPTION 256u
 
@@ -63,9 +61,7 @@ long hypercall_set_trap_table(struct vcpu *v, const struct hypercall_args *a)
     }
 }
 
-/* --- callbacks
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- callbacks ------------------------------------------------------------------- */
 
 static void nmi_handler_set(struct vcpu *v, uint64_t address)
 {
@@ -163,8 +159,7 @@ long hypercall_set_callbacks(struct vcpu *v, const struct hypercall_args *a)
     return 0;
 }
 
-/* --- kernel stack and segment bases
- * ----------------------------------------------------------------------------- */
+/* --- kernel stack and segment bases ---------------------------------------------- */
 
 /* stack_switch(ss, sp): where the kernel's stack is when it is entered from user mode. */
 long hypercall_stack_switch(struct vcpu *v, const struct hypercall_args *a)

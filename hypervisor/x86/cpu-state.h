@@ -19,15 +19,14 @@
 /* CR0 as every guest sees it, TS apart: protected mode with everything a 64-bit kernel expects. */
 #define CR0_GUEST (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 
-/* --- control registers (emulate.c)
- * ---------------------------------------------------------------- */
+/* --- control registers (emulate.c) ----------------------------------------------- */
 
 /* What a guest reads back after asking for CR4 = @want: its own choice among a few bits, the
  * machine's among others. */
 uint64_t cr4_guest_view(uint64_t want);
 
-/* --- segment bases: while the guest kernel runs the active GS base is the kernel's, the other one
- * its user's --- */
+/* --- segment bases ------------------------------------------------------------------------
+ * While the guest kernel runs, the active GS base is the kernel's, the other one its user's. */
 
 static inline void fs_base_write(uint64_t base)
 {
@@ -44,8 +43,7 @@ static inline void gs_base_other_write(uint64_t base)
     wrmsr(MSR_KERNEL_GS_BASE, base);
 }
 
-/* --- FPU (fpu.c)
- * --------------------------------------------------------------------------------------- */
+/* --- FPU (fpu.c) ----------------------------------------------------------------- */
 
 /* The guest sets or clears its CR0.TS. */
 static inline void fpu_set_ts(struct vcpu *v, bool ts)
@@ -66,8 +64,7 @@ void fpu_set_context(struct vcpu *v, const void *fxsave);
 extern uint64_t xcr0_allowed; /* what guests may enable; 0: no XSAVE */
 extern uint32_t fpu_image_size;
 
-/* --- debug registers (debugreg.c)
- * ------------------------------------------------------------------------ */
+/* --- debug registers (debugreg.c) ------------------------------------------------ */
 
 #define DR6_DEFAULT 0xffff0ff0ull
 #define DR6_BS      BIT(14)
@@ -78,8 +75,7 @@ long debugreg_set(struct vcpu *v, unsigned reg, uint64_t value) must_check;
 /* 0 or -XEN_ENODEV. */
 long debugreg_get(const struct vcpu *v, unsigned reg, uint64_t *value) must_check;
 
-/* --- descriptor tables (descriptors.c)
- * ---------------------------------------------------------------------- */
+/* --- descriptor tables (descriptors.c) ------------------------------------------- */
 
 /* The descriptor that @selector names in @v's tables as the CPU sees them; false: none, or not
  * shown. */
@@ -91,8 +87,7 @@ bool descriptor_read(struct vcpu *v, uint16_t selector, uint64_t *d) must_check;
 #define DESCRIPTOR_BIG     BIT(54)
 uint64_t descriptor_base(uint64_t d);
 
-/* --- ports (io.c)
- * --------------------------------------------------------------------------------------------- */
+/* --- ports (io.c) ---------------------------------------------------------------- */
 
 /* May the guest, in its present mode, touch @bytes ports from @port (vIOPL, then the I/O bitmap)?
  */

@@ -61,8 +61,7 @@ static struct cpuid_leaf host_leaf(uint32_t leaf, uint32_t subleaf)
     return l;
 }
 
-/* --- feature words: Xen's numbering of the registers that hold feature bits
- * -------------------------------------- */
+/* --- feature words: Xen's numbering of the registers that hold feature bits ------ */
 
 static uint32_t *feature_word(unsigned word)
 {
@@ -116,8 +115,7 @@ static void features_mask(void)
         *feature_word(w) &= mask[w];
 }
 
-/* --- making the policy
- * --------------------------------------------------------------------------------------------- */
+/* --- making the policy ----------------------------------------------------------- */
 
 static void host_read(void)
 {
@@ -214,8 +212,7 @@ void cpuid_probe(void)
     cpuid_has_rdtscp = HAS(RDTSCP);
 }
 
-/* --- the hypervisor's own leaves
- * -------------------------------------------------------------------------------------- */
+/* --- the hypervisor's own leaves ------------------------------------------------- */
 
 /* ns = (tsc << shift) * mul >> 32, so kHz = (10^6 << 32) / mul >> shift. */
 static uint32_t tsc_khz(void)
@@ -261,9 +258,7 @@ static struct cpuid_leaf hypervisor_leaf(uint32_t index, uint32_t subleaf)
     }
 }
 
-/* --- queries
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- queries --------------------------------------------------------------------- */
 
 static uint32_t xstate_size_of(uint64_t xcr0)
 {

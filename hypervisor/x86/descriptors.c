@@ -44,8 +44,7 @@
 
 static uint8_t zeros[PAGE_SIZE] __attribute__((aligned(4096)));
 
-/* --- what may stand in a table
- * ----------------------------------------------------------------------------- */
+/* --- what may stand in a table --------------------------------------------------- */
 
 /* May a gate lead to @selector: a segment of the guest's GDT or LDT, or its kernel's flat one? */
 static bool gate_selector_ok(uint16_t selector)
@@ -89,9 +88,7 @@ int arch_segment_page_validate(uint64_t *descriptors)
     return 0;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------
- */
+/* --- reading --------------------------------------------------------------------- */
 
 uint64_t descriptor_base(uint64_t d)
 {
@@ -116,9 +113,7 @@ bool descriptor_read(struct vcpu *v, uint16_t selector, uint64_t *d)
     return true;
 }
 
-/* --- the views
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the views ------------------------------------------------------------------- */
 
 /* Frame @m in the role of a descriptor table, or -XEN_EINVAL. */
 static int segment_page_get(struct domain *d, uint64_t m) REQUIRES(&d->mmu)
@@ -295,9 +290,7 @@ void descriptors_release(struct vcpu *v)
     mutex_unlock(&v->domain->mmu);
 }
 
-/* --- hypercalls
- * -------------------------------------------------------------------------------------------------
- */
+/* --- hypercalls ------------------------------------------------------------------ */
 
 /* set_gdt(frames, entries) */
 long hypercall_set_gdt(struct vcpu *v, const struct hypercall_args *a)

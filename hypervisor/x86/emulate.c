@@ -59,8 +59,7 @@ struct insn {
     bool operand_prefix, address_prefix, rep, lock;
 };
 
-/* --- registers by number
- * ------------------------------------------------------------------------------------- */
+/* --- registers by number --------------------------------------------------------- */
 
 #define REG_RAX 0
 #define REG_RCX 1
@@ -92,9 +91,7 @@ static inline uint64_t edx_eax(const struct guest_regs *r)
     return (uint32_t)r->rax | r->rdx << 32;
 }
 
-/* --- fetching
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- fetching -------------------------------------------------------------------- */
 
 unsigned guest_fetch(struct vcpu *v, uint8_t *bytes, unsigned n)
 {
@@ -236,15 +233,15 @@ static void insn_retire(struct vcpu *v, const struct insn *i)
     }
 }
 
-/* --- software interrupts
- * ----------------------------------------------------------------------------------------- */
+/* --- software interrupts --------------------------------------------------------- */
 
 #define VECTOR_LEGACY_SYSCALL 0x80
 
 /*
- * `int n`, stopped by the IDT gate's DPL.  The guest's gate decides; its kernel counts as ring 0,
- * and int 0x80 is open to its user mode whatever the gate says, as on Xen.  QEMU's TCG reports n *
- * 16 + 2 instead of n * 8 + 2 (DESIGN 7), so n is taken from the instruction.
+ * `int n`, stopped by the IDT gate's DPL.  The guest's gate decides, as on Xen: its kernel counts
+ * as ring 1 (a gate of DPL 0 is for exceptions alone), its user as ring 3; int 0x80 is open to both
+ * whatever the gate says. QEMU's TCG reports n*16+2 instead of n*8+2 (DESIGN 7), so n is taken from
+ * the instruction.
  */
 static void software_interrupt(struct vcpu *v, uint32_t error)
 {
@@ -257,7 +254,8 @@ static void software_interrupt(struct vcpu *v, uint32_t error)
         length = i.length;
     }
     const struct trap_info *gate = &v->arch.traps[n];
-    if (!gate->address || (!v->kernel_mode && n != VECTOR_LEGACY_SYSCALL && TI_GET_DPL(gate) < 3)) {
+    unsigned level = v->kernel_mode ? 1 : 3;
+    if (!gate->address || (TI_GET_DPL(gate) < level && n != VECTOR_LEGACY_SYSCALL)) {
         guest_exception(v, VECTOR_GP, n * 8u + ERROR_IDT);
         return;
     }
@@ -265,9 +263,7 @@ static void software_interrupt(struct vcpu *v, uint32_t error)
     guest_software_interrupt(v, n);
 }
 
-/* --- ports
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- ports ----------------------------------------------------------------------- */
 
 static unsigned io_bytes(const struct insn *i)
 {
@@ -417,9 +413,7 @@ static enum outcome string_io(struct vcpu *v, struct insn *i)
     return left ? AGAIN : DONE;
 }
 
-/* --- control registers
- * -------------------------------------------------------------------------------------------------
- */
+/* --- control registers ----------------------------------------------------------- */
 
 /* Bits that a guest may choose, and bits of the machine's that it may see (ABI 2.6). */
 #define CR4_GUEST   (CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
@@ -533,9 +527,7 @@ static enum outcome mov_debug(struct vcpu *v, struct insn *i)
     return rc ? NOT_OURS : DONE;
 }
 
-/* --- the rest
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- the rest -------------------------------------------------------------------- */
 
 static enum outcome msr_access(struct vcpu *v, struct insn *i)
 {
@@ -659,9 +651,7 @@ void emulate_privileged(struct vcpu *v, uint32_t error)
     }
 }
 
-/* --- forced emulation
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- forced emulation ------------------------------------------------------------ */
 
 static const uint8_t forced_cpuid[7] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
 #define FORCED_CPUID_WORD 0x00a20f6e65780b0full /* the same, as the low seven bytes of a word */

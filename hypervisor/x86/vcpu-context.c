@@ -17,9 +17,7 @@ int cpu_state_init(struct vcpu *v)
     return rc ? rc : fpu_init_vcpu(v);
 }
 
-/* --- check
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- check ----------------------------------------------------------------------- */
 
 static int addresses_check(const struct vcpu_guest_context *c)
 {
@@ -53,8 +51,7 @@ static int context_check(const struct vcpu_guest_context *c)
     return 0;
 }
 
-/* --- what can still fail
- * ------------------------------------------------------------------------------------------- */
+/* --- what can still fail --------------------------------------------------------- */
 
 static int user_root_set(struct vcpu *v, uint64_t cr3)
 {
@@ -90,9 +87,7 @@ static int tables_set(struct vcpu *v, const struct vcpu_guest_context *c)
     return rc;
 }
 
-/* --- commit
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- commit ---------------------------------------------------------------------- */
 
 static void registers_set(struct vcpu *v, const struct cpu_user_regs *u)
 {
