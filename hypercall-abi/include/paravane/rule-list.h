@@ -154,6 +154,7 @@
     RULE(ME_004, ENOSYS, "the hardware domain sees the machine as it is", "there is no pseudo-physical map for the hardware domain: ask for the machine's", "xen/memory.h") \
     RULE(ME_005, EINVAL, "a map is given whole", "the machine memory map has more than %lu entries", "xen/memory.h") \
     RULE(ME_006, ENOSYS, "an unknown operation changes nothing", "memory_op %lu is not served", "xen/memory.h") \
+    RULE(ME_007, EOPNOTSUPP, "there is one memory node", "a virtual NUMA topology is asked for", "xen/memory.h") \
     RULE(ME_010, 0, "a domain grows to its maximum, and only as far as there is memory", "no block of order %lu: the domain has %lu of at most %lu frames, or memory is short", "xen/memory.h") \
     RULE(ME_011, 0, "frames for devices lie below what they can address", "no frame below 2^%lu could be found", "xen/memory.h") \
     RULE(ME_012, 0, "only a domain's own frames can be given back", "frame %lx is not the domain's RAM", "xen/memory.h") \
@@ -189,6 +190,7 @@
     RULE(IM_014, 0, "the p2m list has addresses of its own", "INIT_P2M %lx is not page-aligned, overlaps the image, or reaches the hypervisor's addresses", "xen/elfnote.h") \
     RULE(IM_015, 0, "numbers in notes have 1, 2, 4 or 8 bytes", "note %lu is not a number: it has %lu bytes", "xen/elfnote.h") \
     RULE(IM_016, 0, "an offset needs a base", "PADDR_OFFSET %lx without VIRT_BASE: give both notes or neither", "xen/elfnote.h") \
+    RULE(IM_017, 0, "guests manage machine frames themselves", "the kernel demands the feature auto_translated_physmap, which is for another kind of guest: build it for PV", "xen/features.h") \
     RULE(IM_020, 0, "a domain holds its kernel, ramdisk and first page tables", "too little memory for the domain: kernel, ramdisk and first page tables need %lu KiB, it has %lu: give it more", "xen/xen.h") \
     RULE(IM_021, 0, "memory is given once", "too little memory in the machine: the domain wants %lu KiB, only %lu could be had: give the machine more or the domain less", "xen/xen.h") \
     RULE(IM_022, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Does manual.md say what the lists say?  TAP: one question for each hypercall (section, cost class, arguments), each
+# sub-operation (how it is served) and each rule (its errno).
+#
+#   check-manual.sh CC FOLDER      FOLDER: hypercall-abi
+cc=$1 abi=$2
+manual=$abi/manual.md
+
+lists() {
+    $cc -E -P -x c -I "$abi/include" - <<'EOF'
+#include <paravane/hypercall-list.h>
+#include <paravane/rule-list.h>
+#define CALL(name, nargs, cost, args) @ call name cost args
+#define NONE(name, nargs, args) @ none name
+HYPERCALL_LIST(CALL, NONE)
+#define OP(name, served) @ sub name served
+#define LIST(call, prefix) prefix##_LIST(OP)
+SUBOP_LISTS(LIST) VMASST_CMD_LIST(OP)
+#define RULE(id, error, protects, says, source) @ rule id error
+RULE_LIST(RULE)
+EOF
+}
+
+lists | tr '\n@' ' \n' | sed 's/"//g; s/  */ /g; s/^ //; s/ $//' | awk -v manual="$manual" '
+    function answer(good, what) { printf "%sok %d - %s\n", good ? "" : "not ", ++n, what }
+    BEGIN {
+        while ((getline line < manual) > 0) {
+            if (line ~ /^## /) section = substr(line, 4)
+            text[section] = text[section] "\n" line
+            split(line, cell, / *\| */)
+            if (line ~ /^\|/) row[cell[2]] = row[cell[2]] " " cell[3]
+        }
+    }
+    $1 == "call" {
+        good = text[$2] ~ ("Cost class " $3 "\\.") && text[$2] ~ /Result:/ && text[$2] ~ /```c/ && text[$2] ~ /Differs from Xen:/
+        for (i = 4; i <= NF; i++) {
+            split($i, part, ":")
+            good = good && index(text[$2], "\n| " part[1] " |")
+        }
+        answer(good, "section " $2)
+    }
+    $1 == "none" { answer(($2 in row), "listed as not served: " $2) }
+    $1 == "sub" { answer(index(row[$2] " ", " " $3 " "), "sub-operation " $2 " served: " $3) }
+    $1 == "rule" {
+        id = $2; sub(/_/, "-", id)
+        if ($3 != "0") answer(index(row[id] " ", " -" $3 " "), "rule " id " is " $3)
+        else answer((id in row), "rule " id)
+    }
+    END { print "1.." n }'
