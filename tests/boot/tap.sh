@@ -18,9 +18,9 @@ asked=0
 result() { # 0|1 WHAT
     asked=$((asked + 1))
     if [ "$1" = 0 ]; then
-        echo "ok $asked - $2"
+        printf 'ok %s - %s\n' "$asked" "$2"
     else
-        echo "not ok $asked - $2"
+        printf 'not ok %s - %s\n' "$asked" "$2"
     fi
 }
 

@@ -56,22 +56,22 @@ told 'unknown' "warned.cfg:9: flavour is unknown"
 [ "$(grep -c warning: "$err")" = 6 ]
 result $? 'six warnings, no more'
 
-refused() { # WHAT TEXT; the file is on stdin
-    config bad
+kernel="kernel = \"$sample\"\n"
+refused() { # WHAT TEXT FILE
+    printf "$3" >"$work/bad.cfg"
     ask "$1: exit code 15" 15 print "$work/bad.cfg"
     told "$1: the sentence" "$2"
 }
-printf 'name = "x"\nkernel = [\nfoo\n' | refused 'syntax' "bad.cfg:3: config parsing error"
-printf 'name = "x"\n' | refused 'no kernel' 'there is no kernel='
-printf 'kernel = "%s"\n' "$sample" | refused 'no name' 'there is no name='
-printf 'name = "a/b"\nkernel = "%s"\n' "$sample" | refused 'odd name' 'choose another'
-printf 'name = "x"\ntype = "hvm"\nkernel = "%s"\n' "$sample" | refused 'an HVM guest' 'only PV guests run here'
-printf 'name = "x"\nbuilder = "hvm"\nkernel = "%s"\n' "$sample" | refused 'HVM, the old word' 'only PV guests run here'
-printf 'name = "x"\nmemory = "much"\nkernel = "%s"\n' "$sample" | refused 'memory' 'memory= has to be a number'
-printf 'name = "x"\ncpus = "3-1"\nkernel = "%s"\n' "$sample" | refused 'cpus' 'is no list of CPUs'
-printf 'name = "x"\nuuid = "12"\nkernel = "%s"\n' "$sample" | refused 'uuid' 'is no UUID'
-printf 'name = "x"\non_crash = "coredump-destroy"\nkernel = "%s"\n' "$sample" |
-    refused 'on_crash' 'is not served; write'
+refused 'syntax' "bad.cfg:3: config parsing error" 'name = "x"\nkernel = [\nfoo\n'
+refused 'no kernel' 'there is no kernel=' 'name = "x"\n'
+refused 'no name' 'there is no name=' "$kernel"
+refused 'odd name' 'choose another' 'name = "a/b"\n'"$kernel"
+refused 'an HVM guest' 'only PV guests run here' 'name = "x"\ntype = "hvm"\n'"$kernel"
+refused 'HVM, the old word' 'only PV guests run here' 'name = "x"\nbuilder = "hvm"\n'"$kernel"
+refused 'memory' 'memory= has to be a number' 'name = "x"\nmemory = "much"\n'"$kernel"
+refused 'cpus' 'is no list of CPUs' 'name = "x"\ncpus = "3-1"\n'"$kernel"
+refused 'uuid' 'is no UUID' 'name = "x"\nuuid = "12"\n'"$kernel"
+refused 'on_crash' 'is not served; write' 'name = "x"\non_crash = "coredump-destroy"\n'"$kernel"
 cp "$work/good.cfg" "$work/again.cfg"
 ask 'the same name twice: exit code 15' 15 print "$work/good.cfg" "$work/again.cfg"
 told 'the same name twice: the sentence' 'both name their domain alpha'

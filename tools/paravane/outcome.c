@@ -20,8 +20,12 @@ static void read_paravane(struct outcome *o, const char *line)
     char reason[16];
 
     if (sscanf(line, "(PV) d%u shut down: %15s", &id, reason) == 2) {
+        bool crashed = strcmp(reason, "crash") == 0 || strcmp(reason, "watchdog") == 0;
+        bool awaited = o->until == (int)id;
         o->domain_ended = true;
-        o->crashed |= strcmp(reason, "crash") == 0 || strcmp(reason, "watchdog") == 0;
+        if (o->until == OUTCOME_ALL_DOMAINS || awaited)
+            o->crashed |= crashed;
+        o->machine_ended |= awaited;
     }
     o->bug |= has(line, "(PV) BUG:");
     if (has(line, "(PV) cannot boot:"))
@@ -111,7 +115,7 @@ enum verdict outcome_verdict(const struct outcome *o, int status)
             meaning > 0 ? (enum verdict)meaning : o->refused,
             "the hypervisor could not start the domains; its line above says what to "
             "change");
-    if (o->crashed || meaning == VERDICT_GUEST_CRASHED)
+    if (o->crashed || (meaning == VERDICT_GUEST_CRASHED && o->until == OUTCOME_ALL_DOMAINS))
         return verdict_say(VERDICT_GUEST_CRASHED, "a domain crashed; the dump above says where, "
                                                   "--explain what was refused before");
     /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended. */

@@ -11,7 +11,11 @@
 
 #include "verdict.h"
 
+/* The domain whose end is the end of the run, unless there is none such. */
+#define OUTCOME_ALL_DOMAINS (-1)
+
 struct outcome {
+    int until;            /* a domain's id, or OUTCOME_ALL_DOMAINS */
     bool domain_ended;    /* at least one has, in whatever way */
     bool machine_ended;   /* nothing more will come: QEMU can be stopped */
     bool crashed;         /* a domain crashed and was not restarted */

@@ -39,6 +39,7 @@
     O(tree, 0, "FILE", "give the hypervisor this device tree instead of one made here")            \
     O(machine_memory, 0, "MIB", "memory of the machine (default: what the domains need)")          \
     O(expect, 0, "VERDICT", "exit with 0 if this is the verdict (name or code), else with 1")      \
+    O(until, 0, "NAME", "end the run when this domain has ended; its end is the verdict")          \
     O(gdb, 0, NULL, "wait for a debugger on port 1234 before the first instruction")               \
     O(bundle, 0, "DIR", "keep the files made for QEMU in this folder")                             \
     O(print_command, 0, NULL, "print the QEMU command and stop (--bundle makes it usable)")        \
@@ -270,6 +271,9 @@ static enum verdict set_option(struct run_options *o, int option)
         return v;
     case OPTION_expect:
         return set_expect(o, optarg);
+    case OPTION_until:
+        o->until = optarg;
+        break;
     case OPTION_gdb:
         o->machine.gdb = true;
         break;
@@ -304,7 +308,7 @@ enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
 {
     *o = (struct run_options){
         .machine = {.accel = "tcg", .cpus = 1},
-        .session = {.read_stdin = true, .timeout = -1},
+        .session = {.read_stdin = true, .timeout = -1, .until = OUTCOME_ALL_DOMAINS},
         .hypervisor = "paravane",
     };
     struct option *table = long_options();

@@ -12,6 +12,7 @@ struct run_options {
     struct session_options session;
     char *hypervisor; /* "paravane", "xen" or a path */
     char *ramdisk, *extra;
+    const char *until; /* name of a domain, or NULL */
     const char *bundle_folder;
     unsigned memory_mib, vcpus; /* 0: not given */
     bool print_command;

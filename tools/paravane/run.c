@@ -107,6 +107,18 @@ static enum verdict settle_privilege(struct machine *m, const struct domain_list
     return VERDICT_OK;
 }
 
+static enum verdict find_until(struct run_options *o, const struct domain_list *list)
+{
+    for (size_t i = 0; o->until && i < list->count; i++)
+        if (strcmp(list->domains[i].name, o->until) == 0)
+            o->session.until = (int)list->domains[i].id;
+    if (o->until && o->session.until == OUTCOME_ALL_DOMAINS)
+        return verdict_say(VERDICT_USAGE,
+                           "--until %s names none of the domains; give a name= of theirs",
+                           o->until);
+    return VERDICT_OK;
+}
+
 static enum verdict start_and_watch(struct run_options *o, const struct domain_list *list,
                                     char **argv)
 {
@@ -136,6 +148,7 @@ static int as_expected(const struct run_options *o, enum verdict v)
     return v;
 }
 
+/* The options, the domains, the command, the run; each step only if all before it went well. */
 int command_run(int argc, char **argv)
 {
     struct run_options o;
@@ -148,6 +161,7 @@ int command_run(int argc, char **argv)
     v = v ? v : read_domains(&list, &o);
     v = v ? v : machine_find_hypervisor(&o.machine, o.hypervisor);
     v = v ? v : settle_privilege(&o.machine, &list);
+    v = v ? v : find_until(&o, &list);
     v = v ? v : machine_command(&o.machine, list.domains, list.count, &bundle, &command);
     if (!v && o.print_command)
         machine_print_command(command);

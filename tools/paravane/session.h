@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "memory.h"
+#include "outcome.h"
 #include "qemu.h"
 #include "symbols.h"
 
@@ -22,6 +23,7 @@ struct session_options {
     bool quiet;          /* do not show the hypervisor's lines */
     bool read_stdin;     /* else only @input is typed */
     struct bytes input;  /* typed before stdin is; owned by the session */
+    int until;           /* the domain with which the run ends, or OUTCOME_ALL_DOMAINS */
     enum verdict expect; /* what is a success: then TAP counts, too */
     double timeout;      /* seconds, 0: none */
     FILE *log;           /* all that was shown, and what --quiet hid, or NULL */

@@ -108,6 +108,17 @@ static Dwfl *program_read(struct program *p)
     return p->dwfl;
 }
 
+/* Debug information names files from the build folder: "../tests/..." is ours. */
+static const char *short_name(const char *file)
+{
+    const char *root = SOURCE_ROOT + 1;
+    size_t n = strlen(root);
+
+    while (strncmp(file, "../", 3) == 0)
+        file += 3;
+    return strncmp(file, root, n) == 0 && file[n] == '/' ? file + n + 1 : file;
+}
+
 static void describe(struct symbols *s, uint64_t address, struct bytes *out)
 {
     bool ours = address >= HYPERVISOR_START && address < HYPERVISOR_END;
@@ -128,7 +139,7 @@ static void describe(struct symbols *s, uint64_t address, struct bytes *out)
     Dwfl_Line *where = dwfl_module_getsrc(module, address);
     const char *file = where ? dwfl_lineinfo(where, NULL, &line, NULL, NULL, NULL) : NULL;
     if (file)
-        bytes_format(out, " %s:%d", file, line);
+        bytes_format(out, " %s:%d", short_name(file), line);
 }
 
 /* "(PV) d2v0 ..." and "(d2) ..." name domain 2. */
