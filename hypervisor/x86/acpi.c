@@ -88,10 +88,8 @@ static void madt_entry(const uint8_t *e, unsigned length)
             acpi.apic_id[acpi.cpus++] = e[3];
         break;
     case MADT_IOAPIC:
-        if (length >= 12 && (u32_at(e, 8) == 0 || acpi.cpus == 0)) {
+        if (length >= 12 && u32_at(e, 8) == 0)
             acpi.ioapic = u32_at(e, 4);
-            acpi.ioapic_gsi = u32_at(e, 8);
-        }
         break;
     case MADT_OVERRIDE:
         if (length >= 10 && e[3] < 16) {

@@ -59,6 +59,7 @@ void idt_init(void)
             .type = (uint8_t)(0x8e | dpl << 5), /* present, 64-bit interrupt gate */
         };
     }
+    paging_protect(idt);
 }
 
 /* --- segment descriptors --------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ void ioapic_init(void)
 
 void ioapic_route_isa(unsigned irq, uint8_t vector)
 {
-    unsigned pin = acpi.isa_gsi[irq] - acpi.ioapic_gsi;
+    unsigned pin = acpi.isa_gsi[irq];
     if (pin >= pins)
         return;
     /* MPS flags: 3 in bits 1:0 is active low, 3 in bits 3:2 is level; ISA's default is high, edge.

@@ -149,6 +149,8 @@ void memory_to_allocator(void);
 
 /* Build and load the final address space. */
 void paging_init(void);
+/* Nothing writes to page @va of the image any more: read-only from now on, in both places. */
+void paging_protect(const void *va);
 /* Give the frames of boot.S's tables to the allocator. */
 void paging_free_boot_tables(void);
 /* The entry of @va in the table of @level; tables are made as needed; NULL: out of memory. */
@@ -213,7 +215,6 @@ struct acpi_info {
     bool found;
     uint64_t lapic;             /* machine address of the registers */
     uint64_t ioapic;            /* the one that serves GSI 0 */
-    uint32_t ioapic_gsi;        /* its first */
     uint32_t isa_gsi[16];       /* where ISA interrupts go */
     uint16_t isa_flags[16];     /* MPS flags: polarity, trigger */
     uint32_t apic_id[MAX_CPUS]; /* of enabled processors, the boot CPU among them */

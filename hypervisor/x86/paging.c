@@ -18,6 +18,16 @@
 
 uint64_t *hypervisor_l4;
 
+/* What the ABI fixes of layout.h. */
+_Static_assert(M2P_GUEST_VIRT == HYPERVISOR_VIRT_START, "slot 256, read by guests");
+_Static_assert(DIRECT_END == HYPERVISOR_VIRT_END, "the end of slot 271");
+#define SLOT_OF(va) ((va) >> 39 & 511)
+_Static_assert(SLOT_OF(M2P_GUEST_VIRT) == HYPERVISOR_SLOT_FIRST &&
+                   SLOT_OF(DIRECT_END - 1) == HYPERVISOR_SLOT_LAST,
+               "the ABI's sixteen slots");
+_Static_assert(SLOT_OF(IMAGE_VIRT) == 260 && SLOT_OF(DIRECT_VIRT) == 262,
+               "boot.S fills these by number");
+
 static bool allocator_ready;
 #define BOOT_MAP_LIMIT 0x40000000ull /* what boot.S maps */
 static uint64_t boot_limit = BOOT_MAP_LIMIT;
@@ -120,10 +130,10 @@ static uint64_t direct_flags(uint64_t at)
     return constant ? PTE_OUR_RO : PTE_OUR_DATA;
 }
 
-/* Does [at, at + size) hold a part of the image that needs its own permissions? */
+/* Does [at, at + size) hold a part of the image?  Its pages have permissions of their own. */
 static bool is_image(uint64_t at, uint64_t size)
 {
-    return at < image_phys(rodata_end) && at + size > image_phys(image_start);
+    return at < image_phys(bss_end) && at + size > image_phys(image_start);
 }
 
 static void map_direct(uint64_t at, uint64_t end)
@@ -173,6 +183,14 @@ void paging_init(void)
     frame_table_init();
     memory_to_allocator();
     allocator_ready = true;
+}
+
+void paging_protect(const void *va)
+{
+    uint64_t at = image_phys(va);
+    *hyp_l1_entry((uint64_t)va) = at | PTE_OUR_RO;
+    *hyp_l1_entry(DIRECT_VIRT + at) = at | PTE_OUR_RO;
+    arch_tlb_flush_local();
 }
 
 void paging_free_boot_tables(void)

@@ -117,9 +117,16 @@ void serial_interrupts_on(void)
 void serial_interrupt(unsigned i)
 {
     uint16_t base = port[i].base;
-    /* Bounded: a line that babbles must not keep this CPU. The rest raises the next interrupt. */
-    for (unsigned n = 0; n < 256 && inb(base + UART_LINE_STATUS) & STATUS_DATA; n++)
+    /* Bounded: a line that babbles must not keep this CPU. */
+    for (unsigned n = 0; inb(base + UART_LINE_STATUS) & STATUS_DATA; n++) {
+        if (n == 256) {
+            /* The interrupt is an edge, and its line has not gone down: make one for the rest. */
+            outb(base + UART_INTERRUPT_ENABLE, 0);
+            outb(base + UART_INTERRUPT_ENABLE, 1);
+            return;
+        }
         console_input((char)inb(base + UART_DATA));
+    }
 }
 
 static void uart_wait(uint16_t base, uint8_t status)
