@@ -155,6 +155,17 @@ static int note_number(const uint8_t *desc, uint32_t size, uint32_t type, uint64
     return 0;
 }
 
+/* A list like "!one|two": does it hold @word? */
+static bool demands(const uint8_t *desc, uint32_t size, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (; size >= length; desc++, size--)
+        if (!memcmp(desc, word, length))
+            return true;
+    return false;
+}
+
 static int note_apply(struct kernel_image *k, struct notes *n, uint32_t type, const uint8_t *desc,
                       uint32_t size, struct boot_error *e)
 {
@@ -178,6 +189,8 @@ static int note_apply(struct kernel_image *k, struct notes *n, uint32_t type, co
             return -XEN_EINVAL;
         k->mod_start_pfn = number != 0;
         return 0;
+    case XEN_ELFNOTE_FEATURES:
+        return demands(desc, size, "!auto_translated_physmap") ? boot_error(e, IM_017) : 0;
     case XEN_ELFNOTE_XEN_VERSION:
         n->version = true;
         return size >= 7 && !memcmp(desc, "xen-3.0", 7) ? 0 : boot_error(e, IM_010);

@@ -78,17 +78,20 @@ static int16_t grow(struct domain *d, uint32_t want)
  */
 static struct domain *grant_domain(struct vcpu *v, domid_t id, int16_t *status)
 {
-    struct domain *d = domain_get(id == DOMID_SELF ? v->domain->id : id);
-
-    if (!d) {
-        *status = GNTST_bad_domain;
+    if (id == DOMID_SELF)
+        id = v->domain->id;
+    /* Before looking, so that nobody learns from the answer which domains exist. */
+    if (id != v->domain->id && !domain_has(v->domain, ROLE_CONTROL)) {
+        (void)refuse(GT_003, id);
+        *status = GNTST_permission_denied;
         return NULL;
     }
-    if (d == v->domain || (domain_has(v->domain, ROLE_CONTROL) && !d->dying))
+    struct domain *d = domain_get(id);
+    if (d && d->grants)
         return d;
-    domain_put(d);
-    (void)refuse(GT_003, id);
-    *status = GNTST_permission_denied;
+    if (d)
+        domain_put(d);
+    *status = GNTST_bad_domain;
     return NULL;
 }
 

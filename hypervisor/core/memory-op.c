@@ -47,20 +47,20 @@ static bool list_ok(guest_ptr_t list, uint64_t first, uint64_t last)
            !__builtin_mul_overflow(last - first + 1, 8, &bytes) && guest_range_ok(start, bytes);
 }
 
-/* The domain a memory operation is about, referenced; or NULL and *rc: -ESRCH, -EPERM. */
+/* The domain a memory operation is about, referenced; or NULL and *rc: -EPERM, -ESRCH. */
 static struct domain *target_domain(struct vcpu *v, domid_t id, int *rc)
 {
-    struct domain *d = domain_get(id == DOMID_SELF ? v->domain->id : id);
-
-    if (!d) {
-        *rc = refuse(ME_002, id);
+    if (id == DOMID_SELF)
+        id = v->domain->id;
+    /* Before looking, so that nobody learns from the answer which domains exist. */
+    if (id != v->domain->id && !domain_has(v->domain, ROLE_CONTROL)) {
+        *rc = refuse(ME_003, id);
         return NULL;
     }
-    if (d == v->domain || domain_has(v->domain, ROLE_CONTROL))
-        return d;
-    domain_put(d);
-    *rc = refuse(ME_003, id);
-    return NULL;
+    struct domain *d = domain_get(id);
+    if (!d)
+        *rc = refuse(ME_002, id);
+    return d;
 }
 
 /* --- increase, decrease, populate
@@ -479,6 +479,21 @@ static long machine_memory_map(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
+/* Domains are built by the hypervisor so far, with the map that memory_map() tells. */
+static long set_memory_map(struct vcpu *v, guest_ptr_t arg)
+{
+    struct xen_foreign_memory_map map;
+
+    if (guest_read(&map, arg, sizeof(map)))
+        return refuse(HC_002, arg.va);
+    int rc;
+    struct domain *d = target_domain(v, map.domid, &rc);
+    if (!d)
+        return rc;
+    domain_put(d);
+    return refuse(ME_006, XENMEM_set_memory_map);
+}
+
 static long machphys_mapping(guest_ptr_t arg)
 {
     static const struct xen_machphys_mapping where = {.v_start = MACH2PHYS_VIRT_START,
@@ -539,8 +554,9 @@ long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
     case XENMEM_machphys_mfn_list:
         return machphys_mfn_list(arg);
     case XENMEM_set_memory_map:
-        return domain_has(v->domain, ROLE_CONTROL) ? refuse(ME_006, op)
-                                                   : refuse(PR_001, __HYPERVISOR_memory_op, op);
+        return set_memory_map(v, arg);
+    case XENMEM_get_vnumainfo:
+        return refuse(ME_007);
     default:
         return refuse(ME_006, op);
     }
