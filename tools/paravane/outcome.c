@@ -116,7 +116,7 @@ enum verdict outcome_verdict(const struct outcome *o, int status)
             "the hypervisor could not start the domains; its line above says what to "
             "change");
     if (o->crashed || (meaning == VERDICT_GUEST_CRASHED && o->until == OUTCOME_ALL_DOMAINS))
-        return verdict_say(VERDICT_GUEST_CRASHED, "a domain crashed; the dump above says where, "
+        return verdict_say(VERDICT_GUEST_CRASHED, "a domain crashed; the lines above say where, "
                                                   "--explain what was refused before");
     /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended. */
     if (!o->domain_ended)
