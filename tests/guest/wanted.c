@@ -19,8 +19,8 @@ static void print_op(const char *op, const char *served)
 }
 
 #define PRINT_OP(op, served) print_op(#op, #served);
-#define PRINT_LIST(name, list)                                                                   \
-    call = #name;                                                                                \
+#define PRINT_LIST(name, list) \
+    call = #name;              \
     list##_LIST(PRINT_OP)
 
 int main(void)

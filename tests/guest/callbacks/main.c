@@ -46,7 +46,8 @@ static const struct {
     {"event", CALLBACKTYPE_event, trap_event_callback, true, -XEN_EINVAL},
     {"failsafe", CALLBACKTYPE_failsafe, trap_failsafe_callback, true, -XEN_EINVAL},
     {"syscall", CALLBACKTYPE_syscall, trap_syscall_callback, true, -XEN_EINVAL},
-    {"sysenter, deprecated", CALLBACKTYPE_sysenter_deprecated, trap_sysenter_callback, false, -XEN_ENOSYS},
+    {"sysenter, deprecated", CALLBACKTYPE_sysenter_deprecated, trap_sysenter_callback, false,
+     -XEN_ENOSYS},
     {"nmi", CALLBACKTYPE_nmi, trap_nmi_callback, true, 0},
     {"sysenter", CALLBACKTYPE_sysenter, trap_sysenter_callback, true, -XEN_EINVAL},
     {"type 6", 6, trap_event_callback, false, -XEN_ENOSYS},
@@ -69,8 +70,8 @@ static void test_register(void)
            "register: an unmapped argument");
     tap_is(hypercall_callback_op(CALLBACKOP_unregister, (void *)0x1000), -XEN_EFAULT,
            "unregister: an unmapped argument");
-    tap_is(reg(CALLBACKTYPE_syscall, CALLBACKF_mask_events, (unsigned long)trap_syscall_callback), 0,
-           "register with mask_events");
+    tap_is(reg(CALLBACKTYPE_syscall, CALLBACKF_mask_events, (unsigned long)trap_syscall_callback),
+           0, "register with mask_events");
     reg(CALLBACKTYPE_syscall, 0, (unsigned long)trap_syscall_callback);
 }
 
@@ -86,7 +87,8 @@ static void test_set_callbacks(void)
     /* Xen keeps the old entry point and does not say so; what matters is that none is used. */
     hypercall_set_callbacks(1ul << 63, 1ul << 63, 1ul << 63);
     struct trap_frame f = user_frame();
-    tap_is(USER_RUN(&f, user_syscall), TRAP_SYSCALL, "set_callbacks: non-canonical ones are not used");
+    tap_is(USER_RUN(&f, user_syscall), TRAP_SYSCALL,
+           "set_callbacks: non-canonical ones are not used");
     tap_is(hypercall_set_callbacks(event, failsafe, syscall), 0, "set_callbacks again");
 }
 
@@ -142,7 +144,8 @@ static void test_stack_switch(void)
     tap_is(USER_RUN(&f, user_syscall), TRAP_SYSCALL, "stack_switch: a system call");
     tap_is(hypercall_stack_switch(0, user_kernel_stack_top()), 0, "stack_switch: a null ss");
     tap_is(USER_RUN(&f, user_syscall), TRAP_SYSCALL, "stack_switch: a system call again");
-    tap_is(hypercall_stack_switch(FLAT_KERNEL_SS, user_kernel_stack_top()), 0, "stack_switch: back");
+    tap_is(hypercall_stack_switch(FLAT_KERNEL_SS, user_kernel_stack_top()), 0,
+           "stack_switch: back");
 }
 
 static uint64_t frame_rsp;

@@ -51,7 +51,8 @@ static void send_event_to_self(void)
 /* Load a frame whose target cannot be loaded. */
 static void return_to(uint64_t rip, uint64_t cs, uint64_t ss)
 {
-    struct trap_frame f = {.rip = rip, .cs = cs, .rsp = (uint64_t)page_alloc() + PAGE_SIZE, .ss = ss};
+    struct trap_frame f = {
+        .rip = rip, .cs = cs, .rsp = (uint64_t)page_alloc() + PAGE_SIZE, .ss = ss};
     trap_return(&f);
 }
 
@@ -140,7 +141,8 @@ static void way_iret_stub(void)
 {
     extern char hypercall_page[];
     __asm__ volatile("mov %1, %%rsp; jmp *%0"
-                     : : "r"(hypercall_page + 32 * __HYPERVISOR_iret), "r"(0x1000ul));
+                     :
+                     : "r"(hypercall_page + 32 * __HYPERVISOR_iret), "r"(0x1000ul));
 }
 
 static void way_bad_target_no_failsafe(void)

@@ -107,10 +107,15 @@ static void test_instructions(void)
     hypercall_set_debugreg(2, 0x2468);
     tap_is(TRAPS(__asm__ volatile("mov %%dr2, %0" : "=r"(v))), NO_TRAP, "MOV from DR2 is emulated");
     tap_is_hex(v, 0x2468, "MOV from DR2 reads the guest's value");
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%dr2" : : "r"(0x1357ul))), NO_TRAP, "MOV to DR2 is emulated");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%dr2"
+                                  :
+                                  : "r"(0x1357ul))),
+           NO_TRAP, "MOV to DR2 is emulated");
     tap_is_hex(hypercall_get_debugreg(2), 0x1357, "MOV to DR2 writes it");
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%dr2" : : "r"(0xffff830000000000))), TRAP_GP,
-           "MOV to DR2 of a hypervisor address: #GP");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%dr2"
+                                  :
+                                  : "r"(0xffff830000000000))),
+           TRAP_GP, "MOV to DR2 of a hypervisor address: #GP");
     tap_is(TRAPS(__asm__ volatile("mov %%dr7, %0" : "=r"(v))), NO_TRAP, "MOV from DR7 is emulated");
     tap_is_hex(v, 0x400, "MOV from DR7");
 }

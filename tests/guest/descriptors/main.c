@@ -19,9 +19,9 @@ COVERS_CALL(set_gdt);
 COVERS_CALL(update_descriptor);
 COVERS(mmuext_op, MMUEXT_SET_LDT);
 
-#define DPL(n) ((uint64_t)(n) << 45)
-#define DESC_P (1ul << 47)
-#define DESC_S (1ul << 44) /* code or data, not a system descriptor */
+#define DPL(n)  ((uint64_t)(n) << 45)
+#define DESC_P  (1ul << 47)
+#define DESC_S  (1ul << 44) /* code or data, not a system descriptor */
 #define TYPE(t) ((uint64_t)(t) << 40)
 #define DATA_RW (TYPE(3) | DESC_S | DESC_P | 0x00cf00000000ffff)
 #define CODE_32 (TYPE(11) | DESC_S | DESC_P | 0x00cf00000000ffff)
@@ -82,7 +82,8 @@ static void test_set_gdt(void)
         frames[i] = page_mfn(gdt);
     tap_is(hypercall_set_gdt(frames, 14 * 512), 0, "set_gdt: one frame fourteen times");
     frames[1] = memory_root_mfn();
-    tap_is(hypercall_set_gdt(frames, 1024), -XEN_EINVAL, "set_gdt: the second frame is a page table");
+    tap_is(hypercall_set_gdt(frames, 1024), -XEN_EINVAL,
+           "set_gdt: the second frame is a page table");
     tap_is(page_protect(gdt, PTE_RW), -XEN_EBUSY, "set_gdt: the old one is still in use");
     frames[1] = 0xffffffffff;
     tap_is(hypercall_set_gdt(frames, 1024), -XEN_EINVAL, "set_gdt: a frame beyond memory");
@@ -101,8 +102,8 @@ static void test_update(void)
     tap_is(hypercall_set_gdt(frames, 512), 0, "update: set_gdt first");
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         hypercall_update_descriptor(ma, 0);
-        tap_is(hypercall_update_descriptor(ma, cases[i].descriptor), cases[i].good ? 0 : -XEN_EINVAL,
-               "update: %s", cases[i].name);
+        tap_is(hypercall_update_descriptor(ma, cases[i].descriptor),
+               cases[i].good ? 0 : -XEN_EINVAL, "update: %s", cases[i].name);
         tap_is_hex(gdt[7], cases[i].good ? cases[i].stored : 0, "update: %s, as stored",
                    cases[i].name);
     }
@@ -121,7 +122,8 @@ static unsigned try_segment(unsigned selector)
 {
     unsigned read = ~0u;
     int v = TRAPS(__asm__ volatile("mov %1, %%es; mov %%es, %0; mov %2, %%es"
-                                   : "=&r"(read) : "r"(selector), "r"(0)));
+                                   : "=&r"(read)
+                                   : "r"(selector), "r"(0)));
     return v == NO_TRAP ? read & 0xffff : 0x10000u + v;
 }
 
@@ -134,7 +136,8 @@ static void test_use(void)
     hypercall_update_descriptor(table_entry_ma(gdt, 7), (DATA_RW | DPL(3)) & ~DESC_P);
     tap_is_hex(try_segment(7 << 3 | 3), 0x10000 + TRAP_NP, "a segment that is not present: #NP");
     tap_is_hex(trap_last.error, 7 << 3, "its #NP names the selector");
-    tap_is_hex(try_segment(FLAT_RING3_DS32), FLAT_RING3_DS32, "the hypervisor's flat segment loads");
+    tap_is_hex(try_segment(FLAT_RING3_DS32), FLAT_RING3_DS32,
+               "the hypervisor's flat segment loads");
     tap_is_hex(try_segment(0xe008), 0x10000 + TRAP_GP, "the hypervisor's own does not");
 
     /* A code segment of our own, entered by a far return. */
@@ -142,13 +145,16 @@ static void test_use(void)
     uint64_t cs = 0;
     __asm__ volatile("push %1; lea 1f(%%rip), %%rax; push %%rax; lretq\n"
                      "1: mov %%cs, %0; push %2; lea 2f(%%rip), %%rax; push %%rax; lretq\n2:"
-                     : "=&r"(cs) : "i"(9 << 3 | 3), "r"((uint64_t)FLAT_KERNEL_CS) : "rax", "memory");
+                     : "=&r"(cs)
+                     : "i"(9 << 3 | 3), "r"((uint64_t)FLAT_KERNEL_CS)
+                     : "rax", "memory");
     tap_is_hex(cs & 0xffff, 9 << 3 | 3, "a code segment of the guest's runs");
 }
 
 static long set_ldt(unsigned long base, unsigned entries)
 {
-    struct mmuext_op op = {.cmd = MMUEXT_SET_LDT, .arg1.linear_addr = base, .arg2.nr_ents = entries};
+    struct mmuext_op op = {
+        .cmd = MMUEXT_SET_LDT, .arg1.linear_addr = base, .arg2.nr_ents = entries};
     return hypercall_mmuext_op(&op, 1, NULL, DOMID_SELF);
 }
 
@@ -174,7 +180,8 @@ static void test_ldt(void)
     tap_is_hex(try_segment(2 << 3 | 7), 2 << 3 | 7, "ldt: its segment loads");
     tap_is_hex(ldt[2], DATA_RW | DPL(3), "ldt: DPL was raised");
     tap_is(page_protect(ldt, PTE_RW), -XEN_EBUSY, "ldt: the page cannot be mapped writable");
-    tap_is(hypercall_update_descriptor(table_entry_ma(ldt, 4), CODE_64), 0, "ldt: update_descriptor");
+    tap_is(hypercall_update_descriptor(table_entry_ma(ldt, 4), CODE_64), 0,
+           "ldt: update_descriptor");
     tap_is_hex(try_segment(5 << 3 | 7) >> 16, 1, "ldt: a null descriptor faults");
     tap_is_hex(try_segment(600 << 3 | 7) >> 16, 1, "ldt: beyond the limit faults");
     tap_is(set_ldt(0, 0), 0, "ldt: none");

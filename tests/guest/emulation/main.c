@@ -26,7 +26,8 @@ static struct cpuid forced_cpuid(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid r;
     __asm__ volatile(XEN_CPUID
-                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(subleaf));
+                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+                     : "0"(leaf), "2"(subleaf));
     return r;
 }
 
@@ -34,7 +35,8 @@ static struct cpuid plain_cpuid(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid r;
     __asm__ volatile("cpuid"
-                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(subleaf));
+                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+                     : "0"(leaf), "2"(subleaf));
     return r;
 }
 
@@ -59,20 +61,32 @@ static void test_cpuid(void)
         unsigned bit;
         bool set;
     } bits[] = {
-        {"PSE", 1, 'd', 3, false},        {"PGE", 1, 'd', 13, false},
-        {"VME", 1, 'd', 1, false},        {"PSE36", 1, 'd', 17, false},
+        {"PSE", 1, 'd', 3, false},
+        {"PGE", 1, 'd', 13, false},
+        {"VME", 1, 'd', 1, false},
+        {"PSE36", 1, 'd', 17, false},
         {"MTRR", 1, 'd', 12, true},
-        {"APIC", 1, 'd', 9, true},        {"FPU", 1, 'd', 0, true},
-        {"TSC", 1, 'd', 4, true},         {"MSR", 1, 'd', 5, true},
-        {"PAE", 1, 'd', 6, true},         {"CX8", 1, 'd', 8, true},
-        {"SSE2", 1, 'd', 26, true},       {"MONITOR", 1, 'c', 3, false},
-        {"VMX", 1, 'c', 5, false},        {"PCID", 1, 'c', 17, false},
+        {"APIC", 1, 'd', 9, true},
+        {"FPU", 1, 'd', 0, true},
+        {"TSC", 1, 'd', 4, true},
+        {"MSR", 1, 'd', 5, true},
+        {"PAE", 1, 'd', 6, true},
+        {"CX8", 1, 'd', 8, true},
+        {"SSE2", 1, 'd', 26, true},
+        {"MONITOR", 1, 'c', 3, false},
+        {"VMX", 1, 'c', 5, false},
+        {"PCID", 1, 'c', 17, false},
         {"x2APIC", 1, 'c', 21, false},
-        {"hypervisor", 1, 'c', 31, true}, {"SMEP", 7, 'b', 7, false},
-        {"SMAP", 7, 'b', 20, false},      {"INVPCID", 7, 'b', 10, false},
-        {"UMIP", 7, 'c', 2, false},       {"LA57", 7, 'c', 16, false},
-        {"long mode", 0x80000001, 'd', 29, true}, {"NX", 0x80000001, 'd', 20, true},
-        {"SYSCALL", 0x80000001, 'd', 11, true},   {"1 GiB pages", 0x80000001, 'd', 26, false},
+        {"hypervisor", 1, 'c', 31, true},
+        {"SMEP", 7, 'b', 7, false},
+        {"SMAP", 7, 'b', 20, false},
+        {"INVPCID", 7, 'b', 10, false},
+        {"UMIP", 7, 'c', 2, false},
+        {"LA57", 7, 'c', 16, false},
+        {"long mode", 0x80000001, 'd', 29, true},
+        {"NX", 0x80000001, 'd', 20, true},
+        {"SYSCALL", 0x80000001, 'd', 11, true},
+        {"1 GiB pages", 0x80000001, 'd', 26, false},
         {"SVM", 0x80000001, 'c', 2, false},
     };
     for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
@@ -80,7 +94,8 @@ static void test_cpuid(void)
         uint32_t value = bits[i].reg == 'd' ? r.d : bits[i].reg == 'c' ? r.c : r.b;
         tap_is(value >> bits[i].bit & 1, bits[i].set, "forced cpuid: %s", bits[i].name);
     }
-    tap_is(forced_cpuid(0x40000100, 0).b == 0x566e6558, 0, "the signature is not repeated at +0x100");
+    tap_is(forced_cpuid(0x40000100, 0).b == 0x566e6558, 0,
+           "the signature is not repeated at +0x100");
 
     r = plain_cpuid(0, 0);
     struct cpuid f = forced_cpuid(0, 0);
@@ -151,10 +166,14 @@ static void test_control_registers(void)
     tap_is_hex(read_cr(2), 0x1238, "CR2 is the last fault's address");
     tap_is(TRAPS(__asm__ volatile("mov %0, %%cr2" : : "r"(0x4321ul))), NO_TRAP, "MOV to CR2");
     tap_is_hex(read_cr(2), 0x4321, "CR2 reads back");
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr3" : : "r"(read_cr(3)))), NO_TRAP,
-           "MOV to CR3, the same root");
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr3" : : "r"(0xffffffffff000ul))), TRAP_GP,
-           "MOV to CR3, beyond memory: #GP");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr3"
+                                  :
+                                  : "r"(read_cr(3)))),
+           NO_TRAP, "MOV to CR3, the same root");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr3"
+                                  :
+                                  : "r"(0xffffffffff000ul))),
+           TRAP_GP, "MOV to CR3, beyond memory: #GP");
     tap_is_hex(read_cr(3), xen_pfn_to_cr3(memory_root_mfn()), "CR3 is still the root");
 
     v = read_cr(0);
@@ -162,17 +181,24 @@ static void test_control_registers(void)
     tap_is_hex(read_cr(0), v | 8, "CR0 reads back with TS");
     tap_is(TRAPS(__asm__ volatile("clts")), NO_TRAP, "CLTS");
     tap_is_hex(read_cr(0), v & ~8ul, "CR0 reads back without");
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr0" : : "r"(v & ~0x80000000ul))), TRAP_GP,
-           "MOV to CR0 without PG: #GP");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr0"
+                                  :
+                                  : "r"(v & ~0x80000000ul))),
+           TRAP_GP, "MOV to CR0 without PG: #GP");
     v = read_cr(4);
     tap_is(TRAPS(__asm__ volatile("mov %0, %%cr4" : : "r"(v))), NO_TRAP, "MOV to CR4, the same");
     tap_is(TRAPS(__asm__ volatile("mov %0, %%cr4" : : "r"(v | 4))), NO_TRAP, "MOV to CR4: TSD");
     tap_is_hex(read_cr(4) & 4, 4, "CR4.TSD reads back");
-    tap_is(TRAPS(__asm__ volatile("rdtsc" : : : "rax", "rdx")), NO_TRAP,
-           "RDTSC by the kernel works with TSD");
+    tap_is(TRAPS(__asm__ volatile("rdtsc"
+                                  :
+                                  :
+                                  : "rax", "rdx")),
+           NO_TRAP, "RDTSC by the kernel works with TSD");
     __asm__ volatile("mov %0, %%cr4" : : "r"(v));
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr4" : : "r"(v | 1ul << 20))), NO_TRAP,
-           "MOV to CR4 with a bit that is the hypervisor's");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr4"
+                                  :
+                                  : "r"(v | 1ul << 20))),
+           NO_TRAP, "MOV to CR4 with a bit that is the hypervisor's");
     tap_is_hex(read_cr(4), v, "CR4 does not show it");
     tap_is(TRAPS(read_cr(8)), TRAP_GP, "MOV from CR8: #GP");
 }

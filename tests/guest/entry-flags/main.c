@@ -14,8 +14,8 @@
 
 #include <paravane/hypercall.h>
 
-#define OK 0
-#define BAD (-XEN_EINVAL)
+#define OK    0
+#define BAD   (-XEN_EINVAL)
 #define IOMEM (-XEN_EPERM) /* an address that is no RAM is a question of I/O memory rights */
 
 static const struct {

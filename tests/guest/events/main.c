@@ -88,7 +88,8 @@ static void test_interdomain(void)
     tap_is(event_bind_interdomain(DOMID_SELF, 0, &other), -XEN_EINVAL, "bind_interdomain: port 0");
     tap_is(event_bind_interdomain(DOMID_SELF, 4095, &other), -XEN_EINVAL,
            "bind_interdomain: a free port");
-    tap_is(event_bind_interdomain(DOMID_SELF, ~0u, &other), -XEN_EINVAL, "bind_interdomain: port ~0");
+    tap_is(event_bind_interdomain(DOMID_SELF, ~0u, &other), -XEN_EINVAL,
+           "bind_interdomain: port ~0");
     tap_is(event_bind_interdomain(77, 1, &other), -XEN_ESRCH, "bind_interdomain: no such domain");
     tap_is(event_close(bound), 0, "close one end");
     event_status(listen, &st);
@@ -165,7 +166,8 @@ static void test_delivery(void)
     tap_ok(!(info->evtchn_pending_sel), "port masked: not selected");
     event_unmask(p);
     tap_is(event_count(p) - n, 1, "EVTCHNOP_unmask delivers it");
-    tap_ok(!(guest_shared->evtchn_mask[p / 64] >> (p % 64) & 1), "EVTCHNOP_unmask clears the mask bit");
+    tap_ok(!(guest_shared->evtchn_mask[p / 64] >> (p % 64) & 1),
+           "EVTCHNOP_unmask clears the mask bit");
 
     event_disable();
     n = event_count(p);

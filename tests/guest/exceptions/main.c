@@ -29,7 +29,9 @@ static void raise_bp(void)
 static void raise_de(void)
 {
     __asm__ volatile("xor %%edx, %%edx; mov $1, %%eax; xor %%ecx, %%ecx; div %%ecx"
-                     : : : "rax", "rcx", "rdx");
+                     :
+                     :
+                     : "rax", "rcx", "rdx");
 }
 
 static void raise_gp_noncanonical(void)
@@ -136,8 +138,7 @@ static bool map_page(struct trap_frame *f)
 {
     resume_count++;
     return hypercall_update_va_mapping(event_vcpu_info(0)->arch.cr2 & ~(PAGE_SIZE - 1),
-                                       pte_of(page_mfn(unmapped), PTE_RW),
-                                       UVMF_INVLPG) == 0;
+                                       pte_of(page_mfn(unmapped), PTE_RW), UVMF_INVLPG) == 0;
 }
 
 static void test_resume(void)
@@ -146,7 +147,9 @@ static void test_resume(void)
 
     trap_handle(TRAP_UD, skip_ud2);
     __asm__ volatile("mov %4, %%r11; ud2; mov %%r11, %4"
-                     : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+r"(r11) : : "r11");
+                     : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+r"(r11)
+                     :
+                     : "r11");
     trap_handle(TRAP_UD, NULL);
     tap_is(resume_count, 1, "a handler ran once");
     tap_ok(rax == 1 && rbx == 2 && rcx == 3 && rdx == 4 && r11 == 5,
@@ -204,7 +207,8 @@ void guest_main(void)
             tap_is_hex(trap_last.error, cases[i].error, "%s: error code", cases[i].name);
         if (cases[i].vector == TRAP_PF && (cases[i].page || cases[i].address_offset))
             tap_is_hex(trap_last_cr2,
-                       (cases[i].page ? (unsigned long)*cases[i].page : 0) + cases[i].address_offset,
+                       (cases[i].page ? (unsigned long)*cases[i].page : 0) +
+                           cases[i].address_offset,
                        "%s: address", cases[i].name);
         tap_is_hex(trap_last.cs & 0xffff, KERNEL_CS, "%s: cs", cases[i].name);
     }

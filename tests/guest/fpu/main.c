@@ -93,8 +93,10 @@ void guest_main(void)
     tap_is_hex(read_xmm3(), 0x1122334455667788, "a register survives TS and a yield");
 
     uint64_t cr0 = read_cr0();
-    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr0" : : "r"(cr0 | CR0_TS))), NO_TRAP,
-           "TS is set by MOV to CR0");
+    tap_is(TRAPS(__asm__ volatile("mov %0, %%cr0"
+                                  :
+                                  : "r"(cr0 | CR0_TS))),
+           NO_TRAP, "TS is set by MOV to CR0");
     tap_is(TRAPS(use_sse()), TRAP_NM, "which works");
     tap_is(TRAPS(__asm__ volatile("mov %0, %%cr0" : : "r"(cr0))), NO_TRAP, "and is cleared by it");
     tap_is(TRAPS(use_sse()), NO_TRAP, "which works, too");

@@ -45,7 +45,8 @@ void guest_main(void)
     tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1), 0, "setup_table: too many");
     tap_ok(setup.status != GNTST_okay, "setup_table: too many: status");
     setup = (struct gnttab_setup_table){.dom = 77, .nr_frames = 1, .frame_list = {frames}};
-    tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1), 0, "setup_table: no such domain");
+    tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1), 0,
+           "setup_table: no such domain");
     tap_is(setup.status, GNTST_bad_domain, "setup_table: no such domain: status");
     tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, (void *)0x1000, 1), -XEN_EFAULT,
            "setup_table: an unmapped argument");

@@ -23,7 +23,7 @@
 #define PAGES 16
 
 static uint64_t state;
-static uint64_t *pages[PAGES];  /* scratch, some of which become tables */
+static uint64_t *pages[PAGES]; /* scratch, some of which become tables */
 static uint64_t *tables[8];
 
 static uint64_t rnd(void)
@@ -65,9 +65,20 @@ static uint64_t pick_pte(void)
 static uint64_t pick_pointer(void)
 {
     static const uint64_t borders[] = {
-        0, 8, 0x1000, 0x7ffffffff000, 0x7ffffffffff8, 0x800000000000, 0xffff7ffffffffff8,
-        0xffff800000000000, 0xffff830000000000, 0xffff87fffffffff8, 0xffff880000000000,
-        0xfffffffffffff000, 0xfffffffffffffff8, ~0ul,
+        0,
+        8,
+        0x1000,
+        0x7ffffffff000,
+        0x7ffffffffff8,
+        0x800000000000,
+        0xffff7ffffffffff8,
+        0xffff800000000000,
+        0xffff830000000000,
+        0xffff87fffffffff8,
+        0xffff880000000000,
+        0xfffffffffffff000,
+        0xfffffffffffffff8,
+        ~0ul,
     };
     if (rnd() % 4 == 0)
         return borders[rnd() % (sizeof(borders) / sizeof(borders[0]))];
@@ -129,7 +140,8 @@ static bool suicidal(unsigned nr, uint64_t a1)
     switch (nr) {
     case __HYPERVISOR_iret:
     case __HYPERVISOR_kexec_op:
-    case __HYPERVISOR_set_trap_table: /* its own turn, too: a guest without gates ends at its first fault */
+    case __HYPERVISOR_set_trap_table: /* its own turn, too: a guest without gates ends at its first
+                                         fault */
     case __HYPERVISOR_set_callbacks:
     case __HYPERVISOR_callback_op:
     case __HYPERVISOR_sched_op_compat:
@@ -161,7 +173,6 @@ static long call_random(void)
         return 0;
     fill(pages[rnd() % PAGES]);
     return HYPERCALL4(nr, a1, pick(), pick(), rnd() % 2 ? DOMID_SELF : pick());
-
 }
 
 static long call_shaped(void)
@@ -184,8 +195,8 @@ static long call_shaped(void)
         fill_mmuext_ops(page, n);
         return hypercall_mmuext_op((struct mmuext_op *)page, n, &done, DOMID_SELF);
     case 2:
-        return hypercall_update_va_mapping((unsigned long)pages[4 + rnd() % (PAGES - 4)], pick_pte(),
-                                           pick());
+        return hypercall_update_va_mapping((unsigned long)pages[4 + rnd() % (PAGES - 4)],
+                                           pick_pte(), pick());
     case 3: {
         multicall_entry_t *calls = (multicall_entry_t *)page;
         for (unsigned i = 0; i < n; i++) {
@@ -203,8 +214,8 @@ static long call_shaped(void)
                                            .extent_order = rnd() % 4 ? 0 : rnd(),
                                            .domid = DOMID_SELF};
         fill(page);
-        return hypercall_memory_op(rnd() % 2 ? XENMEM_populate_physmap : XENMEM_decrease_reservation,
-                                   &r);
+        return hypercall_memory_op(
+            rnd() % 2 ? XENMEM_populate_physmap : XENMEM_decrease_reservation, &r);
     }
     }
 }

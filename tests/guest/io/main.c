@@ -50,17 +50,26 @@ static void test_iopl(void)
         tap_is(set_iopl(level), 0, "set_iopl: %u", level);
         tap_is(TRAPS(__asm__ volatile("cli")), expected, "IOPL %u: CLI", level);
         tap_is(TRAPS(__asm__ volatile("sti")), expected, "IOPL %u: STI", level);
-        tap_is(event_vcpu_info(0)->evtchn_upcall_mask, mask, "IOPL %u: the upcall mask stays", level);
-        tap_is(TRAPS(__asm__ volatile("in $0x21, %%al" : "=a"(value) : "0"(0))), expected,
-               "IOPL %u: IN from a port that is the hypervisor's", level);
+        tap_is(event_vcpu_info(0)->evtchn_upcall_mask, mask, "IOPL %u: the upcall mask stays",
+               level);
+        tap_is(TRAPS(__asm__ volatile("in $0x21, %%al"
+                                      : "=a"(value)
+                                      : "0"(0))),
+               expected, "IOPL %u: IN from a port that is the hypervisor's", level);
         if (level)
             tap_is_hex(value & 0xff, 0xff, "IOPL %u: it reads ones", level);
-        tap_is(TRAPS(__asm__ volatile("out %%al, $0x21" : : "a"(0))), expected,
-               "IOPL %u: OUT to it", level);
-        tap_is(TRAPS(__asm__ volatile("inl %%dx, %%eax" : "=a"(value) : "d"(0x20), "0"(0))), expected,
-               "IOPL %u: IN of 4 bytes", level);
-        tap_is(USER_RUN(&f, user_in), level == 3 ? TRAP_SYSCALL : TRAP_GP, "IOPL %u: IN by the user", level);
-        tap_is(USER_RUN(&f, user_cli), level == 3 ? TRAP_SYSCALL : TRAP_GP, "IOPL %u: CLI by the user", level);
+        tap_is(TRAPS(__asm__ volatile("out %%al, $0x21"
+                                      :
+                                      : "a"(0))),
+               expected, "IOPL %u: OUT to it", level);
+        tap_is(TRAPS(__asm__ volatile("inl %%dx, %%eax"
+                                      : "=a"(value)
+                                      : "d"(0x20), "0"(0))),
+               expected, "IOPL %u: IN of 4 bytes", level);
+        tap_is(USER_RUN(&f, user_in), level == 3 ? TRAP_SYSCALL : TRAP_GP,
+               "IOPL %u: IN by the user", level);
+        tap_is(USER_RUN(&f, user_cli), level == 3 ? TRAP_SYSCALL : TRAP_GP,
+               "IOPL %u: CLI by the user", level);
     }
     set_iopl(0);
 }
@@ -78,7 +87,8 @@ static void test_bitmap(void)
     arg.nr_ports = 65536;
     tap_is(hypercall_physdev_op(PHYSDEVOP_set_iobitmap, &arg), 0, "set_iobitmap");
     arg.nr_ports = 65537;
-    tap_is(hypercall_physdev_op(PHYSDEVOP_set_iobitmap, &arg), -XEN_EINVAL, "set_iobitmap: 65537 ports");
+    tap_is(hypercall_physdev_op(PHYSDEVOP_set_iobitmap, &arg), -XEN_EINVAL,
+           "set_iobitmap: 65537 ports");
     tap_is(hypercall_physdev_op(PHYSDEVOP_set_iobitmap, (void *)0x1000), -XEN_EFAULT,
            "set_iobitmap: an unmapped argument");
     (void)f;
@@ -95,8 +105,10 @@ static void test_interrupts(void)
     struct physdev_apic apic = {.apic_physbase = 0xdead000, .reg = 0};
 
     tap_ok(hypercall_physdev_op(PHYSDEVOP_eoi, &eoi) < 0, "eoi: no such irq");
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_irq_status_query, &query) < 0, "irq_status_query: no such irq");
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, &gmfn) < 0, "pirq_eoi_gmfn_v2: no such frame");
+    tap_ok(hypercall_physdev_op(PHYSDEVOP_irq_status_query, &query) < 0,
+           "irq_status_query: no such irq");
+    tap_ok(hypercall_physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, &gmfn) < 0,
+           "pirq_eoi_gmfn_v2: no such frame");
     tap_ok(hypercall_physdev_op(PHYSDEVOP_apic_read, &apic) < 0, "apic_read: no such APIC");
     tap_ok(hypercall_physdev_op(PHYSDEVOP_apic_write, &apic) < 0, "apic_write: no such APIC");
     tap_is(hypercall_physdev_op(99, &apic), -XEN_ENOSYS, "no operation 99");

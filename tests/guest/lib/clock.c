@@ -12,7 +12,8 @@ uint64_t clock_ns_of(const volatile struct vcpu_time_info *info)
         __asm__ volatile("" ::: "memory");
         uint64_t delta = clock_tsc() - info->tsc_timestamp;
         delta = info->tsc_shift >= 0 ? delta << info->tsc_shift : delta >> -info->tsc_shift;
-        ns = info->system_time + (uint64_t)((unsigned __int128)delta * info->tsc_to_system_mul >> 32);
+        ns = info->system_time +
+             (uint64_t)((unsigned __int128)delta * info->tsc_to_system_mul >> 32);
         __asm__ volatile("" ::: "memory");
     } while ((version & 1) || version != info->version);
     return ns;

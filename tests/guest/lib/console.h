@@ -8,7 +8,8 @@ struct start_info;
 
 void console_init(const struct start_info *si);
 void console_write(const char *text, size_t length);
-/* One line typed by the user without its newline, at most @size - 1 bytes; -1 when none is complete. */
+/* One line typed by the user without its newline, at most @size - 1 bytes; -1 when none is
+ * complete. */
 int console_read_line(char *line, size_t size);
 
 __attribute__((format(printf, 1, 2))) void console_printf(const char *format, ...);

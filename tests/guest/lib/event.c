@@ -6,9 +6,9 @@
 
 #include <paravane/hypercall.h>
 
-#define NR_PORTS 4096
+#define NR_PORTS   4096
 #define WORD(port) ((port) / 64)
-#define BIT(port) (1ul << ((port) % 64))
+#define BIT(port)  (1ul << ((port) % 64))
 
 volatile unsigned event_upcalls;
 static volatile vcpu_info_t *vcpu_infos[XEN_LEGACY_MAX_VCPUS];

@@ -18,11 +18,11 @@ void guest_start(const start_info_t *si);
 void guest_start(const start_info_t *si)
 {
     guest_info = si;
-    memory_init(si);    /* the free pages, and where page tables are */
-    console_init(si);   /* from here on we can say what is wrong     */
+    memory_init(si);  /* the free pages, and where page tables are */
+    console_init(si); /* from here on we can say what is wrong     */
     guest_shared = memory_map_frame(si->shared_info >> PAGE_SHIFT, PTE_RW);
-    trap_init();        /* faults become test results                */
-    event_init();       /* all ports masked, upcalls off             */
+    trap_init();  /* faults become test results                */
+    event_init(); /* all ports masked, upcalls off             */
     guest_main();
     tap_done();
     guest_shutdown(SHUTDOWN_poweroff);

@@ -11,26 +11,26 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
-#define PAGE_SIZE 4096ul
+#define PAGE_SIZE  4096ul
 #define PAGE_SHIFT 12
-#define VIRT_BASE 0xffffffff80000000ul
+#define VIRT_BASE  0xffffffff80000000ul
 
-#define PTE_P (1ul << 0)
-#define PTE_W (1ul << 1)
-#define PTE_U (1ul << 2)
-#define PTE_PWT (1ul << 3)
-#define PTE_PCD (1ul << 4)
-#define PTE_A (1ul << 5)
-#define PTE_D (1ul << 6)
-#define PTE_PSE (1ul << 7)
-#define PTE_G (1ul << 8)
-#define PTE_AVAIL (7ul << 9)
+#define PTE_P            (1ul << 0)
+#define PTE_W            (1ul << 1)
+#define PTE_U            (1ul << 2)
+#define PTE_PWT          (1ul << 3)
+#define PTE_PCD          (1ul << 4)
+#define PTE_A            (1ul << 5)
+#define PTE_D            (1ul << 6)
+#define PTE_PSE          (1ul << 7)
+#define PTE_G            (1ul << 8)
+#define PTE_AVAIL        (7ul << 9)
 #define PTE_GUEST_KERNEL (1ul << 52)
-#define PTE_NX (1ul << 63)
-#define PTE_FRAME 0x000ffffffffff000ul
+#define PTE_NX           (1ul << 63)
+#define PTE_FRAME        0x000ffffffffff000ul
 
-#define PTE_RW (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
-#define PTE_RO (PTE_P | PTE_U | PTE_A | PTE_D)
+#define PTE_RW    (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+#define PTE_RO    (PTE_P | PTE_U | PTE_A | PTE_D)
 #define PTE_TABLE (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 
 static inline uint64_t pte_of(unsigned long mfn, uint64_t flags)
@@ -66,7 +66,8 @@ void *page_alloc(void);
 void page_free(void *page);
 unsigned long page_mfn(const void *page);
 unsigned long page_pfn(const void *page);
-/* Change how our own mapping of @page looks: PTE_RW, PTE_RO or 0.  Returns the hypercall's result. */
+/* Change how our own mapping of @page looks: PTE_RW, PTE_RO or 0.  Returns the hypercall's result.
+ */
 long page_protect(void *page, uint64_t flags);
 
 /* Where our own mapping of @mfn is. */
@@ -82,7 +83,8 @@ unsigned long frame_alloc(void);
 void *memory_map_frame(unsigned long mfn, uint64_t flags);
 void memory_unmap_frame(void *at);
 
-/* The entry that maps @va at @level (1-4) in the running root: its address, or NULL when a level is missing. */
+/* The entry that maps @va at @level (1-4) in the running root: its address, or NULL when a level is
+ * missing. */
 uint64_t *memory_entry(unsigned long va, int level);
 /* The same entry's machine address, for mmu_update. */
 uint64_t memory_entry_ma(unsigned long va, int level);

@@ -30,12 +30,12 @@ void tap_done(void);
  * COVERS_CALL), COVERS_RULE(id) that it provokes refusal @id.  They leave text
  * in a section that is not loaded; tests/guest/coverage reads it.
  */
-#define COVERS_TEXT(text)                                                                        \
+#define COVERS_TEXT(text) \
     __asm__(".pushsection .covers,\"\",@progbits\n\t.asciz \"" text "\"\n\t.popsection")
-#define COVERS_CALL(call)                                                                        \
-    COVERS_TEXT(#call);                                                                          \
+#define COVERS_CALL(call) \
+    COVERS_TEXT(#call);   \
     _Static_assert(__HYPERVISOR_##call >= 0, "a hypercall")
-#define COVERS(call, op)                                                                         \
-    COVERS_TEXT(#call " " #op);                                                                  \
+#define COVERS(call, op)        \
+    COVERS_TEXT(#call " " #op); \
     _Static_assert((op) >= 0, "a sub-operation")
 #define COVERS_RULE(id) COVERS_TEXT("rule " #id)

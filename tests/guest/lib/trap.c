@@ -59,8 +59,8 @@ void trap_dispatch(struct trap_frame *f)
     }
     console_printf("# unexpected trap %lu error 0x%lx cr2 0x%lx\n", f->vector, f->error,
                    event_vcpu_info(0)->arch.cr2);
-    console_printf("# rip %lx cs %lx rflags %lx rsp %lx ss %lx\n", f->rip, f->cs, f->rflags,
-                   f->rsp, f->ss);
+    console_printf("# rip %lx cs %lx rflags %lx rsp %lx ss %lx\n", f->rip, f->cs, f->rflags, f->rsp,
+                   f->ss);
     console_printf("# rax %lx rdi %lx rsi %lx rdx %lx rcx %lx\n", f->rax, f->rdi, f->rsi, f->rdx,
                    f->rcx);
     tap_bail_out("unexpected trap");

@@ -21,26 +21,43 @@ struct trap_frame {
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "start.S builds this frame");
 
 enum {
-    TRAP_DE = 0, TRAP_DB = 1, TRAP_NMI = 2, TRAP_BP = 3, TRAP_OF = 4, TRAP_BR = 5, TRAP_UD = 6,
-    TRAP_NM = 7, TRAP_NP = 11, TRAP_SS = 12, TRAP_GP = 13, TRAP_PF = 14, TRAP_MF = 16,
-    TRAP_AC = 17, TRAP_XM = 19,
-    TRAP_EVENT = 256, TRAP_FAILSAFE, TRAP_SYSCALL, TRAP_SYSCALL32, TRAP_SYSENTER,
-    TRAP_NMI_CALLBACK, TRAP_COUNT, /* start.S knows these numbers */
+    TRAP_DE = 0,
+    TRAP_DB = 1,
+    TRAP_NMI = 2,
+    TRAP_BP = 3,
+    TRAP_OF = 4,
+    TRAP_BR = 5,
+    TRAP_UD = 6,
+    TRAP_NM = 7,
+    TRAP_NP = 11,
+    TRAP_SS = 12,
+    TRAP_GP = 13,
+    TRAP_PF = 14,
+    TRAP_MF = 16,
+    TRAP_AC = 17,
+    TRAP_XM = 19,
+    TRAP_EVENT = 256,
+    TRAP_FAILSAFE,
+    TRAP_SYSCALL,
+    TRAP_SYSCALL32,
+    TRAP_SYSENTER,
+    TRAP_NMI_CALLBACK,
+    TRAP_COUNT, /* start.S knows these numbers */
     NO_TRAP = -1,
 };
 
 enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16 };
 
-#define RFLAGS_TF (1ul << 8)
-#define RFLAGS_IF (1ul << 9)
-#define RFLAGS_DF (1ul << 10)
+#define RFLAGS_TF   (1ul << 8)
+#define RFLAGS_IF   (1ul << 9)
+#define RFLAGS_DF   (1ul << 10)
 #define RFLAGS_IOPL (3ul << 12)
-#define RFLAGS_NT (1ul << 14)
-#define RFLAGS_AC (1ul << 18)
+#define RFLAGS_NT   (1ul << 14)
+#define RFLAGS_AC   (1ul << 18)
 
 #define KERNEL_CS 0xe030 /* what a frame from kernel mode shows */
 #define KERNEL_SS 0xe02b
-#define USER_CS 0xe033
+#define USER_CS   0xe033
 
 /* The frame of the last trap that TRAPS() caught, and its fault address if a #PF. */
 extern struct trap_frame trap_last;
@@ -63,14 +80,14 @@ _Noreturn void trap_return(struct trap_frame *frame);
 int trap_arm(void) __attribute__((returns_twice));
 void trap_disarm(void);
 
-#define TRAPS(expression)                                                                        \
-    __extension__({                                                                              \
-        int trap_caught = trap_arm();                                                            \
-        if (trap_caught == NO_TRAP) {                                                            \
-            expression;                                                                          \
-            trap_disarm();                                                                       \
-        }                                                                                        \
-        trap_caught;                                                                             \
+#define TRAPS(expression)             \
+    __extension__({                   \
+        int trap_caught = trap_arm(); \
+        if (trap_caught == NO_TRAP) { \
+            expression;               \
+            trap_disarm();            \
+        }                             \
+        trap_caught;                  \
     })
 
 /* Entry points (start.S), for callback tests. */

@@ -52,8 +52,11 @@ void user_init(void)
 
 struct trap_frame user_frame(void)
 {
-    return (struct trap_frame){.rip = USER_CODE, .cs = FLAT_USER_CS, .rflags = RFLAGS_IF,
-                               .rsp = USER_STACK_TOP, .ss = FLAT_USER_SS};
+    return (struct trap_frame){.rip = USER_CODE,
+                               .cs = FLAT_USER_CS,
+                               .rflags = RFLAGS_IF,
+                               .rsp = USER_STACK_TOP,
+                               .ss = FLAT_USER_SS};
 }
 
 int user_run(const struct trap_frame *frame, const void *text, size_t length)

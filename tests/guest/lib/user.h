@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include "trap.h"
 
-#define USER_CODE 0x400000ul
-#define USER_DATA 0x401000ul
+#define USER_CODE      0x400000ul
+#define USER_DATA      0x401000ul
 #define USER_STACK_TOP 0x403000ul
 
 /* Build the user's L4, pin it, make it the user base, set a kernel stack. */
@@ -25,7 +25,7 @@ struct trap_frame user_frame(void);
 int user_run(const struct trap_frame *frame, const void *code, size_t length);
 
 /* The machine code of an asm block, for user_run(): USER_ASM(name, "instructions"). */
-#define USER_ASM(name, text)                                                                     \
-    extern const char name[], name##_end[];                                                      \
+#define USER_ASM(name, text)                \
+    extern const char name[], name##_end[]; \
     __asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection")
 #define USER_RUN(frame, name) user_run((frame), (name), (size_t)((name##_end) - (name)))

@@ -1,4 +1,5 @@
-/* VCPUOP_initialise takes a whole register context; ours is the flat one this kernel started with. */
+/* VCPUOP_initialise takes a whole register context; ours is the flat one this kernel started with.
+ */
 #include "vcpu.h"
 #include "memory.h"
 #include "string.h"

@@ -27,14 +27,16 @@ static void test_self(void)
     tap_is(mmu_set(ma, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL, "the root in itself, writable");
     tap_is(mmu_set(ma, pte_of(mfn, PTE_RO)), 0, "the root in itself, read-only");
     tap_is_hex(*(uint64_t *)(window | (unsigned long)SLOT << 30 | (unsigned long)SLOT << 21 |
-                             (unsigned long)SLOT << 12 | 511 * 8), l4[511],
-               "the root shows through itself");
+                             (unsigned long)SLOT << 12 | 511 * 8),
+               l4[511], "the root shows through itself");
     tap_is(mmu_set(ma, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL, "only RW changed: refused");
     tap_is(mmu_set(ma | MMU_PT_UPDATE_PRESERVE_AD, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL,
            "only RW changed, preserving A and D: refused");
     tap_ok(!(l4[SLOT] & PTE_W), "the entry is still read-only");
     tap_is(TRAPS(poke(window | (unsigned long)SLOT << 30 | (unsigned long)SLOT << 21 |
-                      (unsigned long)SLOT << 12, 0)), TRAP_PF, "no store through it");
+                          (unsigned long)SLOT << 12,
+                      0)),
+           TRAP_PF, "no store through it");
     tap_is(mmu_set(ma, pte_of(mfn, PTE_RO | PTE_AVAIL)), 0, "only available bits changed");
     tap_is(mmu_set(ma, 0), 0, "remove it");
 }
@@ -47,8 +49,7 @@ static void test_other(void)
     mmuext(MMUEXT_PIN_L4_TABLE, page_mfn(a));
     mmuext(MMUEXT_PIN_L4_TABLE, page_mfn(b));
     mmuext(MMUEXT_PIN_L4_TABLE, page_mfn(c));
-    tap_is(mmu_set(root_slot, pte_of(page_mfn(a), PTE_TABLE)), -XEN_EINVAL,
-           "another L4, writable");
+    tap_is(mmu_set(root_slot, pte_of(page_mfn(a), PTE_TABLE)), -XEN_EINVAL, "another L4, writable");
     tap_is(mmu_set(root_slot, pte_of(page_mfn(a), PTE_RO)), 0, "another L4, read-only");
     tap_is(mmuext(MMUEXT_UNPIN_TABLE, page_mfn(a)), 0, "unpin it");
     tap_is(page_protect(a, PTE_RW), -XEN_EBUSY, "it is still an L4");

@@ -35,13 +35,13 @@ COVERS(memory_op, XENMEM_add_to_physmap_batch);
 COVERS(memory_op, XENMEM_remove_from_physmap);
 COVERS(memory_op, XENMEM_get_vnumainfo);
 
-#define UNMAPPED ((void *)0x1000)
+#define UNMAPPED   ((void *)0x1000)
 #define HYPERVISOR ((void *)0xffff830000000000)
 
 static long reserve(unsigned cmd, xen_pfn_t *list, unsigned long n, unsigned order, domid_t domain)
 {
-    struct xen_memory_reservation r = {.extent_start = {list}, .nr_extents = n,
-                                       .extent_order = order, .domid = domain};
+    struct xen_memory_reservation r = {
+        .extent_start = {list}, .nr_extents = n, .extent_order = order, .domid = domain};
     return hypercall_memory_op(cmd, &r);
 }
 
@@ -142,8 +142,8 @@ static void test_decrease_populate(void)
     tap_ok(list[0] != pfn || list[0] == mfn, "populate: the list holds the frame");
     tap_is_hex(machine_to_phys_mapping[list[0]], pfn, "populate: m2p knows it");
     tap_is(current_pages(), before, "populate: the count is back");
-    tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(list[0], PTE_RW), UVMF_INVLPG), 0,
-           "populate: the frame can be mapped");
+    tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(list[0], PTE_RW), UVMF_INVLPG),
+           0, "populate: the frame can be mapped");
     unsigned nonzero = 0;
     for (unsigned i = 0; i < PAGE_SIZE; i++)
         nonzero += page[i] != 0;
@@ -249,7 +249,8 @@ static void test_exchange(void)
     ((unsigned long *)guest_info->mfn_list)[pfn] = out[0];
     tap_is(page_protect(page, PTE_RW), 0, "exchange: the new frame can be mapped");
     if (out[0] != old)
-        tap_ok(hypercall_update_va_mapping((unsigned long)page, pte_of(old, PTE_RW), UVMF_INVLPG) < 0,
+        tap_ok(hypercall_update_va_mapping((unsigned long)page, pte_of(old, PTE_RW), UVMF_INVLPG) <
+                   0,
                "exchange: the old one cannot");
     else
         tap_skip("it was the same frame", "exchange: the old one cannot");

@@ -50,7 +50,8 @@ static void test_normal(void)
     tap_is(one(ma, pte_of(victim, PTE_RW)), 0, "normal: map another frame");
     mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
     tap_is(*(volatile char *)page, 'v', "normal: the other frame shows");
-    tap_is_hex(*memory_entry(va, 1) & PTE_FRAME, victim << PAGE_SHIFT, "normal: the entry reads back");
+    tap_is_hex(*memory_entry(va, 1) & PTE_FRAME, victim << PAGE_SHIFT,
+               "normal: the entry reads back");
     tap_is(one(ma, 0), 0, "normal: unmap");
     mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
     tap_is(TRAPS(peek(va)), TRAP_PF, "normal: the page is gone");
@@ -224,7 +225,8 @@ static void test_foreign(void)
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        tap_is(update(&r, 1, NULL, cases[i].domain), cases[i].expected, "foreign: %s", cases[i].name);
+        tap_is(update(&r, 1, NULL, cases[i].domain), cases[i].expected, "foreign: %s",
+               cases[i].name);
     r.val = pte_of(page_mfn(page), PTE_RW);
     tap_is(update(&r, 1, NULL, DOMID_SELF), 0, "foreign: map the page again");
     mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);

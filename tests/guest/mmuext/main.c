@@ -98,7 +98,8 @@ static void test_flushes(void)
         {"flush all", MMUEXT_TLB_FLUSH_ALL, 0, 0, 0},
         {"flush some", MMUEXT_TLB_FLUSH_MULTI, 0, va, 0},
         {"flush some, unmapped mask", MMUEXT_TLB_FLUSH_MULTI, 0, 0x1000, -XEN_EINVAL},
-        {"flush some, hypervisor's mask", MMUEXT_TLB_FLUSH_MULTI, 0, 0xffff830000000000, -XEN_EINVAL},
+        {"flush some, hypervisor's mask", MMUEXT_TLB_FLUSH_MULTI, 0, 0xffff830000000000,
+         -XEN_EINVAL},
         {"invlpg local", MMUEXT_INVLPG_LOCAL, va, 0, 0},
         {"invlpg all", MMUEXT_INVLPG_ALL, va, 0, 0},
         {"invlpg some", MMUEXT_INVLPG_MULTI, va, va, 0},
@@ -176,8 +177,10 @@ static void test_clear_copy(void)
 
 static void test_batches(void)
 {
-    struct mmuext_op ops[4] = {{.cmd = MMUEXT_TLB_FLUSH_LOCAL}, {.cmd = MMUEXT_TLB_FLUSH_LOCAL},
-                               {.cmd = 14}, {.cmd = MMUEXT_TLB_FLUSH_LOCAL}};
+    struct mmuext_op ops[4] = {{.cmd = MMUEXT_TLB_FLUSH_LOCAL},
+                               {.cmd = MMUEXT_TLB_FLUSH_LOCAL},
+                               {.cmd = 14},
+                               {.cmd = MMUEXT_TLB_FLUSH_LOCAL}};
     unsigned done = 77;
 
     tap_is(hypercall_mmuext_op(ops, 2, &done, DOMID_SELF), 0, "two good: result");
@@ -203,7 +206,8 @@ static void test_foreign(void)
            "DOMID_XEN does not own the frame");
     tap_is(op_with(MMUEXT_NEW_BASEPTR, memory_root_mfn(), 0, DOMID_XEN), -XEN_EPERM,
            "a base pointer of another domain");
-    tap_is(op_with(MMUEXT_TLB_FLUSH_LOCAL, 0, 0, DOMID_XEN), -XEN_EPERM, "a flush for another domain");
+    tap_is(op_with(MMUEXT_TLB_FLUSH_LOCAL, 0, 0, DOMID_XEN), -XEN_EPERM,
+           "a flush for another domain");
     table_free(table);
 }
 

@@ -30,8 +30,8 @@ static void test_results(void)
     calls[4] = (multicall_entry_t){
         .op = __HYPERVISOR_update_va_mapping,
         .args = {(unsigned long)page, pte_of(page_mfn(page), PTE_RO), UVMF_INVLPG}};
-    calls[5] = (multicall_entry_t){.op = __HYPERVISOR_update_va_mapping,
-                                   .args = {0x1000, 0, UVMF_INVLPG}};
+    calls[5] =
+        (multicall_entry_t){.op = __HYPERVISOR_update_va_mapping, .args = {0x1000, 0, UVMF_INVLPG}};
     tap_is(hypercall_multicall(calls, 6), 0, "six calls");
     tap_is(calls[0].result, hypercall_xen_version(XENVER_version, NULL), "entry 0: version");
     tap_is(calls[1].result, -XEN_ENOSYS, "entry 1: no such call");
@@ -104,8 +104,8 @@ __attribute__((noinline)) static uint64_t iret_in_multicall(void)
                      "mov $0xbad, %%eax\n"
                      "1:\n"
                      : "=a"(result)
-                     : "0"((uint64_t)__HYPERVISOR_multicall), "D"(calls), "S"(3ul), [ss] "r"(ss),
-                       [cs] "r"(cs)
+                     : "0"((uint64_t)__HYPERVISOR_multicall), "D"(calls),
+                       "S"(3ul), [ss] "r"(ss), [cs] "r"(cs)
                      : "rbx", "rcx", "r11", "memory");
     return result;
 }
@@ -114,9 +114,10 @@ static void test_iret(void)
 {
     calls[0] = (multicall_entry_t){.op = __HYPERVISOR_xen_version, .args = {XENVER_pagesize}};
     calls[1] = (multicall_entry_t){.op = __HYPERVISOR_iret};
-    calls[2] = (multicall_entry_t){.op = __HYPERVISOR_xen_version, .result = 0x77,
-                                   .args = {XENVER_pagesize}};
-    tap_is_hex(iret_in_multicall(), 0x1234, "iret in a multicall: the frame is resumed, with its rax");
+    calls[2] = (multicall_entry_t){
+        .op = __HYPERVISOR_xen_version, .result = 0x77, .args = {XENVER_pagesize}};
+    tap_is_hex(iret_in_multicall(), 0x1234,
+               "iret in a multicall: the frame is resumed, with its rax");
     tap_is(calls[0].result, PAGE_SIZE, "iret in a multicall: the entry before ran");
     tap_is(calls[2].result, 0x77, "iret in a multicall: the entry behind did not");
 }

@@ -77,7 +77,8 @@ static void test_tree(void)
     page_protect(l3, PTE_RO);
     page_protect(l2, PTE_RO);
     tap_is(pin(4, l4), -XEN_EINVAL, "tree: the L1 is mapped writable");
-    tap_ok(is_free(l4) && is_free(l3) && is_free(l2), "tree: all three tables above are free again");
+    tap_ok(is_free(l4) && is_free(l3) && is_free(l2),
+           "tree: all three tables above are free again");
     tap_is(page_protect(l1, PTE_RO), 0, "tree: make the L1 read-only");
     tap_is(pin(4, l4), 0, "tree: pin");
     tap_is(page_protect(l1, PTE_RW), -XEN_EBUSY, "tree: the L1 has a type");

@@ -22,11 +22,11 @@ COVERS(set_segment_base, SEGBASE_GS_USER_SEL);
 
 static uint64_t words[4] = {0x10, 0x11, 0x12, 0x13};
 
-#define READ(seg)                                                                                \
-    __extension__({                                                                              \
-        uint64_t value_;                                                                         \
-        __asm__ volatile("mov %%" seg ":0, %0" : "=r"(value_));                                  \
-        value_;                                                                                  \
+#define READ(seg)                                               \
+    __extension__({                                             \
+        uint64_t value_;                                        \
+        __asm__ volatile("mov %%" seg ":0, %0" : "=r"(value_)); \
+        value_;                                                 \
     })
 
 USER_ASM(user_read_fs, "mov %fs:0, %rdi; syscall");
@@ -94,7 +94,8 @@ static void test_selector(void)
     tap_is(hypercall_set_segment_base(SEGBASE_GS_USER_SEL, FLAT_USER_DS32), 0, "GS_USER_SEL: flat");
     tap_is(USER_RUN(&f, user_read_gs_selector), TRAP_SYSCALL, "GS_USER_SEL: user");
     tap_is_hex(trap_last.rdi, FLAT_USER_DS32, "GS_USER_SEL: the user sees it");
-    tap_is(hypercall_set_segment_base(SEGBASE_GS_USER_SEL, 0x1230), 0, "GS_USER_SEL: a bad selector");
+    tap_is(hypercall_set_segment_base(SEGBASE_GS_USER_SEL, 0x1230), 0,
+           "GS_USER_SEL: a bad selector");
     USER_RUN(&f, user_read_gs_selector);
     tap_is_hex(trap_last.rdi, 0, "GS_USER_SEL: the user sees null");
     tap_is(hypercall_set_segment_base(SEGBASE_GS_USER_SEL, 0), 0, "GS_USER_SEL: null");
@@ -102,7 +103,9 @@ static void test_selector(void)
 
 static long write_msr(uint32_t msr, uint64_t value)
 {
-    return TRAPS(__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))));
+    return TRAPS(__asm__ volatile("wrmsr"
+                                  :
+                                  : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))));
 }
 
 static void test_msrs(void)

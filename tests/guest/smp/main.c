@@ -155,7 +155,8 @@ static void test_down_up(void)
     tap_is(hypercall_vcpu_op(VCPUOP_is_up, 1, NULL), 0, "is_up: down");
     tap_is(stage, 9, "it does not run");
     struct vcpu_runstate_info r;
-    tap_is(hypercall_vcpu_op(VCPUOP_get_runstate_info, 1, &r), 0, "get_runstate_info of a down vCPU");
+    tap_is(hypercall_vcpu_op(VCPUOP_get_runstate_info, 1, &r), 0,
+           "get_runstate_info of a down vCPU");
     tap_is(r.state, RUNSTATE_offline, "its state is offline");
     tap_is(hypercall_vcpu_op(VCPUOP_up, 1, NULL), 0, "up again");
     tap_ok(wait_for(&stage, 10), "it goes on behind its down");

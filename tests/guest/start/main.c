@@ -32,7 +32,8 @@ static void test_start_info(void)
 
     tap_ok(!strncmp((const char *)si->magic, "xen-3.0-x86_64", 14), "magic");
     tap_ok(!(at & (PAGE_SIZE - 1)), "start_info starts a page");
-    tap_ok(!(si->shared_info & (PAGE_SIZE - 1)) && si->shared_info, "shared_info is a machine address");
+    tap_ok(!(si->shared_info & (PAGE_SIZE - 1)) && si->shared_info,
+           "shared_info is a machine address");
     tap_ok(si->nr_pages >= 1024, "nr_pages");
     tap_is(si->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN), SIF_PRIVILEGED | SIF_INITDOMAIN,
            "flags: first domain");
@@ -54,8 +55,9 @@ static void test_entry_state(void)
     unsigned cs, ss, ds, es, fs, gs;
 
     tap_is_hex(guest_entry_rflags & ~0x8d5ul, 0x202, "entry rflags: IF alone");
-    __asm__ volatile("mov %%cs, %0; mov %%ss, %1; mov %%ds, %2; mov %%es, %3; mov %%fs, %4; mov %%gs, %5"
-                     : "=r"(cs), "=r"(ss), "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+    __asm__ volatile(
+        "mov %%cs, %0; mov %%ss, %1; mov %%ds, %2; mov %%es, %3; mov %%fs, %4; mov %%gs, %5"
+        : "=r"(cs), "=r"(ss), "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
     tap_is_hex(cs & 0xffff, FLAT_KERNEL_CS, "cs is the flat kernel selector");
     tap_is_hex(ss & 0xffff, FLAT_KERNEL_SS, "ss is the flat selector");
     tap_is_hex(ds & 0xffff, 0, "ds is null");
@@ -113,7 +115,9 @@ void guest_main(void)
     test_entry_state();
     test_p2m();
     test_mappings();
-    tap_is(mmuext(MMUEXT_PIN_L4_TABLE, memory_root_mfn()), -XEN_EINVAL, "the root is pinned already");
-    tap_is(mmuext(MMUEXT_UNPIN_TABLE, memory_root_mfn()), 0, "the root can be unpinned while in use");
+    tap_is(mmuext(MMUEXT_PIN_L4_TABLE, memory_root_mfn()), -XEN_EINVAL,
+           "the root is pinned already");
+    tap_is(mmuext(MMUEXT_UNPIN_TABLE, memory_root_mfn()), 0,
+           "the root can be unpinned while in use");
     tap_is(mmuext(MMUEXT_PIN_L4_TABLE, memory_root_mfn()), 0, "and pinned again");
 }

@@ -97,7 +97,8 @@ static void test_one_shot(void)
     tap_ok(clock_ns() >= start + 3 * MS, "singleshot: not early");
     tap_is(singleshot(1, 0), 0, "singleshot: in the past");
     tap_ok(wait_timer(clock_ns() + 2000 * MS), "singleshot: comes at once");
-    tap_is(singleshot(1, VCPU_SSHOTTMR_future), 0, "singleshot: the flag that asks for the future may be ignored");
+    tap_is(singleshot(1, VCPU_SSHOTTMR_future), 0,
+           "singleshot: the flag that asks for the future may be ignored");
     tap_ok(wait_timer(clock_ns() + 2000 * MS), "singleshot: and is");
     due = clock_ns() + 50 * MS;
     singleshot(due, 0);

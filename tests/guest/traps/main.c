@@ -123,8 +123,8 @@ static void test_dpl(void)
         trap_gate(0x50, dpl, trap_stub(0x50));
         tap_is(TRAPS(INT(0x50)), dpl ? 0x50 : TRAP_GP, "int n, DPL %u: %s the kernel", dpl,
                dpl ? "open to" : "shut to");
-        tap_is(USER_RUN(&f, user_int50), dpl == 3 ? 0x50 : TRAP_GP, "int n, DPL %u: %s the user", dpl,
-               dpl == 3 ? "open to" : "shut to");
+        tap_is(USER_RUN(&f, user_int50), dpl == 3 ? 0x50 : TRAP_GP, "int n, DPL %u: %s the user",
+               dpl, dpl == 3 ? "open to" : "shut to");
         if (dpl < 3) {
             tap_is_hex(trap_last.error, 0x50 * 8 + 2, "int n, DPL %u: the #GP's error code", dpl);
             tap_is_hex(trap_last.rip, USER_CODE, "int n, DPL %u: the #GP's rip", dpl);

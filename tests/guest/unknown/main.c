@@ -71,7 +71,8 @@ static void test_hypercall_page(void)
            "hypercall page: xen_version");
     tap_is(none(), -XEN_ENOSYS, "hypercall page: number 63");
     tap_ok((unsigned char)hypercall_page[0] != 0xc3, "hypercall page: not a bare return");
-    tap_is(TRAPS(*(volatile char *)hypercall_page = 0), NO_TRAP, "hypercall page: is the guest's own");
+    tap_is(TRAPS(*(volatile char *)hypercall_page = 0), NO_TRAP,
+           "hypercall page: is the guest's own");
 }
 
 #define SKIP_CALL(name, nargs, cost, args)
@@ -85,8 +86,31 @@ void guest_main(void)
 {
     /* Reserved for ever, removed, not for PV guests, or beyond any table. */
     static const unsigned long numbers[] = {
-        11, 38, 43, 47, 50, 51, 52, 53, 54, 55, 56, 63, 64, 127, 255, 256, 1000, 0x7fffffff,
-        0x80000000, 0xffffffff, 0x100000000, 0x100000064, 0x8000000000000000, ~0ul, ~0ul - 10,
+        11,
+        38,
+        43,
+        47,
+        50,
+        51,
+        52,
+        53,
+        54,
+        55,
+        56,
+        63,
+        64,
+        127,
+        255,
+        256,
+        1000,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x100000000,
+        0x100000064,
+        0x8000000000000000,
+        ~0ul,
+        ~0ul - 10,
     };
 
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

@@ -18,7 +18,8 @@
 #include <paravane/hypercall.h>
 #include <xen/version.h>
 
-USER_ASM(user_syscall, "mov $17, %eax; xor %edi, %edi; mov $2, %r10d; syscall; mov $99, %eax; syscall");
+USER_ASM(user_syscall,
+         "mov $17, %eax; xor %edi, %edi; mov $2, %r10d; syscall; mov $99, %eax; syscall");
 USER_ASM(user_ud2, "nop; ud2");
 USER_ASM(user_read_null, "mov 0x10, %rax");
 USER_ASM(user_write_code, "mov %eax, 0x400800");
@@ -42,17 +43,23 @@ static const struct {
     const char *name, *code;
     size_t length;
     int vector;
-    long error;     /* -1: none */
-    long rip;       /* offset in the page */
+    long error; /* -1: none */
+    long rip;   /* offset in the page */
     uint64_t address;
 } faults[] = {
-#define CASE(name, code, ...) {name, code, 32, __VA_ARGS__}
+#define CASE(name, code, ...)       \
+    {                               \
+        name, code, 32, __VA_ARGS__ \
+    }
     CASE("ud2", user_ud2, TRAP_UD, 0, 1, 0),
     CASE("load near NULL", user_read_null, TRAP_PF, PF_USER, 0, 0x10),
-    CASE("store to its read-only code", user_write_code, TRAP_PF, PF_USER | PF_WRITE | PF_PRESENT, 0, 0x400800),
-    CASE("jump to its data", user_jump_data, TRAP_PF, PF_USER | PF_FETCH | PF_PRESENT, 0x1000, 0x401000),
+    CASE("store to its read-only code", user_write_code, TRAP_PF, PF_USER | PF_WRITE | PF_PRESENT,
+         0, 0x400800),
+    CASE("jump to its data", user_jump_data, TRAP_PF, PF_USER | PF_FETCH | PF_PRESENT, 0x1000,
+         0x401000),
     CASE("load from the kernel", user_read_kernel, TRAP_PF, PF_USER, 7, 0xffffffff80100000),
-    CASE("store to the kernel", user_write_kernel, TRAP_PF, PF_USER | PF_WRITE, 7, 0xffffffff80100000),
+    CASE("store to the kernel", user_write_kernel, TRAP_PF, PF_USER | PF_WRITE, 7,
+         0xffffffff80100000),
     CASE("load from the hypervisor", user_read_hypervisor, TRAP_PF, -1, 10, 0xffff830000000000),
     CASE("divide by zero", user_div, TRAP_DE, 0, 9, 0),
     CASE("hlt", user_hlt, TRAP_GP, 0, 0, 0),
@@ -79,7 +86,8 @@ static void test_syscall(void)
     struct trap_frame f = user_frame();
 
     trap_handle(TRAP_SYSCALL, look);
-    tap_is(USER_RUN(&f, user_syscall), TRAP_SYSCALL, "syscall: enters the kernel, not the hypervisor");
+    tap_is(USER_RUN(&f, user_syscall), TRAP_SYSCALL,
+           "syscall: enters the kernel, not the hypervisor");
     trap_handle(TRAP_SYSCALL, NULL);
     tap_is_hex(entry_stack, user_kernel_stack_top(), "syscall: the frame is on the kernel's stack");
     tap_is(trap_last.rax, 17, "syscall: rax is the user's");
@@ -95,7 +103,8 @@ static void test_syscall(void)
     again.rax = 55;
     tap_is(TRAPS(trap_return(&again)), TRAP_SYSCALL, "the user goes on behind its syscall");
     tap_is(trap_last.rax, 99, "to the next one");
-    tap_is(USER_RUN(&f, user_iret_hypercall), TRAP_SYSCALL, "the number of iret means nothing there");
+    tap_is(USER_RUN(&f, user_iret_hypercall), TRAP_SYSCALL,
+           "the number of iret means nothing there");
 }
 
 static void test_faults(void)
@@ -133,7 +142,8 @@ static void test_event(void)
     hypercall_set_timer_op(0);
     event_clear(timer);
     event_vcpu_info(0)->evtchn_upcall_pending = 0;
-    tap_is(USER_RUN(&f, user_spin), TRAP_EVENT, "an event (the periodic tick) interrupts a spinning user");
+    tap_is(USER_RUN(&f, user_spin), TRAP_EVENT,
+           "an event (the periodic tick) interrupts a spinning user");
     tap_is_hex(entry_stack, user_kernel_stack_top(), "event: the frame is on the kernel's stack");
     tap_is(entry_kernel_mask, 1, "event: upcalls are off in the handler");
     tap_is_hex(trap_last.cs & 0xffff, FLAT_USER_CS, "event: cs");

@@ -38,23 +38,26 @@ static void test_flush_flags(void)
     *page = 'a';
     *other = 'b';
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(frame, PTE_RW),
-                                           cases[i].flags), 0, "%s: map another", cases[i].name);
+        tap_is(
+            hypercall_update_va_mapping((unsigned long)page, pte_of(frame, PTE_RW), cases[i].flags),
+            0, "%s: map another", cases[i].name);
         tap_is(*(volatile char *)page, 'b', "%s: it shows", cases[i].name);
-        tap_is(hypercall_update_va_mapping((unsigned long)page, 0, cases[i].flags), 0,
-               "%s: unmap", cases[i].name);
+        tap_is(hypercall_update_va_mapping((unsigned long)page, 0, cases[i].flags), 0, "%s: unmap",
+               cases[i].name);
         tap_is(TRAPS(peek((unsigned long)page)), TRAP_PF, "%s: it is gone", cases[i].name);
         tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), PTE_RW),
-                                           cases[i].flags), 0, "%s: map again", cases[i].name);
+                                           cases[i].flags),
+               0, "%s: map again", cases[i].name);
         tap_is(*(volatile char *)page, 'a', "%s: nothing was lost", cases[i].name);
     }
+    tap_is(
+        hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), PTE_RW), UVMF_NONE),
+        0, "no flush");
+    tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), PTE_RW), 3), 0,
+           "flush type 3 is none");
     tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), PTE_RW),
-                                       UVMF_NONE), 0, "no flush");
-    tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), PTE_RW), 3),
-           0, "flush type 3 is none");
-    tap_is(hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), PTE_RW),
-                                       UVMF_TLB_FLUSH | 0x1000), -XEN_EFAULT,
-           "an unmapped vCPU mask");
+                                       UVMF_TLB_FLUSH | 0x1000),
+           -XEN_EFAULT, "an unmapped vCPU mask");
     memory_unmap_frame(other);
 }
 
@@ -86,7 +89,8 @@ static void test_addresses(void)
     /* The offset in the page is ignored. */
     char *page = page_alloc();
     tap_is(hypercall_update_va_mapping((unsigned long)page + 0x123, pte_of(page_mfn(page), PTE_RO),
-                                       UVMF_INVLPG), 0, "an address inside the page");
+                                       UVMF_INVLPG),
+           0, "an address inside the page");
     tap_is(TRAPS(poke((unsigned long)page, 1)), TRAP_PF, "means that page");
     page_protect(page, PTE_RW);
 }
@@ -98,8 +102,8 @@ static void test_entries(void)
 
     tap_is(hypercall_update_va_mapping(va, pte_of(memory_root_mfn(), PTE_RW), UVMF_INVLPG),
            -XEN_EBUSY, "map the root writable");
-    tap_is(hypercall_update_va_mapping(va, pte_of(0xffffffffff, PTE_RW), UVMF_INVLPG),
-           -XEN_EINVAL, "map a frame beyond memory");
+    tap_is(hypercall_update_va_mapping(va, pte_of(0xffffffffff, PTE_RW), UVMF_INVLPG), -XEN_EINVAL,
+           "map a frame beyond memory");
     *page = 1;
     tap_is(*page, 1, "a refused update changes nothing");
     tap_is(hypercall_update_va_mapping(va, pte_of(memory_root_mfn(), PTE_RO), UVMF_INVLPG), 0,

@@ -67,7 +67,8 @@ static void test_runstate(void)
     hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
     poll.timeout = clock_ns() + 1000000;
     hypercall_sched_op(SCHEDOP_poll, &poll);
-    tap_ok(!(area.state_entry_time & XEN_RUNSTATE_UPDATE), "with the assist it is off after updates");
+    tap_ok(!(area.state_entry_time & XEN_RUNSTATE_UPDATE),
+           "with the assist it is off after updates");
 
     tap_is(hypercall_vcpu_op(VCPUOP_register_runstate_memory_area, 0, (void *)0x1000), -XEN_EFAULT,
            "register_runstate_memory_area: an unmapped argument");

@@ -33,9 +33,9 @@ COVERS(xen_version, XENVER_guest_handle);
 COVERS(xen_version, XENVER_commandline);
 COVERS(xen_version, XENVER_build_id);
 
-#define UNMAPPED ((void *)0x1000)
+#define UNMAPPED           ((void *)0x1000)
 #define HYPERVISOR_ADDRESS ((void *)0xffff830000000000)
-#define POISON 0xa5
+#define POISON             0xa5
 
 static unsigned char buffer[4096];
 
@@ -64,8 +64,7 @@ static void test_strings(void)
         for (unsigned b = 0; b < strings[i].size; b++)
             clean &= buffer[b] != POISON;
         tap_ok(clean, "%s: the whole array is filled", strings[i].name);
-        tap_ok(buffer[strings[i].size] == POISON, "%s: nothing behind the array",
-               strings[i].name);
+        tap_ok(buffer[strings[i].size] == POISON, "%s: nothing behind the array", strings[i].name);
         tap_is(hypercall_xen_version(strings[i].cmd, UNMAPPED), -XEN_EFAULT,
                "%s: an unmapped buffer", strings[i].name);
         tap_is(hypercall_xen_version(strings[i].cmd, HYPERVISOR_ADDRESS), -XEN_EFAULT,
@@ -97,10 +96,9 @@ static void test_features(void)
 
     tap_is(hypercall_xen_version(XENVER_get_features, &info), 0, "get_features: submap 0");
     for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-        bool expected = features[i].bit == XENFEAT_dom0 ? guest_info->flags & SIF_INITDOMAIN
-                                                        : features[i].set;
-        tap_is(info.submap >> features[i].bit & 1, expected, "get_features: %s",
-               features[i].name);
+        bool expected =
+            features[i].bit == XENFEAT_dom0 ? guest_info->flags & SIF_INITDOMAIN : features[i].set;
+        tap_is(info.submap >> features[i].bit & 1, expected, "get_features: %s", features[i].name);
     }
     info = (struct xen_feature_info){.submap_idx = XENFEAT_NR_SUBMAPS};
     tap_is(hypercall_xen_version(XENVER_get_features, &info), -XEN_EINVAL,

@@ -40,8 +40,8 @@ static const struct {
 void guest_main(void)
 {
     for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        tap_is(hypercall_vm_assist(VMASST_CMD_enable, types[i].type), types[i].expected, "enable %s",
-               types[i].name);
+        tap_is(hypercall_vm_assist(VMASST_CMD_enable, types[i].type), types[i].expected,
+               "enable %s", types[i].name);
         tap_is(hypercall_vm_assist(VMASST_CMD_enable, types[i].type), types[i].expected,
                "enable %s twice", types[i].name);
         tap_is(hypercall_vm_assist(VMASST_CMD_disable, types[i].type), types[i].expected,

@@ -29,49 +29,72 @@ static void test_stores(void)
     uint64_t old;
 
     set(0, 0);
-    tap_is(TRAPS(poke((unsigned long)&l1[0], good)), NO_TRAP, "MOV of 8 bytes, not present to present");
+    tap_is(TRAPS(poke((unsigned long)&l1[0], good)), NO_TRAP,
+           "MOV of 8 bytes, not present to present");
     tap_is_hex(l1[0] & PTE_FRAME, good & PTE_FRAME, "it is stored");
-    tap_is(mmuext(MMUEXT_PIN_L1_TABLE, page_mfn(leaf)), -XEN_EINVAL, "the writable reference was taken");
-    tap_is(TRAPS(poke((unsigned long)&l1[0], 0)), NO_TRAP, "MOV of 8 bytes, present to not present");
+    tap_is(mmuext(MMUEXT_PIN_L1_TABLE, page_mfn(leaf)), -XEN_EINVAL,
+           "the writable reference was taken");
+    tap_is(TRAPS(poke((unsigned long)&l1[0], 0)), NO_TRAP,
+           "MOV of 8 bytes, present to not present");
     tap_is_hex(l1[0], 0, "it is stored");
 
     set(1, good);
     old = 0;
-    tap_is(TRAPS(__asm__ volatile("xchg %0, (%1)" : "+r"(old) : "r"(&l1[1]) : "memory")), NO_TRAP,
-           "XCHG");
+    tap_is(TRAPS(__asm__ volatile("xchg %0, (%1)"
+                                  : "+r"(old)
+                                  : "r"(&l1[1])
+                                  : "memory")),
+           NO_TRAP, "XCHG");
     tap_is_hex(old & PTE_FRAME, good & PTE_FRAME, "XCHG gives the old entry");
     tap_is_hex(l1[1], 0, "XCHG stores the new one");
 
     set(2, good);
-    tap_is(TRAPS(__asm__ volatile("lock andb $0xfd, (%0)" : : "r"(&l1[2]) : "memory")), NO_TRAP,
-           "LOCK AND of one byte");
+    tap_is(TRAPS(__asm__ volatile("lock andb $0xfd, (%0)"
+                                  :
+                                  : "r"(&l1[2])
+                                  : "memory")),
+           NO_TRAP, "LOCK AND of one byte");
     tap_is_hex(l1[2] & (PTE_P | PTE_W), PTE_P, "LOCK AND removed W");
 
     set(3, good);
     uint64_t expected = l1[3], desired = good & ~PTE_W;
     uint8_t equal;
     tap_is(TRAPS(__asm__ volatile("lock cmpxchg %3, (%2); sete %1"
-                                  : "+a"(expected), "=q"(equal) : "r"(&l1[3]), "r"(desired)
-                                  : "memory")), NO_TRAP, "LOCK CMPXCHG that succeeds");
+                                  : "+a"(expected), "=q"(equal)
+                                  : "r"(&l1[3]), "r"(desired)
+                                  : "memory")),
+           NO_TRAP, "LOCK CMPXCHG that succeeds");
     tap_is(equal, 1, "LOCK CMPXCHG that succeeds: ZF");
     tap_is_hex(l1[3] & PTE_W, 0, "LOCK CMPXCHG that succeeds: stored");
     expected = 0x1234;
     tap_is(TRAPS(__asm__ volatile("lock cmpxchg %3, (%2); sete %1"
-                                  : "+a"(expected), "=q"(equal) : "r"(&l1[3]), "r"(0ul)
-                                  : "memory")), NO_TRAP, "LOCK CMPXCHG that fails");
+                                  : "+a"(expected), "=q"(equal)
+                                  : "r"(&l1[3]), "r"(0ul)
+                                  : "memory")),
+           NO_TRAP, "LOCK CMPXCHG that fails");
     tap_is(equal, 0, "LOCK CMPXCHG that fails: ZF");
     tap_is_hex(expected, l1[3], "LOCK CMPXCHG that fails: the entry is in rax");
 
     set(4, good);
-    tap_is(TRAPS(__asm__ volatile("lock btrq $1, (%0)" : : "r"(&l1[4]) : "memory")), NO_TRAP, "LOCK BTR");
+    tap_is(TRAPS(__asm__ volatile("lock btrq $1, (%0)"
+                                  :
+                                  : "r"(&l1[4])
+                                  : "memory")),
+           NO_TRAP, "LOCK BTR");
     tap_is_hex(l1[4] & PTE_W, 0, "LOCK BTR removed W");
 
     set(5, 0);
-    tap_is(TRAPS(__asm__ volatile("movl %1, (%0)" : : "r"(&l1[5]), "r"(0x1000) : "memory")), NO_TRAP,
-           "MOV of 4 bytes");
+    tap_is(TRAPS(__asm__ volatile("movl %1, (%0)"
+                                  :
+                                  : "r"(&l1[5]), "r"(0x1000)
+                                  : "memory")),
+           NO_TRAP, "MOV of 4 bytes");
     tap_is_hex(l1[5], 0x1000, "MOV of 4 bytes: stored");
-    tap_is(TRAPS(__asm__ volatile("movl %1, 4(%0)" : : "r"(&l1[5]), "r"(0x8) : "memory")), NO_TRAP,
-           "MOV of the upper 4 bytes");
+    tap_is(TRAPS(__asm__ volatile("movl %1, 4(%0)"
+                                  :
+                                  : "r"(&l1[5]), "r"(0x8)
+                                  : "memory")),
+           NO_TRAP, "MOV of the upper 4 bytes");
     tap_is_hex(l1[5], 0x800001000, "MOV of the upper 4 bytes: stored");
 }
 
@@ -92,7 +115,8 @@ static void test_refusals(void)
     uint64_t *l2 = memory_entry(VIRT_BASE, 2);
     tap_is(TRAPS(poke((unsigned long)&l2[100], 0)), TRAP_PF, "a store to an L2: #PF");
     uint64_t *plain = table_alloc();
-    tap_is(TRAPS(poke((unsigned long)&plain[0], 0)), TRAP_PF, "a store to a read-only page of no type: #PF");
+    tap_is(TRAPS(poke((unsigned long)&plain[0], 0)), TRAP_PF,
+           "a store to a read-only page of no type: #PF");
     tap_is_hex(trap_last.error, PF_PRESENT | PF_WRITE, "its error code is 3 as well");
 }
 
