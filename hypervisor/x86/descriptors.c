@@ -103,7 +103,8 @@ bool descriptor_read(struct vcpu *v, uint16_t selector, uint64_t *d)
     if (selector & 4) {
         if (offset / 8 >= v->arch.ldt_entries)
             return false;
-        if (!(v->arch.ldt_mapped & BIT(offset >> PAGE_SHIFT)) && !descriptors_ldt_fault(v, offset))
+        if (!(v->arch.ldt_mapped & BIT(offset >> PAGE_SHIFT)) &&
+            !descriptors_ldt_fault(v, offset, true))
             return false;
         table = v->arch.area + VCPU_AREA_LDT;
     } else if (offset > GDT_LIMIT) {
@@ -239,13 +240,21 @@ static struct page_info *ldt_frame_get(struct vcpu *v, uint64_t va) REQUIRES(&v-
     return page_get_and_type(pg, v->domain, PAGE_TYPE_SEG) ? NULL : pg;
 }
 
-bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset)
+static bool mmu_try_lock(struct domain *d) NO_ANALYSIS
+{
+    return !atomic_exchange(&d->mmu.held, 1);
+}
+
+bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait) NO_ANALYSIS
 {
     unsigned page = (unsigned)(offset >> PAGE_SHIFT);
 
     if (offset / 8 >= v->arch.ldt_entries)
         return false;
-    mutex_lock(&v->domain->mmu);
+    if (may_wait)
+        mutex_lock(&v->domain->mmu);
+    else if (!mmu_try_lock(v->domain))
+        return false;
     bool shown = v->arch.ldt_mapped & BIT(page);
     if (!shown) {
         struct page_info *pg = ldt_frame_get(v, v->arch.ldt_base + (offset & PAGE_MASK));

@@ -95,7 +95,9 @@ void debugreg_trap(struct vcpu *v);      /* #DB: record DR6 for the guest */
 int descriptors_init_vcpu(struct vcpu *v) must_check;
 int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries);
 void descriptors_release(struct vcpu *v);     /* GDT and LDT frames back */
-bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset); /* show the guest's LDT page; false: guest's fault */
+/* Show the page of @v's LDT that holds byte @offset.  False: there is none (the guest's fault); or, unless @may_wait,
+ * somebody is busy with the domain's page tables.  A fault of ours must not wait: it may be part of a switch. */
+bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait);
 void descriptors_load_ldt(struct vcpu *v);    /* at context switch: SEL_LDT of this CPU */
 /* MMUEXT_SET_LDT, arguments checked but for the range. 0 or -errno. */
 int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);

@@ -42,23 +42,24 @@ static bool fixup_apply(struct guest_regs *regs)
     return false;
 }
 
-/* A segment load of ours or of the guest touched its LDT's view for the first time. */
-static bool ldt_view_fault(struct vcpu *v, uint64_t address)
+/* Is @address in @v's view of its LDT?  Then a segment load, ours or the guest's, touched a page of it that is not shown. */
+static bool in_ldt_view(const struct vcpu *v, uint64_t address, uint64_t *offset)
 {
-    uint64_t offset = address - v->arch.area - VCPU_AREA_LDT;
-    return !v->is_idle && address >= v->arch.area + VCPU_AREA_LDT && offset < 0x10000 &&
-           descriptors_ldt_fault(v, offset);
+    *offset = address - v->arch.area - VCPU_AREA_LDT;
+    return !v->is_idle && address >= v->arch.area + VCPU_AREA_LDT && *offset < 0x10000;
 }
 
 void trap_in_hypervisor(struct guest_regs *regs)
 {
     unsigned vector = (unsigned)regs->vector;
+    uint64_t offset;
 
     if (vector >= 32) {
         interrupt(vector);
         return;
     }
-    if (vector == VECTOR_PF && ldt_view_fault(current_vcpu(), read_cr2()))
+    if (vector == VECTOR_PF && in_ldt_view(current_vcpu(), read_cr2(), &offset) &&
+        descriptors_ldt_fault(current_vcpu(), offset, false))
         return;
     if (vector == VECTOR_NMI)
         return;
@@ -79,10 +80,14 @@ static void page_fault(struct vcpu *v, struct guest_regs *regs)
 {
     uint64_t address = read_cr2();
     uint32_t error = (uint32_t)regs->error;
+    uint64_t offset;
 
     if (unlikely(address >= HYPERVISOR_VIRT_START_ && address < HYPERVISOR_VIRT_END_) &&
-        ldt_view_fault(v, address))
-        return;
+        in_ldt_view(v, address, &offset)) {
+        if (descriptors_ldt_fault(v, offset, true))
+            return;
+        address = v->arch.ldt_base + offset; /* the guest knows it by this address */
+    }
 
     if (v->kernel_mode) {
         /* Its kernel thinks that it runs in ring 0. */
