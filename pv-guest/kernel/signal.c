@@ -94,7 +94,7 @@ int signal_send_group(int group, int number)
 void signal_fault(struct task *task, int number, uint64_t address)
 {
     struct linux_sigaction *action = &task->actions[number];
-    if ((task->blocked & BIT(number)) || action->handler == SIG_IGN || task == init_task)
+    if ((task->blocked & BIT(number)) || action->handler == SIG_IGN)
         action->handler = SIG_DFL;
     task->blocked &= ~BIT(number);
     task->pending |= BIT(number);

@@ -226,6 +226,35 @@ long syscall_futex(const struct syscall_args *a)
     return 0;
 }
 
+/* Restartable sequences are an optimization that the C library tries at each
+ * start; it goes without, and needs no word about it on the console. */
+long syscall_rseq(const struct syscall_args *a)
+{
+    return -ENOSYS;
+}
+
+#define PR_SET_NAME 15
+#define PR_GET_NAME 16
+
+long syscall_prctl(const struct syscall_args *a)
+{
+    struct task *const task = task_current();
+    char name[sizeof(task->name)] = "";
+    switch (a->arg[0]) {
+    case PR_SET_NAME: {
+        const long n = user_read_text(name, a->arg[1], sizeof(name) - 1);
+        if (n == -EFAULT)
+            return n;
+        memcpy(task->name, name, sizeof(name));
+        return 0;
+    }
+    case PR_GET_NAME:
+        return user_write(a->arg[1], task->name, sizeof(task->name));
+    default:
+        return -EINVAL;
+    }
+}
+
 long syscall_arch_prctl(const struct syscall_args *a)
 {
     struct task *const task = task_current();

@@ -165,7 +165,7 @@
     NONE(154, modify_ldt) \
     NONE(155, pivot_root) \
     NONE(156, _sysctl) \
-    NONE(157, prctl) \
+    CALL(157, prctl) \
     CALL(158, arch_prctl) \
     NONE(159, adjtimex) \
     CALL(160, setrlimit) \
@@ -342,7 +342,7 @@
     NONE(331, pkey_free) \
     CALL(332, statx) \
     NONE(333, io_pgetevents) \
-    NONE(334, rseq) \
+    CALL(334, rseq) \
     NONE(424, pidfd_send_signal) \
     NONE(425, io_uring_setup) \
     NONE(426, io_uring_enter) \

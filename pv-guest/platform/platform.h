@@ -62,22 +62,24 @@ enum shutdown_reason { SHUTDOWN_AS_POWEROFF, SHUTDOWN_AS_REBOOT, SHUTDOWN_AS_CRA
  * Instruction: OUT to the emulator's exit port, or to ACPI's PM1a control
  * Hypercall:   sched_op SCHEDOP_shutdown
  * Why:         a domain has no chipset; the reason tells the toolstack whether to restart or to
- * dump it
+ *              dump it
  */
 NORETURN void platform_shutdown(enum shutdown_reason reason);
 
 /*
  * platform_console_write - Put text on the console.
  * Instruction: OUT to the 16550's data port, waiting for room
- * Hypercall:   first domain: console_io CONSOLEIO_write; others: bytes in the shared console ring,
- * then event_channel_op EVTCHNOP_send Why:         the serial port belongs to the hypervisor
+ * Hypercall:   first domain: console_io CONSOLEIO_write; others: bytes in the shared console
+ *              ring, then event_channel_op EVTCHNOP_send
+ * Why:         the serial port belongs to the hypervisor
  */
 void platform_console_write(const char *text, size_t size);
 
 /*
  * platform_console_read - Take what has been typed, up to @size bytes; returns how many.
  * Instruction: IN from the 16550's data port while its status says so
- * Hypercall:   first domain: console_io CONSOLEIO_read; others: bytes from the shared console ring
+ * Hypercall:   first domain: console_io CONSOLEIO_read; others: bytes from the shared console
+ *              ring
  * Why:         the serial port belongs to the hypervisor
  */
 size_t platform_console_read(char *to, size_t size);
@@ -87,7 +89,7 @@ size_t platform_console_read(char *to, size_t size);
  * Instruction: CPUID
  * Hypercall:   UD2 "xen" CPUID, which the hypervisor emulates
  * Why:         CPUID does not trap without hardware help, so the plain form shows features that a
- * guest may not use
+ *              guest may not use
  */
 void platform_cpuid(uint32_t regs[4]);
 
@@ -96,7 +98,8 @@ void platform_cpuid(uint32_t regs[4]);
 /*
  * platform_time - Nanoseconds since boot, never going back.
  * Instruction: RDTSC, scaled by what the PIT calibrated
- * Hypercall:   none: RDTSC, scaled by the vcpu_time_info that the hypervisor keeps in shared memory
+ * Hypercall:   none: RDTSC, scaled by the vcpu_time_info that the hypervisor keeps in shared
+ *              memory
  * Why:         a guest cannot calibrate a clock while others may run; the hypervisor can
  */
 uint64_t platform_time(void);
@@ -110,7 +113,8 @@ uint64_t platform_time(void);
 uint64_t platform_time_of_day(void);
 
 /*
- * platform_timer_set - Have timer_interrupt called once at @deadline (platform_time); ~0 is never.
+ * platform_timer_set - Have timer_interrupt called once at @deadline (platform_time); ~0 is
+ * never.
  * Instruction: store to the local APIC's initial-count register
  * Hypercall:   vcpu_op VCPUOP_set_singleshot_timer, answered by VIRQ_TIMER
  * Why:         the APIC belongs to the hypervisor, which multiplexes it among all virtual CPUs
@@ -122,7 +126,7 @@ void platform_timer_set(uint64_t deadline);
  * Instruction: STI; HLT; CLI
  * Hypercall:   sched_op SCHEDOP_block
  * Why:         HLT is privileged; block unmasks and sleeps in one step, so that no wakeup is lost
- * between the two
+ *              between the two
  */
 void platform_idle(void);
 
@@ -133,7 +137,7 @@ void platform_idle(void);
  * Instruction: IRETQ, with SWAPGS when going to a process
  * Hypercall:   iret
  * Why:         going to a process changes page tables and mode, which only the hypervisor can do;
- * unmasking must be one step with leaving
+ *              unmasking must be one step with leaving
  */
 NORETURN void platform_return(struct frame *frame);
 
@@ -162,10 +166,11 @@ void platform_kernel_stack(void *top);
 void platform_user_bases(uint64_t fs, uint64_t gs);
 
 /*
- * platform_user_selectors_clear - Queued.  Make DS, ES, FS and GS null for the next process; ahead
- * of platform_user_bases. Instruction: MOV to segment registers, GS between two SWAPGS Hypercall:
- * none for DS, ES, FS; set_segment_base SEGBASE_GS_USER_SEL for GS Why:         MOV to GS acts on
- * the active base, which is the kernel's; SWAPGS is privileged
+ * platform_user_selectors_clear - Queued.  Make DS, ES, FS and GS null for the next process;
+ * ahead of platform_user_bases.
+ * Instruction: MOV to segment registers, GS between two SWAPGS
+ * Hypercall:   none for DS, ES, FS; set_segment_base SEGBASE_GS_USER_SEL for GS
+ * Why:         MOV to GS acts on the active base, which is the kernel's; SWAPGS is privileged
  */
 void platform_user_selectors_clear(void);
 
@@ -173,18 +178,19 @@ void platform_user_selectors_clear(void);
 
 /*
  * platform_pte - The page-table entry that maps @page with @flags (PTE_*).
- * Instruction: none: pfn << 12 | flags
- * Hypercall:   none: p2m[pfn] << 12 | flags
- * Why:         page tables hold machine frames; the guest's own page numbers are translated by the
- * guest (direct paging)
+ * Instruction: none: pfn << 12, plus flags
+ * Hypercall:   none: p2m[pfn] << 12, plus flags
+ * Why:         page tables hold machine frames; the guest's own page numbers are translated by
+ *              the guest (direct paging)
  */
 pte_t platform_pte(pfn_t page, uint64_t flags);
 
 /*
  * platform_pte_page - Which page a present entry maps.
  * Instruction: none: bits 12 to 51
- * Hypercall:   none: machine_to_phys_mapping, a read-only table that the hypervisor maps into every
- * guest Why:         the way back from machine frames
+ * Hypercall:   none: machine_to_phys_mapping, a read-only table that the hypervisor maps into
+ *              every guest
+ * Why:         the way back from machine frames
  */
 pfn_t platform_pte_page(pte_t entry);
 
@@ -193,7 +199,7 @@ pfn_t platform_pte_page(pte_t entry);
  * Instruction: MOV
  * Hypercall:   mmu_update in a sealed table; MOV in one that the hypervisor does not know yet
  * Why:         the hypervisor checks each entry of a live table, so a guest maps it read-only and
- * asks
+ *              asks
  */
 void platform_pte_write(pte_t *slot, pte_t entry);
 
@@ -222,10 +228,11 @@ struct platform_root {
 };
 
 /*
- * platform_root_create - Make top-level tables with the kernel's half filled in; -ENOMEM if there
- * is no page. Instruction: none: one zeroed table with the kernel's 256 entries Hypercall:   none:
- * one such table and an empty one for user mode Why:         paging's supervisor bit cannot protect
- * the kernel when both run in ring 3
+ * platform_root_create - Make top-level tables with the kernel's half filled in; -ENOMEM if
+ * there is no page.
+ * Instruction: none: one zeroed table with the kernel's 256 entries
+ * Hypercall:   none: one such table and an empty one for user mode
+ * Why:         paging's supervisor bit cannot protect the kernel when both run in ring 3
  */
 MUST_CHECK int platform_root_create(struct platform_root *root);
 
@@ -246,9 +253,11 @@ pte_t platform_root_get(const struct platform_root *root, unsigned index);
 void platform_root_set(const struct platform_root *root, unsigned index, pte_t entry);
 
 /*
- * platform_root_activate - Queued.  The tree is complete and all tables below the root are sealed:
- * allow it to be loaded. Instruction: none Hypercall:   mmuext_op MMUEXT_PIN_L4_TABLE for both
- * tables Why:         pinned, the tree is checked once, not at every load
+ * platform_root_activate - Queued.  The tree is complete and all tables below the root are
+ * sealed: allow it to be loaded.
+ * Instruction: none
+ * Hypercall:   mmuext_op MMUEXT_PIN_L4_TABLE for both tables
+ * Why:         pinned, the tree is checked once, not at every load
  */
 void platform_root_activate(const struct platform_root *root);
 
@@ -261,7 +270,8 @@ void platform_root_activate(const struct platform_root *root);
 void platform_root_retire(const struct platform_root *root);
 
 /*
- * platform_root_free - Give back a retired (or never activated) root's own pages, after a commit.
+ * platform_root_free - Give back a retired (or never activated) root's own pages, after a
+ * commit.
  * Instruction: none
  * Hypercall:   mmu_update: map them writable in the direct map
  * Why:         as platform_table_unseal

@@ -17,6 +17,7 @@
 #include <xen/xen.h>
 #include "kernel/layout.h"
 
+
 #define FUNC(name) .globl name; .balign 16; name:
 
 /*
@@ -128,8 +129,13 @@ FUNC(platform_return)
         pop     %rcx
         pop     %rbx
         pop     %rax                      /* rsp -> vector, error, rip ...  */
+        cmpq    $VECTOR_SYSCALL, (%rsp)
+        je      1f
         add     $8, %rsp                  /* error's slot carries flags:    */
         movq    $0, (%rsp)                /* 0 restores rcx and r11 as well */
+        jmp     hypercall_page + __HYPERVISOR_iret * 32
+1:      add     $8, %rsp                  /* a system call has lost them    */
+        movq    $VGCF_IN_SYSCALL, (%rsp)  /* anyway: SYSRET will do         */
         jmp     hypercall_page + __HYPERVISOR_iret * 32
 
 /*
