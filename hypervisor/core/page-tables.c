@@ -374,8 +374,12 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
         return NULL;
     pte_t e = pte(vcpu_kernel_root(v) | PTE_P);
     for (int level = 4; level > 1; level--) {
-        const uint64_t *table = mfn_to_virt(pte_mfn(e));
-        e = pte(table[pt_index(va, level)]);
+        const mfn_t table = pte_mfn(e);
+        const unsigned slot = pt_index(va, level);
+        /* A linear entry of an L4 leads to an L4 again, and its slots of ours on to our own tables. */
+        if (unlikely(slot_is_ours(4, slot)) && page_state_type(mfn_to_page(table)->state) == PAGE_TYPE_L4)
+            return NULL;
+        e = pte(((const uint64_t *)mfn_to_virt(table))[slot]);
         if (!pte_present(e))
             return NULL;
     }

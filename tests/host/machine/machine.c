@@ -43,6 +43,26 @@ static void set_owner(uint64_t first, uint64_t count, uint16_t owner, uint64_t s
     }
 }
 
+/* The hypervisor's slots lead to tables of its own, as on the real machine: superpages that map all memory. */
+#define HYPERVISOR_L3 2u
+#define HYPERVISOR_L2 3u
+
+static void hypervisor_tables_start(void)
+{
+    uint64_t *l3 = mfn_to_virt(mfn(HYPERVISOR_L3)), *l2 = mfn_to_virt(mfn(HYPERVISOR_L2));
+
+    for (unsigned i = 0; i < PT_ENTRIES; i++) {
+        l3[i] = pte_make(mfn(HYPERVISOR_L2), PTE_P | PTE_RW | PTE_A).v;
+        l2[i] = pte_make(mfn(i * 512ull % machine.frames), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_PSE).v;
+    }
+}
+
+void arch_fill_l4(uint64_t *l4)
+{
+    for (unsigned i = HYPERVISOR_SLOT_FIRST; i <= HYPERVISOR_SLOT_LAST; i++)
+        l4[i] = pte_make(mfn(HYPERVISOR_L3), PTE_P | PTE_RW | PTE_A).v;
+}
+
 static void memory_start(uint64_t frames)
 {
     machine.frames = max_mfn = frames;
@@ -60,6 +80,7 @@ static void memory_start(uint64_t frames)
     set_owner(machine.hole_first, HOLE_FRAMES, OWNER_IO, 0);
     page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES);
     page_alloc_add(mfn(end), frames - end);
+    hypervisor_tables_start();
     mprotect(&frame_table[machine.hole_first], HOLE_FRAMES * sizeof(struct page_info), PROT_READ);
 }
 
@@ -166,7 +187,7 @@ void machine_enter(struct vcpu *v)
         machine_on_cpu(v->cpu);
         if (current_vcpu() == v)
             return;
-        machine_advance(1000000);
+        machine_advance(1000000ull << i / 64); /* whoever is ahead may be so by all the time that has passed */
         machine_on_cpu(v->cpu);
         schedule();
     }
@@ -362,12 +383,6 @@ void arch_drop_roots(struct domain *d)
     for (unsigned i = 0; i < machine.cpus; i++)
         if (machine.cpu[i].root_domain == d && machine.cpu[i].current->is_idle)
             leave_root(i);
-}
-
-void arch_fill_l4(uint64_t *l4)
-{
-    for (unsigned i = HYPERVISOR_SLOT_FIRST; i <= HYPERVISOR_SLOT_LAST; i++)
-        l4[i] = 0xf00d000ull << 12 | (i - HYPERVISOR_SLOT_FIRST) << 12 | PTE_P; /* recognisable */
 }
 
 bool arch_device_frame_ok(mfn_t m)
