@@ -39,8 +39,7 @@ static uint64_t pages_of(uint64_t bytes)
     return ROUND_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT;
 }
 
-/* --- layout
- * --------------------------------------------------------------------------------------------- */
+/* --- layout ---------------------------------------------------------------------------------- */
 
 /* How many aligned units of 2^shift bytes [first, last] touches. */
 static uint64_t units(uint64_t first, uint64_t last, unsigned shift)
@@ -144,8 +143,7 @@ static int layout(struct bootstrap *b, struct boot_error *e)
     return 0;
 }
 
-/* --- frames
- * --------------------------------------------------------------------------------------------- */
+/* --- frames ---------------------------------------------------------------------------------- */
 
 static int extent_add(struct bootstrap *b, uint64_t first_pfn, uint64_t first_mfn, uint64_t count)
 {
@@ -224,8 +222,7 @@ void *bootstrap_page(struct bootstrap *b, uint64_t n)
     return mfn_to_virt(bootstrap_mfn(b, n));
 }
 
-/* --- contents
- * ------------------------------------------------------------------------------------------- */
+/* --- contents -------------------------------------------------------------------------------- */
 
 /* Copy @bytes to guest-physical @at, or zero there if @from is NULL. */
 static void fill(struct bootstrap *b, uint64_t at, const uint8_t *from, uint64_t bytes)
@@ -289,8 +286,7 @@ static void write_p2m(struct bootstrap *b)
                (PT_ENTRIES - used) * sizeof(uint64_t));
 }
 
-/* --- page tables
- * ---------------------------------------------------------------------------------------- */
+/* --- page tables ----------------------------------------------------------------------------- */
 
 static uint64_t table_new(struct bootstrap *b)
 {

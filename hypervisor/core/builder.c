@@ -32,8 +32,7 @@ const char *boot_module_args(unsigned i)
     return boot_module[i].cmdline;
 }
 
-/* --- what is wrong
- * -------------------------------------------------------------------------------------- */
+/* --- what is wrong --------------------------------------------------------------------------- */
 
 static void say(const char *what, const struct boot_error *e)
 {
@@ -61,8 +60,7 @@ void builder_cannot_boot(const struct boot_error *e)
     arch_machine_end(MACHINE_POWEROFF, verdict_of(e->rule));
 }
 
-/* --- building
- * ------------------------------------------------------------------------------------------- */
+/* --- building -------------------------------------------------------------------------------- */
 
 static int create_vcpus(struct domain *d, const struct domain_config *c, struct boot_error *e)
 {
@@ -127,8 +125,7 @@ int builder_rebuild(struct domain_config *c)
     return 0;
 }
 
-/* --- plain modules
- * -------------------------------------------------------------------------------------- */
+/* --- plain modules --------------------------------------------------------------------------- */
 
 static uint64_t all_memory(void)
 {
@@ -201,8 +198,7 @@ static struct domain_config *plain_config(struct boot_error *e)
     return c;
 }
 
-/* --- all of them
- * ---------------------------------------------------------------------------------------- */
+/* --- all of them ----------------------------------------------------------------------------- */
 
 static unsigned read_configs(struct domain_config **configs, struct boot_error *e)
 {

@@ -111,8 +111,7 @@ bool elf_next_segment(const struct kernel_image *k, unsigned *cursor, struct elf
     return false;
 }
 
-/* --- headers
- * -------------------------------------------------------------------------------------------- */
+/* --- headers --------------------------------------------------------------------------------- */
 
 static int check_header(const struct kernel_image *k, struct elf_header *h, struct boot_error *e)
 {
@@ -137,8 +136,7 @@ static int check_header(const struct kernel_image *k, struct elf_header *h, stru
     return 0;
 }
 
-/* --- notes
- * ---------------------------------------------------------------------------------------------- */
+/* --- notes ----------------------------------------------------------------------------------- */
 
 struct notes {
     bool any, virt_base, paddr_offset, version;
@@ -277,8 +275,7 @@ static int read_notes(struct kernel_image *k, const struct elf_header *h, struct
     return 0;
 }
 
-/* --- segments
- * ------------------------------------------------------------------------------------------- */
+/* --- segments -------------------------------------------------------------------------------- */
 
 static int check_segments(struct kernel_image *k, const struct elf_header *h, struct boot_error *e)
 {

@@ -33,8 +33,7 @@ struct reader {
     struct boot_error *e;
 };
 
-/* --- complaints
- * ------------------------------------------------------------------------------------------- */
+/* --- complaints ------------------------------------------------------------------------------ */
 
 /* Names come from the tree: nothing but plain characters may reach the console. */
 static void make_plain(char *s)
@@ -57,8 +56,7 @@ static int complain(const struct reader *r, const char *property, enum rule_id r
 #define complain(r, property, rule, ...) \
     complain((r), (property), RULE_##rule, DETAIL_ARGS(__VA_ARGS__))
 
-/* --- properties: 0 and the value if there is one, 0 and nothing if not; or a complaint
- * ----------------------- */
+/* --- properties: 0 and the value if there is one, 0 and nothing if not; or a complaint ------- */
 
 static const void *property(const struct reader *r, const char *name, int *length)
 {
@@ -160,9 +158,7 @@ static bool compatible(const struct reader *r, const char *what)
     return p && length > 0 && p[length - 1] == '\0' && fdt_stringlist_contains(p, length, what);
 }
 
-/* --- modules
- * ------------------------------------------------------------------------------------------------
- */
+/* --- modules --------------------------------------------------------------------------------- */
 
 static int read_module(struct reader *r, struct domain_config *c)
 {
@@ -211,9 +207,7 @@ static int read_modules(struct reader *r, struct domain_config *c)
     return rc;
 }
 
-/* --- domains
- * -------------------------------------------------------------------------------------------------
- */
+/* --- domains --------------------------------------------------------------------------------- */
 
 /* How often, and with which words, a domain's end is handled; the console. */
 static int read_policies(const struct reader *r, struct domain_config *c)
@@ -319,8 +313,7 @@ static int read_domain(struct reader *r, struct domain_config *c)
     return rc;
 }
 
-/* --- all of them
- * ---------------------------------------------------------------------------------------------- */
+/* --- all of them ----------------------------------------------------------------------------- */
 
 static struct domain_config *with_id(struct domain_config *const *configs, unsigned count,
                                      unsigned id)

@@ -63,8 +63,7 @@ static struct domain *target_domain(struct vcpu *v, domid_t id, int *rc)
     return d;
 }
 
-/* --- increase, decrease, populate
- * ------------------------------------------------------------------------- */
+/* --- increase, decrease, populate ------------------------------------------------------------ */
 
 /* One call's worth of extents. */
 struct extents {
@@ -200,8 +199,7 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
     return done;
 }
 
-/* --- exchange
- * --------------------------------------------------------------------------------------------- */
+/* --- exchange -------------------------------------------------------------------------------- */
 
 /*
  * One chunk is 2^max(in order, out order) frames.  Its old frames are taken out of circulation, the
@@ -408,8 +406,7 @@ static long exchange_op(struct vcpu *v, guest_ptr_t arg)
     return rc;
 }
 
-/* --- questions
- * --------------------------------------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------------------------- */
 
 static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
 {

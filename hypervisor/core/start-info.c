@@ -16,8 +16,7 @@
 
 #include <xen/grant_table.h>
 
-/* --- the hypercall page
- * --------------------------------------------------------------------------------- */
+/* --- the hypercall page ---------------------------------------------------------------------- */
 
 #define STUB_SIZE   32
 #define STUB_NUMBER 4 /* where in a stub the hypercall's number stands */
@@ -59,8 +58,7 @@ void hypercall_page_fill(void *at)
     }
 }
 
-/* --- start_info
- * ----------------------------------------------------------------------------------------- */
+/* --- start_info ------------------------------------------------------------------------------ */
 
 /* Behind start_info, in the same page: a VGA text screen is what a PC has until somebody says
  * otherwise. */
@@ -124,8 +122,7 @@ static int fill_start_info(struct bootstrap *b)
     return fill_console(b, si);
 }
 
-/* --- shared_info and the first vCPU
- * --------------------------------------------------------------------- */
+/* --- shared_info and the first vCPU ---------------------------------------------------------- */
 
 static void fill_shared_info(struct domain *d)
 {

@@ -20,7 +20,8 @@ struct boot_module {
 extern struct boot_module boot_module[MAX_MODULES];
 extern unsigned boot_module_count;
 const void *boot_module_data(unsigned i);
-const char *boot_module_args(unsigned i); /* its command line, without the file name that some loaders put first */
+const char *boot_module_args(
+    unsigned i); /* its command line, without the file name that some loaders put first */
 
 /* What happens when a domain has ended, and why it may end (hypercall-abi/hyperlaunch.md). */
 enum end_action { END_DESTROY, END_RESTART, END_PRESERVE };
@@ -43,8 +44,6 @@ struct domain_config {
     int kernel, ramdisk; /* module indexes; -1: none */
     uint8_t handle[16];
     uint32_t restarts;
-    uint64_t free_at_rest; /* free frames after the last teardown, when no other domain existed; 0:
-                              unknown */
     char name[32];
     char cmdline[1024];
 };
@@ -82,8 +81,7 @@ int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                      struct domain_config **configs, unsigned *count,
                      struct boot_error *e) must_check;
 
-/* --- one domain under construction (bootstrap.c, start-info.c)
- * ---------------------------------------- */
+/* --- one domain under construction (bootstrap.c, start-info.c) ------------------------------- */
 
 /* A run of frames that are neighbours in both numberings. */
 struct extent {
