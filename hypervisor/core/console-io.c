@@ -1,6 +1,6 @@
 /*
- * console_io: the machine's console for the domain that has the hardware, by hypercall.  All others have
- * a console ring (console.c).
+ * console_io: the machine's console for the domain that has the hardware, by hypercall.  All others
+ * have a console ring (console.c).
  */
 #include "arch.h"
 #include "console.h"

@@ -12,20 +12,23 @@
  *                         |                                 or the hypervisor (debug keys)
  *                 arch_serial_write()
  *
- * Output.  A writer whose line is unfinished owns the line.  The hypervisor, and raw domains, take it away by
- * ending it with a newline.  A domain whose lines are prefixed waits with its own text, which is kept in
- * a small buffer, until the line is free; but not for long: a prompt that no newline follows must show while the
- * user sits there, so after FLUSH_AFTER the text is printed on a new line.
+ * Output.  A writer whose line is unfinished owns the line.  The hypervisor, and raw domains, take
+ * it away by ending it with a newline.  A domain whose lines are prefixed waits with its own text,
+ * which is kept in a small buffer, until the line is free; but not for long: a prompt that no
+ * newline follows must show while the user sits there, so after FLUSH_AFTER the text is printed on
+ * a new line.
  *
- * Input.  A byte goes into the ring of the domain in focus if there is room, else it is kept, CONSOLE_INPUT_KEPT
- * of them, and handed on when the guest has read.  What is typed before there is any console waits for the first.
+ * Input.  A byte goes into the ring of the domain in focus if there is room, else it is kept,
+ * CONSOLE_INPUT_KEPT of them, and handed on when the guest has read.  What is typed before there is
+ * any console waits for the first.
  *
- * The ring lies in guest memory.  Its frame is held with the writable type, so it can become neither a page table nor
- * somebody else's; each index is read once and believed only if it makes sense.
+ * The ring lies in guest memory.  Its frame is held with the writable type, so it can become
+ * neither a page table nor somebody else's; each index is read once and believed only if it makes
+ * sense.
  *
- * Locks: CONSOLE guards the list of consoles, the focus and everything about input.  Output has a lock of its own
- * kind (output_enter) that a bug report may ignore.  The out half of a ring is drained with the domain's
- * evtchn_lock held, or when it does not run any more.
+ * Locks: CONSOLE guards the list of consoles, the focus and everything about input.  Output has a
+ * lock of its own kind (output_enter) that a bug report may ignore.  The out half of a ring is
+ * drained with the domain's evtchn_lock held, or when it does not run any more.
  */
 #include "console.h"
 #include "audit.h"
@@ -63,8 +66,8 @@ struct console_ring {
     struct input input; /* guarded by the console lock */
 
     /* Guarded by output_enter(). */
-    char last;       /* byte printed */
-    uint16_t held;   /* bytes of @line that wait for the line to be free */
+    char last;     /* byte printed */
+    uint16_t held; /* bytes of @line that wait for the line to be free */
     char line[LINE_KEPT];
 };
 
@@ -75,11 +78,13 @@ static struct {
     bool focus_hypervisor;
     unsigned focus_keys; /* how many Ctrl-A in a row */
     struct input early;  /* typed before anybody could have it */
+    bool stopped;        /* console_input_room() has said 0 */
     struct timer flush;
     uint8_t flush_armed; /* (atomic) */
 } consoles = {.lock = SPINLOCK_INIT(CONSOLE), .list = {&consoles.list, &consoles.list}};
 
-/* --- the line -------------------------------------------------------------------------------------------- */
+/* --- the line
+ * -------------------------------------------------------------------------------------------- */
 
 static const char hypervisor_owner[1];
 
@@ -157,8 +162,9 @@ void console_hypervisor_write(const char *s, size_t n)
     output_leave(entered);
 }
 
-/* One byte of @c's on its own line.  From a ring, bytes are the terminal's, but a newline that comes alone would
- * leave the cursor where it is: console_io and prefixed lines get their carriage return here. */
+/* One byte of @c's on its own line.  From a ring, bytes are the terminal's, but a newline that
+ * comes alone would leave the cursor where it is: console_io and prefixed lines get their carriage
+ * return here. */
 static inline void put_byte(struct console_ring *c, char byte)
 {
     if (byte == '\n' && c->last != '\r' && (c->mode == CONSOLE_PREFIX || !c->ring))
@@ -236,7 +242,8 @@ static void flush_held(struct timer *t)
 {
     atomic_set(&consoles.flush_armed, 0);
     spin_lock(&consoles.lock);
-    list_for_each (it, &consoles.list) {
+    list_for_each(it, &consoles.list)
+    {
         struct console_ring *c = list_entry(it, struct console_ring, link);
         bool entered = output_enter();
         if (c->held)
@@ -252,7 +259,8 @@ static void flush_soon(void)
         timer_set(&consoles.flush, arch_now() + FLUSH_AFTER);
 }
 
-/* --- rings: out ------------------------------------------------------------------------------------------- */
+/* --- rings: out
+ * ------------------------------------------------------------------------------------------- */
 
 static void write_from(struct console_ring *c, const char *s, size_t n)
 {
@@ -278,7 +286,9 @@ static bool drain(struct console_ring *c)
     return true;
 }
 
-/* --- input ------------------------------------------------------------------------------------------------ */
+/* --- input
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool input_put(struct input *in, char byte)
 {
@@ -288,6 +298,15 @@ static bool input_put(struct input *in, char byte)
         return false;
     in->bytes[(in->first + in->count++) % CONSOLE_INPUT_KEPT] = byte;
     return true;
+}
+
+/* There is room again. */
+static void input_resume(void)
+{
+    if (unlikely(consoles.stopped)) {
+        consoles.stopped = false;
+        arch_serial_resume();
+    }
 }
 
 static char input_take(struct input *in)
@@ -317,6 +336,7 @@ static bool refill(struct console_ring *c)
     for (uint32_t room = (uint32_t)sizeof(r->in) - used; room && c->input.count; room--)
         r->in[MASK_XENCONS_IDX(prod++, r->in)] = input_take(&c->input);
     atomic_set_release(&r->in_prod, prod);
+    input_resume();
     return true;
 }
 
@@ -344,7 +364,8 @@ static void ring_notified(struct domain *d, uint32_t port)
         evtchn_set_pending(d, port);
 }
 
-/* --- the focus --------------------------------------------------------------------------------------------- */
+/* --- the focus
+ * --------------------------------------------------------------------------------------------- */
 
 static void announce_focus(void)
 {
@@ -361,9 +382,9 @@ static void move_focus(void)
     if (!consoles.focus && !consoles.focus_hypervisor)
         at = &consoles.list;
     consoles.focus_hypervisor = at == &consoles.list;
-    consoles.focus =
-        consoles.focus_hypervisor ? NULL : list_entry(at, struct console_ring, link);
+    consoles.focus = consoles.focus_hypervisor ? NULL : list_entry(at, struct console_ring, link);
     announce_focus();
+    input_resume();
 }
 
 static void list_domains(void)
@@ -445,10 +466,14 @@ void console_input(char byte)
 unsigned console_input_room(void)
 {
     const struct input *in = consoles.focus ? &consoles.focus->input : &consoles.early;
-    return CONSOLE_INPUT_KEPT - in->count;
+    const unsigned room = consoles.focus_hypervisor ? 1 : CONSOLE_INPUT_KEPT - in->count;
+    if (!room)
+        consoles.stopped = true;
+    return room;
 }
 
-/* --- consoles come and go ------------------------------------------------------------------------------------ */
+/* --- consoles come and go
+ * ------------------------------------------------------------------------------------ */
 
 static struct console_ring *console_create(struct domain *d)
 {
@@ -532,6 +557,7 @@ void console_detach(struct domain *d)
         consoles.focus = list_empty(&consoles.list)
                              ? NULL
                              : list_entry(consoles.list.next, struct console_ring, link);
+    input_resume();
     d->console = NULL;
     spin_unlock(&consoles.lock);
 
@@ -575,6 +601,7 @@ int console_domain_read(struct domain *d, char *s, size_t n)
     spin_lock(&consoles.lock);
     while ((size_t)done < n && c->input.count)
         s[done++] = input_take(&c->input);
+    input_resume();
     spin_unlock(&consoles.lock);
     return done;
 }

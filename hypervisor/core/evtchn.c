@@ -6,10 +6,11 @@
  * upcall_pending flag, which wakes the vCPU and makes the next way out an upcall:
  *
  *     evtchn_pending[port]  --unmasked-->  vcpu_info.evtchn_pending_sel[port / 64]
- *                                          --first-->  vcpu_info.evtchn_upcall_pending  --> vcpu_kick()
+ *                                          --first-->  vcpu_info.evtchn_upcall_pending  -->
+ * vcpu_kick()
  *
- * The three words lie in guest memory and the guest clears them with plain or atomic instructions, so each is set
- * by one atomic operation and nothing here depends on what they say.
+ * The three words lie in guest memory and the guest clears them with plain or atomic instructions,
+ * so each is set by one atomic operation and nothing here depends on what they say.
  *
  * States of a port, and who may leave them:
  *
@@ -19,8 +20,9 @@
  *     every open state --close--> FREE
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
- * Signalling takes no lock of the receiver: the bucket of a port lives as long as its domain, and a domain
- * lives as long as a port of another one is bound to it (its evtchn_destroy() unbinds them first, under both locks).
+ * Signalling takes no lock of the receiver: the bucket of a port lives as long as its domain, and a
+ * domain lives as long as a port of another one is bound to it (its evtchn_destroy() unbinds them
+ * first, under both locks).
  *
  * Ports come in buckets of 128, made when the first of them is needed; the lowest free port is
  * given out, as in Xen.
@@ -62,15 +64,25 @@ static uint64_t *mask_map(const struct domain *d)
     return (uint64_t *)d->shared->evtchn_mask;
 }
 
-/* The port's record, or NULL if its bucket was never made. */
-static inline struct evtchn *port_of(const struct domain *d, uint32_t port)
+static inline bool port_exists(const struct domain *d, uint32_t port)
 {
-    if (unlikely(port >= atomic_read_acquire(&d->evtchn_limit)))
-        return NULL;
+    return likely(port < atomic_read_acquire(&d->evtchn_limit));
+}
+
+/* The record of a port that exists. */
+static inline struct evtchn *port_at(const struct domain *d, uint32_t port)
+{
     return &d->evtchn[port / PORTS_PER_BUCKET][port % PORTS_PER_BUCKET];
 }
 
-/* --- signalling ---------------------------------------------------------------------------------------- */
+/* The port's record, or NULL if its bucket was never made. */
+static inline struct evtchn *port_of(const struct domain *d, uint32_t port)
+{
+    return port_exists(d, port) ? port_at(d, port) : NULL;
+}
+
+/* --- signalling
+ * ---------------------------------------------------------------------------------------- */
 
 static cold_ void wake_pollers(struct domain *d, uint32_t port)
 {
@@ -132,7 +144,8 @@ int evtchn_poll_port(const struct domain *d, uint32_t port)
     return e->state > ECS_RESERVED && atomic_test_bit(pending_map(d), port);
 }
 
-/* --- ports (evtchn_lock held) --------------------------------------------------------------------------- */
+/* --- ports (evtchn_lock held)
+ * --------------------------------------------------------------------------- */
 
 static struct evtchn *bucket_add(struct domain *d)
 {
@@ -188,7 +201,9 @@ static void unlock_both(struct domain *a, struct domain *b) NO_ANALYSIS
         spin_unlock(&b->evtchn_lock);
 }
 
-/* --- domains ----------------------------------------------------------------------------------------------- */
+/* --- domains
+ * -----------------------------------------------------------------------------------------------
+ */
 
 int evtchn_init(struct domain *d)
 {
@@ -269,8 +284,8 @@ static int close_port(struct domain *d, uint32_t port) NO_ANALYSIS
             return open ? 0 : -XEN_EINVAL;
         }
 
-        /* The other lock comes first.  While ours is held the binding keeps @other alive; a reference
-         * does so while it is not.  Then look again: @other may have closed its end. */
+        /* The other lock comes first.  While ours is held the binding keeps @other alive; a
+         * reference does so while it is not.  Then look again: @other may have closed its end. */
         atomic_add(&other->refs, 1);
         spin_unlock(&d->evtchn_lock);
         lock_both(d, other);
@@ -301,7 +316,8 @@ void evtchn_destroy(struct domain *d)
     d->evtchn = NULL;
 }
 
-/* --- the sub-operations --------------------------------------------------------------------------------- */
+/* --- the sub-operations
+ * --------------------------------------------------------------------------------- */
 
 /* A domain by number or DOMID_SELF, referenced; NULL if there is none. */
 static struct domain *find_domain(struct domain *self, domid_t id)
@@ -437,7 +453,8 @@ static long op_bind_virq(struct domain *d, guest_ptr_t arg)
         return port;
     if (op.virq == VIRQ_TIMER && v == current_vcpu())
         vcpu_timers_resume(v); /* the periodic timer was not ticking for nobody */
-    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_virq, port)), (uint32_t)port))
+    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_virq, port)),
+                        (uint32_t)port))
         return refuse(HC_002, arg.va);
     return 0;
 }
@@ -481,35 +498,37 @@ static long op_close(struct domain *d, guest_ptr_t arg)
     return close_port(d, port) ? refuse(EV_014, port) : 0;
 }
 
+/* Through a port whose other end somebody may be closing. */
+static long send_locked(struct domain *d, struct evtchn *e, uint32_t port)
+{
+    bool sent = true;
+    spin_lock(&d->evtchn_lock);
+    if (likely(e->state == ECS_INTERDOMAIN)) {
+        /* Our lock keeps the binding, so the other domain and its port stay. */
+        struct domain *other = e->remote;
+        signal(other, other->vcpu[port_at(other, e->peer)->vcpu], e->peer);
+    } else if (e->state == ECS_HYPERVISOR) {
+        e->notify(d, port);
+    } else {
+        sent = e->state == ECS_UNBOUND; /* nobody listens yet */
+    }
+    spin_unlock(&d->evtchn_lock);
+    return sent ? 0 : refuse(EV_015, port);
+}
+
 static long op_send(struct domain *d, guest_ptr_t arg)
 {
     uint32_t port;
     if (guest_read_u32(&port, arg))
         return refuse(HC_002, arg.va);
-    struct evtchn *e = port_of(d, port);
-    if (unlikely(!e))
+    if (!port_exists(d, port))
         return refuse(EV_006, port);
 
-    bool sent = true;
-    spin_lock(&d->evtchn_lock);
-    switch (e->state) {
-    case ECS_INTERDOMAIN:
-        /* Our lock keeps the binding, so the other domain and its port stay. */
-        signal(e->remote, e->remote->vcpu[port_of(e->remote, e->peer)->vcpu], e->peer);
-        break;
-    case ECS_IPI:
-        signal(d, d->vcpu[e->vcpu], port);
-        break;
-    case ECS_HYPERVISOR:
-        e->notify(d, port);
-        break;
-    case ECS_UNBOUND: /* nobody listens yet */
-        break;
-    default:
-        sent = false;
-    }
-    spin_unlock(&d->evtchn_lock);
-    return sent ? 0 : refuse(EV_015, port);
+    struct evtchn *e = port_at(d, port);
+    if (e->state != ECS_IPI)
+        return send_locked(d, e, port);
+    signal(d, d->vcpu[e->vcpu], port);
+    return 0;
 }
 
 static void status_fill(const struct evtchn *e, uint32_t port, struct evtchn_status *op)
@@ -542,27 +561,34 @@ static void status_fill(const struct evtchn *e, uint32_t port, struct evtchn_sta
     }
 }
 
+static long status_of(struct domain *self, struct domain *d, struct evtchn_status *op)
+{
+    if (!port_exists(d, op->port))
+        return refuse(EV_006, op->port);
+    if (!may_manage(self, d))
+        return refuse(EV_002, d->id);
+    spin_lock(&d->evtchn_lock);
+    status_fill(port_at(d, op->port), op->port, op);
+    spin_unlock(&d->evtchn_lock);
+    return 0;
+}
+
 static long op_status(struct domain *self, guest_ptr_t arg)
 {
     struct evtchn_status op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(HC_002, arg.va);
-    struct domain *d = find_domain(self, op.dom);
-    if (!d)
-        return refuse(EV_001, op.dom);
 
-    long rc = 0;
-    struct evtchn *e = port_of(d, op.port);
-    if (!e) {
-        rc = refuse(EV_006, op.port);
-    } else if (!may_manage(self, d)) {
-        rc = refuse(EV_002, op.dom);
+    long rc;
+    if (likely(op.dom == DOMID_SELF)) {
+        rc = status_of(self, self, &op);
     } else {
-        spin_lock(&d->evtchn_lock);
-        status_fill(e, op.port, &op);
-        spin_unlock(&d->evtchn_lock);
+        struct domain *d = find_domain(self, op.dom);
+        if (!d)
+            return refuse(EV_001, op.dom);
+        rc = status_of(self, d, &op);
+        domain_put(d);
     }
-    domain_put(d);
     if (!rc && guest_write(arg, &op, sizeof(op)))
         rc = refuse(HC_002, arg.va);
     return rc;
@@ -637,7 +663,7 @@ static long op_set_priority(struct domain *d, guest_ptr_t arg)
     return port_of(d, op.port) ? refuse(EV_018, EVTCHNOP_set_priority) : refuse(EV_006, op.port);
 }
 
-static long op_expand_array(guest_ptr_t arg)
+static long op_expand_array(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_expand_array op;
     if (guest_read(&op, arg, sizeof(op)))
@@ -645,42 +671,35 @@ static long op_expand_array(guest_ptr_t arg)
     return refuse(EV_019);
 }
 
+static long op_init_control(struct domain *d, guest_ptr_t arg)
+{
+    return refuse(EV_018, EVTCHNOP_init_control);
+}
+
+typedef long evtchn_op_fn(struct domain *d, guest_ptr_t arg);
+
+static evtchn_op_fn *const evtchn_op[] = {
+    [EVTCHNOP_bind_interdomain] = op_bind_interdomain,
+    [EVTCHNOP_bind_virq] = op_bind_virq,
+    [EVTCHNOP_bind_pirq] = op_bind_pirq,
+    [EVTCHNOP_close] = op_close,
+    [EVTCHNOP_send] = op_send,
+    [EVTCHNOP_status] = op_status,
+    [EVTCHNOP_alloc_unbound] = op_alloc_unbound,
+    [EVTCHNOP_bind_ipi] = op_bind_ipi,
+    [EVTCHNOP_bind_vcpu] = op_bind_vcpu,
+    [EVTCHNOP_unmask] = op_unmask,
+    [EVTCHNOP_reset] = op_reset,
+    [EVTCHNOP_init_control] = op_init_control,
+    [EVTCHNOP_expand_array] = op_expand_array,
+    [EVTCHNOP_set_priority] = op_set_priority,
+};
+
 long hypercall_event_channel_op(struct vcpu *v, const struct hypercall_args *a)
 {
     const uint32_t cmd = (uint32_t)a->arg[0];
-    const guest_ptr_t arg = guest_ptr(a->arg[1]);
-    struct domain *d = v->domain;
 
-    switch (cmd) {
-    case EVTCHNOP_send:
-        return op_send(d, arg);
-    case EVTCHNOP_unmask:
-        return op_unmask(d, arg);
-    case EVTCHNOP_alloc_unbound:
-        return op_alloc_unbound(d, arg);
-    case EVTCHNOP_bind_interdomain:
-        return op_bind_interdomain(d, arg);
-    case EVTCHNOP_bind_virq:
-        return op_bind_virq(d, arg);
-    case EVTCHNOP_bind_ipi:
-        return op_bind_ipi(d, arg);
-    case EVTCHNOP_bind_pirq:
-        return op_bind_pirq(d, arg);
-    case EVTCHNOP_close:
-        return op_close(d, arg);
-    case EVTCHNOP_status:
-        return op_status(d, arg);
-    case EVTCHNOP_bind_vcpu:
-        return op_bind_vcpu(d, arg);
-    case EVTCHNOP_reset:
-        return op_reset(d, arg);
-    case EVTCHNOP_set_priority:
-        return op_set_priority(d, arg);
-    case EVTCHNOP_expand_array:
-        return op_expand_array(arg);
-    case EVTCHNOP_init_control:
-        return refuse(EV_018, cmd);
-    default:
+    if (unlikely(cmd >= ARRAY_SIZE(evtchn_op) || !evtchn_op[cmd]))
         return refuse(EV_020, cmd);
-    }
+    return evtchn_op[cmd](v->domain, guest_ptr(a->arg[1]));
 }

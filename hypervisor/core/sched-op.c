@@ -12,11 +12,11 @@
 #define NS_PER_S       1000000000ull
 
 /*
- * Unmask upcalls and sleep until one is pending, as one step: an event that comes between the two must not be
- * slept through.  So the intention to sleep is announced before the last look (vcpu_kick() sets pending, then
- * looks at the announcement).
+ * Unmask upcalls and sleep until one is pending, as one step: an event that comes between the two
+ * must not be slept through.  So the intention to sleep is announced before the last look
+ * (vcpu_kick() sets pending, then looks at the announcement).
  */
-static long op_block(struct vcpu *v)
+static long op_block(struct vcpu *v, guest_ptr_t arg)
 {
     atomic_set(&v->info->evtchn_upcall_mask, 0);
     if (atomic_read(&v->info->evtchn_upcall_pending))
@@ -45,8 +45,8 @@ static int poll_ports(struct vcpu *v, guest_ptr_t ports, uint32_t count, uint32_
 }
 
 /*
- * Sleep until one of some ports is pending, masked or not, an upcall becomes pending, or the timeout (absolute, 0:
- * none) passes.  The same order as in op_block: announce, look, sleep.
+ * Sleep until one of some ports is pending, masked or not, an upcall becomes pending, or the
+ * timeout (absolute, 0: none) passes.  The same order as in op_block: announce, look, sleep.
  */
 static long op_poll(struct vcpu *v, guest_ptr_t arg)
 {
@@ -179,7 +179,8 @@ static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-/* Run this vCPU on one physical CPU, for firmware calls that need it; a negative number ends that. */
+/* Run this vCPU on one physical CPU, for firmware calls that need it; a negative number ends that.
+ */
 static long op_pin_override(struct vcpu *v, guest_ptr_t arg)
 {
     if (!domain_has(v->domain, ROLE_HARDWARE))
@@ -202,30 +203,30 @@ static long op_pin_override(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
+static long op_yield(struct vcpu *v, guest_ptr_t arg)
+{
+    sched_yield();
+    return 0;
+}
+
+typedef long sched_op_fn(struct vcpu *v, guest_ptr_t arg);
+
+static sched_op_fn *const sched_op[] = {
+    [SCHEDOP_yield] = op_yield,
+    [SCHEDOP_block] = op_block,
+    [SCHEDOP_shutdown] = op_shutdown,
+    [SCHEDOP_poll] = op_poll,
+    [SCHEDOP_remote_shutdown] = op_remote_shutdown,
+    [SCHEDOP_shutdown_code] = op_shutdown_code,
+    [SCHEDOP_watchdog] = op_watchdog,
+    [SCHEDOP_pin_override] = op_pin_override,
+};
+
 long hypercall_sched_op(struct vcpu *v, const struct hypercall_args *a)
 {
     const uint32_t cmd = (uint32_t)a->arg[0];
-    const guest_ptr_t arg = guest_ptr(a->arg[1]);
 
-    switch (cmd) {
-    case SCHEDOP_yield:
-        sched_yield();
-        return 0;
-    case SCHEDOP_block:
-        return op_block(v);
-    case SCHEDOP_shutdown:
-        return op_shutdown(v, arg);
-    case SCHEDOP_poll:
-        return op_poll(v, arg);
-    case SCHEDOP_remote_shutdown:
-        return op_remote_shutdown(v, arg);
-    case SCHEDOP_shutdown_code:
-        return op_shutdown_code(v, arg);
-    case SCHEDOP_watchdog:
-        return op_watchdog(v, arg);
-    case SCHEDOP_pin_override:
-        return op_pin_override(v, arg);
-    default:
+    if (unlikely(cmd >= ARRAY_SIZE(sched_op)))
         return refuse(SC_001, cmd);
-    }
+    return sched_op[cmd](v, guest_ptr(a->arg[1]));
 }

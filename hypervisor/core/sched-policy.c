@@ -4,13 +4,13 @@
  * Each entity's vruntime is the CPU time it consumed, scaled so that everybody's grows equally fast
  * when each has got what its weight entitles it to.  Whoever is furthest behind runs.  So:
  *
- *   fairness    two spinners of weight 512 and 256 get 2/3 and 1/3: both vruntimes advance together.
- *   latency     one that sleeps falls behind; when woken it is behind the running one by more than
- *               SCHED_WAKE_MARGIN and takes the CPU at once.
- *   bounded     its lag is cut to SCHED_SLEEP_CREDIT: it can be ahead of its turn for at most that much
- *               CPU time in a row, then the ordinary order holds.  A flood of wake-ups cannot starve others.
- *   no drift    @floor follows the least vruntime upwards, so newcomers start level with the others
- *               rather than at zero (which would give them the CPU for as long as others have lived).
+ *   fairness    two spinners of weight 512 and 256 get 2/3 and 1/3: both vruntimes advance
+ * together. latency     one that sleeps falls behind; when woken it is behind the running one by
+ * more than SCHED_WAKE_MARGIN and takes the CPU at once. bounded     its lag is cut to
+ * SCHED_SLEEP_CREDIT: it can be ahead of its turn for at most that much CPU time in a row, then the
+ * ordinary order holds.  A flood of wake-ups cannot starve others. no drift    @floor follows the
+ * least vruntime upwards, so newcomers start level with the others rather than at zero (which would
+ * give them the CPU for as long as others have lived).
  */
 #include "sched-policy.h"
 
@@ -43,8 +43,8 @@ struct sched_entity *sched_first(const struct sched_queue *q)
     return list_empty(&q->waiting) ? NULL : entity_of(q->waiting.next);
 }
 
-/* Insert before the first that is further ahead; equals stay in order of arrival.  From the back: whoever
- * has just run belongs there. */
+/* Insert before the first that is further ahead; equals stay in order of arrival.  From the back:
+ * whoever has just run belongs there. */
 static void insert_sorted(struct sched_queue *q, struct sched_entity *e)
 {
     struct list *at = q->waiting.prev;
@@ -91,7 +91,8 @@ bool sched_preempts(const struct sched_entity *running, const struct sched_entit
     return woken->vruntime + SCHED_WAKE_MARGIN < running->vruntime;
 }
 
-/* Behind everybody who waits, but never so far that a long queue turns one yield into a long wait. */
+/* Behind everybody who waits, but never so far that a long queue turns one yield into a long wait.
+ */
 void sched_give_way(struct sched_queue *q, struct sched_entity *e)
 {
     if (list_empty(&q->waiting))
@@ -104,7 +105,8 @@ void sched_give_way(struct sched_queue *q, struct sched_entity *e)
         e->vruntime = behind;
 }
 
-void sched_move(const struct sched_queue *from, const struct sched_queue *to, struct sched_entity *e)
+void sched_move(const struct sched_queue *from, const struct sched_queue *to,
+                struct sched_entity *e)
 {
     if (e->vruntime == NEVER_RAN)
         return;

@@ -8,17 +8,20 @@
  *      |  schedule() with a reason in v->pause   v               | someone was woken
  *      +------------------------------------- running -----------+
  *
- * Each physical CPU has a queue, a lock for it, and an idle vCPU that runs when nobody wants to.  A vCPU belongs
- * to the queue of v->cpu whether it waits there or not; that changes only under the lock of the queue it
- * leaves, while it is neither queued nor running.
+ * Each physical CPU has a queue, a lock for it, and an idle vCPU that runs when nobody wants to.  A
+ * vCPU belongs to the queue of v->cpu whether it waits there or not; that changes only under the
+ * lock of the queue it leaves, while it is neither queued nor running.
  *
- * The lock is held across the switch of stacks: taken by the vCPU that leaves, released by the one that arrives
- * (sched_tail).  So nobody can pick up the one that leaves before its registers have been put away.
+ * The lock is held across the switch of stacks: taken by the vCPU that leaves, released by the one
+ * that arrives (sched_tail).  So nobody can pick up the one that leaves before its registers have
+ * been put away.
  *
- * Ticks: while one vCPU runs alone, none.  Only when somebody waits, or a cap limits it, is a slice timer armed.
+ * Ticks: while one vCPU runs alone, none.  Only when somebody waits, or a cap limits it, is a slice
+ * timer armed.
  *
- * A vCPU that is preempted in the middle of an operation (sched_yield) holds references, maybe a mutex.  It must come
- * back to give them up even if its domain has been shut down or capped meanwhile: v->unwinding says so.
+ * A vCPU that is preempted in the middle of an operation (sched_yield) holds references, maybe a
+ * mutex.  It must come back to give them up even if its domain has been shut down or capped
+ * meanwhile: v->unwinding says so.
  */
 #include "sched.h"
 
@@ -73,7 +76,8 @@ static inline bool wants_cpu(const struct vcpu *v)
     return !(unlikely(v->unwinding) ? pause & PAUSE_SLEEP : pause);
 }
 
-/* --- caps -------------------------------------------------------------------------------------------- */
+/* --- caps
+ * -------------------------------------------------------------------------------------------- */
 
 static void cap_refill(struct timer *t)
 {
@@ -104,7 +108,8 @@ static cold_ void cap_charge(struct vcpu *v, uint64_t now, uint64_t ns)
     spin_unlock(&d->cap_lock);
 }
 
-/* --- inside one queue (lock held) ---------------------------------------------------------------------- */
+/* --- inside one queue (lock held)
+ * ---------------------------------------------------------------------- */
 
 static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
 {
@@ -170,7 +175,8 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
         slice_begin(cq, running, now);
 }
 
-/* --- where to run --------------------------------------------------------------------------------------- */
+/* --- where to run
+ * --------------------------------------------------------------------------------------- */
 
 /* Lock the queue that @v belongs to. */
 static struct cpu_queue *queue_lock(struct vcpu *v) NO_ANALYSIS
@@ -237,7 +243,8 @@ static bool steal(unsigned cpu) NO_ANALYSIS
 
         struct vcpu *v = NULL;
         spin_lock(&from->lock);
-        list_for_each (it, &from->queue.waiting) {
+        list_for_each(it, &from->queue.waiting)
+        {
             struct vcpu *candidate = vcpu_of(list_entry(it, struct sched_entity, link));
             if (!candidate->is_idle && (candidate->affinity & BIT(cpu))) {
                 v = candidate;
@@ -259,7 +266,8 @@ static bool steal(unsigned cpu) NO_ANALYSIS
     return false;
 }
 
-/* --- switching ------------------------------------------------------------------------------------------- */
+/* --- switching
+ * ------------------------------------------------------------------------------------------- */
 
 static enum vcpu_run_state state_of(const struct vcpu *v)
 {
@@ -298,7 +306,8 @@ static void reschedule(bool give_way) NO_ANALYSIS
     charge(cq, prev, now);
     atomic_and(&prev->exit_work, ~EXIT_RESCHEDULE);
 
-    /* One that may no longer run here is put elsewhere by sched_tail(), when it is off its stack. */
+    /* One that may no longer run here is put elsewhere by sched_tail(), when it is off its stack.
+     */
     if (wants_cpu(prev) && (prev->is_idle || (prev->affinity & BIT(cpu)))) {
         if (give_way)
             sched_give_way(&cq->queue, &prev->sched);
@@ -377,7 +386,8 @@ bool preempt_point(void)
     return v->domain->dying;
 }
 
-/* --- pausing and waking ------------------------------------------------------------------------------------ */
+/* --- pausing and waking
+ * ------------------------------------------------------------------------------------ */
 
 void vcpu_pause(struct vcpu *v, uint32_t why) NO_ANALYSIS
 {
@@ -442,7 +452,8 @@ void vcpu_kick(struct vcpu *v)
         arch_kick_cpu(v->cpu);
 }
 
-/* --- idle vCPUs and their work --------------------------------------------------------------------------- */
+/* --- idle vCPUs and their work
+ * --------------------------------------------------------------------------- */
 
 void work_add(struct work *w) NO_ANALYSIS
 {
@@ -499,7 +510,8 @@ noreturn_ void idle_loop(void)
     }
 }
 
-/* --- set-up ---------------------------------------------------------------------------------------------- */
+/* --- set-up
+ * ---------------------------------------------------------------------------------------------- */
 
 void sched_vcpu_init(struct vcpu *v)
 {

@@ -1,14 +1,14 @@
 /*
  * Software timers: one pairing heap per physical CPU.
  *
- * A pairing heap is a tree in which no child is due before its parent; two trees are merged by hanging
- * the later root below the earlier.  It needs no memory beyond the timers themselves, so arming one
- * cannot fail, and arming a timer that is not the earliest, the most frequent case, is one comparison
- * and one link.
+ * A pairing heap is a tree in which no child is due before its parent; two trees are merged by
+ * hanging the later root below the earlier.  It needs no memory beyond the timers themselves, so
+ * arming one cannot fail, and arming a timer that is not the earliest, the most frequent case, is
+ * one comparison and one link.
  *
- * The hardware is told only when the earliest deadline moves forward.  A timer that is stopped or pushed
- * back leaves the hardware as it is: the interrupt that comes too early finds nothing due and programs
- * the right moment.
+ * The hardware is told only when the earliest deadline moves forward.  A timer that is stopped or
+ * pushed back leaves the hardware as it is: the interrupt that comes too early finds nothing due
+ * and programs the right moment.
  */
 #include "timer.h"
 
@@ -16,9 +16,10 @@
 
 struct timer_heap {
     spinlock_t lock;
-    struct timer *root;     /* earliest; NULL: none */
-    uint64_t programmed;    /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0: never */
-    struct timer *running;  /* whose handler runs now */
+    struct timer *root;    /* earliest; NULL: none */
+    uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
+                              never */
+    struct timer *running; /* whose handler runs now */
 };
 
 static struct timer_heap heaps[MAX_CPUS] = {

@@ -1,14 +1,14 @@
 /*
- * What a guest asks about its virtual CPUs, and their time: VCPUOP_*, set_timer_op, the run-state and
- * time areas.
+ * What a guest asks about its virtual CPUs, and their time: VCPUOP_*, set_timer_op, the run-state
+ * and time areas.
  *
- * Time reaches a guest in three ways: a timer event (VIRQ_TIMER) from one of two timers, the periodic
- * one, which ticks only while the vCPU runs, and the one-shot one, which also wakes it; the pvclock record
- * in vcpu_info, from which the guest computes system time from the TSC; and the run-state area, which says how
- * long it was not running although it wanted to.
+ * Time reaches a guest in three ways: a timer event (VIRQ_TIMER) from one of two timers, the
+ * periodic one, which ticks only while the vCPU runs, and the one-shot one, which also wakes it;
+ * the pvclock record in vcpu_info, from which the guest computes system time from the TSC; and the
+ * run-state area, which says how long it was not running although it wanted to.
  *
- * The areas that the guest registers by virtual address are written on the way to the guest, through its kernel's
- * page tables: the addresses need not be mapped in those of its user mode.
+ * The areas that the guest registers by virtual address are written on the way to the guest,
+ * through its kernel's page tables: the addresses need not be mapped in those of its user mode.
  */
 #include "arch.h"
 #include "evtchn.h"
@@ -21,12 +21,13 @@
 #define PERIOD_DEFAULT   (10 * NS_PER_MS)
 #define PERIOD_MIN       NS_PER_MS
 #define PERIOD_MAX       ((1ull << 63) - 1) /* longest difference of two system times */
-#define TIMER_FAR        50                 /* bits: set_timer_op beyond 2^50 ns ahead, 13 days, is not meant */
+#define TIMER_FAR        50 /* bits: set_timer_op beyond 2^50 ns ahead, 13 days, is not meant */
 #define TIMER_FAR_ANSWER (100 * NS_PER_MS)
 #define TIME_REFRESH     (2000 * NS_PER_MS) /* of a TSC that is not known to be constant */
 #define INFO_LEGACY      XEN_LEGACY_MAX_VCPUS
 
-/* --- run states ---------------------------------------------------------------------------------------- */
+/* --- run states
+ * ---------------------------------------------------------------------------------------- */
 
 void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s)
 {
@@ -72,7 +73,8 @@ static void runstate_publish(struct vcpu *v, guest_ptr_t at, bool until_now)
     }
 }
 
-/* --- the pvclock ------------------------------------------------------------------------------------------ */
+/* --- the pvclock
+ * ------------------------------------------------------------------------------------------ */
 
 static void time_area_publish(const struct vcpu_time_info *t, guest_ptr_t at)
 {
@@ -112,7 +114,8 @@ static void time_publish(struct vcpu *v)
     v->time_published = now.system_time;
 }
 
-/* The record of an invariant TSC stays true for ever: it is rewritten only at a move to another CPU. */
+/* The record of an invariant TSC stays true for ever: it is rewritten only at a move to another
+ * CPU. */
 static bool time_is_stale(const struct vcpu *v)
 {
     return v->time_cpu != v->cpu || (!(v->info->time.flags & XEN_PVCLOCK_TSC_STABLE_BIT) &&
@@ -141,7 +144,9 @@ void vcpu_publish_areas(struct vcpu *v)
     arch_view_back(v);
 }
 
-/* --- timers ----------------------------------------------------------------------------------------------- */
+/* --- timers
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void timer_event(struct vcpu *v)
 {
@@ -224,8 +229,8 @@ static void set_period(struct vcpu *v, uint64_t period)
 
 /*
  * set_timer_op(deadline): VIRQ_TIMER at system time @deadline; 0 cancels.  Deadlines that wrapped
- * around, and those absurdly far ahead, are taken for a guest that has work to do now and cannot count: a
- * soon, but not an immediate, event (some guests mean "never").
+ * around, and those absurdly far ahead, are taken for a guest that has work to do now and cannot
+ * count: a soon, but not an immediate, event (some guests mean "never").
  */
 long hypercall_set_timer_op(struct vcpu *v, const struct hypercall_args *a)
 {
@@ -275,7 +280,8 @@ static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-/* --- bringing vCPUs up and down ---------------------------------------------------------------------------- */
+/* --- bringing vCPUs up and down
+ * ---------------------------------------------------------------------------- */
 
 static long op_initialise(struct vcpu *v, guest_ptr_t arg)
 {
@@ -299,7 +305,7 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
     return rc;
 }
 
-static long op_up(struct vcpu *v)
+static long op_up(struct vcpu *v, guest_ptr_t arg)
 {
     if (atomic_read_acquire(&v->initialised) != VCPU_INITIALISED)
         return refuse(VC_004, v->id);
@@ -308,7 +314,7 @@ static long op_up(struct vcpu *v)
 }
 
 /* The last vCPU that goes down takes the domain with it. */
-static long op_down(struct vcpu *v)
+static long op_down(struct vcpu *v, guest_ptr_t arg)
 {
     bool last = true;
     for_each_vcpu (v->domain, other)
@@ -330,7 +336,9 @@ static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-/* --- areas ------------------------------------------------------------------------------------------------- */
+/* --- areas
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
 {
@@ -366,9 +374,10 @@ static long op_register_time(struct vcpu *v, guest_ptr_t arg)
 }
 
 /*
- * register_vcpu_info: move @v's vcpu_info to where the guest wants it, once.  From then on the hypervisor writes
- * there at any time, so the frame is held like one that is mapped writable: it can never become a page table.
- * Events that are signalled during the move may miss the new place; marking everything pending makes up for it.
+ * register_vcpu_info: move @v's vcpu_info to where the guest wants it, once.  From then on the
+ * hypervisor writes there at any time, so the frame is held like one that is mapped writable: it
+ * can never become a page table. Events that are signalled during the move may miss the new place;
+ * marking everything pending makes up for it.
  */
 static long op_register_info(struct vcpu *v, guest_ptr_t arg)
 {
@@ -413,50 +422,59 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
+static long op_is_up(struct vcpu *v, guest_ptr_t arg)
+{
+    return !(atomic_read(&v->pause) & PAUSE_DOWN);
+}
+
+static long op_stop_periodic(struct vcpu *v, guest_ptr_t arg)
+{
+    set_period(v, 0);
+    return 0;
+}
+
+static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
+{
+    if (v != current_vcpu())
+        return refuse(VC_006, v->id);
+    timer_stop(&v->singleshot);
+    return 0;
+}
+
+static long op_get_physid(struct vcpu *v, guest_ptr_t arg)
+{
+    return refuse(VC_013, v->id);
+}
+
+typedef long vcpu_op_fn(struct vcpu *v, guest_ptr_t arg);
+
+static vcpu_op_fn *const vcpu_op[] = {
+    [VCPUOP_initialise] = op_initialise,
+    [VCPUOP_up] = op_up,
+    [VCPUOP_down] = op_down,
+    [VCPUOP_is_up] = op_is_up,
+    [VCPUOP_get_runstate_info] = op_get_runstate,
+    [VCPUOP_register_runstate_memory_area] = op_register_runstate,
+    [VCPUOP_set_periodic_timer] = op_set_periodic,
+    [VCPUOP_stop_periodic_timer] = op_stop_periodic,
+    [VCPUOP_set_singleshot_timer] = op_set_singleshot,
+    [VCPUOP_stop_singleshot_timer] = op_stop_singleshot,
+    [VCPUOP_register_vcpu_info] = op_register_info,
+    [VCPUOP_send_nmi] = op_send_nmi,
+    [VCPUOP_get_physid] = op_get_physid,
+    [VCPUOP_register_vcpu_time_memory_area] = op_register_time,
+};
+
 /* vcpu_op(cmd, vcpu, arg): the vCPU is looked up before the command. */
 long hypercall_vcpu_op(struct vcpu *caller, const struct hypercall_args *a)
 {
     const uint32_t cmd = (uint32_t)a->arg[0], id = (uint32_t)a->arg[1];
-    const guest_ptr_t arg = guest_ptr(a->arg[2]);
-    struct domain *d = caller->domain;
+    const struct domain *d = caller->domain;
     struct vcpu *v = id < d->max_vcpus ? d->vcpu[id] : NULL;
 
-    if (!v)
+    if (unlikely(!v))
         return refuse(VC_001, id);
-    switch (cmd) {
-    case VCPUOP_initialise:
-        return op_initialise(v, arg);
-    case VCPUOP_up:
-        return op_up(v);
-    case VCPUOP_down:
-        return op_down(v);
-    case VCPUOP_is_up:
-        return !(atomic_read(&v->pause) & PAUSE_DOWN);
-    case VCPUOP_get_runstate_info:
-        return op_get_runstate(v, arg);
-    case VCPUOP_register_runstate_memory_area:
-        return op_register_runstate(v, arg);
-    case VCPUOP_set_periodic_timer:
-        return op_set_periodic(v, arg);
-    case VCPUOP_stop_periodic_timer:
-        set_period(v, 0);
-        return 0;
-    case VCPUOP_set_singleshot_timer:
-        return op_set_singleshot(v, arg);
-    case VCPUOP_stop_singleshot_timer:
-        if (v != caller)
-            return refuse(VC_006, v->id);
-        timer_stop(&v->singleshot);
-        return 0;
-    case VCPUOP_register_vcpu_info:
-        return op_register_info(v, arg);
-    case VCPUOP_send_nmi:
-        return op_send_nmi(v, arg);
-    case VCPUOP_get_physid:
-        return refuse(VC_013, v->id);
-    case VCPUOP_register_vcpu_time_memory_area:
-        return op_register_time(v, arg);
-    default:
+    if (unlikely(cmd >= ARRAY_SIZE(vcpu_op)))
         return refuse(VC_014, cmd);
-    }
+    return vcpu_op[cmd](v, guest_ptr(a->arg[2]));
 }

@@ -1,9 +1,9 @@
 /*
  * xen_version: who we say we are.
  *
- * Guests decide by these answers what they may use, so they are Xen 4.17's, of whose interface this is an
- * implementation; the name of the implementation stands where Xen's vendors put theirs, behind the
- * version.  Every buffer is zero behind its text: nothing of the stack leaks (XSA-122).
+ * Guests decide by these answers what they may use, so they are Xen 4.17's, of whose interface this
+ * is an implementation; the name of the implementation stands where Xen's vendors put theirs,
+ * behind the version.  Every buffer is zero behind its text: nothing of the stack leaks (XSA-122).
  *
  * Command 0 with a null pointer is hot: Linux uses it as "deliver what is pending now".
  */
@@ -31,7 +31,8 @@ static long give_text(guest_ptr_t to, const char *text, size_t size)
     return guest_write(to, buffer, size) ? refuse(HC_002, to.va) : 0;
 }
 
-/* Who compiled this, where and when is not recorded, so that the same source gives the same image. */
+/* Who compiled this, where and when is not recorded, so that the same source gives the same image.
+ */
 static long compile_info(guest_ptr_t to)
 {
     struct xen_compile_info info = {0};
@@ -44,9 +45,9 @@ static long compile_info(guest_ptr_t to)
 
 static uint32_t feature_bits(const struct domain *d)
 {
-    uint64_t bits = BIT(XENFEAT_memory_op_vnode_supported) | BIT(XENFEAT_mmu_pt_update_preserve_ad) |
-                    BIT(XENFEAT_highmem_assist) | BIT(XENFEAT_gnttab_map_avail_bits) |
-                    BIT(XENFEAT_not_direct_mapped);
+    uint64_t bits = BIT(XENFEAT_memory_op_vnode_supported) |
+                    BIT(XENFEAT_mmu_pt_update_preserve_ad) | BIT(XENFEAT_highmem_assist) |
+                    BIT(XENFEAT_gnttab_map_avail_bits) | BIT(XENFEAT_not_direct_mapped);
     if (d->vm_assist & BIT(VMASST_TYPE_pae_extended_cr3))
         bits |= BIT(XENFEAT_pae_pgdir_above_4gb);
     if (domain_has(d, ROLE_HARDWARE))

@@ -76,6 +76,7 @@ mfn_t arch_m2p_frame(uint64_t i);
 
 /* The serial line. */
 void arch_serial_write(const char *s, size_t n);
+void arch_serial_resume(void); /* console_input_room() is no longer 0: go on feeding console_input() */
 
 /* The end of the machine. */
 enum machine_end { MACHINE_POWEROFF, MACHINE_REBOOT, MACHINE_HALT };

@@ -15,7 +15,7 @@
 void console_init(void);                                  /* printing works before it */
 void console_hypervisor_write(const char *s, size_t n);   /* printk's way out; any context */
 void console_input(char c);                               /* one byte arrived (interrupt context) */
-unsigned console_input_room(void);                        /* how many more would not be lost */
+unsigned console_input_room(void); /* how many more would not be lost; after 0, arch_serial_resume() says when */
 
 /* Serve @d's console ring, found in guest frame @ring; returns the guest's event-channel port, or -errno.
  * Before @d runs; d->config, if any, says how its output looks and whether it gets the input focus. */

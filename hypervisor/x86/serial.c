@@ -37,7 +37,9 @@ static struct {
     uint16_t base;
     uint8_t irq;
     bool on;
-} port[PORTS] = {{"com1", 0x3f8, 4, false}, {"com2", 0x2f8, 3, false}};
+    bool early; /* @byte came before there was anybody to take it */
+    uint8_t byte;
+} port[PORTS] = {{.name = "com1", .base = 0x3f8, .irq = 4}, {.name = "com2", .base = 0x2f8, .irq = 3}};
 
 static bool uart_present(uint16_t base)
 {
@@ -97,6 +99,10 @@ void serial_init(void)
         outb(base + UART_INTERRUPT_ENABLE, 0);
         if (line)
             uart_set_line(base, line, length);
+        if (inb(base + UART_LINE_STATUS) & STATUS_DATA) { /* switching the FIFO on forgets it */
+            port[i].byte = inb(base + UART_DATA);
+            port[i].early = true;
+        }
         outb(base + UART_FIFO_CONTROL, FIFO_ON_AND_CLEAR);
         outb(base + UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
         port[i].on = true;
@@ -110,6 +116,8 @@ void serial_interrupts_on(void)
             continue;
         ioapic_route_isa(port[i].irq, (uint8_t)(INTERRUPT_SERIAL + i));
         outb(port[i].base + UART_INTERRUPT_ENABLE, 1);
+        if (port[i].early)
+            console_input((char)port[i].byte);
         serial_interrupt(i); /* an edge that came before the route was open is lost: look once */
     }
 }
@@ -119,6 +127,10 @@ void serial_interrupt(unsigned i)
     uint16_t base = port[i].base;
     /* Bounded: a line that babbles must not keep this CPU. */
     for (unsigned n = 0; inb(base + UART_LINE_STATUS) & STATUS_DATA; n++) {
+        if (!console_input_room()) { /* the sender waits (an emulator's does) until arch_serial_resume() */
+            outb(base + UART_INTERRUPT_ENABLE, 0);
+            return;
+        }
         if (n == 256) {
             /* The interrupt is an edge, and its line has not gone down: make one for the rest. */
             outb(base + UART_INTERRUPT_ENABLE, 0);
@@ -127,6 +139,13 @@ void serial_interrupt(unsigned i)
         }
         console_input((char)inb(base + UART_DATA));
     }
+}
+
+void arch_serial_resume(void)
+{
+    for (unsigned i = 0; i < PORTS; i++)
+        if (port[i].on)
+            outb(port[i].base + UART_INTERRUPT_ENABLE, 1); /* raises an edge if there is data */
 }
 
 static void uart_wait(uint16_t base, uint8_t status)

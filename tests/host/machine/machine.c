@@ -290,6 +290,10 @@ bool machine_logged(const char *text)
     return strstr(machine.log, text);
 }
 
+void arch_serial_resume(void)
+{
+}
+
 void arch_serial_write(const char *s, size_t n)
 {
     if (n >= sizeof(machine.log) - machine.log_length)
