@@ -282,18 +282,22 @@ Test(mmu_update, va_mapping_through_a_linear_entry_is_no_l1)
     assert_eq_long(frames_differ(before), 0);
 }
 
-/* A linear L4 entry shows the L4's other slots one level further down, the hypervisor's among them: a walk must not follow
- * them into the hypervisor's own tables. */
+/* A linear L4 entry shows the L4's other slots one level further down, the hypervisor's among them:
+ * a walk must not follow them into the hypervisor's own tables. */
 Test(mmu_update, va_mapping_never_enters_the_hypervisors_tables)
 {
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 0, 300), guest_pte(&g, 0, RO)));
     struct page_info *before = frames_snapshot();
     for (uint64_t ours = HYPERVISOR_SLOT_FIRST; ours <= HYPERVISOR_SLOT_LAST; ours++)
         for (uint64_t i = 0; i < PT_ENTRIES; i += 73) {
-            uint64_t shallow = 0xffff000000000000ull | 300ull << 39 | ours << 30 | i << 21 | i << 12;
-            uint64_t deep = 0xffff000000000000ull | 300ull << 39 | 300ull << 30 | ours << 21 | i << 12;
-            assert_refused(&g, hypercall(&g, update_va_mapping, shallow, guest_pte(&g, 30, RO), 0), PT_014);
-            assert_refused(&g, hypercall(&g, update_va_mapping, deep, guest_pte(&g, 30, RO), 0), PT_014);
+            uint64_t shallow =
+                0xffff000000000000ull | 300ull << 39 | ours << 30 | i << 21 | i << 12;
+            uint64_t deep =
+                0xffff000000000000ull | 300ull << 39 | 300ull << 30 | ours << 21 | i << 12;
+            assert_refused(&g, hypercall(&g, update_va_mapping, shallow, guest_pte(&g, 30, RO), 0),
+                           PT_014);
+            assert_refused(&g, hypercall(&g, update_va_mapping, deep, guest_pte(&g, 30, RO), 0),
+                           PT_014);
         }
     assert_eq_long(frames_differ(before), 0);
 }
