@@ -7,7 +7,7 @@
 #include "file.h"
 #include "memory.h"
 
-enum { DEFAULT_MEMORY_MIB = 64, MIB = 1 << 20 };
+enum { LEAST_DEFAULT_MIB = 64, MIB = 1 << 20 };
 
 /* The file's name without its folders: what a domain is called if nobody named it. */
 static char *name_of(const char *kernel)
@@ -22,10 +22,19 @@ enum verdict domain_init(struct domain *d, unsigned id, const char *kernel)
         .id = id,
         .name = name_of(kernel),
         .command_line = memory_strdup(""),
-        .memory_mib = DEFAULT_MEMORY_MIB,
         .vcpus = 1,
     };
     return kernel_image_open(&d->kernel, kernel);
+}
+
+void domain_settle(struct domain *d)
+{
+    if (d->memory_mib)
+        return;
+    uint64_t ample = 2 * kernel_image_least_memory(&d->kernel, d->ramdisk_size) / MIB + 1;
+    d->memory_mib = d->max_memory_mib           ? d->max_memory_mib
+                    : ample > LEAST_DEFAULT_MIB ? ample
+                                                : LEAST_DEFAULT_MIB;
 }
 
 enum verdict domain_check(const struct domain *d)

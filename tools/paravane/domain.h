@@ -30,8 +30,9 @@ struct domain {
     struct kernel_image kernel;
     char *ramdisk; /* path, or NULL */
     size_t ramdisk_size;
-    char *command_line; /* never NULL */
-    uint64_t memory_mib, max_memory_mib;
+    char *command_line;  /* never NULL */
+    uint64_t memory_mib; /* 0: as much as domain_settle() finds right */
+    uint64_t max_memory_mib;
     unsigned vcpus;
     unsigned weight, cap;      /* 0: not given */
     uint64_t affinity;         /* bitmap of physical CPUs, 0: any */
@@ -42,6 +43,9 @@ struct domain {
 
 /* The defaults of a domain, with this kernel opened: NO_FILE, NOT_ELF, ... */
 enum verdict domain_init(struct domain *d, unsigned id, const char *kernel);
+
+/* Choose what was left open: memory, by the size of kernel and ramdisk. */
+void domain_settle(struct domain *d);
 
 /* Everything that can be said about @d before it is started. */
 enum verdict domain_check(const struct domain *d);

@@ -86,7 +86,7 @@ static int meaning_of(int status)
 
 static enum verdict qemu_verdict(const struct outcome *o, int status)
 {
-    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+    if (WIFSIGNALED(status))
         return verdict_say(VERDICT_QEMU_FAILED,
                            "QEMU died of signal %d (%s); --print-command shows how it was called",
                            WTERMSIG(status), strsignal(WTERMSIG(status)));

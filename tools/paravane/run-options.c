@@ -20,7 +20,7 @@
 #define OPTION_LIST(O)                                                                             \
     O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
     O(extra, 'x', "TEXT", "more words for the guest's command line")                               \
-    O(memory, 'm', "MIB", "memory of the domain (default 64)")                                     \
+    O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")            \
     O(vcpus, 'c', "N", "vCPUs of the domain (default 1)")                                          \
     O(cpus, 0, "N", "physical CPUs of the machine (default 1)")                                    \
     O(hypervisor, 0, "WHICH", "paravane (default), xen (4.17, from tools/setup) or a file")        \
@@ -125,10 +125,10 @@ static enum verdict set_number(const char *option, const char *text, unsigned lo
 
 static enum verdict set_accel(struct run_options *o, const char *text)
 {
-    if (strcmp(text, "auto") && strcmp(text, "tcg") && strcmp(text, "kvm"))
+    if (strcmp(text, "auto") != 0 && strcmp(text, "tcg") != 0 && strcmp(text, "kvm") != 0)
         return verdict_say(VERDICT_USAGE, "--accel %s is unknown; give auto, tcg or kvm", text);
     /* auto is not "kvm if there is one": see tools/README.md, "The accelerator". */
-    o->machine.accel = strcmp(text, "kvm") ? "tcg" : "kvm";
+    o->machine.accel = strcmp(text, "kvm") == 0 ? "kvm" : "tcg";
     return VERDICT_OK;
 }
 

@@ -87,8 +87,10 @@ static enum verdict read_domains(struct domain_list *list, struct run_options *o
 {
     list->domains = memory_zalloc((size_t)o->operand_count * sizeof(*list->domains));
     enum verdict v = is_config(o->operands[0]) ? from_configs(list, o) : from_kernel(list, o);
-    for (size_t i = 0; !v && i < list->count; i++)
+    for (size_t i = 0; !v && i < list->count; i++) {
+        domain_settle(&list->domains[i]);
         v = domain_check(&list->domains[i]);
+    }
     return v;
 }
 

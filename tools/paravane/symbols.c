@@ -111,7 +111,7 @@ static Dwfl *program_read(struct program *p)
 /* Debug information names files from the build folder: "../tests/..." is ours. */
 static const char *short_name(const char *file)
 {
-    const char *root = SOURCE_ROOT + 1;
+    const char *root = &SOURCE_ROOT[1];
     size_t n = strlen(root);
 
     while (strncmp(file, "../", 3) == 0)

@@ -320,9 +320,7 @@ static enum verdict read_sizes(struct domain *d, const XLU_Config *c, const char
     d->max_memory_mib = (uint64_t)number_of(c, path, "maxmem", 1, 1 << 24, &v);
     d->weight = (unsigned)number_of(c, path, "cpu_weight", 1, 65535, &v);
     d->cap = (unsigned)number_of(c, path, "cap", 0, 100 * 128, &v);
-    d->memory_mib = memory              ? (uint64_t)memory
-                    : d->max_memory_mib ? d->max_memory_mib
-                                        : d->memory_mib;
+    d->memory_mib = (uint64_t)memory;
     d->vcpus = most ? (unsigned)most : vcpus ? (unsigned)vcpus : 1;
     return v;
 }
