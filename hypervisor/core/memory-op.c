@@ -213,7 +213,8 @@ struct exchange {
     unsigned in_order, out_order, chunk_order, address_bits;
 };
 
-/* A taken frame has no references, so nobody can get one; its owner is unchanged. */
+/* A taken frame has no references, so nobody can get one; its owner is unchanged, and so is the role it had last: were
+ * it forgotten, a frame that is restored could become a page table without the flush that a change of role takes. */
 static bool frame_take(struct domain *d, struct page_info *pg)
 {
     uint64_t old = atomic_read(&pg->state);
@@ -222,7 +223,7 @@ static bool frame_take(struct domain *d, struct page_info *pg)
         if (atomic_read(&pg->owner) != d->id || page_state_refs(old) != 1 ||
             !(old & PAGE_ALLOCATED) || page_state_count(old))
             return false;
-    } while (!atomic_compare_exchange(&pg->state, &old, 0));
+    } while (!atomic_compare_exchange(&pg->state, &old, old & PAGE_TYPE_MASK));
     /* Whoever had it writable may still reach it through a TLB: page_free() sees to that by its
      * stamp. */
     return true;
@@ -230,7 +231,7 @@ static bool frame_take(struct domain *d, struct page_info *pg)
 
 static void frame_restore(struct page_info *pg)
 {
-    atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_ALLOCATED);
+    atomic_or(&pg->state, PAGE_REF_ONE | PAGE_ALLOCATED);
 }
 
 /* Frame number @k of the chunk that starts at input extent @first; -errno. */
