@@ -83,8 +83,11 @@ bool descriptor_read(struct vcpu *v, uint16_t selector, uint64_t *d) must_check;
 #define DESCRIPTOR_PRESENT BIT(47)
 #define DESCRIPTOR_USER    BIT(44) /* code or data; else a system descriptor */
 #define DESCRIPTOR_CODE    BIT(43)
+#define DESCRIPTOR_DOWN    BIT(42) /* data: expand-down */
+#define DESCRIPTOR_RW      BIT(41) /* data: writable; code: readable */
 #define DESCRIPTOR_LONG    BIT(53)
 #define DESCRIPTOR_BIG     BIT(54)
+#define DESCRIPTOR_PAGES   BIT(55) /* the limit counts pages */
 uint64_t descriptor_base(uint64_t d);
 
 /* --- ports (io.c) ---------------------------------------------------------------- */

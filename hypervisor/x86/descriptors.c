@@ -211,7 +211,7 @@ int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
 {
     if (!entries)
         base = 0;
-    if ((base & ~PAGE_MASK) || entries > 8192 || !guest_range_ok(base, entries * 8ull))
+    if ((base & ~PAGE_MASK) || entries > 8192 || !guest_range_ok(base, 1))
         return refuse(DT_006, base, entries);
     if (base == v->arch.ldt_base && entries == v->arch.ldt_entries)
         return 0;

@@ -302,35 +302,62 @@ static enum outcome port_io(struct vcpu *v, struct insn *i)
     return DONE;
 }
 
-/* Base of the segment that a string instruction uses. */
-static uint64_t string_base(struct vcpu *v, const struct insn *i, enum segment s)
+struct range {
+    uint64_t base, limit; /* @limit: the last offset */
+};
+
+static uint16_t segment_selector(const struct insn *i, enum segment s)
 {
     uint16_t selector;
-    uint64_t d;
 
     switch (s) {
-    case SEGMENT_FS:
-        return rdmsr(MSR_FS_BASE);
-    case SEGMENT_GS:
-        return rdmsr(MSR_GS_BASE);
-    default:
-        if (i->wide)
-            return 0;
-    }
-    switch (s) {
     case SEGMENT_CS:
-        return i->cs_base;
+        return (uint16_t)i->regs->cs;
     case SEGMENT_SS:
-        selector = (uint16_t)i->regs->ss;
-        break;
+        return (uint16_t)i->regs->ss;
     case SEGMENT_ES:
         __asm__ volatile("mov %%es, %0" : "=r"(selector));
-        break;
+        return selector;
+    case SEGMENT_FS:
+        __asm__ volatile("mov %%fs, %0" : "=r"(selector));
+        return selector;
+    case SEGMENT_GS:
+        __asm__ volatile("mov %%gs, %0" : "=r"(selector));
+        return selector;
     default:
         __asm__ volatile("mov %%ds, %0" : "=r"(selector));
-        break;
+        return selector;
     }
-    return descriptor_read(v, selector, &d) ? descriptor_base(d) : 0;
+}
+
+/* The addresses that a string instruction reaches through segment @s.  False: it may not use the
+ * segment at all. 64-bit code knows only the bases of FS and GS; elsewhere the descriptor tells
+ * (expand-down segments excluded). */
+static bool string_range(struct vcpu *v, const struct insn *i, enum segment s, bool write,
+                         struct range *out)
+{
+    uint64_t d;
+
+    if (i->wide) {
+        uint64_t base = s == SEGMENT_FS   ? rdmsr(MSR_FS_BASE)
+                        : s == SEGMENT_GS ? rdmsr(MSR_GS_BASE)
+                                          : 0;
+        *out = (struct range){base, ~0ull};
+        return true;
+    }
+    uint16_t selector = segment_selector(i, s);
+    if (!(selector & ~3) || !descriptor_read(v, selector, &d) || !(d & DESCRIPTOR_PRESENT) ||
+        !(d & DESCRIPTOR_USER))
+        return false;
+    bool code = d & DESCRIPTOR_CODE;
+    if ((write ? code || !(d & DESCRIPTOR_RW) : code && !(d & DESCRIPTOR_RW)) ||
+        (!code && (d & DESCRIPTOR_DOWN)))
+        return false;
+    out->base = descriptor_base(d);
+    out->limit = (d & 0xffff) | (d >> 32 & 0xf0000);
+    if (d & DESCRIPTOR_PAGES)
+        out->limit = out->limit << PAGE_SHIFT | ~PAGE_MASK;
+    return true;
 }
 
 /* How many bits of rcx, rsi, rdi count. */
@@ -393,16 +420,19 @@ static enum outcome string_io(struct vcpu *v, struct insn *i)
     uint16_t port = (uint16_t)r->rdx;
     uint64_t mask = address_mask(i);
     uint64_t *index = out ? &r->rsi : &r->rdi;
-    uint64_t base = string_base(v, i, out ? (i->segment ? i->segment : SEGMENT_DS) : SEGMENT_ES);
+    struct range range;
     int64_t step = r->rflags & RFLAGS_DF ? -(int64_t)bytes : (int64_t)bytes;
     uint64_t left = i->rep ? r->rcx & mask : 1;
 
     if (!left)
         return DONE;
-    if (!io_allowed(v, port, bytes))
+    if (!io_allowed(v, port, bytes) ||
+        !string_range(v, i, out ? i->segment : SEGMENT_ES, !out, &range))
         return NOT_OURS;
     for (unsigned n = 0; left && n < STRING_CHUNK; n++) {
-        uint64_t at = base + (*index & mask);
+        uint64_t offset = *index & mask, at = range.base + offset;
+        if (offset + bytes - 1 > range.limit)
+            return NOT_OURS;
         if (!string_element(v, i->wide ? at : (uint32_t)at, port, bytes, out))
             return DELIVERED;
         set_masked(index, mask, *index + (uint64_t)step);

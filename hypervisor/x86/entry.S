@@ -197,7 +197,7 @@ iret_failed:
         save_gprs
         mov     R_SIZE(%rsp), %rbx
         mov     %rbx, %rdi
-        call    guest_failsafe
+        call    guest_iret_failed
         jmp     exit_to_guest
 
         .balign 16

@@ -69,9 +69,24 @@ void trap_in_hypervisor(struct guest_regs *regs)
         regs->rflags &= ~RFLAGS_TF;
         return;
     }
-    if (fixup_apply(regs))
+    if (fixup_apply(regs)) {
+        current_vcpu()->arch.fault_vector = (uint8_t)vector;
+        current_vcpu()->arch.fault_error = (uint16_t)regs->error;
         return;
+    }
     hypervisor_fault(regs, read_cr2());
+}
+
+/* IRET to the guest raised a fault: its cs, ss or rip was not to be returned to.  The guest gets the same fault, as if its first
+ * instruction there had raised it. */
+void guest_iret_failed(struct vcpu *v)
+{
+    unsigned vector = v->arch.fault_vector;
+
+    if (vector == VECTOR_PF) /* a selector of an LDT page that is not there */
+        guest_failsafe(v);
+    else
+        guest_exception(v, vector, v->arch.fault_error);
 }
 
 /* --- from the guest ------------------------------------------------------------------------------------- */
@@ -87,6 +102,10 @@ static void page_fault(struct vcpu *v, struct guest_regs *regs)
         if (descriptors_ldt_fault(v, offset, true))
             return;
         address = v->arch.ldt_base + offset; /* the guest knows it by this address */
+        if (!va_canonical(address)) {
+            guest_exception(v, VECTOR_GP, (uint32_t)offset | 4); /* a selector of the LDT */
+            return;
+        }
     }
 
     if (v->kernel_mode) {

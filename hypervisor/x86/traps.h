@@ -6,6 +6,7 @@
 void trap_from_guest(struct vcpu *v, struct guest_regs *regs);
 void trap_in_hypervisor(struct guest_regs *regs);
 void exit_work(struct vcpu *v);
+void guest_iret_failed(struct vcpu *v);
 
 void guest_syscall32(struct vcpu *v);
 void guest_sysenter(struct vcpu *v);

@@ -41,8 +41,7 @@ static int context_check(const struct vcpu_guest_context *c)
     int rc = addresses_check(c);
     if (rc)
         return rc;
-    if (c->ldt_ents > 8192 || (c->ldt_base & ~PAGE_MASK) ||
-        !guest_range_ok(c->ldt_base, c->ldt_ents * 8))
+    if (c->ldt_ents > 8192 || (c->ldt_base & ~PAGE_MASK) || !guest_range_ok(c->ldt_base, 1))
         return refuse(DT_006, c->ldt_base, c->ldt_ents);
     if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1])
         return refuse(CP_021);
