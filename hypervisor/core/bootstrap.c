@@ -180,6 +180,8 @@ static int populate(struct bootstrap *b, struct boot_error *e)
 {
     unsigned order = LARGEST_ORDER;
 
+    if (b->pages > page_free_count())
+        return boot_error(e, IM_021, b->pages * 4, page_free_count() * 4);
     for (uint64_t at = 0; at < b->pages;) {
         while (1ull << order > b->pages - at)
             order--;

@@ -99,7 +99,7 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     d->roles = c->roles;
     d->weight = c->weight;
     d->cap = c->cap;
-    d->max_pages = (uint32_t)(MAX(c->max_memory, c->memory) >> PAGE_SHIFT);
+    d->max_pages = (uint32_t)MIN(MAX(c->max_memory, c->memory) >> PAGE_SHIFT, UINT32_MAX / 2);
     rc = build_into(d, c, e);
     if (rc) {
         console_detach(d);

@@ -105,6 +105,20 @@ void domain_put(struct domain *d)
         domain_free(d);
 }
 
+struct domain *domain_get_from(unsigned id)
+{
+    struct domain *best = NULL;
+
+    spin_lock(&domains.lock);
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        if (d->id >= id && (!best || d->id < best->id))
+            best = d;
+    if (best)
+        atomic_add(&best->refs, 1);
+    spin_unlock(&domains.lock);
+    return best;
+}
+
 struct domain *domain_next(const struct domain *d)
 {
     unsigned i = 0;
@@ -274,8 +288,11 @@ static noreturn_ void first_domain_ended(const struct domain *d)
         printk("Hardware Dom%u shutdown: %s\n", d->id,
                cmdline_flag("noreboot") ? "'noreboot' set - not rebooting." : "rebooting machine");
         arch_machine_end(cmdline_flag("noreboot") ? MACHINE_HALT : MACHINE_REBOOT, verdict);
+    case SHUTDOWN_crash:
+        printk("Hardware Dom%u crashed: halting machine\n", d->id);
+        arch_machine_end(MACHINE_POWEROFF, verdict);
     default:
-        printk("Hardware Dom%u ended by %s\n", d->id, shutdown_reason(d));
+        printk("Hardware Dom%u shutdown (%s): halting machine\n", d->id, shutdown_reason(d));
         arch_machine_end(MACHINE_POWEROFF, verdict);
     }
 }
@@ -388,8 +405,8 @@ static bool teardown(struct domain *d, bool *alone)
     if (!r->stopped) {
         r->stopped = true;
         let_go(d);
-        release_frames(d);
     }
+    release_frames(d);
     if (atomic_read(&d->tot_pages)) {
         if (!r->reported)
             printk("d%u: others still hold %u of its frames\n", d->id, d->tot_pages);

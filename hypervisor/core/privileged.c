@@ -10,6 +10,7 @@
 #define __XEN_TOOLS__ 1
 
 #include "arch.h"
+#include "builder.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
@@ -17,6 +18,8 @@
 #include <xen/domctl.h>
 #include <xen/platform.h>
 #include <xen/sysctl.h>
+
+#define SECOND 1000000000ull
 
 /* The two words that all three structures begin with. */
 struct header {
@@ -58,28 +61,6 @@ long hypercall_sysctl(struct vcpu *v, const struct hypercall_args *a)
     return rc ? rc : refuse(PR_003, __HYPERVISOR_sysctl, h.cmd);
 }
 
-/*
- * Every domain's clock starts from the same machine: a new wall clock goes to all of them.  The
- * version is odd while the words change (<xen/xen.h>).
- */
-static void set_wallclock(uint64_t seconds, uint64_t ns, uint64_t at_system_time)
-{
-    /* What stands in shared_info is the wall clock at system time 0. */
-    uint64_t boot = seconds * 1000000000ull + ns - at_system_time;
-    uint64_t sec = boot / 1000000000ull;
-
-    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
-        struct shared_info *s = d->shared;
-        if (!s)
-            continue;
-        atomic_or(&s->wc_version, 1);
-        atomic_set(&s->wc_sec, (uint32_t)sec);
-        atomic_set(&s->wc_sec_hi, (uint32_t)(sec >> 32));
-        atomic_set(&s->wc_nsec, (uint32_t)(boot % 1000000000ull));
-        atomic_add(&s->wc_version, 1);
-    }
-}
-
 long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t arg = guest_ptr(a->arg[0]);
@@ -93,12 +74,14 @@ long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
         return refuse(HC_002, arg.va);
     switch (h.cmd) {
     case XENPF_settime32:
-        set_wallclock(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
+        wallclock_set(op.u.settime32.secs * SECOND + op.u.settime32.nsecs -
+                      op.u.settime32.system_time);
         return 0;
     case XENPF_settime64:
         if (op.u.settime64.mbz)
             return refuse(PR_004, op.u.settime64.mbz);
-        set_wallclock(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
+        wallclock_set(op.u.settime64.secs * SECOND + op.u.settime64.nsecs -
+                      op.u.settime64.system_time);
         return 0;
     case XENPF_firmware_info: /* no disk tables, no shift flags, no EFI: the list is empty */
         return refuse(PR_005, op.u.firmware_info.type);

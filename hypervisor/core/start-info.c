@@ -124,14 +124,33 @@ static int fill_start_info(struct bootstrap *b)
 
 /* --- shared_info and the first vCPU ---------------------------------------------------------- */
 
-static void fill_shared_info(struct domain *d)
-{
-    uint64_t boot = arch_wallclock_boot_ns(), seconds = boot / 1000000000ull;
+/* UTC in ns at system time 0, as the hardware domain has set it; 0: as the machine's clock said. */
+static uint64_t wallclock;
 
-    d->shared->wc_sec = (uint32_t)seconds;
-    d->shared->wc_sec_hi = (uint32_t)(seconds >> 32);
-    d->shared->wc_nsec = (uint32_t)(boot % 1000000000ull);
-    d->shared->wc_version = 2; /* even: stable */
+/* The version is odd while the words change (<xen/xen.h>). */
+static void wallclock_publish(struct domain *d)
+{
+    struct shared_info *s = d->shared;
+    uint64_t boot = atomic_read(&wallclock) ?: arch_wallclock_boot_ns();
+    uint64_t seconds = boot / 1000000000ull;
+
+    atomic_or(&s->wc_version, 1);
+    atomic_set(&s->wc_sec, (uint32_t)seconds);
+    atomic_set(&s->wc_sec_hi, (uint32_t)(seconds >> 32));
+    atomic_set(&s->wc_nsec, (uint32_t)(boot % 1000000000ull));
+    atomic_add(&s->wc_version, 1);
+}
+
+void wallclock_set(uint64_t ns)
+{
+    atomic_set(&wallclock, ns);
+    for (struct domain *d = domain_get_from(0); d;) {
+        unsigned next = d->id + 1u;
+        if (!d->dying)
+            wallclock_publish(d);
+        domain_put(d);
+        d = domain_get_from(next);
+    }
 }
 
 int start_info_fill(struct bootstrap *b)
@@ -144,7 +163,7 @@ int start_info_fill(struct bootstrap *b)
     if (b->image.hypercall_page != ELF_UNSET)
         hypercall_page_fill(
             bootstrap_page(b, (b->image.hypercall_page - b->image.virt_base) >> PAGE_SHIFT));
-    fill_shared_info(b->d);
+    wallclock_publish(b->d);
 
     rc = vcpu_load_root(v, bootstrap_mfn(b, b->table_pfn));
     if (rc)

@@ -139,3 +139,5 @@ void bootstrap_free(struct bootstrap *b); /* the notes taken while building, not
 /* start_info, console, hypercall page, shared_info, grant entries, vCPU 0's registers.  0 or
  * -errno. */
 int start_info_fill(struct bootstrap *b) must_check;
+/* UTC in ns at system time 0, for every domain's shared_info. */
+void wallclock_set(uint64_t ns);

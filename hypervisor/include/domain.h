@@ -157,6 +157,9 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus) m
 struct vcpu *vcpu_create(struct domain *d, unsigned id) must_check;
 /* A referenced domain, or NULL.  DOMID_SELF is not resolved here. */
 struct domain *domain_get(domid_t id) must_check;
+/* The domain with the lowest number from @id up, referenced, or NULL: visits all while they come
+ * and go. */
+struct domain *domain_get_from(unsigned id) must_check;
 void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);
