@@ -1,13 +1,35 @@
 #!/bin/sh
-# Every stop of README's tour names a function or label that stands in that file.
-root=$2
-. "$root/tests/boot/tap.sh"
+# The README's tour: every stop `file:function` exists, and every file that a
+# README links to, too.
+#   test-tour.sh BUILD SOURCE
+set -u
+. "$(dirname "$0")/tap.sh"
+source=$2
 
-stops=$(sed -n 's/^[0-9]*\. `\([^:`]*\):\([^`]*\)`.*/\1:\2/p' "$root/README.md")
-[ "$(echo "$stops" | wc -l)" -ge 12 ]
-result $? "README has a tour of at least 12 stops"
-for stop in $stops; do
-    grep -qE "(^|[^a-z_])${stop#*:}(\(|:)" "$root/${stop%%:*}"
-    result $? "$stop"
+# A definition stands at the beginning of a line (or behind FUNC( in assembly), a
+# declaration ends in a semicolon.
+defines() { # FILE FUNCTION
+    grep -E "^([a-z].*[ *])?$2\(|^(FUNC|ENTRY)\($2\)|^$2:|^#define $2\(" "$1" | grep -qv ';$'
+}
+
+sed -n 's/^[0-9]*\. `\([^:`]*\):\([^`]*\)`.*/\1 \2/p' "$source/README.md" >"$work/stops"
+[ "$(wc -l <"$work/stops")" -ge 12 ]
+result $? 'the tour has at least 12 stops'
+while read -r file function; do
+    defines "$source/$file" "$function" 2>/dev/null
+    result $? "$file:$function"
+done <"$work/stops"
+
+for page in README.md tools/README.md pv-guest/README.md hypervisor/README.md hypercall-abi/manual.md \
+    hypercall-abi/hyperlaunch.md; do
+    [ -e "$source/$page" ] || continue
+    missing=0
+    for link in $(grep -o '](\([^)#:]*\))' "$source/$page" | sed 's/](//; s/)//'); do
+        [ -e "$source/$(dirname "$page")/$link" ] || {
+            echo "# $page links to $link, which is not there"
+            missing=1
+        }
+    done
+    result $missing "the links of $page"
 done
 plan
