@@ -105,5 +105,3 @@ static inline bool io_privileged(const struct vcpu *v)
 }
 uint32_t io_read(struct vcpu *v, uint16_t port, unsigned bytes);
 void io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value);
-/* Ports @first..@first+@count-1 are the hypervisor's even if a hardware domain asks (boot). */
-void io_claim(uint16_t first, unsigned count);

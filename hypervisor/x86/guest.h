@@ -122,6 +122,10 @@ extern bool cpuid_vendor_is_amd;                  /* or Hygon */
 bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
+/* --- x86/io.c --- */
+/* Ports [@first, @first + @count) stay the hypervisor's: a hardware domain finds nothing there (boot). */
+void io_claim(uint16_t first, unsigned count);
+
 /* --- x86/paging.c: the hypervisor's own mappings --- */
 extern uint64_t *hypervisor_l4;
 /* Map one 4 KiB page of the hypervisor's space; tables are made as needed.  0 or -XEN_ENOMEM. */

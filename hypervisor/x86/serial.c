@@ -28,6 +28,7 @@ enum {
 #define FIFO_ON_AND_CLEAR  0x07
 #define FIFO_BYTES         16
 #define MODEM_DTR_RTS_OUT2 0x0b /* OUT2 gates the interrupt line on a PC */
+#define MODEM_LOOPBACK     0x10
 #define UART_CLOCK         115200
 #define SPIN_LIMIT         200000
 
@@ -94,12 +95,16 @@ void serial_init(void)
         if (!wanted || !uart_present(port[i].base))
             continue;
         uint16_t base = port[i].base;
+        io_claim(base, 8);
         size_t length;
         const char *line = cmdline_get(port[i].name, &length);
         outb(base + UART_INTERRUPT_ENABLE, 0);
         if (line)
             uart_set_line(base, line, length);
-        if (inb(base + UART_LINE_STATUS) & STATUS_DATA) { /* switching the FIFO on forgets it */
+        /* Switching the FIFO on forgets a byte that is there already.  In loopback the line is cut off, so
+         * that the next one does not come between the two. */
+        outb(base + UART_MODEM_CONTROL, MODEM_LOOPBACK);
+        if (inb(base + UART_LINE_STATUS) & STATUS_DATA) {
             port[i].byte = inb(base + UART_DATA);
             port[i].early = true;
         }
