@@ -125,7 +125,7 @@ static inline must_check int guest_copy_unchecked_(void *to, const void *from, s
     __asm__ goto volatile("1: rep movsq\n\t"
                           "mov %3, %%rcx\n\t"
                           "2: rep movsb\n\t" FIXUP("1b", "%l[fault]") FIXUP("2b", "%l[fault]")
-                          : "+D"(to), "+S"(from), "+c"(words)
+                          : "+D"(to), "+S"(from), "+&c"(words) /* & : bytes may equal words */
                           : "r"(bytes)
                           : "memory"
                           : fault);

@@ -11,7 +11,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
     __asm__ volatile("rep movsq\n\t"
                      "mov %3, %%rcx\n\t"
                      "rep movsb"
-                     : "+D"(d), "+S"(from), "+c"(words)
+                     : "+D"(d), "+S"(from), "+&c"(words)
                      : "r"(bytes)
                      : "memory");
     return to;
@@ -36,7 +36,7 @@ void *memset(void *p, int byte, size_t n)
     __asm__ volatile("rep stosq\n\t"
                      "mov %3, %%rcx\n\t"
                      "rep stosb"
-                     : "+D"(d), "+c"(words)
+                     : "+D"(d), "+&c"(words)
                      : "a"((uint8_t)byte * 0x0101010101010101ull), "r"(bytes)
                      : "memory");
     return p;
