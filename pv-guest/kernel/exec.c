@@ -20,24 +20,50 @@
 #define SCRIPT_LINE  256
 #define HZ           100
 
+/* Room for @more bytes behind what is there. */
+static int exec_args_grow(struct exec_args *args, size_t more)
+{
+    if (args->used + more > ARGUMENTS_MAX)
+        return -E2BIG;
+    if (args->used + more <= args->size)
+        return 0;
+    const size_t size = MAX(args->size * 2, ROUND_UP(args->used + more, 2048ul));
+    char *larger = heap_alloc(size);
+    if (!larger)
+        return -ENOMEM;
+    memcpy(larger, args->text, args->used);
+    heap_free(args->text);
+    args->text = larger;
+    args->size = size;
+    return 0;
+}
+
 int exec_args_add(struct exec_args *args, const char *text, size_t length)
 {
-    if (args->used + length + 1 > ARGUMENTS_MAX)
-        return -E2BIG;
-    if (args->used + length + 1 > args->size) {
-        const size_t size = MAX(args->size * 2, ROUND_UP(args->used + length + 1, PAGE_SIZE));
-        char *larger = heap_alloc(size);
-        if (!larger)
-            return -ENOMEM;
-        memcpy(larger, args->text, args->used);
-        heap_free(args->text);
-        args->text = larger;
-        args->size = size;
-    }
+    const int rc = exec_args_grow(args, length + 1);
+    if (rc)
+        return rc;
     memcpy(args->text + args->used, text, length);
     args->text[args->used + length] = 0;
     args->used += length + 1;
     return 0;
+}
+
+int exec_args_add_user(struct exec_args *args, user_t text)
+{
+    for (;;) {
+        const size_t room = args->size - args->used;
+        const long length = user_read_text(args->text + args->used, text, room);
+        if (length >= 0) {
+            args->used += length + 1;
+            return 0;
+        }
+        if (length != -ENAMETOOLONG)
+            return length;
+        const int rc = exec_args_grow(args, room + 1);
+        if (rc)
+            return rc;
+    }
 }
 
 void exec_args_free(struct exec_args *args)

@@ -15,6 +15,8 @@ struct exec_args {
 
 /* Append a string: 0, -ENOMEM or -E2BIG.  Arguments come before variables. */
 MUST_CHECK int exec_args_add(struct exec_args *args, const char *text, size_t length);
+/* The same for a string of the running process; -EFAULT, too. */
+MUST_CHECK int exec_args_add_user(struct exec_args *args, user_t text);
 void exec_args_free(struct exec_args *args);
 
 /*

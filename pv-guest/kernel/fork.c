@@ -3,6 +3,7 @@
 #include "file.h"
 #include "fork.h"
 #include "inode.h"
+#include "page.h"
 #include "platform/platform.h"
 #include "task.h"
 #include "text.h"
@@ -62,6 +63,9 @@ long task_fork(const struct fork_request *r)
     struct task *const parent = task_current();
     if (unsupported(r->flags))
         return -EINVAL;
+    /* Rather no new process than one that must be killed at its first write. */
+    if (!page_available(PAGE_FOR_FILE))
+        return -ENOMEM;
     struct task *child = task_create(parent, NULL);
     if (!child)
         return -ENOMEM;

@@ -118,7 +118,7 @@ struct page *inode_page_at(struct inode *inode, uint64_t index, bool create)
     if (index >= inode->page_slots)
         return NULL;
     if (!inode->pages[index] && create)
-        inode->pages[index] = page_alloc_zero();
+        inode->pages[index] = page_alloc_zero(PAGE_FOR_FILE);
     return inode->pages[index];
 }
 

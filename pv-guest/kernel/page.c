@@ -72,9 +72,25 @@ struct page *page_alloc(unsigned order)
     return page;
 }
 
-struct page *page_alloc_zero(void)
+/* Pages that @user must leave: a 64th of memory or a MiB, whichever is less, for each rank. */
+static unsigned long reserve(enum page_user user)
 {
-    struct page *page = page_alloc(0);
+    return user * MIN(counts.total / 64, 256ul);
+}
+
+bool page_available(enum page_user user)
+{
+    return counts.free > reserve(user);
+}
+
+struct page *page_alloc_one(enum page_user user)
+{
+    return page_available(user) ? page_alloc(0) : NULL;
+}
+
+struct page *page_alloc_zero(enum page_user user)
+{
+    struct page *page = page_alloc_one(user);
     if (page)
         memset(page_address(page), 0, PAGE_SIZE);
     return page;

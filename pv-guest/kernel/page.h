@@ -35,10 +35,21 @@ void page_init(unsigned long count, pfn_t first_free, const void *reserved, size
 /* Give pages to the allocator that it has never had, such as the ramdisk's. */
 void page_release_range(const void *start, size_t size);
 
+/*
+ * Who may use the last pages.  Processes stop short of what the kernel needs to
+ * end one of them, and files stop short of what processes need to remove some.
+ */
+enum page_user { PAGE_FOR_KERNEL, PAGE_FOR_PROCESS, PAGE_FOR_FILE };
+
+/* Is there a page that @user may have? */
+bool page_available(enum page_user user);
+
 /* 2^order contiguous pages with one reference on the first; NULL when there are none. */
 struct page *page_alloc(unsigned order);
 /* One page full of zeroes. */
-struct page *page_alloc_zero(void);
+struct page *page_alloc_zero(enum page_user user);
+/* One page, content undefined. */
+struct page *page_alloc_one(enum page_user user);
 
 static inline void page_get(struct page *page)
 {

@@ -15,6 +15,8 @@
 #include "space.h"
 #include "text.h"
 
+#define AROUND_PAGES 16 /* divides what one L1 table covers */
+
 static struct space *space_new(void)
 {
     struct space *space = heap_alloc(sizeof(*space));
@@ -253,15 +255,35 @@ bool space_is_free(struct space *space, uintptr_t start, size_t size)
 static struct page *page_copy(struct page *from)
 {
     if (!from)
-        return page_alloc_zero();
-    struct page *page = page_alloc(0);
+        return page_alloc_zero(PAGE_FOR_PROCESS);
+    struct page *page = page_alloc_one(PAGE_FOR_PROCESS);
     if (page)
         memcpy(page_address(page), page_address(from), PAGE_SIZE);
     return page;
 }
 
+/*
+ * Map what the file already has in memory around @address, too: a program reads
+ * on, and one entry more in a batch costs far less than another fault.
+ */
+static void map_around(struct space *space, struct area *area, uintptr_t address)
+{
+    const uintptr_t span = AROUND_PAGES * PAGE_SIZE, base = address & ~(span - 1);
+    const uintptr_t end = MIN(base + span, area->end);
+    for (uintptr_t at = MAX(base, area->start); at < end; at += PAGE_SIZE) {
+        pte_t *slot = table_slot(space, at, false);
+        struct page *page =
+            inode_page_at(area->file, (area->offset + (at - area->start)) >> PAGE_SHIFT, false);
+        if (at == address || !page || pte_present(*slot) || leaf_held(*slot))
+            continue;
+        page_get(page);
+        platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, false)));
+    }
+}
+
 /* First touch of @address in @area. */
-static int fault_absent(struct area *area, pte_t *slot, uintptr_t address, unsigned want)
+static int fault_absent(struct space *space, struct area *area, pte_t *slot, uintptr_t address,
+                        unsigned want)
 {
     struct page *page = NULL;
     bool own = true;
@@ -278,11 +300,13 @@ static int fault_absent(struct area *area, pte_t *slot, uintptr_t address, unsig
     } else if (page) {
         page_get(page);
     } else {
-        page = page_alloc_zero();
+        page = page_alloc_zero(PAGE_FOR_PROCESS);
     }
     if (!page)
         return -ENOMEM;
     platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
+    if (area->file && !own)
+        map_around(space, area, address);
     platform_commit();
     return 0;
 }
@@ -318,7 +342,7 @@ int space_fault(struct space *space, uintptr_t address, unsigned want)
         return -ENOMEM;
     if (pte_present(*slot) || leaf_held(*slot))
         return fault_present(area, slot, address, want);
-    return fault_absent(area, slot, address, want);
+    return fault_absent(space, area, slot, address, want);
 }
 
 struct fork {

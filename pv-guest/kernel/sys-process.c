@@ -34,50 +34,46 @@ long syscall_clone(const struct syscall_args *a)
 }
 
 /* Append the strings that a NULL-terminated vector at @from points to; their number. */
-static long add_strings(struct exec_args *args, user_t from, char *buffer)
+static long add_strings(struct exec_args *args, user_t from)
 {
-    long count = 0;
-    for (;; count++) {
+    for (long count = 0;; count++) {
         user_t string = 0;
         if (from && user_read(&string, from + count * 8, 8))
             return -EFAULT;
         if (!string)
             return count;
-        const long length = user_read_text(buffer, string, ARGUMENTS_MAX);
-        if (length < 0)
-            return length == -ENAMETOOLONG ? -E2BIG : length;
-        const int rc = exec_args_add(args, buffer, length);
+        const int rc = exec_args_add_user(args, string);
         if (rc)
             return rc;
     }
 }
 
-/* The path and both vectors, copied before anything of the old program goes. */
-static long exec_user(user_t path, user_t arguments, user_t variables, char *buffer)
+/* Both vectors are copied before anything of the old program goes. */
+static long exec_user(const char *path, user_t arguments, user_t variables)
 {
     struct exec_args args = {0};
-    long n = add_strings(&args, arguments, buffer);
+    long n = add_strings(&args, arguments);
     if (n >= 0) {
         args.arguments = n;
-        n = add_strings(&args, variables, buffer);
+        n = add_strings(&args, variables);
     }
     if (n >= 0) {
         args.variables = n;
-        n = user_read_text(buffer, path, PATH_MAX);
+        n = exec_path(path, &args);
     }
-    if (n >= 0)
-        n = exec_path(buffer, &args);
     exec_args_free(&args);
     return n;
 }
 
 long syscall_execve(const struct syscall_args *a)
 {
-    char *buffer = heap_alloc(ARGUMENTS_MAX);
-    if (!buffer)
+    char *path = heap_alloc(PATH_MAX);
+    if (!path)
         return -ENOMEM;
-    const long rc = exec_user(a->arg[0], a->arg[1], a->arg[2], buffer);
-    heap_free(buffer);
+    long rc = user_read_text(path, a->arg[0], PATH_MAX);
+    if (rc >= 0)
+        rc = exec_user(path, a->arg[1], a->arg[2]);
+    heap_free(path);
     return rc;
 }
 

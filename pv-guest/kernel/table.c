@@ -22,7 +22,7 @@ static pte_t *table_at(pte_t entry)
 /* An empty table, as an entry for its parent; absent if there is no memory. */
 static pte_t table_new(struct space *space)
 {
-    struct page *page = page_alloc_zero();
+    struct page *page = page_alloc_zero(PAGE_FOR_KERNEL);
     if (!page)
         return PTE_NONE;
     if (space->active)

@@ -65,7 +65,8 @@ void platform_table_unseal(pfn_t table)
 
 int platform_root_create(struct platform_root *root)
 {
-    struct page *kernel = page_alloc_zero(), *user = page_alloc_zero();
+    struct page *kernel = page_alloc_zero(PAGE_FOR_KERNEL),
+                *user = page_alloc_zero(PAGE_FOR_KERNEL);
     if (!kernel || !user) {
         if (kernel)
             page_put(kernel);
