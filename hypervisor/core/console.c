@@ -387,14 +387,24 @@ static void move_focus(void)
     input_resume();
 }
 
+static void list_vcpu(const struct vcpu *v)
+{
+    static const char *const states[] = {"running", "runnable", "blocked", "offline"};
+    uint64_t ran = v->runstate_time[RUNSTATE_running];
+    if (v->runstate == VCPU_RUNNING)
+        ran += arch_now() - v->runstate_since;
+    printk("  v%u: CPU %u, %s (reasons to pause %x), ran for %lu ms, event upcall %s\n", v->id, v->cpu,
+           states[v->runstate], v->pause, ran / 1000000,
+           vcpu_event_pending(v) ? "pending" : "not pending");
+}
+
 static void list_domains(void)
 {
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
         printk("d%u %s: %u of %u pages, %u vCPUs%s%s\n", d->id, d->name, d->tot_pages, d->max_pages,
                d->max_vcpus, d->shut_down ? ", shut down" : "", d->dying ? ", dying" : "");
         for_each_vcpu (d, v)
-            printk("  v%u: CPU %u, state %u, reasons to pause %x, events %s\n", v->id, v->cpu,
-                   v->runstate, v->pause, vcpu_event_pending(v) ? "pending" : "none");
+            list_vcpu(v);
     }
 }
 
