@@ -55,13 +55,32 @@ static pte_t *window_onto(pfn_t page)
     return (pte_t *)window;
 }
 
-/* The builder maps a few hundred pages behind the boot tables; where the last
- * L1 table ends, update_va_mapping has nothing to change and says so. */
+/* A table of the builder's: all of them are in the image's mapping. */
+static const pte_t *boot_table(pte_t entry)
+{
+    const pfn_t page = platform_pte_page(entry);
+    return (const pte_t *)(KERNEL_BASE + (page.n << PAGE_SHIFT));
+}
+
+static bool boot_mapped(uintptr_t address)
+{
+    const pte_t *table = (const pte_t *)boot_info.pt_base;
+    for (int level = 4; level > 1; level--) {
+        const pte_t entry = table[pte_index(address, level)];
+        if (!pte_present(entry))
+            return false;
+        table = boot_table(entry);
+    }
+    return pte_present(table[pte_index(address, 1)]);
+}
+
+/* The builder maps a few hundred pages behind the boot tables. */
 static void unmap_behind(unsigned long first)
 {
-    for (uintptr_t at = KERNEL_BASE + (first << PAGE_SHIFT); at >= KERNEL_BASE; at += PAGE_SIZE)
-        if (hypercall_update_va_mapping(at, 0, UVMF_INVLPG | UVMF_LOCAL))
-            break;
+    for (uintptr_t at = KERNEL_BASE + (first << PAGE_SHIFT); boot_mapped(at); at += PAGE_SIZE)
+        queue_call(__HYPERVISOR_update_va_mapping, at, 0);
+    platform_tlb_flush();
+    platform_commit();
 }
 
 static bool is_table(unsigned long n)
@@ -100,6 +119,11 @@ static unsigned long choose_run(unsigned long first, unsigned long count)
     return first;
 }
 
+static void remap(uintptr_t address, uint64_t entry)
+{
+    queue_call(__HYPERVISOR_update_va_mapping, address, entry);
+}
+
 void image_protect(void)
 {
     extern const char image_text_start[], image_text_end[], image_rodata_end[], image_end[];
@@ -109,14 +133,16 @@ void image_protect(void)
         const pfn_t page = pfn((at - KERNEL_BASE) >> PAGE_SHIFT);
         const uint64_t entry = mfn_of(page).n << PAGE_SHIFT | PTE_P | PTE_A;
         if (at < (uintptr_t)image_text_end)
-            map(at, entry);
+            remap(at, entry);
         else if (at < (uintptr_t)image_rodata_end)
-            map(at, entry | pte_nx);
+            remap(at, entry | pte_nx);
         else if (at >= (uintptr_t)image_end)
-            map(at, 0);
+            remap(at, 0);
         else if (at != (uintptr_t)shared)
-            map(at, entry | PTE_W | PTE_D | pte_nx);
+            remap(at, entry | PTE_W | PTE_D | pte_nx);
     }
+    platform_tlb_flush();
+    platform_commit();
 }
 
 pfn_t direct_map_build(void)
