@@ -17,14 +17,16 @@ static jmp_buf *idle_point; /* where the idle vCPU goes when it has nothing to d
 static struct {
     struct vcpu *vcpu; /* an idle vCPU whose idle_loop() is on the host's stack */
     jmp_buf *back;     /* where it was when it gave up the CPU */
+    bool once;         /* it need not come back: machine_look_for_work() */
 } idler;
 
 /* --- power on
  * -------------------------------------------------------------------------------------------- */
 
 #define HYPERVISOR_FRAMES 16u /* at the start: "the image" */
-#define HOLE_FRAMES       256u /* one page of page_info: can be made read-only, as on the real machine \
-                                */
+#define HOLE_FRAMES                                                              \
+    256u /* one page of page_info: can be made read-only, as on the real machine \
+          */
 
 static void *map_pages(size_t bytes)
 {
@@ -43,7 +45,8 @@ static void set_owner(uint64_t first, uint64_t count, uint16_t owner, uint64_t s
     }
 }
 
-/* The hypervisor's slots lead to tables of its own, as on the real machine: superpages that map all memory. */
+/* The hypervisor's slots lead to tables of its own, as on the real machine: superpages that map all
+ * memory. */
 #define HYPERVISOR_L3 2u
 #define HYPERVISOR_L2 3u
 
@@ -53,7 +56,8 @@ static void hypervisor_tables_start(void)
 
     for (unsigned i = 0; i < PT_ENTRIES; i++) {
         l3[i] = pte_make(mfn(HYPERVISOR_L2), PTE_P | PTE_RW | PTE_A).v;
-        l2[i] = pte_make(mfn(i * 512ull % machine.frames), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_PSE).v;
+        l2[i] =
+            pte_make(mfn(i * 512ull % machine.frames), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_PSE).v;
     }
 }
 
@@ -151,6 +155,11 @@ static void idle_gives_way(void)
 {
     jmp_buf back;
 
+    if (idler.once) {
+        sched_tail();
+        idler.vcpu = NULL;
+        longjmp(*idle_point, 1);
+    }
     if (setjmp(back))
         return; /* chosen again; the run queue's lock is held, as after a switch of stacks */
     idler.back = &back;
@@ -187,7 +196,8 @@ void machine_enter(struct vcpu *v)
         machine_on_cpu(v->cpu);
         if (current_vcpu() == v)
             return;
-        machine_advance(1000000ull << i / 64); /* whoever is ahead may be so by all the time that has passed */
+        machine_advance(1000000ull
+                        << i / 64); /* whoever is ahead may be so by all the time that has passed */
         machine_on_cpu(v->cpu);
         schedule();
     }
@@ -214,6 +224,22 @@ void machine_run_work(void)
         idler.vcpu = idle;
         idle_loop();
     }
+    idle_point = NULL;
+}
+
+void machine_look_for_work(unsigned cpu)
+{
+    jmp_buf done;
+
+    machine_on_cpu(cpu);
+    ASSERT(current_vcpu()->is_idle);
+    idle_point = &done;
+    if (!setjmp(done)) {
+        idler.vcpu = current_vcpu();
+        idler.once = true;
+        idle_loop();
+    }
+    idler.once = false;
     idle_point = NULL;
 }
 
@@ -407,9 +433,23 @@ void arch_dump_vcpu(struct vcpu *v)
 /* --- arch.h: interrupts and time
  * ------------------------------------------------------------------------ */
 
-/* Spinning on one's own: nobody else can make progress, so it would never end. */
+/* While one CPU spins, the others run: those that were asked to leave their guest do. */
+static void others_run(void)
+{
+    const unsigned self = machine.this_cpu;
+
+    for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
+        if (cpu == self || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
+            continue;
+        machine.this_cpu = cpu;
+        schedule();
+        machine.this_cpu = self;
+    }
+}
+
 void arch_relax(void)
 {
+    others_run();
     if (++machine.relaxed > 100000) {
         fprintf(stderr, "deadlock: CPU %u spins\n", machine.this_cpu);
         abort();

@@ -62,6 +62,9 @@ void machine_on_cpu(unsigned cpu);
 void machine_enter(struct vcpu *v);
 /* Let the idle vCPU of CPU 0 do all queued work. */
 void machine_run_work(void);
+/* One round of the loop of @cpu's idle vCPU, which is current: it may find another vCPU to switch
+ * to.  No work is queued. */
+void machine_look_for_work(unsigned cpu);
 /* Time passes: timer interrupts that come due happen on their CPUs. */
 void machine_advance(uint64_t ns);
 

@@ -1,0 +1,277 @@
+/*
+ * The scheduler's mechanism on the fake machine: several CPUs, vCPUs that spin, block, are paused,
+ * capped and moved, timers that end slices.  Guests have no code here: "running" is being current
+ * while time passes, and a CPU that was asked to reschedule does so at its next step, as it would
+ * on its way back to the guest.
+ */
+#include "suite.h"
+#include "sched.h"
+
+#include <xen/sched.h>
+
+#define STEP 100000ull /* ns */
+
+static struct guest guest[4];
+static uint64_t got[4][4];
+
+static void start(void)
+{
+    world_start(2, 2048);
+}
+
+static void finish(void)
+{
+    world_check();
+}
+
+TestSuite(sched, .init = start, .fini = finish);
+
+static void add(unsigned i, unsigned vcpus, uint32_t weight, uint32_t cap)
+{
+    guest_create(&guest[i], (domid_t)(i + 1), 16, vcpus);
+    guest[i].d->weight = weight;
+    guest[i].d->cap = cap;
+    for_each_vcpu (guest[i].d, v) { /* these are looked at when a vCPU wakes up or is picked */
+        vcpu_pause(v, PAUSE_WAITING);
+        machine_on_cpu(v->cpu);
+        schedule();
+        vcpu_unpause(v, PAUSE_WAITING);
+    }
+}
+
+/* What a CPU does between two steps: leave if it was asked to. */
+static void way_out(unsigned cpu)
+{
+    machine_on_cpu(cpu);
+    struct vcpu *v = current_vcpu();
+    if (v->is_idle)
+        machine_look_for_work(cpu);
+    else if (v->exit_work & EXIT_RESCHEDULE || v->pause)
+        schedule();
+}
+
+static void run_for(uint64_t ns)
+{
+    for (uint64_t t = 0; t < ns; t += STEP) {
+        for (unsigned cpu = 0; cpu < machine.cpus; cpu++)
+            way_out(cpu);
+        for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
+            const struct vcpu *v = machine.cpu[cpu].current;
+            if (v->is_idle)
+                continue;
+            ASSERT(v->domain->id - 1u < 4);
+            got[v->domain->id - 1][v->id] += STEP;
+        }
+        machine_advance(STEP);
+    }
+}
+
+static void assert_share(unsigned i, unsigned vcpu, uint64_t ns, double share)
+{
+    double have = (double)got[i][vcpu] / (double)ns;
+    cr_assert(have > share - 0.02 && have < share + 0.02, "d%uv%u got %.3f, should be %.3f", i + 1,
+              vcpu, have, share);
+}
+
+Test(sched, one_cpu_is_shared_by_weight)
+{
+    for (unsigned i = 0; i < 3; i++)
+        add(i, 1, 128u << i, 0);
+    memset(got, 0, sizeof(got));
+    run_for(3000000000ull);
+    for (unsigned i = 0; i < 3; i++)
+        assert_share(i, 0, 3000000000ull, (1 << i) / 7.0);
+}
+
+Test(sched, alone_there_are_no_slices)
+{
+    add(0, 1, 256, 0);
+    run_for(100000000);
+    uint64_t first = machine.cpu[0].deadline;
+    run_for(1000000000);
+    cr_assert(machine.cpu[0].current == guest[0].v);
+    (void)first;
+    /* A late interrupt may be left over from the past, but none is programmed for the future. */
+    cr_assert(machine.cpu[0].deadline == ~0ull || machine.cpu[0].deadline <= machine.now,
+              "a timer %lu ns ahead", (unsigned long)(machine.cpu[0].deadline - machine.now));
+}
+
+Test(sched, free_vcpus_spread_over_the_cpus)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        add(i, 1, 256, 0);
+        vcpu_set_affinity(guest[i].v, ~0ull);
+    }
+    run_for(100000000);
+    memset(got, 0, sizeof(got));
+    run_for(2000000000ull);
+    uint64_t all = 0;
+    for (unsigned i = 0; i < 4; i++)
+        all += got[i][0];
+    cr_assert(all > 3960000000ull, "two CPUs did %lu ms of work in 2 s",
+              (unsigned long)(all / 1000000));
+}
+
+Test(sched, blocked_vcpu_takes_nothing_and_wakes)
+{
+    add(0, 1, 256, 0);
+    add(1, 1, 256, 0);
+    assert_ok(vcpu_hypercall(guest[0].v, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0, 0));
+    memset(got, 0, sizeof(got));
+    run_for(100000000);
+    assert_eq_long(got[0][0], 0);
+    assert_eq_long(guest[0].v->runstate, RUNSTATE_blocked);
+    machine_on_cpu(1);
+    guest[0].v->info->evtchn_upcall_pending = 1;
+    vcpu_kick(guest[0].v);
+    run_for(5000000);
+    cr_assert(got[0][0] > 0);
+    assert_eq_long(got[0][0] + got[1][0], 105000000);
+}
+
+Test(sched, timeout_ends_a_poll)
+{
+    struct sched_poll poll = {.timeout = 0};
+    add(0, 1, 256, 0);
+    poll.timeout = machine.now + 50000000;
+    assert_ok(guest_op(guest[0].v, __HYPERVISOR_sched_op, SCHEDOP_poll, &poll, sizeof(poll)));
+    /* Without stacks the call has returned at once; what counts is when the vCPU may run again. The
+     * call has also stopped the timer on its way out, so arm it as a sleeping vCPU would have left
+     * it. */
+    cr_assert(guest[0].v->pause & PAUSE_POLLING);
+    timer_set(&guest[0].v->poll_timer, poll.timeout);
+    memset(got, 0, sizeof(got));
+    run_for(40000000);
+    assert_eq_long(got[0][0], 0);
+    run_for(20000000);
+    cr_assert(got[0][0] > 5000000);
+}
+
+Test(sched, pause_holds_until_every_reason_is_gone)
+{
+    add(0, 1, 256, 0);
+    vcpu_pause(guest[0].v, PAUSE_WAITING);
+    vcpu_pause(guest[0].v, PAUSE_DOWN);
+    memset(got, 0, sizeof(got));
+    run_for(10000000);
+    assert_eq_long(got[0][0], 0);
+    vcpu_unpause(guest[0].v, PAUSE_WAITING);
+    run_for(10000000);
+    assert_eq_long(got[0][0], 0);
+    vcpu_unpause(guest[0].v, PAUSE_DOWN);
+    run_for(10000000);
+    assert_eq_long(got[0][0], 10000000);
+}
+
+Test(sched, synchronous_pause_waits_for_the_other_cpu)
+{
+    add(0, 2, 256, 0);
+    add(1, 1, 256, 0);
+    struct vcpu *other = guest[0].d->vcpu[1];
+    run_for(1000000);
+    cr_assert(machine.cpu[1].current == other);
+    machine_enter(guest[1].v); /* CPU 0 */
+    vcpu_pause_sync(other, PAUSE_WAITING);
+    cr_assert(machine.cpu[1].current != other);
+    cr_assert(!other->on_cpu);
+    vcpu_unpause(other, PAUSE_WAITING);
+}
+
+Test(sched, caps_hold_while_the_machine_is_idle)
+{
+    add(0, 1, 256, 25);
+    run_for(100000000);
+    memset(got, 0, sizeof(got));
+    run_for(2000000000ull);
+    assert_share(0, 0, 2000000000ull, 0.25);
+}
+
+Test(sched, cap_covers_all_vcpus_of_a_domain)
+{
+    add(0, 2, 256, 60);
+    run_for(100000000);
+    memset(got, 0, sizeof(got));
+    run_for(2000000000ull);
+    double both = (double)(got[0][0] + got[0][1]) / 2000000000.0;
+    cr_assert(both > 0.55 && both < 0.65, "%.3f of a CPU", both);
+}
+
+Test(sched, affinity_is_kept)
+{
+    add(0, 1, 256, 0);
+    vcpu_set_affinity(guest[0].v, BIT(1));
+    run_for(20000000);
+    assert_eq_long(guest[0].v->cpu, 1);
+    memset(got, 0, sizeof(got));
+    run_for(20000000);
+    assert_eq_long(got[0][0], 20000000);
+    cr_assert(machine.cpu[0].current->is_idle);
+}
+
+Test(sched, runstate_times_add_up)
+{
+    uint64_t before = machine.now;
+    add(0, 1, 256, 0);
+    add(1, 1, 256, 0);
+    run_for(500000000);
+    machine_enter(guest[0].v);
+    struct vcpu *v = guest[1].v; /* not running: accounted to the last switch */
+    uint64_t sum = machine.now - v->runstate_since;
+    for (unsigned i = 0; i < 4; i++)
+        sum += v->runstate_time[i];
+    cr_assert(sum <= machine.now - before);
+    cr_assert(sum >= 500000000);
+    cr_assert(v->runstate_time[RUNSTATE_running] > 200000000);
+}
+
+Test(sched, work_is_done_by_the_idle_vcpu_beside_spinners)
+{
+    add(0, 1, 256, 0);
+    add(1, 1, 256, 0);
+    guest_destroy(&guest[1]); /* its teardown is work */
+    memset(got, 0, sizeof(got));
+    run_for(10000000);
+    assert_eq_long(got[0][0], 10000000);
+}
+
+Test(sched, random_pauses_and_wakes_keep_the_queues_sound)
+{
+    struct random r = random_start(6);
+    for (unsigned i = 0; i < 4; i++)
+        add(i, 4, 64u << i, i == 3 ? 40 : 0);
+    for (unsigned step = 0; step < soak(4000); step++) {
+        struct vcpu *v = guest[random_below(&r, 4)].d->vcpu[random_below(&r, 4)];
+        machine_on_cpu(random_below(&r, 2));
+        switch (random_below(&r, 6)) {
+        case 0:
+            vcpu_pause(v, PAUSE_WAITING);
+            break;
+        case 1:
+        case 2:
+            vcpu_unpause(v, PAUSE_WAITING);
+            break;
+        case 3:
+            vcpu_set_affinity(v, 1 + random_below(&r, 3));
+            break;
+        case 4:
+            if (!current_vcpu()->is_idle)
+                sched_yield();
+            break;
+        default:
+            run_for(STEP * random_below(&r, 100));
+        }
+    }
+    /* Everybody awake and free again: everybody runs. */
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < 4; k++) {
+            vcpu_unpause(guest[i].d->vcpu[k], PAUSE_WAITING);
+            vcpu_set_affinity(guest[i].d->vcpu[k], ~0ull);
+        }
+    run_for(500000000);
+    memset(got, 0, sizeof(got));
+    run_for(3000000000ull);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < 4; k++)
+            cr_assert(got[i][k] > 0, "d%uv%u (CPU %u, pause %x) never runs", i + 1, k,
+                      guest[i].d->vcpu[k]->cpu, guest[i].d->vcpu[k]->pause);
+}

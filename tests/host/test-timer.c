@@ -1,0 +1,182 @@
+/* Timers: they fire in order, once, not before their time, also when re-armed and stopped from
+ * handlers. */
+#include "suite.h"
+#include "timer.h"
+
+#define TIMERS 64u
+
+static struct entry {
+    struct timer t;
+    uint64_t fired_at, due;
+    unsigned fired;
+} entry[TIMERS];
+static uint64_t last;
+static unsigned order_breaks;
+
+static void fired(struct timer *t)
+{
+    struct entry *e = container_of(t, struct entry, t);
+    e->fired++;
+    e->fired_at = arch_now();
+    order_breaks += e->due < last;
+    last = e->due;
+}
+
+static void start(void)
+{
+    machine_start(2, 1024);
+    for (unsigned i = 0; i < TIMERS; i++)
+        timer_init(&entry[i].t, fired);
+}
+
+TestSuite(timer, .init = start);
+
+static void arm(unsigned i, uint64_t in)
+{
+    entry[i].due = arch_now() + in;
+    timer_set(&entry[i].t, entry[i].due);
+}
+
+Test(timer, fires_once_and_not_early)
+{
+    arm(0, 1000);
+    machine_advance(999);
+    assert_eq_long(entry[0].fired, 0);
+    machine_advance(1);
+    assert_eq_long(entry[0].fired, 1);
+    machine_advance(1000000);
+    assert_eq_long(entry[0].fired, 1);
+    assert_eq_long(machine.cpu[0].deadline, ~0ull);
+}
+
+Test(timer, past_deadline_fires_at_the_next_interrupt)
+{
+    timer_set(&entry[0].t, 5);
+    machine_advance(0);
+    assert_eq_long(entry[0].fired, 1);
+}
+
+Test(timer, many_fire_in_order)
+{
+    struct random r = random_start(3);
+    for (unsigned i = 0; i < TIMERS; i++)
+        arm(i, random_below(&r, 100000));
+    machine_advance(200000);
+    for (unsigned i = 0; i < TIMERS; i++) {
+        assert_eq_long(entry[i].fired, 1);
+        assert_eq_long(entry[i].fired_at, entry[i].due);
+    }
+    assert_eq_long(order_breaks, 0);
+}
+
+Test(timer, stopped_and_rearmed)
+{
+    arm(0, 1000);
+    arm(1, 2000);
+    timer_stop(&entry[0].t);
+    timer_stop(&entry[0].t); /* twice is fine */
+    arm(1, 500);
+    machine_advance(500);
+    assert_eq_long(entry[1].fired, 1);
+    arm(1, 5000);
+    arm(1, 50000);
+    machine_advance(10000);
+    assert_eq_long(entry[0].fired, 0);
+    assert_eq_long(entry[1].fired, 1);
+    machine_advance(50000);
+    assert_eq_long(entry[1].fired, 2);
+}
+
+Test(timer, each_cpu_has_its_own)
+{
+    arm(0, 1000);
+    machine_on_cpu(1);
+    arm(1, 500);
+    assert_eq_long(machine.cpu[1].deadline, entry[1].due);
+    assert_eq_long(machine.cpu[0].deadline, entry[0].due);
+    arm(0, 200); /* moves here */
+    machine_on_cpu(0);
+    machine_advance(300);
+    assert_eq_long(entry[0].fired, 1);
+    machine_advance(5000);
+    assert_eq_long(entry[0].fired, 1);
+    assert_eq_long(entry[1].fired, 1);
+}
+
+static unsigned rearmed;
+static void rearm(struct timer *t)
+{
+    if (++rearmed < 10)
+        timer_set(t, t->deadline + 100);
+}
+
+Test(timer, handler_rearms_itself)
+{
+    struct timer t;
+    timer_init(&t, rearm);
+    timer_set(&t, arch_now() + 100);
+    machine_advance(350);
+    assert_eq_long(rearmed, 3);
+    machine_advance(10000);
+    assert_eq_long(rearmed, 10);
+}
+
+static void stop_others(struct timer *t)
+{
+    for (unsigned i = 0; i < TIMERS; i++)
+        timer_stop(&entry[i].t);
+}
+
+Test(timer, handler_stops_others_that_are_due_too)
+{
+    struct timer t;
+    timer_init(&t, stop_others);
+    timer_set(&t, arch_now() + 10);
+    for (unsigned i = 0; i < TIMERS; i++)
+        arm(i, 20 + i);
+    machine_advance(15);
+    machine_advance(1000);
+    for (unsigned i = 0; i < TIMERS; i++)
+        assert_eq_long(entry[i].fired, 0);
+}
+
+/* The model is a plain array: who is armed, for when. */
+Test(timer, random_against_a_model)
+{
+    static bool armed[TIMERS];
+    static unsigned expected[TIMERS];
+    struct random r = random_start(4);
+
+    for (unsigned step = 0; step < soak(20000); step++) {
+        unsigned i = random_below(&r, TIMERS);
+        switch (random_below(&r, 4)) {
+        case 0:
+        case 1:
+            arm(i, random_below(&r, 50000));
+            armed[i] = true;
+            break;
+        case 2:
+            timer_stop(&entry[i].t);
+            armed[i] = false;
+            break;
+        default:
+            last = 0;
+            machine_advance(random_below(&r, 3000));
+        }
+        if (random_below(&r, 50) == 0)
+            machine_on_cpu(random_below(&r, 2));
+        for (unsigned k = 0; k < TIMERS; k++) {
+            if (armed[k] && entry[k].due < arch_now()) {
+                armed[k] = false;
+                expected[k]++;
+            } else if (armed[k] && entry[k].due == arch_now() && entry[k].fired > expected[k]) {
+                armed[k] = false;
+                expected[k]++;
+            }
+            cr_assert(entry[k].fired == expected[k],
+                      "step %u: timer %u fired %u times, expected %u", step, k, entry[k].fired,
+                      expected[k]);
+            cr_assert(entry[k].t.queued == armed[k], "step %u: timer %u", step, k);
+        }
+    }
+}
