@@ -16,7 +16,7 @@ void guest_main(void)
     static char text[] = "# a line from console_io\n";
     char buffer[16];
 
-    if (!(guest_info->flags & SIF_INITDOMAIN)) {
+    if (!guest_is_first()) {
         tap_is(hypercall_console_io(CONSOLEIO_write, 4, text), -XEN_EPERM,
                "write: not the first domain");
         tap_is(hypercall_console_io(CONSOLEIO_read, 4, text), -XEN_EPERM,

@@ -67,9 +67,8 @@ void guest_main(void)
 
             /* Cache attributes in an L1 are a matter of the domain's devices:
              * the first domain has them. */
-            long expected = cases[i].expected[level] == 1
-                                ? guest_info->flags & SIF_INITDOMAIN ? OK : BAD
-                                : cases[i].expected[level];
+            long expected = cases[i].expected[level] == 1 ? guest_is_first() ? OK : BAD
+                                                          : cases[i].expected[level];
             tap_is(mmu_set(ma, pte), expected, "L%d, %s: a new entry", level, cases[i].name);
             mmu_set(ma, pte_of(target(level), PTE_P));
             tap_is(mmu_set(ma, pte), expected, "L%d, %s: a change of flags", level, cases[i].name);
