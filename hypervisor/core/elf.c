@@ -10,8 +10,9 @@
  * Xen's, in SHT_NOTE sections (an image that was linked without program headers for them).
  *
  * The file comes from outside and may hold anything.  Every offset is checked by span(),
- * which cannot overflow, headers are copied out before they are looked at, and every loop
- * advances through the file or counts at most 65535 headers.
+ * which cannot overflow, headers are copied out before they are looked at, every loop advances
+ * through the file or counts at most 65535 headers, and what headers can multiply is bounded: notes
+ * by the size of the file, segments by not overlapping.
  */
 #include "elf.h"
 #include "lib.h"
@@ -140,6 +141,8 @@ static int check_header(const struct kernel_image *k, struct elf_header *h, stru
 
 struct notes {
     bool any, virt_base, paddr_offset, version;
+    uint64_t
+        budget; /* bytes still to be looked at: headers may name the same ones again and again */
 };
 
 /* A number is 1, 2, 4 or 8 bytes (4 is what 32-bit assemblers write). */
@@ -201,6 +204,9 @@ static int note_apply(struct kernel_image *k, struct notes *n, uint32_t type, co
 static int note_list(struct kernel_image *k, struct notes *n, const uint8_t *at, uint64_t size,
                      struct boot_error *e)
 {
+    if (size > n->budget)
+        return boot_error(e, IM_019, k->size);
+    n->budget -= size;
     while (size >= sizeof(struct elf_note)) {
         struct elf_note note;
         memcpy(&note, at, sizeof(note));
@@ -259,7 +265,7 @@ static int notes_of_sections(struct kernel_image *k, const struct elf_header *h,
 
 static int read_notes(struct kernel_image *k, const struct elf_header *h, struct boot_error *e)
 {
-    struct notes n = {0};
+    struct notes n = {.budget = k->size};
     int rc = notes_of_segments(k, h, &n, e);
 
     if (!rc && !n.any)
@@ -280,6 +286,7 @@ static int read_notes(struct kernel_image *k, const struct elf_header *h, struct
 static int check_segments(struct kernel_image *k, const struct elf_header *h, struct boot_error *e)
 {
     struct elf_phdr p;
+    uint64_t sum = 0;
 
     k->phys_start = ELF_UNSET;
     k->phys_end = 0;
@@ -291,10 +298,16 @@ static int check_segments(struct kernel_image *k, const struct elf_header *h, st
         uint64_t at = p.paddr - k->paddr_offset;
         if (p.paddr < k->paddr_offset || at >= PHYS_LIMIT || p.memsz >= PHYS_LIMIT)
             return boot_error(e, IM_007, i, p.paddr, p.memsz);
+        sum += p.memsz; /* 65535 times 2^46 at most */
         k->phys_start = MIN(k->phys_start, at);
         k->phys_end = MAX(k->phys_end, at + p.memsz);
     }
-    return k->phys_end ? 0 : boot_error(e, IM_008);
+    if (!k->phys_end)
+        return boot_error(e, IM_008);
+    /* Also bounds the time that loading takes. */
+    return sum <= k->phys_end - k->phys_start
+               ? 0
+               : boot_error(e, IM_018, sum, k->phys_start, k->phys_end);
 }
 
 /* The addresses in the notes must make sense before anything is mapped there. */

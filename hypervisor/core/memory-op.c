@@ -147,9 +147,12 @@ static bool decrease_one(const struct extents *x, uint64_t i)
 
     if (guest_read_u64(&first, guest_ptr_add(x->list, i * 8)))
         return false;
-    for (uint64_t k = 0; k < 1ull << x->order; k++)
+    for (uint64_t k = 0; k < 1ull << x->order; k++) {
         if (!release_one(x->d, first + k))
             return false;
+        if (k % 64 == 63)
+            (void)preempt_point();
+    }
     return true;
 }
 
@@ -159,8 +162,8 @@ static long run_extents(const struct extents *x, uint64_t start,
     for (uint64_t i = start; i < x->count; i++) {
         if (!one(x, i))
             return (long)i;
-        if (i % BREATHE == BREATHE - 1)
-            (void)preempt_point();
+        if (i % BREATHE == BREATHE - 1 && preempt_point())
+            return (long)i + 1; /* the caller is dying */
     }
     return (long)x->count;
 }
@@ -357,7 +360,8 @@ static int exchange_run(struct exchange *x, struct xen_memory_exchange *e)
          i += per_chunk) {
         rc = exchange_chunk(x, i, taken, fresh);
         e->nr_exchanged = rc == 0 ? i + per_chunk : i;
-        (void)preempt_point();
+        if (preempt_point())
+            break; /* the caller is dying */
     }
     if (taken)
         mem_free(taken, bytes);

@@ -191,6 +191,8 @@
     RULE(IM_015, 0, "numbers in notes have 1, 2, 4 or 8 bytes", "note %lu is not a number: it has %lu bytes", "xen/elfnote.h") \
     RULE(IM_016, 0, "an offset needs a base", "PADDR_OFFSET %lx without VIRT_BASE: give both notes or neither", "xen/elfnote.h") \
     RULE(IM_017, 0, "guests manage machine frames themselves", "the kernel demands the feature auto_translated_physmap, which is for another kind of guest: build it for PV", "xen/features.h") \
+    RULE(IM_018, 0, "every byte of the image is loaded once", "the segments overlap: %lx bytes in all between %lx and %lx: link the kernel anew", "xen/elfnote.h") \
+    RULE(IM_019, 0, "every note is read once", "the notes of the file of %lu bytes overlap: the file is damaged", "xen/elfnote.h") \
     RULE(IM_020, 0, "a domain holds its kernel, ramdisk and first page tables", "too little memory for the domain: kernel, ramdisk and first page tables need %lu KiB, it has %lu: give it more", "xen/xen.h") \
     RULE(IM_021, 0, "memory is given once", "too little memory in the machine: the domain wants %lu KiB, only %lu could be had: give the machine more or the domain less", "xen/xen.h") \
     RULE(IM_022, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \
