@@ -30,7 +30,7 @@ struct arch_vcpu {
     uint64_t kernel_cr3, user_cr3;  /* machine addresses of the L4 tables; 0: none */
     uint64_t kernel_sp, kernel_ss;  /* stack_switch */
     uint64_t event_callback, failsafe_callback;
-    uint64_t syscall_callback, syscall32_callback, sysenter_callback, nmi_callback; /* 0: none */
+    uint64_t syscall_callback, syscall32_callback, sysenter_callback; /* 0: none */
     uint8_t failsafe_masks, syscall_masks, syscall32_masks, sysenter_masks;         /* CALLBACKF_mask_events */
     uint8_t ts;                     /* the guest set CR0.TS */
     uint8_t iopl;                   /* physdev set_iopl: 0..3 */

@@ -205,7 +205,7 @@ void guest_sysenter(struct vcpu *v)
 bool guest_nmi(struct vcpu *v)
 {
     const struct trap_info *gate = &v->arch.traps[VECTOR_NMI];
-    uint64_t handler = v->arch.nmi_callback ? v->arch.nmi_callback : gate->address;
+    uint64_t handler = gate->address;
 
     if (!handler)
         return false;

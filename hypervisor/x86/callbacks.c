@@ -17,13 +17,13 @@
 #define TRAPS_PER_PREEMPTION 256u
 
 /* One entry at @at: 0, 1 at the end of the table, or -errno. */
-static int trap_table_read(struct trap_info *table, guest_ptr_t at)
+static inline int trap_table_read(struct trap_info *table, guest_ptr_t at)
 {
-    uint64_t word, address;
+    uint64_t entry[2]; /* the first word: vector, flags, cs; the second: address */
 
-    /* vector, flags and cs are the first word's three fields. */
-    if (guest_read_u64(&word, at) || guest_read_u64(&address, guest_ptr_add(at, 8)))
+    if (unlikely(guest_read(entry, at, sizeof(entry))))
         return refuse(HC_002, at.va);
+    const uint64_t word = entry[0], address = entry[1];
     if (!address)
         return 1;
     if (!va_canonical(address))
@@ -63,12 +63,12 @@ long hypercall_set_trap_table(struct vcpu *v, const struct hypercall_args *a)
 
 /* --- callbacks ------------------------------------------------------------------- */
 
+/* The NMI callback is the gate of vector 2: set_trap_table() changes it, too. */
 static void nmi_handler_set(struct vcpu *v, uint64_t address)
 {
     struct trap_info *t = &v->arch.traps[VECTOR_NMI];
 
     *t = (struct trap_info){0};
-    v->arch.nmi_callback = address;
     if (!address)
         return;
     t->vector = VECTOR_NMI;

@@ -260,14 +260,12 @@ static struct cpuid_leaf hypervisor_leaf(uint32_t index, uint32_t subleaf)
 
 /* --- queries --------------------------------------------------------------------- */
 
+/* Components lie in the order of their bits: the last one enabled ends the image. */
 static uint32_t xstate_size_of(uint64_t xcr0)
 {
-    uint32_t size = 576;
+    const struct cpuid_leaf *last = &policy.xstate[63 - __builtin_clzll(xcr0 | XCR0_X87)];
 
-    for (unsigned i = 2; i < XSTATE_SUBLEAVES; i++)
-        if (xcr0 & BIT(i))
-            size = MAX(size, policy.xstate[i].a + policy.xstate[i].b);
-    return size;
+    return xcr0 <= (XCR0_X87 | XCR0_SSE) ? 576 : last->a + last->b;
 }
 
 static bool sees_leaks(const struct vcpu *v)

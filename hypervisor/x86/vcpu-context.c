@@ -122,11 +122,22 @@ static void registers_set(struct vcpu *v, const struct cpu_user_regs *u)
 }
 
 /* A selector that is not null brings its own base; @base counts for null ones. */
+static uint64_t segment_base(struct vcpu *v, uint16_t selector, uint64_t base)
+{
+    uint64_t d;
+
+    if (!(selector & ~3))
+        return base;
+    if (!(selector & 4) && selector >= FIRST_RESERVED_GDT_BYTE)
+        return 0; /* ours, and flat; the view shows them only while @v runs */
+    return descriptor_read(v, selector, &d) ? descriptor_base(d) : 0;
+}
+
 static void segment_bases_set(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    uint64_t user = c->user_regs.gs & ~3 ? 0 : c->gs_base_user;
+    uint64_t user = segment_base(v, c->user_regs.gs, c->gs_base_user);
 
-    v->arch.fs_base = c->user_regs.fs & ~3 ? 0 : c->fs_base;
+    v->arch.fs_base = segment_base(v, c->user_regs.fs, c->fs_base);
     v->arch.gs_base = v->kernel_mode ? c->gs_base_kernel : user;
     v->arch.gs_base_other = v->kernel_mode ? user : c->gs_base_kernel;
 }
