@@ -78,10 +78,3 @@ void heap_free(void *object)
     o->next = classes[page->heap_class];
     classes[page->heap_class] = o;
 }
-
-char *heap_text(const char *s)
-{
-    const size_t size = strlen(s) + 1;
-    char *copy = heap_alloc(size);
-    return copy ? memcpy(copy, s, size) : NULL;
-}

@@ -7,5 +7,3 @@
 void *heap_alloc(size_t size);
 /* NULL is allowed. */
 void heap_free(void *object);
-/* A copy of @s. */
-char *heap_text(const char *s);

@@ -2,83 +2,19 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
-#include "page.h"
 #include "syscall.h"
 #include "text.h"
-#include "timer.h"
-
-/* A path argument: where it starts and its text.  Freed by path_arg_end. */
-struct path_arg {
-    struct inode *start;
-    char *text;
-};
-
-static int path_arg(struct path_arg *p, int dirfd, user_t path)
-{
-    p->start = task_current()->cwd;
-    p->text = heap_alloc(PATH_MAX);
-    if (!p->text)
-        return -ENOMEM;
-    const long n = user_read_text(p->text, path, PATH_MAX);
-    int rc = n < 0 ? (int)n : 0;
-    if (!rc && dirfd != AT_FDCWD && p->text[0] != '/') {
-        struct file *file = fd_file(dirfd);
-        if (!file || !file->inode)
-            rc = -EBADF;
-        else
-            p->start = file->inode;
-    }
-    if (rc)
-        heap_free(p->text);
-    return rc;
-}
-
-static void path_arg_end(struct path_arg *p)
-{
-    heap_free(p->text);
-}
-
-/* Find what @path names; an empty path with AT_EMPTY_PATH is @dirfd itself. */
-static int find(int dirfd, user_t path, unsigned at_flags, struct inode **found)
-{
-    struct path_arg p;
-    int rc = path_arg(&p, dirfd, path);
-    if (rc)
-        return rc;
-    if (!p.text[0] && (at_flags & AT_EMPTY_PATH)) {
-        struct file *file = fd_file(dirfd);
-        *found = dirfd == AT_FDCWD ? task_current()->cwd : file ? file->inode : NULL;
-        rc = *found ? 0 : -EBADF;
-        if (!rc)
-            inode_get(*found);
-    } else {
-        rc = path_find(p.start, p.text, at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0, found);
-    }
-    path_arg_end(&p);
-    return rc;
-}
-
-static int make(int dirfd, user_t path, unsigned mode, struct inode **made)
-{
-    struct path_arg p;
-    int rc = path_arg(&p, dirfd, path);
-    if (rc)
-        return rc;
-    const unsigned masked = (mode & 07777) & ~task_current()->umask;
-    rc = path_make(p.start, p.text, (mode & S_IFMT) | masked, made);
-    path_arg_end(&p);
-    return rc;
-}
+#include "user-path.h"
 
 static long open_path(int dirfd, user_t path, unsigned flags, unsigned mode)
 {
     struct inode *inode;
     struct file *file;
     const unsigned at = flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
-    int rc = find(dirfd, path, at, &inode);
+    int rc = user_path_find(dirfd, path, at, &inode);
 
     if (rc == -ENOENT && (flags & O_CREAT))
-        rc = make(dirfd, path, S_IFREG | (mode & 07777), &inode);
+        rc = user_path_make(dirfd, path, S_IFREG | (mode & 07777), &inode);
     else if (!rc && (flags & O_CREAT) && (flags & O_EXCL)) {
         inode_put(inode);
         rc = -EEXIST;
@@ -118,7 +54,7 @@ long syscall_creat(const struct syscall_args *a)
 static long access(int dirfd, user_t path, unsigned want, unsigned at_flags)
 {
     struct inode *inode;
-    const int rc = find(dirfd, path, at_flags, &inode);
+    const int rc = user_path_find(dirfd, path, at_flags, &inode);
     if (rc)
         return rc;
     /* Everybody is root: only execution depends on the mode. */
@@ -151,7 +87,7 @@ long syscall_readlink(const struct syscall_args *a)
 long syscall_readlinkat(const struct syscall_args *a)
 {
     struct inode *inode;
-    long rc = find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW, &inode);
+    long rc = user_path_find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW, &inode);
     if (rc)
         return rc;
     if (inode_is(inode, S_IFLNK)) {
@@ -167,7 +103,7 @@ long syscall_readlinkat(const struct syscall_args *a)
 static long make_only(int dirfd, user_t path, unsigned mode)
 {
     struct inode *inode;
-    const int rc = make(dirfd, path, mode, &inode);
+    const int rc = user_path_make(dirfd, path, mode, &inode);
     if (!rc)
         inode_put(inode);
     return rc;
@@ -204,14 +140,9 @@ long syscall_mknodat(const struct syscall_args *a)
 /* Take the name of an entry away; @directory says which kind the caller means. */
 static long remove(int dirfd, user_t path, bool directory)
 {
-    struct path_arg p;
     struct inode *dir;
     char name[NAME_MAX + 1];
-    int rc = path_arg(&p, dirfd, path);
-    if (rc)
-        return rc;
-    rc = path_parent(p.start, p.text, &dir, name);
-    path_arg_end(&p);
+    int rc = user_path_parent(dirfd, path, &dir, name);
     if (rc)
         return rc;
     struct entry *e = dir_find(dir, name);
@@ -250,7 +181,7 @@ static long symlink(user_t target, int dirfd, user_t path)
         return -ENOMEM;
     long rc = user_read_text(text, target, PATH_MAX);
     if (rc >= 0)
-        rc = rc ? make(dirfd, path, S_IFLNK | 0777, &inode) : -ENOENT;
+        rc = rc ? user_path_make(dirfd, path, S_IFLNK | 0777, &inode) : -ENOENT;
     if (rc) {
         heap_free(text);
         return rc;
@@ -275,14 +206,9 @@ long syscall_symlinkat(const struct syscall_args *a)
 /* Give @inode the name @path, too. */
 static int add_name(int dirfd, user_t path, struct inode *inode)
 {
-    struct path_arg p;
     struct inode *dir;
     char name[NAME_MAX + 1];
-    int rc = path_arg(&p, dirfd, path);
-    if (rc)
-        return rc;
-    rc = path_parent(p.start, p.text, &dir, name);
-    path_arg_end(&p);
+    int rc = user_path_parent(dirfd, path, &dir, name);
     if (rc)
         return rc;
     rc = dir_add(dir, name, inode);
@@ -293,7 +219,7 @@ static int add_name(int dirfd, user_t path, struct inode *inode)
 static long link(int from_fd, user_t from, int to_fd, user_t to)
 {
     struct inode *inode;
-    int rc = find(from_fd, from, AT_SYMLINK_NOFOLLOW, &inode);
+    int rc = user_path_find(from_fd, from, AT_SYMLINK_NOFOLLOW, &inode);
     if (rc)
         return rc;
     rc = inode_is(inode, S_IFDIR) ? -EPERM : add_name(to_fd, to, inode);
@@ -350,28 +276,17 @@ static int move(struct inode *from, const char *old_name, struct inode *to, cons
 
 static long rename(int from_fd, user_t from, int to_fd, user_t to)
 {
-    struct path_arg p, q;
-    struct inode *from_dir = NULL, *to_dir = NULL;
+    struct inode *from_dir, *to_dir;
     char old_name[NAME_MAX + 1], new_name[NAME_MAX + 1];
-    int rc = path_arg(&p, from_fd, from);
+    int rc = user_path_parent(from_fd, from, &from_dir, old_name);
     if (rc)
         return rc;
-    rc = path_arg(&q, to_fd, to);
-    if (rc) {
-        path_arg_end(&p);
-        return rc;
-    }
-    rc = path_parent(p.start, p.text, &from_dir, old_name);
-    if (!rc)
-        rc = path_parent(q.start, q.text, &to_dir, new_name);
-    if (!rc)
+    rc = user_path_parent(to_fd, to, &to_dir, new_name);
+    if (!rc) {
         rc = move(from_dir, old_name, to_dir, new_name);
-    if (from_dir)
-        inode_put(from_dir);
-    if (to_dir)
         inode_put(to_dir);
-    path_arg_end(&p);
-    path_arg_end(&q);
+    }
+    inode_put(from_dir);
     return rc;
 }
 
@@ -393,7 +308,7 @@ long syscall_renameat2(const struct syscall_args *a)
 long syscall_chdir(const struct syscall_args *a)
 {
     struct inode *inode;
-    const int rc = find(AT_FDCWD, a->arg[0], 0, &inode);
+    const int rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
     if (rc)
         return rc;
     if (!inode_is(inode, S_IFDIR)) {
@@ -435,101 +350,4 @@ long syscall_umask(const struct syscall_args *a)
     const unsigned old = task_current()->umask;
     task_current()->umask = a->arg[0] & 0777;
     return old;
-}
-
-static long truncate(struct inode *inode, uint64_t size)
-{
-    return inode_is(inode, S_IFREG)   ? inode_resize(inode, size)
-           : inode_is(inode, S_IFDIR) ? -EISDIR
-                                      : -EINVAL;
-}
-
-long syscall_truncate(const struct syscall_args *a)
-{
-    struct inode *inode;
-    long rc = find(AT_FDCWD, a->arg[0], 0, &inode);
-    if (rc)
-        return rc;
-    rc = truncate(inode, a->arg[1]);
-    inode_put(inode);
-    return rc;
-}
-
-static int find_fd(int fd, struct inode **inode)
-{
-    struct file *file = fd_file(fd);
-    if (!file || !file->inode)
-        return -EBADF;
-    *inode = file->inode;
-    inode_get(*inode);
-    return 0;
-}
-
-/* Ends a call that found @inode with @rc: apply a mode, and drop it. */
-static long set_mode(int rc, struct inode *inode, unsigned mode)
-{
-    if (rc)
-        return rc;
-    inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
-    inode_put(inode);
-    return 0;
-}
-
-static long set_owner(int rc, struct inode *inode, unsigned uid, unsigned gid)
-{
-    if (rc)
-        return rc;
-    inode->uid = uid == ~0u ? inode->uid : uid;
-    inode->gid = gid == ~0u ? inode->gid : gid;
-    inode_put(inode);
-    return 0;
-}
-
-long syscall_chmod(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find(AT_FDCWD, a->arg[0], 0, &inode);
-    return set_mode(rc, inode, a->arg[1]);
-}
-
-long syscall_fchmod(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find_fd(a->arg[0], &inode);
-    return set_mode(rc, inode, a->arg[1]);
-}
-
-long syscall_fchmodat(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find(a->arg[0], a->arg[1], 0, &inode);
-    return set_mode(rc, inode, a->arg[2]);
-}
-
-long syscall_chown(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find(AT_FDCWD, a->arg[0], 0, &inode);
-    return set_owner(rc, inode, a->arg[1], a->arg[2]);
-}
-
-long syscall_lchown(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find(AT_FDCWD, a->arg[0], AT_SYMLINK_NOFOLLOW, &inode);
-    return set_owner(rc, inode, a->arg[1], a->arg[2]);
-}
-
-long syscall_fchown(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find_fd(a->arg[0], &inode);
-    return set_owner(rc, inode, a->arg[1], a->arg[2]);
-}
-
-long syscall_fchownat(const struct syscall_args *a)
-{
-    struct inode *inode = NULL;
-    const int rc = find(a->arg[0], a->arg[1], a->arg[4], &inode);
-    return set_owner(rc, inode, a->arg[2], a->arg[3]);
 }

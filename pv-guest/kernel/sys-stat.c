@@ -1,11 +1,9 @@
 /* System calls that tell about files. */
 #include "errno.h"
 #include "file.h"
-#include "heap.h"
 #include "page.h"
 #include "syscall.h"
-#include "text.h"
-#include "timer.h"
+#include "user-path.h"
 
 #define DEVICE_NUMBER 1 /* of the one file system there is */
 
@@ -39,31 +37,24 @@ static void describe_file(const struct file *file, struct linux_stat *s)
 
 static int describe_path(int dirfd, user_t path, unsigned at_flags, struct linux_stat *s)
 {
-    struct inode *start = task_current()->cwd, *inode;
-    struct file *file = dirfd == AT_FDCWD ? NULL : fd_file(dirfd);
-    char *text = heap_alloc(PATH_MAX);
-    if (!text)
-        return -ENOMEM;
-    int rc = 0;
-    const long n = path || !(at_flags & AT_EMPTY_PATH) ? user_read_text(text, path, PATH_MAX) : 0;
-    if (n < 0)
-        rc = n;
-    else if (dirfd != AT_FDCWD && !file && text[0] != '/')
-        rc = -EBADF;
-    else if (!n && (at_flags & AT_EMPTY_PATH) && file)
+    struct inode *inode;
+    char first;
+
+    /* "The file open as dirfd": it may be one that no path could name. */
+    if ((at_flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD &&
+        (!path || (!user_read(&first, path, 1) && !first))) {
+        const struct file *file = fd_file(dirfd);
+        if (!file)
+            return -EBADF;
         describe_file(file, s);
-    else {
-        if (file && file->inode)
-            start = file->inode;
-        rc = path_find(start, !n && (at_flags & AT_EMPTY_PATH) ? "." : text,
-                       at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0, &inode);
-        if (!rc) {
-            describe(inode, s);
-            inode_put(inode);
-        }
+        return 0;
     }
-    heap_free(text);
-    return rc;
+    const int rc = user_path_find(dirfd, path, at_flags, &inode);
+    if (rc)
+        return rc;
+    describe(inode, s);
+    inode_put(inode);
+    return 0;
 }
 
 static long stat_path(int dirfd, user_t path, unsigned at_flags, user_t to)
@@ -168,65 +159,4 @@ long syscall_statfs(const struct syscall_args *a)
 long syscall_fstatfs(const struct syscall_args *a)
 {
     return fd_file(a->arg[0]) ? statfs(a->arg[1]) : -EBADF;
-}
-
-/* The time to set from element @i of an array of pairs in units of @unit ns. */
-static int new_time(user_t times, unsigned i, uint64_t unit, uint64_t *result)
-{
-    int64_t t[2];
-    *result = clock_now();
-    if (!times)
-        return 0;
-    if (user_read(t, times + i * sizeof(t), sizeof(t)))
-        return -EFAULT;
-    if (unit == 1 && t[1] >= 0x3ffffffe) /* UTIME_NOW, UTIME_OMIT */
-        return t[1] == 0x3fffffff ? 0 : 1;
-    *result = t[0] * 1000000000ul + t[1] * unit;
-    return 0;
-}
-
-static long set_times(int dirfd, user_t path, uint64_t mtime)
-{
-    struct inode *inode;
-    struct file *file = dirfd == AT_FDCWD ? NULL : fd_file(dirfd);
-    if (!path) {
-        if (!file || !file->inode)
-            return -EBADF;
-        file->inode->mtime = mtime;
-        return 0;
-    }
-    char *text = heap_alloc(PATH_MAX);
-    if (!text)
-        return -ENOMEM;
-    long rc = user_read_text(text, path, PATH_MAX);
-    if (rc >= 0)
-        rc = path_find(file && file->inode ? file->inode : task_current()->cwd, text, 0, &inode);
-    heap_free(text);
-    if (rc)
-        return rc;
-    inode->mtime = mtime;
-    inode_put(inode);
-    return 0;
-}
-
-long syscall_utimensat(const struct syscall_args *a)
-{
-    uint64_t mtime;
-    const int rc = new_time(a->arg[2], 1, 1, &mtime);
-    return rc ? MIN(rc, 0) : set_times(a->arg[0], a->arg[1], mtime);
-}
-
-long syscall_utimes(const struct syscall_args *a)
-{
-    uint64_t mtime;
-    const int rc = new_time(a->arg[1], 1, 1000, &mtime);
-    return rc ? rc : set_times(AT_FDCWD, a->arg[0], mtime);
-}
-
-long syscall_utime(const struct syscall_args *a)
-{
-    int64_t t[2] = {0, clock_now() / 1000000000};
-    if (a->arg[1] && user_read(t, a->arg[1], sizeof(t)))
-        return -EFAULT;
-    return set_times(AT_FDCWD, a->arg[0], t[1] * 1000000000ul);
 }

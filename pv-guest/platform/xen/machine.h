@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdint.h>
 #include <xen/xen.h>
 
 #include "kernel/base.h"

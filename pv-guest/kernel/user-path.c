@@ -1,0 +1,81 @@
+/*
+ * Paths as system calls name them: a string of the process, and a directory
+ * descriptor (or AT_FDCWD) from which it starts if it is relative.
+ */
+#include "errno.h"
+#include "file.h"
+#include "heap.h"
+#include "text.h"
+#include "user-path.h"
+
+/* The text of a path and where it starts; ended by path_arg_end. */
+struct path_arg {
+    struct inode *start;
+    char *text;
+};
+
+static int path_arg(struct path_arg *p, int dirfd, user_t path)
+{
+    p->start = task_current()->cwd;
+    p->text = heap_alloc(PATH_MAX);
+    if (!p->text)
+        return -ENOMEM;
+    const long n = user_read_text(p->text, path, PATH_MAX);
+    int rc = n < 0 ? (int)n : 0;
+    if (!rc && dirfd != AT_FDCWD && p->text[0] != '/') {
+        struct file *file = fd_file(dirfd);
+        if (!file)
+            rc = -EBADF;
+        else if (!file->inode)
+            rc = -ENOTDIR;
+        else
+            p->start = file->inode;
+    }
+    if (rc)
+        heap_free(p->text);
+    return rc;
+}
+
+static void path_arg_end(struct path_arg *p)
+{
+    heap_free(p->text);
+}
+
+int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **found)
+{
+    struct path_arg p;
+    int rc = path_arg(&p, dirfd, path);
+    if (rc)
+        return rc;
+    if (!p.text[0] && (at_flags & AT_EMPTY_PATH)) {
+        *found = p.start;
+        inode_get(*found);
+    } else {
+        rc = path_find(p.start, p.text, at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0, found);
+    }
+    path_arg_end(&p);
+    return rc;
+}
+
+int user_path_make(int dirfd, user_t path, unsigned mode, struct inode **made)
+{
+    struct path_arg p;
+    int rc = path_arg(&p, dirfd, path);
+    if (rc)
+        return rc;
+    const unsigned permissions = mode & 07777 & ~task_current()->umask;
+    rc = path_make(p.start, p.text, (mode & S_IFMT) | permissions, made);
+    path_arg_end(&p);
+    return rc;
+}
+
+int user_path_parent(int dirfd, user_t path, struct inode **dir, char name[NAME_MAX + 1])
+{
+    struct path_arg p;
+    int rc = path_arg(&p, dirfd, path);
+    if (rc)
+        return rc;
+    rc = path_parent(p.start, p.text, dir, name);
+    path_arg_end(&p);
+    return rc;
+}

@@ -1,0 +1,14 @@
+/* Paths as system calls name them. */
+#pragma once
+
+#include "inode.h"
+#include "user.h"
+
+/* As path_find for the path at @path, relative to @dirfd; @at_flags are AT_*.
+ * With AT_EMPTY_PATH an empty path is @dirfd itself. */
+MUST_CHECK int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **found);
+/* As path_make; the umask is applied. */
+MUST_CHECK int user_path_make(int dirfd, user_t path, unsigned mode, struct inode **made);
+/* As path_parent. */
+MUST_CHECK int user_path_parent(int dirfd, user_t path, struct inode **dir,
+                                char name[NAME_MAX + 1]);
