@@ -63,6 +63,7 @@ refused() { # WHAT TEXT FILE
     told "$1: the sentence" "$2"
 }
 refused 'syntax' "bad.cfg:3: config parsing error" 'name = "x"\nkernel = [\nfoo\n'
+refused 'a NUL byte' 'has a NUL byte' 'name = "x\0y"\n'
 refused 'no kernel' 'there is no kernel=' 'name = "x"\n'
 refused 'no name' 'there is no name=' "$kernel"
 refused 'odd name' 'choose another' 'name = "a/b"\n'"$kernel"

@@ -352,6 +352,11 @@ enum verdict xlcfg_read(struct domain *d, unsigned id, const char *path)
     if (v)
         return v;
 
+    if (strlen(text) != size) { /* libxlutil would end us with an assertion */
+        free(text);
+        return verdict_say(VERDICT_BAD_CONFIG, "%s has a NUL byte; give a text file", path);
+    }
+
     /* Its messages are "file:line: config parsing error near ..." */
     XLU_Config *config = xlu_cfg_init(stderr, path);
     if (!config || xlu_cfg_readdata(config, text, (int)size))
