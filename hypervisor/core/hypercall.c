@@ -10,8 +10,11 @@
 
 #define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = hypercall_##name,
 #define NONE(name, nargs, args)
-/* NULL: not served. */
-static hypercall_fn *const hypercall_table[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init" /* the default first, then the listed ones */
+hypercall_fn *const hypercall_table[HYPERCALL_LIMIT] = {
+    [0 ... HYPERCALL_LIMIT - 1] = hypercall_unserved, HYPERCALL_LIST(CALL, NONE)};
+#pragma GCC diagnostic pop
 #undef CALL
 #undef NONE
 
@@ -28,15 +31,22 @@ const char *hypercall_name(unsigned number)
 
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a)
 {
-    struct trace_record *r = trace_next(&v->trace, TRACE_HYPERCALL, (uint16_t)number);
+    struct trace_record *r = trace_next(&v->trace, TRACE_HYPERCALL, (uint32_t)number);
 
     r->a = a->arg[0];
     r->b = a->arg[1];
-    hypercall_fn *fn = number < HYPERCALL_LIMIT ? hypercall_table[number] : NULL;
-    long result = likely(fn) ? fn(v, a) : refuse(HC_001, number);
+    long result = number < HYPERCALL_LIMIT ? hypercall_table[number](v, a) : hypercall_unserved(v, a);
     r->c = (uint64_t)result;
     return result;
 }
+
+/* Any number that nobody serves: the newest record says which. */
+long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
+{
+    return refuse(HC_001, trace_past(&v->trace, 1)->what);
+}
+
+#define MULTICALL_STRIDE 32 /* entries between looks at interrupts */
 
 /*
  * multicall(calls, count): each entry in turn, its result written back beside it.  An entry may be anything but another
@@ -55,21 +65,21 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
     if (unlikely(!guest_range_ok(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
     for (uint32_t i = 0; i < count; i++, at = guest_ptr_add(at, sizeof(call))) {
-        if (unlikely(guest_read(&call, at, sizeof(call))))
+        if (unlikely(guest_read_checked(&call, at, sizeof(call))))
             return refuse(HC_002, at.va);
         if (unlikely(call.op == __HYPERVISOR_iret))
             return hypercall_iret(v, &call.args);
         long result;
         if (unlikely(call.op == __HYPERVISOR_multicall))
             result = refuse(HC_003);
-        else if (unlikely(call.op >= HYPERCALL_LIMIT || !hypercall_table[call.op]))
+        else if (unlikely(call.op >= HYPERCALL_LIMIT || hypercall_table[call.op] == hypercall_unserved))
             result = refuse(HC_001, call.op);
         else
             result = hypercall_table[call.op](v, &call.args);
-        if (unlikely(guest_write_u64(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))
+        if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))
             return refuse(HC_002, at.va);
-        if (unlikely(v->exit_work & EXIT_RESCHEDULE))
-            (void)preempt_point();
+        if (unlikely(i % MULTICALL_STRIDE == MULTICALL_STRIDE - 1) && preempt_point())
+            break;
     }
     return 0;
 }

@@ -100,7 +100,7 @@ static inline void l1_put(pte_t e)
         return;
     tlb_stamp(pg);
     if (e.v & PTE_RW)
-        page_put_and_type(pg);
+        page_put_writable(pg);
     else
         page_put(pg);
 }
@@ -158,18 +158,29 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
     return 0;
 }
 
+/* Is any of four entries present? */
+static inline bool four_present(const uint64_t *e)
+{
+    return (e[0] | e[1] | e[2] | e[3]) & PTE_P;
+}
+
 static void l1_table_put(uint64_t *table, unsigned end)
 {
-    for (unsigned i = 0; i < end; i++)
+    for (unsigned i = 0; i < end; i++) {
+        /* Most tables are sparse: four empty slots at a look. */
+        if (i % 4 == 0 && i + 4 <= end && !four_present(&table[i])) {
+            i += 3;
+            continue;
+        }
         if (table[i] & PTE_P)
             l1_put(pte(table[i]));
+    }
 }
 
 static int l1_table_get(struct domain *d, uint64_t *table)
 {
     for (unsigned i = 0; i < PT_ENTRIES; i += 4) {
-        /* Most tables are sparse: four empty slots at a look. */
-        if (!((table[i] | table[i + 1] | table[i + 2] | table[i + 3]) & PTE_P))
+        if (!four_present(&table[i]))
             continue;
         for (unsigned j = i; j < i + 4; j++) {
             pte_t e = pte(table[j]);
@@ -283,6 +294,10 @@ static void upper_table_put(struct page_info *pg, int level, unsigned end)
     uint64_t *table = mfn_to_virt(page_to_mfn(pg));
 
     for (unsigned i = 0; i < end; i++) {
+        if (i % 4 == 0 && i + 4 <= end && !four_present(&table[i])) {
+            i += 3;
+            continue;
+        }
         if (!(table[i] & PTE_P) || slot_is_ours(level, i))
             continue;
         upper_put(pg, level, pte(table[i]));
@@ -295,6 +310,10 @@ static int upper_table_get(struct domain *d, struct page_info *pg, int level)
     uint64_t *table = mfn_to_virt(page_to_mfn(pg));
 
     for (unsigned i = 0; i < PT_ENTRIES; i++) {
+        if (i % 4 == 0 && !four_present(&table[i])) {
+            i += 3;
+            continue;
+        }
         if (!(table[i] & PTE_P) || slot_is_ours(level, i))
             continue;
         int rc = upper_get(d, pg, level, pte(table[i]));
@@ -370,9 +389,10 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
 
 uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
 {
-    if (!va_canonical(va) || (va >= HYPERVISOR_VIRT_START_ && va < HYPERVISOR_VIRT_END_))
+    if (unlikely(!guest_range_ok(va, 1)))
         return NULL;
     pte_t e = pte(vcpu_kernel_root(v) | PTE_P);
+#pragma GCC unroll 3
     for (int level = 4; level > 1; level--) {
         const mfn_t table = pte_mfn(e);
         const unsigned slot = pt_index(va, level);

@@ -32,7 +32,7 @@ bool page_get(struct page_info *pg, const struct domain *d)
 
     do {
         if (atomic_read(&pg->owner) != d->id || old < PAGE_REF_ONE ||
-            unlikely(page_state_refs(old) >= PAGE_REF_LIMIT))
+            unlikely((int64_t)old < 0))
             return false;
     } while (!atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE));
 
@@ -46,7 +46,7 @@ bool page_get(struct page_info *pg, const struct domain *d)
 
 /* The last reference is gone: nobody can reach the frame any more except through a stale TLB entry, which page_free()
  * flushes. */
-static void page_reclaim(struct page_info *pg)
+void page_reclaim(struct page_info *pg)
 {
     struct domain *d = domain_get(pg->owner);
 
@@ -115,7 +115,7 @@ static inline int page_take(struct page_info *pg, enum page_type type, uint64_t 
                 return -XEN_EINVAL;
             want = old;
         }
-        if (refs && (old < PAGE_REF_ONE || page_state_refs(old) >= PAGE_REF_LIMIT))
+        if (refs && (old < PAGE_REF_ONE || (int64_t)old < 0))
             return -XEN_EINVAL;
         want += refs + 1;
     } while (!atomic_compare_exchange(&pg->state, &old, want));
@@ -136,7 +136,7 @@ int page_get_type(struct page_info *pg, enum page_type type)
     return page_take(pg, type, 0);
 }
 
-int page_get_and_type(struct page_info *pg, struct domain *d, enum page_type type)
+int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type)
 {
     if (atomic_read(&pg->owner) != d->id)
         return -XEN_EINVAL;
@@ -168,8 +168,12 @@ void page_put_type(struct page_info *pg)
     atomic_sub(&pg->state, 1);
 }
 
-void page_put_and_type(struct page_info *pg)
+void page_put_and_type_slow(struct page_info *pg)
 {
+    if (page_state_type(atomic_read(&pg->state)) == PAGE_TYPE_WRITABLE) {
+        page_put_writable(pg);
+        return;
+    }
     page_put_type(pg);
     page_put(pg);
 }

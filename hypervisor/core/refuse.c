@@ -16,11 +16,11 @@ const struct rule_text rule_text[RULE_LIMIT] = {[RULE_NONE] = {"--", 0, "", ""},
 /* What the vCPU is in the middle of: the newest hypercall or trap in its ring. */
 static const char *refused_call(const struct trace_ring *t)
 {
-    for (uint32_t i = 1; i <= TRACE_SLOTS; i++) {
-        const struct trace_record *r = &t->record[(t->next - i) % TRACE_SLOTS];
-        if (r->what >> 16 == TRACE_HYPERCALL)
-            return hypercall_name(r->what & 0xffff) ?: "hypercall";
-        if (r->what >> 16 == TRACE_TRAP)
+    for (unsigned age = 1; age <= TRACE_SLOTS; age++) {
+        const struct trace_record *r = trace_past(t, age);
+        if (r->kind == TRACE_HYPERCALL)
+            return hypercall_name(r->what) ?: "hypercall";
+        if (r->kind == TRACE_TRAP)
             return "trap";
     }
     return "";

@@ -6,15 +6,15 @@
 
 static void record_dump(const struct trace_record *r)
 {
-    unsigned what = r->what & 0xffff;
+    unsigned what = r->what;
 
-    switch (r->what >> 16) {
+    switch (r->kind) {
     case TRACE_HYPERCALL:
         printk("  hypercall %2u %-26s %lx %lx = %ld\n", what, hypercall_name(what) ?: "?", (unsigned long)r->a,
                (unsigned long)r->b, (long)r->c);
         break;
     case TRACE_TRAP:
-        printk("  trap %3u error %x at <%016lx> address %lx\n", what, r->sub, (unsigned long)r->a,
+        printk("  trap %3u error %x at <%016lx> address %lx\n", what, (unsigned)r->c, (unsigned long)r->a,
                (unsigned long)r->b);
         break;
     case TRACE_REFUSAL:
@@ -31,6 +31,6 @@ static void record_dump(const struct trace_record *r)
 void trace_dump(const struct vcpu *v)
 {
     printk("d%uv%u: last hypercalls, traps and refusals, oldest first\n", v->domain->id, v->id);
-    for (uint32_t i = 0; i < TRACE_SLOTS; i++)
-        record_dump(&v->trace.record[(v->trace.next + i) % TRACE_SLOTS]);
+    for (unsigned age = TRACE_SLOTS; age > 0; age--)
+        record_dump(trace_past(&v->trace, age));
 }

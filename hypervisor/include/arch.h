@@ -25,6 +25,7 @@
  *   int guest_read_u64(uint64_t *to, guest_ptr_t from);
  *   int guest_write_u64(guest_ptr_t to, uint64_t value);
  *   int guest_read_u32 / guest_write_u32
+ *   int guest_read_checked(to, from, n), guest_write_u64_checked(to, value)   range checked by the caller
  */
 #include "arch-inline.h"
 

@@ -64,6 +64,7 @@ struct vcpu {
     uint8_t kernel_mode; /* 1: the guest's kernel runs; 0: its user mode */
     uint8_t id;          /* in the domain */
     uint16_t cpu;        /* physical CPU it runs, or last ran, on */
+    struct trace_ring trace; /* last hypercalls, traps, refusals */
     struct arch_vcpu arch;
 
     /* Guarded by the run queue's lock of @cpu (sched.c). */
@@ -98,8 +99,6 @@ struct vcpu {
     uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
     uint32_t poll_port;         /* SCHEDOP_poll (bit set in domain->pollers) on this one port; ~0: several; 0: woken */
     struct page_info *info_page; /* frame that info was placed in (one reference and writable type), or NULL */
-
-    struct trace_ring trace; /* last hypercalls, traps, refusals */
 };
 
 struct domain {

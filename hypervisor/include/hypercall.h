@@ -16,8 +16,10 @@ HYPERCALL_LIST(CALL, NONE)
 #undef CALL
 #undef NONE
 
-#define HYPERCALL_LIMIT 64u
-/* Call @number (any value) with @a, leaving a record in the trace ring. */
+#define HYPERCALL_LIMIT 64 /* entry.S */
+hypercall_fn hypercall_unserved; /* -XEN_ENOSYS */
+extern hypercall_fn *const hypercall_table[HYPERCALL_LIMIT];
+/* What entry.S does for SYSCALL, for other callers: call @number (any value) with @a, leaving a record in the trace ring. */
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a);
 const char *hypercall_name(unsigned number); /* "mmu_update", or NULL */
 

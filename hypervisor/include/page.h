@@ -51,7 +51,7 @@ static inline enum page_type page_type_of_level(int level)
 #define PAGE_ALLOCATED    BIT(30) /* one reference belongs to the domain's ownership */
 #define PAGE_SHARED       BIT(31) /* hypervisor memory a guest may map writable (shared_info, grant table) */
 #define PAGE_REF_ONE      BIT(32)
-#define PAGE_REF_LIMIT    0xfffffff0ull
+#define PAGE_REF_LIMIT    0x80000000ull /* no more: the sign bit of the state word tells */
 #define PAGE_USED_BEFORE  BIT(0)  /* only while free or the hypervisor's: holds old data (frames fresh from boot do not) */
 
 /* Owners that are not domains. */
@@ -162,9 +162,45 @@ struct page_info *page_alloc_for(struct domain *d, unsigned order) must_check;
 bool page_get(struct page_info *pg, const struct domain *d) must_check;
 void page_put(struct page_info *pg);
 
-/* Take a reference and a type together: 0, -XEN_EINVAL if not @d's, -XEN_EBUSY... see core/page.c. */
-int page_get_and_type(struct page_info *pg, struct domain *d, enum page_type type) must_check;
-void page_put_and_type(struct page_info *pg);
+/*
+ * Take a reference and a type together.  0; -XEN_EINVAL if the frame is not @d's or has another role; or what
+ * page_table_validate() says of a frame that gets a page-table role for the first time (@d->mmu held).
+ * The inline half is the common case: the frame has the role already.
+ */
+int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type) must_check;
+void page_put_and_type_slow(struct page_info *pg);
+void page_reclaim(struct page_info *pg); /* the last reference is gone */
+
+static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d, uint16_t id,
+                                                  enum page_type type)
+{
+    const uint32_t role = (uint32_t)type << PAGE_TYPE_SHIFT;
+    /* Role, and for tables VALIDATED, must be there; the count must be neither 0 nor full. */
+    const uint32_t mask = (uint32_t)PAGE_TYPE_MASK | (type == PAGE_TYPE_WRITABLE ? 0 : (uint32_t)PAGE_VALIDATED);
+    uint64_t old = atomic_read(&pg->state);
+
+    if (likely(((uint32_t)old & mask) == (role | (mask & (uint32_t)PAGE_VALIDATED)) &&
+               (((uint32_t)old + 1) & PAGE_COUNT_MASK) > 1 && (int64_t)old >= 0 &&
+               atomic_read(&pg->owner) == id) &&
+        likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1))) {
+        /* Freed and given away between the two looks?  With a reference in hand the owner stays. */
+        if (likely(atomic_read(&pg->owner) == id))
+            return 0;
+        page_put_and_type_slow(pg);
+        return -XEN_EINVAL;
+    }
+    return page_get_and_type_slow(pg, d, type);
+}
+
+/* The same for a frame whose role is known to be WRITABLE: one step for both counts. */
+static inline void page_put_writable(struct page_info *pg)
+{
+    if (unlikely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) < PAGE_REF_ONE))
+        page_reclaim(pg);
+}
+
+#define page_get_and_type(pg, d, type) page_get_and_type_id((pg), (d), (d)->id, (type))
+#define page_put_and_type(pg)          page_put_and_type_slow(pg)
 int page_get_type(struct page_info *pg, enum page_type type) must_check;
 void page_put_type(struct page_info *pg);
 

@@ -12,21 +12,30 @@
 enum trace_kind { TRACE_EMPTY, TRACE_HYPERCALL, TRACE_TRAP, TRACE_REFUSAL, TRACE_EVENT };
 
 struct trace_record {
-    uint32_t what;     /* kind << 16 | hypercall number, vector or rule */
-    uint32_t sub;      /* traps: error code; refusals: - ; hypercalls: low half of rip */
-    uint64_t a, b, c;  /* hypercall: first two arguments and result; trap: rip, cr2; refusal: operands */
+    uint32_t what;     /* hypercall number, vector or rule */
+    uint32_t kind;     /* enum trace_kind */
+    uint64_t a, b, c;  /* hypercall: first two arguments and result; trap: rip, cr2, error code; refusal: operands */
 };
 
+/* Written by the vCPU's own CPU only.  Hypercalls are recorded by entry.S, which knows this layout. */
 struct trace_ring {
-    uint32_t next;
+    uint64_t next; /* byte offset in @record of the slot to overwrite: the oldest */
     struct trace_record record[TRACE_SLOTS];
 };
 
 static inline struct trace_record *trace_next(struct trace_ring *t, enum trace_kind kind, unsigned what)
 {
-    struct trace_record *r = &t->record[t->next++ % TRACE_SLOTS];
-    r->what = (uint32_t)kind << 16 | what;
+    struct trace_record *r = (struct trace_record *)((char *)t->record + t->next);
+    t->next = (t->next + sizeof(*r)) % sizeof(t->record);
+    r->what = what;
+    r->kind = kind;
     return r;
+}
+
+/* The @age-th newest record: 1 is the newest, TRACE_SLOTS the oldest. */
+static inline const struct trace_record *trace_past(const struct trace_ring *t, unsigned age)
+{
+    return &t->record[(t->next / sizeof(t->record[0]) + TRACE_SLOTS - age) % TRACE_SLOTS];
 }
 
 struct vcpu;

@@ -148,6 +148,24 @@ static inline must_check int guest_write(guest_ptr_t to, const void *from, size_
     return guest_copy_unchecked_((void *)to.va, from, n);
 }
 
+/* For batches whose whole range has been checked with guest_range_ok(). */
+static inline must_check int guest_read_checked(void *to, guest_ptr_t from, size_t n)
+{
+    return guest_copy_unchecked_(to, (const void *)from.va, n);
+}
+
+static inline must_check int guest_write_u64_checked(guest_ptr_t to, uint64_t value)
+{
+    __asm__ goto volatile("1: mov %0, (%1)\n\t" FIXUP("1b", "%l[fault]")
+                          :
+                          : "r"(value), "r"(to.va)
+                          : "memory"
+                          : fault);
+    return 0;
+fault:
+    return -XEN_EFAULT;
+}
+
 #define GUEST_WORD(bits, suffix)                                                                 \
     static inline must_check int guest_read_u##bits(uint##bits##_t *to, guest_ptr_t from)        \
     {                                                                                            \

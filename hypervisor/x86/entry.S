@@ -16,7 +16,7 @@
 #include "entry.h"
 
 #define R_RAX    48
-#define R_RBX    56
+#define R_RBP    64
 #define R_VECTOR 120
 #define R_RIP    136
 #define R_CS     144
@@ -129,21 +129,30 @@ entry_syscall:
         push    $REGS_SYSCALL
         save_gprs
         mov     R_SIZE(%rsp), %rbx
-        mov     %rbx, %rdi
         cmpb    $0, VCPU_KERNEL_MODE(%rbx)
-        je      1f
-        mov     %rax, %rsi
-        mov     %rsp, %rdx                                /* &regs->rdi: the six arguments */
-        call    hypercall_dispatch
+        je      user_syscall
+        mov     VCPU_TRACE_NEXT(%rbx), %ecx               /* the trace ring's oldest record (trace.h) */
+        lea     VCPU_TRACE(%rbx, %rcx), %rbp
+        add     $TRACE_RECORD, %ecx
+        and     $TRACE_MASK, %ecx
+        mov     %ecx, VCPU_TRACE_NEXT(%rbx)
+        mov     %eax, 0(%rbp)
+        movl    $TRACE_KIND, 4(%rbp)
+        mov     %rdi, 8(%rbp)
+        mov     %rsi, 16(%rbp)
+        mov     %rbx, %rdi
+        mov     %rsp, %rsi                                /* &regs->rdi: the six arguments */
+        lea     hypercall_table(%rip), %rcx
+        cmp     $HYPERCALLS, %rax
+        jae     hypercall_beyond
+        call    *(%rcx, %rax, 8)
+1:      mov     %rax, 24(%rbp)
         mov     %rax, R_RAX(%rsp)
-        jmp     exit_to_guest
-1:      call    guest_syscall
 
 /*
  * The one way out.
- *   In:    rbx = vCPU, rsp -> its regs; rbp, r12-r15 as the guest's unless vector != REGS_SYSCALL
+ *   In:    rbx = vCPU, rsp -> its regs; r12-r15 as the guest's unless vector != REGS_SYSCALL
  */
-        .balign 16
         .globl  exit_to_guest
 exit_to_guest:
         cmpl    $0, VCPU_EXIT_WORK(%rbx)
@@ -168,11 +177,19 @@ exit_to_guest:
         pop     %r8
         pop     %r9
         pop     %rax
-        pop     %rbx                                      /* rbp, r12-r15 were preserved by C */
+        mov     R_RBP - 56(%rsp), %rbp                    /* r12-r15 were preserved by C */
+        pop     %rbx
         mov     R_RFLAGS - 64(%rsp), %r11
         mov     R_RSP - 64(%rsp), %rsp
         sysretq
 
+user_syscall:
+        mov     %rbx, %rdi
+        call    guest_syscall
+        jmp     exit_to_guest
+hypercall_beyond:
+        call    hypercall_unserved
+        jmp     1b
 exit_slow:
         mov     %rbx, %rdi
         call    exit_work

@@ -13,12 +13,31 @@
 
 #define KEPT_CLEAR (RFLAGS_IOPL | RFLAGS_VM | RFLAGS_NT | RFLAGS_RF | 0xffffffff00008028ull)
 
+/* One word of the frame, whose range has been checked; false if it faults. */
+static inline bool frame_load(uint64_t *to, uint64_t at)
+{
+    uint64_t word;
+    __asm__ goto volatile("1: mov (%1), %0\n\t" FIXUP("1b", "%l[fault]") : "=&r"(word) : "r"(at) : : fault);
+    *to = word;
+    return true;
+fault:
+    return false;
+}
+
+/* Nine loads: quicker than a copy. */
+static inline bool frame_read(struct iret_context *f, uint64_t at)
+{
+    return frame_load(&f->rax, at) && frame_load(&f->r11, at + 8) && frame_load(&f->rcx, at + 16) &&
+           frame_load(&f->flags, at + 24) && frame_load(&f->rip, at + 32) && frame_load(&f->cs, at + 40) &&
+           frame_load(&f->rflags, at + 48) && frame_load(&f->rsp, at + 56) && frame_load(&f->ss, at + 64);
+}
+
 long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
 {
     struct guest_regs *regs = v->arch.regs;
     struct iret_context frame;
 
-    if (unlikely(guest_read(&frame, guest_ptr(regs->rsp), sizeof(frame)))) {
+    if (unlikely(!guest_range_ok(regs->rsp, sizeof(frame)) || !frame_read(&frame, regs->rsp))) {
         domain_crash(v->domain, RULE_CR_006, regs->rsp);
         return 0;
     }

@@ -4,6 +4,7 @@
 #include "arch.h"
 #include "evtchn.h"
 #include "guest.h"
+#include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
 #include "sched.h"
@@ -13,6 +14,11 @@
 _Static_assert(offsetof(struct vcpu, info) == VCPU_INFO, "entry.S");
 _Static_assert(offsetof(struct vcpu, exit_work) == VCPU_EXIT_WORK, "entry.S");
 _Static_assert(offsetof(struct vcpu, kernel_mode) == VCPU_KERNEL_MODE, "entry.S");
+_Static_assert(offsetof(struct vcpu, trace.next) == VCPU_TRACE_NEXT, "entry.S");
+_Static_assert(offsetof(struct vcpu, trace.record) == VCPU_TRACE, "entry.S");
+_Static_assert(sizeof(struct trace_record) == TRACE_RECORD && offsetof(struct trace_record, a) == 8, "entry.S");
+_Static_assert(TRACE_RECORD * TRACE_SLOTS - 1 == TRACE_MASK && TRACE_HYPERCALL == TRACE_KIND, "entry.S");
+_Static_assert(HYPERCALL_LIMIT == HYPERCALLS, "entry.S");
 _Static_assert(offsetof(struct guest_regs, vector) == 120, "entry.S");
 _Static_assert(offsetof(struct guest_regs, rip) == 136, "entry.S");
 
@@ -91,9 +97,8 @@ void guest_iret_failed(struct vcpu *v)
 
 /* --- from the guest ------------------------------------------------------------------------------------- */
 
-static void page_fault(struct vcpu *v, struct guest_regs *regs)
+static inline void page_fault(struct vcpu *v, struct guest_regs *regs, uint64_t address)
 {
-    uint64_t address = read_cr2();
     uint32_t error = (uint32_t)regs->error;
     uint64_t offset;
 
@@ -134,11 +139,11 @@ void trap_from_guest(struct vcpu *v, struct guest_regs *regs)
     }
 
     struct trace_record *r = trace_next(&v->trace, TRACE_TRAP, vector);
-    r->sub = (uint32_t)regs->error;
     r->a = regs->rip;
+    r->c = regs->error;
     if (likely(vector == VECTOR_PF)) {
         r->b = read_cr2();
-        page_fault(v, regs);
+        page_fault(v, regs, r->b);
         return;
     }
     r->b = 0;

@@ -171,11 +171,11 @@ long guest_op(struct vcpu *v, unsigned number, unsigned cmd, void *arg, size_t s
 
 enum rule_id last_rule(const struct vcpu *v)
 {
-    for (uint32_t i = 1; i <= TRACE_SLOTS; i++) {
-        const struct trace_record *r = &v->trace.record[(v->trace.next - i) % TRACE_SLOTS];
-        if (r->what >> 16 == TRACE_REFUSAL)
-            return (enum rule_id)(r->what & 0xffff);
-        if (r->what >> 16 == TRACE_HYPERCALL)
+    for (unsigned age = 1; age <= TRACE_SLOTS; age++) {
+        const struct trace_record *r = trace_past(&v->trace, age);
+        if (r->kind == TRACE_REFUSAL)
+            return (enum rule_id)r->what;
+        if (r->kind == TRACE_HYPERCALL)
             break;
     }
     return RULE_NONE;

@@ -65,6 +65,11 @@ static inline void arch_view_back(const struct vcpu *v)
 must_check int guest_read(void *to, guest_ptr_t from, size_t n);
 must_check int guest_write(guest_ptr_t to, const void *from, size_t n);
 
+static inline must_check int guest_read_checked(void *to, guest_ptr_t from, size_t n)
+{
+    return guest_read(to, from, n);
+}
+
 static inline must_check int guest_read_u64(uint64_t *to, guest_ptr_t from)
 {
     return guest_read(to, from, sizeof(*to));
@@ -78,6 +83,11 @@ static inline must_check int guest_read_u32(uint32_t *to, guest_ptr_t from)
 static inline must_check int guest_write_u64(guest_ptr_t to, uint64_t value)
 {
     return guest_write(to, &value, sizeof(value));
+}
+
+static inline must_check int guest_write_u64_checked(guest_ptr_t to, uint64_t value)
+{
+    return guest_write_u64(to, value);
 }
 
 static inline must_check int guest_write_u32(guest_ptr_t to, uint32_t value)
