@@ -47,13 +47,14 @@ static bool list_ok(guest_ptr_t list, uint64_t first, uint64_t last)
            !__builtin_mul_overflow(last - first + 1, 8, &bytes) && guest_range_ok(start, bytes);
 }
 
-/* The domain a memory operation is about, referenced; or NULL and *rc: -EPERM, -ESRCH. */
-static struct domain *target_domain(struct vcpu *v, domid_t id, int *rc)
+/* The domain a memory operation is about, or NULL and *rc: -EPERM, -ESRCH.  To be given back with
+ * target_put(); the caller's own domain outlives its hypercall and needs no reference. */
+static struct domain *target_get(struct vcpu *v, domid_t id, int *rc)
 {
-    if (id == DOMID_SELF)
-        id = v->domain->id;
+    if (likely(id == DOMID_SELF || id == v->domain->id))
+        return v->domain;
     /* Before looking, so that nobody learns from the answer which domains exist. */
-    if (id != v->domain->id && !domain_has(v->domain, ROLE_CONTROL)) {
+    if (!domain_has(v->domain, ROLE_CONTROL)) {
         *rc = refuse(ME_003, id);
         return NULL;
     }
@@ -61,6 +62,12 @@ static struct domain *target_domain(struct vcpu *v, domid_t id, int *rc)
     if (!d)
         *rc = refuse(ME_002, id);
     return d;
+}
+
+static void target_put(struct vcpu *v, struct domain *d)
+{
+    if (unlikely(d != v->domain))
+        domain_put(d);
 }
 
 /* --- increase, decrease, populate ------------------------------------------------------------ */
@@ -120,11 +127,35 @@ static bool populate_one(const struct extents *x, uint64_t i)
     return !guest_write_u64(guest_ptr_add(x->list, i * 8), page_to_mfn(pg).n);
 }
 
+/* A taken frame has no references, so nobody can get one; its owner is unchanged, and so is the
+ * role it had last: were it forgotten, a frame that is restored could become a page table without
+ * the flush that a change of role takes. */
+static bool frame_take(struct domain *d, struct page_info *pg)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    do {
+        if (atomic_read(&pg->owner) != d->id || page_state_refs(old) != 1 ||
+            !(old & PAGE_ALLOCATED) || page_state_count(old))
+            return false;
+    } while (!atomic_compare_exchange(&pg->state, &old, old & PAGE_TYPE_MASK));
+    /* Whoever had it writable may still reach it through a TLB: page_free() sees to that by its
+     * stamp. */
+    return true;
+}
+
 /* Give back one frame of @d. */
 static bool release_one(struct domain *d, uint64_t n)
 {
     struct page_info *pg = mfn_to_page(mfn(n));
 
+    /* Nobody but the domain itself refers to it: free at once. */
+    if (likely(mfn_valid(mfn(n)) && frame_take(d, pg))) {
+        atomic_sub(&d->tot_pages, 1);
+        atomic_set(&machine_to_phys[n], M2P_INVALID);
+        page_free(pg, 0);
+        return true;
+    }
     if (!mfn_valid(mfn(n)) || !page_get(pg, d)) {
         (void)refuse(ME_012, n);
         return false;
@@ -179,7 +210,7 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
     unsigned bits = r.mem_flags & 0xff; /* XENMEMF_get_address_bits */
     if (bits && bits <= PAGE_SHIFT)
         return refuse(ME_013, bits);
-    x.d = target_domain(v, r.domid, &rc);
+    x.d = target_get(v, r.domid, &rc);
     if (!x.d)
         return rc == -XEN_ESRCH ? (long)start : rc;
 
@@ -198,7 +229,7 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
                            op == XENMEM_increase_reservation   ? increase_one
                            : op == XENMEM_decrease_reservation ? decrease_one
                                                                : populate_one);
-    domain_put(x.d);
+    target_put(v, x.d);
     return done;
 }
 
@@ -215,22 +246,6 @@ struct exchange {
     guest_ptr_t in, out;
     unsigned in_order, out_order, chunk_order, address_bits;
 };
-
-/* A taken frame has no references, so nobody can get one; its owner is unchanged, and so is the role it had last: were
- * it forgotten, a frame that is restored could become a page table without the flush that a change of role takes. */
-static bool frame_take(struct domain *d, struct page_info *pg)
-{
-    uint64_t old = atomic_read(&pg->state);
-
-    do {
-        if (atomic_read(&pg->owner) != d->id || page_state_refs(old) != 1 ||
-            !(old & PAGE_ALLOCATED) || page_state_count(old))
-            return false;
-    } while (!atomic_compare_exchange(&pg->state, &old, old & PAGE_TYPE_MASK));
-    /* Whoever had it writable may still reach it through a TLB: page_free() sees to that by its
-     * stamp. */
-    return true;
-}
 
 static void frame_restore(struct page_info *pg)
 {
@@ -390,11 +405,11 @@ static int exchange_begin(struct vcpu *v, struct xen_memory_exchange *e)
         return refuse(HC_002, x.in.va);
     if (x.address_bits && x.address_bits <= PAGE_SHIFT)
         return refuse(ME_013, x.address_bits);
-    x.d = target_domain(v, e->in.domid, &rc);
+    x.d = target_get(v, e->in.domid, &rc);
     if (!x.d)
         return rc;
     rc = exchange_run(&x, e);
-    domain_put(x.d);
+    target_put(v, x.d);
     return rc;
 }
 
@@ -420,13 +435,13 @@ static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
 
     if (guest_read(&about, arg, sizeof(about)))
         return refuse(HC_002, arg.va);
-    struct domain *d = target_domain(v, about.domid, &rc);
+    struct domain *d = target_get(v, about.domid, &rc);
     if (!d)
         return rc;
     long answer = op == XENMEM_current_reservation ? (long)d->tot_pages : (long)d->max_pages;
     if (op == XENMEM_maximum_gpfn) /* a count that the guest keeps in shared_info */
         answer = (long)(MAX(atomic_read(&d->shared->arch.max_pfn), 1ul) - 1);
-    domain_put(d);
+    target_put(v, d);
     return answer;
 }
 
@@ -489,10 +504,10 @@ static long set_memory_map(struct vcpu *v, guest_ptr_t arg)
     if (guest_read(&map, arg, sizeof(map)))
         return refuse(HC_002, arg.va);
     int rc;
-    struct domain *d = target_domain(v, map.domid, &rc);
+    struct domain *d = target_get(v, map.domid, &rc);
     if (!d)
         return rc;
-    domain_put(d);
+    target_put(v, d);
     return refuse(ME_006, XENMEM_set_memory_map);
 }
 

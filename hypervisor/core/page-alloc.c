@@ -6,6 +6,10 @@
  * in its first frame, so free memory costs nothing; page_info.linear of that frame
  * holds order + 1, which is how a buddy is recognised as free.
  *
+ * Single frames that come back are kept aside first (@aside), so that a guest that gives and takes
+ * frames one by one does not pay for merging and splitting blocks each time.  They are merged when
+ * somebody asks for a large block.
+ *
  * A frame is flushed from every TLB that may still hold it when it is freed (tlb.h), so
  * allocation never needs to.  PAGE_USED_BEFORE tells frames that have held somebody's
  * data since boot from those that need no scrubbing.
@@ -16,6 +20,8 @@
 #include "page.h"
 #include "tlb.h"
 
+#define ASIDE       32u /* single frames kept aside */
+#define LARGE_ORDER 4u  /* blocks from here on are worth merging for */
 #define ORDERS 19 /* blocks up to 2^18 frames, 1 GiB */
 
 static struct {
@@ -23,6 +29,8 @@ static struct {
     struct list free[ORDERS];
     uint64_t mask; /* bit set: that list is not empty */
     uint64_t count;
+    struct page_info *aside[ASIDE];
+    unsigned asides;
     bool ready;
 } pages = {.lock = SPINLOCK_INIT(PAGES)};
 
@@ -96,9 +104,26 @@ void page_alloc_add(mfn_t first, uint64_t count)
     spin_unlock(&pages.lock);
 }
 
+/* Merge the frames kept aside. */
+static void merge_aside(void)
+{
+    while (pages.asides)
+        block_merge(page_to_mfn(pages.aside[--pages.asides]).n, 0);
+}
+
 struct page_info *page_alloc(unsigned order)
 {
     spin_lock(&pages.lock);
+    if (order == 0 && pages.asides) {
+        struct page_info *one = pages.aside[--pages.asides];
+        pages.count--;
+        one->owner = OWNER_HYPERVISOR;
+        one->state = PAGE_REF_ONE | (one->state & PAGE_USED_BEFORE);
+        spin_unlock(&pages.lock);
+        return one;
+    }
+    if (order >= LARGE_ORDER || !(pages.mask >> order))
+        merge_aside();
     uint64_t fits = order < ORDERS ? pages.mask >> order << order : 0;
     if (!fits) {
         spin_unlock(&pages.lock);
@@ -145,7 +170,10 @@ void page_free(struct page_info *pg, unsigned order)
         pg[i].state = PAGE_USED_BEFORE;
     }
     pages.count += 1ull << order;
-    block_merge(page_to_mfn(pg).n, order);
+    if (order == 0 && pages.asides < ASIDE)
+        pages.aside[pages.asides++] = pg;
+    else
+        block_merge(page_to_mfn(pg).n, order);
     spin_unlock(&pages.lock);
 }
 
