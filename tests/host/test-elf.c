@@ -1,0 +1,227 @@
+/* Guest kernels: what is read from headers and notes, and the rule that each bad file breaks. */
+#include "suite.h"
+#include "elf.h"
+#include "image.h"
+
+#include <elf.h>
+#include <xen/elfnote.h>
+
+static uint8_t file[0x8000];
+static size_t size;
+static struct kernel_image k;
+static struct boot_error e;
+
+static Elf64_Ehdr *header(void)
+{
+    return (Elf64_Ehdr *)file;
+}
+
+static Elf64_Phdr *segment(unsigned i)
+{
+    return (Elf64_Phdr *)(file + header()->e_phoff) + i;
+}
+
+static void start(void)
+{
+    size = image_kernel(file, sizeof(file));
+}
+
+/* Parse a copy that ends where the heap block ends: AddressSanitizer sees a look behind it. */
+static int parse(void)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+    memcpy(copy, file, size);
+    e = (struct boot_error){0};
+    int rc = elf_parse(copy, size, &k, &e);
+    if (rc == 0) {
+        struct elf_segment s;
+        for (unsigned cursor = 0; elf_next_segment(&k, &cursor, &s);)
+            cr_assert(memchr(s.from, 0xee, s.bytes) == NULL, "a byte that was not in the file");
+    }
+    free(copy);
+    return rc;
+}
+
+#define assert_rule(name)                                                                  \
+    do {                                                                                   \
+        int rc_ = parse();                                                                 \
+        cr_assert(rc_ == -XEN_EINVAL && e.rule == RULE_##name, "%d, %s, expected %s", rc_, \
+                  rule_text[e.rule].id, #name);                                            \
+    } while (0)
+
+TestSuite(elf, .init = start);
+
+Test(elf, ordinary_kernel_is_understood)
+{
+    assert_ok(parse());
+    assert_eq_long(k.virt_base, IMAGE_BASE);
+    assert_eq_long(k.entry, IMAGE_BASE);
+    assert_eq_long(k.hypercall_page, IMAGE_BASE + 0x1000);
+    assert_eq_long(k.p2m_base, ELF_UNSET);
+    assert_eq_long(k.phys_start, 0);
+    assert_eq_long(k.phys_end, IMAGE_BYTES);
+    cr_assert(!k.mod_start_pfn);
+}
+
+Test(elf, not_a_kernel_at_all)
+{
+    static const char *const text[] = {"", "#!/bin/sh\n", "\x7f",
+                                       "\x7f"
+                                       "ELF"};
+    for (unsigned i = 0; i < ARRAY_SIZE(text); i++) {
+        memset(file, 0, sizeof(file));
+        size = strlen(text[i]);
+        memcpy(file, text[i], size);
+        assert_rule(IM_001);
+    }
+}
+
+Test(elf, compressed_kernel_is_told_apart)
+{
+    memset(file, 0, sizeof(file));
+    size = 0x1000;
+    memcpy(file + 0x202, "HdrS", 4);
+    assert_rule(IM_002);
+}
+
+Test(elf, wrong_kinds_of_elf)
+{
+    header()->e_ident[EI_CLASS] = ELFCLASS32;
+    assert_rule(IM_003);
+    start();
+    header()->e_ident[EI_DATA] = ELFDATA2MSB;
+    assert_rule(IM_004);
+    start();
+    header()->e_machine = EM_AARCH64;
+    assert_rule(IM_004);
+}
+
+Test(elf, program_headers_outside_the_file)
+{
+    static const uint64_t offset[] = {0x8000, ~0ull, ~0ull - 50, 1ull << 63};
+    for (unsigned i = 0; i < ARRAY_SIZE(offset); i++) {
+        header()->e_phoff = offset[i];
+        assert_rule(IM_005);
+    }
+    start();
+    header()->e_phnum = 65535;
+    assert_rule(IM_005);
+    start();
+    header()->e_phentsize = 8;
+    assert_rule(IM_005);
+}
+
+Test(elf, segments_outside_the_file)
+{
+    segment(0)->p_offset = size - 5;
+    assert_rule(IM_006);
+    segment(0)->p_offset = ~0ull - 5;
+    assert_rule(IM_006);
+    start();
+    segment(0)->p_filesz = segment(0)->p_memsz + 1;
+    assert_rule(IM_006);
+}
+
+Test(elf, segments_that_no_domain_can_hold)
+{
+    segment(0)->p_paddr = ~0ull - 100;
+    assert_rule(IM_007);
+    start();
+    segment(0)->p_memsz = 1ull << 46;
+    assert_rule(IM_007);
+    start();
+    segment(0)->p_memsz = ~0ull;
+    assert_rule(IM_007);
+}
+
+Test(elf, nothing_to_load)
+{
+    segment(0)->p_type = PT_NULL;
+    assert_rule(IM_008);
+    start();
+    header()->e_phnum = 0;
+    assert_rule(IM_009);
+}
+
+Test(elf, notes_that_must_be_there)
+{
+    static const uint64_t base = IMAGE_BASE, zero;
+    const struct image_note none[] = {{XEN_ELFNOTE_GUEST_OS, "test", 5}};
+    size = image_elf(file, sizeof(file), NULL, 0);
+    assert_rule(IM_009);
+    size = image_elf(file, sizeof(file), none, 1);
+    assert_rule(IM_010);
+    const struct image_note old[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-2.0", 8}};
+    size = image_elf(file, sizeof(file), old, 1);
+    assert_rule(IM_010);
+    const struct image_note offset[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8},
+                                        {XEN_ELFNOTE_PADDR_OFFSET, &zero, 8}};
+    size = image_elf(file, sizeof(file), offset, 2);
+    assert_rule(IM_016);
+    const struct image_note odd[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8},
+                                     {XEN_ELFNOTE_VIRT_BASE, &base, 5}};
+    size = image_elf(file, sizeof(file), odd, 2);
+    assert_rule(IM_015);
+}
+
+static void with_number(uint32_t type, uint64_t value)
+{
+    static const uint64_t base = IMAGE_BASE, entry = IMAGE_BASE;
+    const struct image_note notes[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8},
+                                       {XEN_ELFNOTE_VIRT_BASE, &base, 8},
+                                       {XEN_ELFNOTE_ENTRY, &entry, 8},
+                                       {type, &value, 8}};
+    size = image_elf(file, sizeof(file), notes, ARRAY_SIZE(notes));
+}
+
+Test(elf, addresses_that_make_no_sense)
+{
+    with_number(XEN_ELFNOTE_ENTRY, IMAGE_BASE + IMAGE_BYTES);
+    assert_rule(IM_011);
+    with_number(XEN_ELFNOTE_ENTRY, 0);
+    assert_rule(IM_011);
+    with_number(XEN_ELFNOTE_ENTRY, ~0ull - 1);
+    assert_rule(IM_011);
+    static const uint64_t bad_base[] = {IMAGE_BASE + 1, HYPERVISOR_VIRT_START_,
+                                        0x0000800000000000ull, 0x00007ffffffff000ull,
+                                        0xfffffffffffff000ull};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad_base); i++) {
+        with_number(XEN_ELFNOTE_VIRT_BASE, bad_base[i]);
+        assert_rule(IM_012);
+    }
+    static const uint64_t bad_page[] = {IMAGE_BASE + 8, IMAGE_BASE - 0x1000,
+                                        IMAGE_BASE + IMAGE_BYTES, 0};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad_page); i++) {
+        with_number(XEN_ELFNOTE_HYPERCALL_PAGE, bad_page[i]);
+        assert_rule(IM_013);
+    }
+    with_number(XEN_ELFNOTE_INIT_P2M, 0x1234);
+    assert_rule(IM_014);
+    with_number(XEN_ELFNOTE_INIT_P2M, 0x0000900000000000ull);
+    assert_rule(IM_014);
+}
+
+Test(elf, note_that_overruns_its_segment_ends_the_list)
+{
+    Elf64_Phdr *notes = segment(1);
+    size_t all = notes->p_filesz;
+    for (size_t cut = 0; cut < all; cut++) {
+        notes->p_filesz = cut;
+        (void)parse(); /* whatever the answer, nothing behind the end is read */
+    }
+    for (size_t cut = 0; cut < 0x1000; cut += 3) {
+        start();
+        size = cut;
+        cr_assert(parse() < 0, "cut after %zu bytes", cut);
+    }
+}
+
+Test(elf, note_sizes_of_all_ones)
+{
+    for (unsigned field = 0; field < 3; field++) {
+        start();
+        uint32_t *note = (uint32_t *)(file + segment(1)->p_offset);
+        note[field] = ~0u;
+        (void)parse();
+    }
+}
