@@ -34,11 +34,12 @@ struct cpu_queue {
     struct vcpu *current; /* who was picked last */
     struct vcpu *idle;
     struct vcpu *leaving; /* who was switched away from: until sched_tail */
+    unsigned destination; /* where @leaving goes if it wants to run but is in no queue */
     struct timer slice;
+    bool slice_ended; /* and nobody has rescheduled since */
 };
 
 static struct cpu_queue queues[MAX_CPUS];
-static uint64_t idle_cpus; /* set (atomic): a hint for wake-ups */
 
 static struct {
     spinlock_t lock;
@@ -125,6 +126,7 @@ static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
 static void slice_over(struct timer *t)
 {
     struct cpu_queue *cq = container_of(t, struct cpu_queue, slice);
+    cq->slice_ended = true;
     atomic_or(&cq->current->exit_work, EXIT_RESCHEDULE);
 }
 
@@ -196,19 +198,36 @@ static void queue_unlock(struct cpu_queue *cq) NO_ANALYSIS
     spin_unlock(&cq->lock);
 }
 
+/* How many want @cpu; read without its lock, so only a hint. */
+static unsigned load(unsigned cpu)
+{
+    const struct cpu_queue *cq = &queues[cpu];
+    return atomic_read(&cq->queue.count) + !is_idling(cq->current);
+}
+
+/* Among the CPUs where @v may run, the least loaded one; @v's own, where its cache is, unless it is
+ * beaten. */
 static unsigned choose_cpu(const struct vcpu *v)
 {
     uint64_t allowed = v->affinity & arch_cpus_online();
     if (!allowed)
         return v->cpu;
-    uint64_t idle = allowed & atomic_read(&idle_cpus);
-    if ((idle | (idle ? 0 : allowed)) & BIT(v->cpu))
-        return v->cpu; /* where its cache is, if nobody better is free */
-    return (unsigned)__builtin_ctzll(idle ? idle : allowed);
+    const bool may_stay = allowed & BIT(v->cpu);
+    unsigned best = may_stay ? v->cpu : (unsigned)__builtin_ctzll(allowed);
+    unsigned least = load(best);
+    for (uint64_t others = allowed; least && others; others &= others - 1) {
+        unsigned cpu = (unsigned)__builtin_ctzll(others);
+        if (load(cpu) < least) {
+            best = cpu;
+            least = load(cpu);
+        }
+    }
+    return best;
 }
 
-/* @v became runnable, maybe: put it into a queue if it is not in one and not on its way out. */
-static void wake(struct vcpu *v) NO_ANALYSIS
+/* @v became runnable, maybe: put it into @target's queue if it is not in one and not on its way
+ * out. */
+static void wake_on(struct vcpu *v, unsigned target) NO_ANALYSIS
 {
     struct cpu_queue *cq = queue_lock(v);
     if (v->sched.queued || v->on_cpu || !wants_cpu(v)) {
@@ -216,7 +235,6 @@ static void wake(struct vcpu *v) NO_ANALYSIS
         return;
     }
 
-    unsigned target = choose_cpu(v);
     if (target != v->cpu) {
         sched_move(&cq->queue, &queues[target].queue, &v->sched);
         atomic_set(&v->cpu, (uint16_t)target);
@@ -230,6 +248,11 @@ static void wake(struct vcpu *v) NO_ANALYSIS
     }
     insert(cq, v);
     queue_unlock(cq);
+}
+
+static void wake(struct vcpu *v)
+{
+    wake_on(v, choose_cpu(v));
 }
 
 /* An idle CPU takes a waiting vCPU from another CPU's queue: true if it got one. */
@@ -259,7 +282,7 @@ static bool steal(unsigned cpu) NO_ANALYSIS
         spin_unlock(&from->lock);
 
         if (v) {
-            wake(v);
+            wake_on(v, cpu);
             return true;
         }
     }
@@ -287,12 +310,19 @@ static struct vcpu *pick(struct cpu_queue *cq)
     return vcpu_of(e);
 }
 
-static void note_idle(unsigned cpu, const struct vcpu *prev, const struct vcpu *next)
+/*
+ * Should @v, which wants the CPU, get another one?  Yes if it may not run here; or if its slice is
+ * over, others wait, and another CPU is wanted by fewer: that way three that spin on two CPUs take
+ * turns and get two thirds each.
+ */
+static bool leaves(struct cpu_queue *cq, const struct vcpu *v)
 {
-    if (next->is_idle && is_idling(next))
-        atomic_or(&idle_cpus, BIT(cpu));
-    else if (prev->is_idle)
-        atomic_and(&idle_cpus, ~BIT(cpu));
+    const bool ended = cq->slice_ended;
+    cq->slice_ended = false;
+    if (v->is_idle || (likely(v->affinity & BIT(v->cpu)) && !(ended && cq->queue.count)))
+        return false;
+    cq->destination = choose_cpu(v);
+    return cq->destination != v->cpu;
 }
 
 static void reschedule(bool give_way) NO_ANALYSIS
@@ -308,7 +338,7 @@ static void reschedule(bool give_way) NO_ANALYSIS
 
     /* One that may no longer run here is put elsewhere by sched_tail(), when it is off its stack.
      */
-    if (wants_cpu(prev) && (prev->is_idle || (prev->affinity & BIT(cpu)))) {
+    if (wants_cpu(prev) && !leaves(cq, prev)) {
         if (give_way)
             sched_give_way(&cq->queue, &prev->sched);
         sched_enqueue(&cq->queue, &prev->sched);
@@ -326,7 +356,6 @@ static void reschedule(bool give_way) NO_ANALYSIS
     }
     if (!next->is_idle)
         vcpu_set_runstate(next, VCPU_RUNNING);
-    note_idle(cpu, prev, next);
     next->run_start = now;
     next->on_cpu = true;
     cq->current = next;
@@ -347,7 +376,7 @@ void sched_tail(void) NO_ANALYSIS
     spin_unlock(&cq->lock);
 
     if (unlikely(homeless))
-        wake(left);
+        wake_on(left, cq->destination);
     if (!v->is_idle)
         vcpu_timers_resume(v);
 }
@@ -557,5 +586,4 @@ void sched_init_cpu(unsigned cpu)
     v->on_cpu = true;
     v->affinity = BIT(cpu);
     cq->idle = cq->current = v;
-    atomic_or(&idle_cpus, BIT(cpu));
 }

@@ -6,6 +6,9 @@
  * arming one cannot fail, and arming a timer that is not the earliest, the most frequent case, is
  * one comparison and one link.
  *
+ * A timer is guarded by the lock of the heap of its @cpu, whether it is queued or not, so that two
+ * CPUs may set and stop the same one.
+ *
  * The hardware is told only when the earliest deadline moves forward.  A timer that is stopped or
  * pushed back leaves the hardware as it is: the interrupt that comes too early finds nothing due
  * and programs the right moment.
@@ -105,33 +108,45 @@ static void heap_program(struct timer_heap *h)
     }
 }
 
-void timer_set(struct timer *t, uint64_t deadline)
+/* Lock the heap that guards @t: the one that it is in, or was in last. */
+static struct timer_heap *timer_lock(const struct timer *t) NO_ANALYSIS
 {
-    unsigned cpu = this_cpu();
-    if (unlikely(t->queued && t->cpu != cpu))
-        timer_stop(t);
+    for (;;) {
+        unsigned cpu = atomic_read(&t->cpu);
+        struct timer_heap *h = &heaps[cpu];
+        spin_lock(&h->lock);
+        if (likely(t->cpu == cpu))
+            return h;
+        spin_unlock(&h->lock);
+    }
+}
 
-    struct timer_heap *h = &heaps[cpu];
-    spin_lock(&h->lock);
-    if (t->queued)
-        heap_remove(h, t);
+void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
+{
+    const unsigned cpu = this_cpu();
+    struct timer_heap *h;
+    for (;;) {
+        h = timer_lock(t);
+        if (t->queued)
+            heap_remove(h, t);
+        if (likely(t->cpu == cpu))
+            break;
+        atomic_set(&t->cpu, (uint16_t)cpu); /* from now on it is guarded by our heap */
+        spin_unlock(&h->lock);
+    }
     t->deadline = deadline;
-    t->cpu = (uint16_t)cpu;
     heap_insert(h, t);
     heap_program(h);
     spin_unlock(&h->lock);
 }
 
-void timer_stop(struct timer *t)
+void timer_stop(struct timer *t) NO_ANALYSIS
 {
-    struct timer_heap *h = &heaps[t->cpu];
-    if (t->queued) {
-        spin_lock(&h->lock);
-        if (t->queued)
-            heap_remove(h, t);
-        spin_unlock(&h->lock);
-    }
-    while (unlikely(atomic_read_acquire(&h->running) == t) && t->cpu != this_cpu())
+    struct timer_heap *h = timer_lock(t);
+    if (t->queued)
+        heap_remove(h, t);
+    spin_unlock(&h->lock);
+    while (unlikely(atomic_read_acquire(&h->running) == t) && h != &heaps[this_cpu()])
         arch_relax();
 }
 

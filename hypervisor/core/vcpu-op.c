@@ -161,6 +161,8 @@ static void singleshot_fired(struct timer *t)
 static void periodic_fired(struct timer *t)
 {
     struct vcpu *v = container_of(t, struct vcpu, periodic);
+    if (!v->on_cpu) /* set_period() was late */
+        return;
     v->period_last = arch_now();
     timer_event(v);
     if (v->period && v->virq_port[VIRQ_TIMER])
@@ -216,15 +218,13 @@ void vcpu_timers_suspend(struct vcpu *v)
 
 static void set_period(struct vcpu *v, uint64_t period)
 {
-    bool other = v != current_vcpu();
-    if (other) /* the timer is armed on the CPU that runs @v: let it start afresh there */
-        vcpu_pause_sync(v, PAUSE_WAITING);
     timer_stop(&v->periodic);
     v->period = period;
-    if (other)
-        vcpu_unpause(v, PAUSE_WAITING);
-    else
+    if (v == current_vcpu())
         periodic_start(v);
+    else if (period &&
+             v->on_cpu) /* it runs elsewhere: the timer may as well tick here until it stops */
+        timer_set(&v->periodic, arch_now() + period);
 }
 
 /*
