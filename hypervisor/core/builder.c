@@ -49,7 +49,7 @@ static int verdict_of(enum rule_id rule)
 {
     if (rule == RULE_IM_020 || rule == RULE_IM_021 || rule == RULE_IM_023)
         return VERDICT_MEMORY;
-    if (rule == RULE_IM_030 || rule == RULE_IM_031)
+    if (rule == RULE_IM_030)
         return VERDICT_BOOT;
     return rule < RULE_IM_020 || rule == RULE_IM_022 ? VERDICT_IMAGE : VERDICT_TREE;
 }

@@ -28,8 +28,6 @@
     10000000ull /* ns between two looks whether a zombie's frames have come back \
                  */
 
-#define VERDICT_BUG_ 0x20 /* something was lost: the audit's verdict */
-
 /* What only this file needs to know about a domain and a vCPU. */
 struct domain_record {
     struct domain d;
@@ -443,7 +441,7 @@ static void leak_check(domid_t id)
     at_rest.free = now;
     at_rest.slack = 0;
     if (wrong)
-        verdict = MAX(verdict, VERDICT_BUG_);
+        verdict = MAX(verdict, VERDICT_BUG);
 }
 
 /* Everybody stopped, the rest of its output first, then the one line that tools wait for. */

@@ -43,8 +43,8 @@ static void make_plain(char *s)
             *s = '?';
 }
 
-static int complain(const struct reader *r, const char *property, enum rule_id rule, uint64_t a,
-                    uint64_t b, uint64_t c)
+static int complain_(const struct reader *r, const char *property, enum rule_id rule, uint64_t a,
+                     uint64_t b, uint64_t c)
 {
     snprintf(r->e->where, sizeof(r->e->where), "/chosen/hypervisor%s%.24s%s%.24s%s%.24s",
              r->domain ? "/" : "", r->domain ?: "", r->module ? "/" : "", r->module ?: "",
@@ -54,7 +54,7 @@ static int complain(const struct reader *r, const char *property, enum rule_id r
 }
 
 #define complain(r, property, rule, ...) \
-    complain((r), (property), RULE_##rule, DETAIL_ARGS(__VA_ARGS__))
+    complain_((r), (property), RULE_##rule, DETAIL_ARGS(__VA_ARGS__))
 
 /* --- properties: 0 and the value if there is one, 0 and nothing if not; or a complaint ------- */
 

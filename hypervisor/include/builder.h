@@ -51,6 +51,7 @@ struct domain_config {
 /* Verdicts of a machine that ends (the byte for the debug-exit port). */
 #define VERDICT_OK     0x00
 #define VERDICT_CRASH  0x10
+#define VERDICT_BUG    0x20
 #define VERDICT_TREE   0x31
 #define VERDICT_IMAGE  0x32
 #define VERDICT_MEMORY 0x33

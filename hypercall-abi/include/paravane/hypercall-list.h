@@ -114,7 +114,7 @@
 #define VMASST_CMD_LIST(OP) OP(VMASST_CMD_enable, YES) OP(VMASST_CMD_disable, YES)
 
 #define VMASST_TYPE_LIST(OP)                                                                     \
-    OP(VMASST_TYPE_4gb_segments, NO)     OP(VMASST_TYPE_4gb_segments_notify, NO)                 \
+    OP(VMASST_TYPE_4gb_segments, YES)    OP(VMASST_TYPE_4gb_segments_notify, YES)                \
     OP(VMASST_TYPE_writable_pagetables, YES) OP(VMASST_TYPE_pae_extended_cr3, YES)               \
     OP(VMASST_TYPE_architectural_iopl, YES) OP(VMASST_TYPE_runstate_update_flag, YES)            \
     OP(VMASST_TYPE_m2p_strict, YES)

@@ -198,7 +198,6 @@
     RULE(IM_022, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \
     RULE(IM_023, 0, "a domain needs structures of the hypervisor", "too little memory in the machine for the structures of a domain with %lu vCPUs, or its number is taken", "xen/xen.h") \
     RULE(IM_030, 0, "there is something to boot", "no module: give a guest kernel, or a device tree, as the first multiboot module (QEMU: -initrd \"KERNEL args\")", "hyperlaunch.md") \
-    RULE(IM_031, 0, "there is something to boot", "no domain could be built", "hyperlaunch.md") \
     RULE(IM_032, 0, "a device tree is well formed", "the device tree of %lu bytes is malformed: make it with dtc or `paravane run`", "hyperlaunch.md") \
     RULE(IM_033, 0, "a device tree describes domains", "the device tree has no node /chosen/hypervisor with compatible \"hypervisor,xen\"", "hyperlaunch.md") \
     RULE(IM_034, 0, "a property has its type's length", "the property has %lu bytes, should have %lu", "hyperlaunch.md") \
