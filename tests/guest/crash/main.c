@@ -11,6 +11,7 @@
 #include "tap.h"
 #include "trap.h"
 #include "user.h"
+#include "vcpu.h"
 
 #include <paravane/hypercall.h>
 #include <xen/callback.h>
@@ -152,6 +153,14 @@ static void way_bad_target_no_failsafe(void)
     return_to(0x1000, FLAT_RING3_DS32 & ~3, KERNEL_SS);
 }
 
+static void way_bad_user_target(void)
+{
+    user_init();
+    callback(CALLBACKTYPE_failsafe, 0);
+    no_handlers();
+    return_to(USER_CODE, FLAT_RING3_DS32, FLAT_USER_SS);
+}
+
 static void way_event_no_callback(void)
 {
     callback(CALLBACKTYPE_event, 0);
@@ -200,6 +209,30 @@ static void way_code_unmapped(void)
                                 UVMF_TLB_FLUSH | UVMF_ALL);
 }
 
+static void take_turns(void *nothing)
+{
+    for (;;)
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+}
+
+/* Needs a second vCPU: only a switch loads segments again. */
+static void way_segment_gone(void)
+{
+    uint64_t *gdt = page_alloc();
+    unsigned long frame = page_mfn(gdt);
+
+    gdt[7] = 0x00cff3000000ffff;
+    page_protect(gdt, PTE_RO);
+    hypercall_set_gdt(&frame, 512);
+    callback(CALLBACKTYPE_failsafe, 0);
+    __asm__ volatile("mov %0, %%es" : : "r"(7 << 3 | 3));
+    hypercall_update_descriptor(table_entry_ma(gdt, 7), 0);
+    if (vcpu_start(1, take_turns, NULL))
+        return;
+    for (unsigned i = 0; i < 1000; i++)
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+}
+
 static const struct {
     const char *name;
     void (*go)(void);
@@ -220,6 +253,7 @@ static const struct {
     {"iret with a frame that runs into the hypervisor", way_iret_hypervisor_frame},
     {"a jump to the iret stub with no frame", way_iret_stub},
     {"a target that cannot be loaded and no failsafe callback", way_bad_target_no_failsafe},
+    {"a user target that cannot be loaded and no failsafe callback", way_bad_user_target},
     {"an event and no callback", way_event_no_callback},
     {"an event with an unmapped stack", way_event_bad_stack},
     {"a #PF handler that is not mapped", way_handler_unmapped},
@@ -227,6 +261,7 @@ static const struct {
     {"the last vCPU goes down", way_last_vcpu_down},
     {"the watchdog is not fed", way_watchdog},
     {"the running code unmapped", way_code_unmapped},
+    {"a segment that cannot be loaded again and no failsafe callback", way_segment_gone},
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 

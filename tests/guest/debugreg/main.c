@@ -38,6 +38,7 @@ static const struct {
     {"dr7, all off", 7, 0x400, 0, 0x400},
     {"dr7, upper half", 7, 1ul << 32, -XEN_EINVAL, 0x400},
     {"dr7, GD", 7, 0x2000, -XEN_EPERM, 0x400},
+    {"dr7, an I/O breakpoint without CR4.DE", 7, 0x20001, -XEN_EPERM, 0x400},
     {"dr8", 8, 0, -XEN_ENODEV, 0},
     {"dr99", 99, 0, -XEN_ENODEV, 0},
 };

@@ -139,6 +139,11 @@ static void test_virq_ipi(void)
     struct evtchn_bind_pirq pirq = {.pirq = ~0u};
     tap_is(hypercall_event_channel_op(EVTCHNOP_bind_pirq, &pirq), -XEN_EINVAL,
            "bind_pirq: no such pirq");
+    if (!guest_is_first()) {
+        pirq.pirq = 4;
+        tap_is(hypercall_event_channel_op(EVTCHNOP_bind_pirq, &pirq), -XEN_EPERM,
+               "bind_pirq: the hardware domain's");
+    }
 }
 
 /* Every way from "pending while masked" to the upcall. */

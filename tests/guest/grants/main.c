@@ -53,6 +53,15 @@ void guest_main(void)
            "setup_table: an unmapped argument");
     tap_is(hypercall_grant_table_op(GNTTABOP_query_size, (void *)0x1000, 1), -XEN_EFAULT,
            "query_size: an unmapped argument");
+    setup = (struct gnttab_setup_table){.dom = DOMID_SELF, .nr_frames = 1, .frame_list = {frames}};
+    tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 2), -XEN_EINVAL,
+           "setup_table: two at once");
+    get.dom = 77;
+    tap_is(hypercall_grant_table_op(GNTTABOP_get_version, &get, 1), guest_role(-XEN_ESRCH),
+           "get_version: no such domain");
+    set.version = 2;
+    long rc = hypercall_grant_table_op(GNTTABOP_set_version, &set, 1);
+    tap_ok(rc == 0 || rc == -XEN_ENOSYS, "set_version 2: done, or not served");
     set.version = 7;
     tap_is(hypercall_grant_table_op(GNTTABOP_set_version, &set, 1), -XEN_EINVAL, "set_version 7");
     tap_is(hypercall_grant_table_op(77, &set, 1), -XEN_ENOSYS, "no operation 77");

@@ -119,6 +119,9 @@ static void test_memory_map(void)
     map = (struct xen_memory_map){.nr_entries = 32, .buffer = {UNMAPPED}};
     tap_is(hypercall_memory_op(XENMEM_machine_memory_map, &map), -XEN_EFAULT,
            "machine_memory_map: an unmapped buffer");
+    map = (struct xen_memory_map){.nr_entries = 1, .buffer = {entries}};
+    tap_is(hypercall_memory_op(XENMEM_machine_memory_map, &map), -XEN_EINVAL,
+           "machine_memory_map: no room for all");
 }
 
 static void test_decrease_populate(void)
@@ -198,6 +201,26 @@ static void test_increase(void)
     tap_is(current_pages(), before, "increase: the count is back");
 }
 
+static void test_addresses(void)
+{
+    xen_pfn_t list[1] = {5};
+    struct xen_memory_reservation r = {
+        .extent_start = {list}, .nr_extents = 1, .domid = DOMID_SELF};
+    domid_t self = DOMID_SELF;
+
+    r.mem_flags = XENMEMF_address_bits(12);
+    tap_ok(hypercall_memory_op(XENMEM_populate_physmap, &r) <= 0,
+           "populate: 12 address bits hold no frame");
+    r.mem_flags = XENMEMF_address_bits(13);
+    tap_ok(hypercall_memory_op(XENMEM_populate_physmap, &r) <= 0,
+           "populate: nor do 13 for a guest");
+    r.mem_flags = XENMEMF_address_bits(16);
+    tap_is(hypercall_memory_op(XENMEM_populate_physmap, &r), 0,
+           "populate: below 64 KiB nothing is free");
+    tap_is(hypercall_memory_op(XENMEM_current_reservation | 1 << 6, &self), -XEN_EINVAL,
+           "current_reservation: nothing to continue");
+}
+
 /* A frame that is mapped, or is a page table, while it is given back. */
 static void test_in_use(void)
 {
@@ -269,6 +292,8 @@ static void test_exchange(void)
     tap_is(exchange(&e), -XEN_EINVAL, "exchange: two domains");
     e = good, e.in.extent_order = 63, e.out.extent_order = 63;
     tap_ok(exchange(&e) < 0, "exchange: order 63");
+    e = good, e.out.mem_flags = XENMEMF_address_bits(16);
+    tap_is(exchange(&e), -XEN_ENOMEM, "exchange: below 64 KiB nothing is free");
     e = good, e.in.extent_start.p = (xen_pfn_t *)UNMAPPED;
     tap_is(exchange(&e), -XEN_EFAULT, "exchange: an unmapped input list");
     e = good, e.in.extent_start.p = (xen_pfn_t *)HYPERVISOR;
@@ -309,6 +334,7 @@ void guest_main(void)
     test_decrease_populate();
     test_errors();
     test_increase();
+    test_addresses();
     test_in_use();
     test_exchange();
     test_not_for_us();

@@ -227,6 +227,12 @@ static void test_foreign(void)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         tap_is(update(&r, 1, NULL, cases[i].domain),
                cases[i].expected ? guest_role(cases[i].expected) : 0, "foreign: %s", cases[i].name);
+    if (guest_is_first()) {
+        mmu_update_t table = {memory_entry_ma(va, 2), *memory_entry(va, 2)};
+        table.val ^= 1ul << 9;
+        tap_is(update(&table, 1, NULL, DOMID_XEN), -XEN_EINVAL,
+               "foreign: an L2 entry for frames of another domain");
+    }
     r.val = pte_of(page_mfn(page), PTE_RW);
     tap_is(update(&r, 1, NULL, DOMID_SELF), 0, "foreign: map the page again");
     mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);

@@ -10,6 +10,7 @@
 #include "tap.h"
 
 #include <paravane/hypercall.h>
+#include <xen/platform.h>
 
 COVERS_CALL(platform_op);
 COVERS_CALL(sysctl);
@@ -22,6 +23,26 @@ static long call(unsigned number, uint32_t cmd, uint32_t version)
     buffer[0] = cmd;
     buffer[1] = version;
     return HYPERCALL1(number, buffer);
+}
+
+static long platform(struct xen_platform_op *op, uint32_t cmd)
+{
+    op->cmd = cmd;
+    op->interface_version = XENPF_INTERFACE_VERSION;
+    return HYPERCALL1(__HYPERVISOR_platform_op, op);
+}
+
+static void test_platform_op(void)
+{
+    static struct xen_platform_op op;
+
+    tap_is(platform(&op, 99), guest_role(-XEN_ENOSYS), "platform_op: no operation 99");
+    op.u.settime64.mbz = 1;
+    tap_is(platform(&op, XENPF_settime64), guest_role(-XEN_EINVAL),
+           "platform_op: settime64 with mbz set");
+    op.u.firmware_info.type = XEN_FW_DISK_INFO;
+    op.u.firmware_info.index = 255;
+    tap_is(platform(&op, XENPF_firmware_info), guest_role(-XEN_ESRCH), "platform_op: no disk 255");
 }
 
 void guest_main(void)
@@ -41,4 +62,5 @@ void guest_main(void)
         tap_is(HYPERCALL1(calls[i].number, 0xffff830000000000), -XEN_EFAULT,
                "%s: an argument of the hypervisor's", calls[i].name);
     }
+    test_platform_op();
 }

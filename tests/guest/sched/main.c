@@ -131,7 +131,14 @@ static void test_others(void)
     dog.timeout = 0;
     tap_is(hypercall_sched_op(SCHEDOP_watchdog, &dog), 0, "watchdog: destroy it");
     tap_is(hypercall_sched_op(SCHEDOP_watchdog, &dog), -XEN_EINVAL, "watchdog: not twice");
-    dog.id = 3;
+    dog = (struct sched_watchdog){.timeout = 1000};
+    tap_is(hypercall_sched_op(SCHEDOP_watchdog, &dog), 1, "watchdog: id 1 is free again");
+    tap_is(hypercall_sched_op(SCHEDOP_watchdog, &dog), 2, "watchdog: the second has id 2");
+    /* Xen's result is 32 bits wide here. */
+    tap_is((int)hypercall_sched_op(SCHEDOP_watchdog, &dog), -XEN_ENOSPC,
+           "watchdog: there is no third");
+    for (dog.timeout = 0, dog.id = 1; dog.id <= 2; dog.id++)
+        hypercall_sched_op(SCHEDOP_watchdog, &dog);
     tap_is(hypercall_sched_op(SCHEDOP_watchdog, &dog), -XEN_EINVAL, "watchdog: no id 3");
     long rc = hypercall_sched_op(SCHEDOP_pin_override, &pin);
     tap_is(rc, guest_role(-XEN_EINVAL), "pin_override: a CPU that is not there");

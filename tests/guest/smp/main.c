@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "string.h"
 #include "tap.h"
+#include "trap.h"
 #include "vcpu.h"
 
 #include <paravane/hypercall.h>
@@ -24,7 +25,7 @@ COVERS(vcpu_op, VCPUOP_send_nmi);
 
 #define SECOND 1000000000ul
 
-static volatile unsigned stage, go_on, woken;
+static volatile unsigned stage, go_on, woken, turns;
 
 /* Let the other vCPU run until *@flag is at least @value; false after ten seconds. */
 static bool wait_for(volatile unsigned *flag, unsigned value)
@@ -40,8 +41,10 @@ static evtchn_port_t ipi1;
 static void second(void *argument)
 {
     stage = (unsigned)(unsigned long)argument;
-    while (!go_on)
+    while (!go_on) {
+        turns++;
         hypercall_sched_op(SCHEDOP_yield, NULL);
+    }
     stage = 8;
     struct sched_poll poll = {.ports = {&ipi1}, .nr_ports = 1};
     woken = hypercall_sched_op(SCHEDOP_poll, &poll) == 0 && event_pending(ipi1) ? 1 : 2;
@@ -104,6 +107,9 @@ static void test_bad_contexts(void)
     context->failsafe_callback_eip = 1ul << 63;
     tap_is(initialise(), -XEN_EINVAL, "initialise: a non-canonical failsafe callback");
     reset_context();
+    context->flags = 0;
+    tap_is(initialise(), -XEN_EINVAL, "initialise: user mode without a user root");
+    reset_context();
     context->ldt_ents = 8193;
     tap_is(initialise(), -XEN_EINVAL, "initialise: an LDT of 8193 entries");
     reset_context();
@@ -119,6 +125,9 @@ static void test_start(void)
     tap_is(hypercall_vcpu_op(VCPUOP_is_up, 1, NULL), 1, "is_up: up");
     tap_is(hypercall_vcpu_op(VCPUOP_initialise, 1, context), -XEN_EEXIST, "initialise: not twice");
     tap_is(hypercall_vcpu_op(VCPUOP_up, 1, NULL), 0, "up: twice is harmless");
+    struct vcpu_register_vcpu_info info = {.mfn = page_mfn(page_alloc())};
+    tap_is(hypercall_vcpu_op(VCPUOP_register_vcpu_info, 1, &info), -XEN_EINVAL,
+           "register_vcpu_info: not for a vCPU that runs");
 }
 
 static void test_events(void)
@@ -146,6 +155,41 @@ static void test_events(void)
     tap_ok(wait_for(&woken, 1) && woken == 1, "an IPI wakes it");
 }
 
+static volatile unsigned failsafes;
+static bool note_failsafe(struct trap_frame *f)
+{
+    failsafes++;
+    return true;
+}
+
+/*
+ * A selector that was good when it was loaded cannot be loaded again when the
+ * vCPU comes back after its descriptor went away: the failsafe callback is how
+ * the guest learns.
+ */
+static void test_failsafe(void)
+{
+    uint64_t *gdt = page_alloc();
+    unsigned long frame = page_mfn(gdt);
+    uint64_t ma = table_entry_ma(gdt, 7);
+    uint32_t selector = 7 << 3 | 3;
+
+    gdt[7] = 0x00cff3000000ffff;
+    page_protect(gdt, PTE_RO);
+    tap_is(hypercall_set_gdt(&frame, 512), 0, "failsafe: a GDT with a data segment");
+    trap_handle(TRAP_FAILSAFE, note_failsafe);
+    __asm__ volatile("mov %0, %%es" : : "r"(selector));
+    hypercall_update_descriptor(ma, 0);
+    unsigned before = turns;
+    tap_ok(wait_for(&turns, before + 3), "failsafe: the other vCPU has had its turns");
+    tap_ok(failsafes > 0, "failsafe: the callback was entered");
+    tap_is_hex(failsafe_selectors[1] & 0xffff, selector,
+               "failsafe: its frame holds the selector of es");
+    __asm__ volatile("mov %0, %%es" : : "r"(0));
+    trap_handle(TRAP_FAILSAFE, NULL);
+    hypercall_set_gdt(NULL, 0);
+}
+
 static void test_down_up(void)
 {
     tap_ok(wait_for(&stage, 9), "vCPU 1 brings itself down");
@@ -164,6 +208,8 @@ static void test_down_up(void)
     tap_is(hypercall_vcpu_op(VCPUOP_down, 1, NULL), 0, "down: twice is harmless");
     tap_is(hypercall_vcpu_op(VCPUOP_send_nmi, 1, NULL), 0, "send_nmi to a down vCPU");
     tap_is(hypercall_vcpu_op(VCPUOP_send_nmi, 1000, NULL), -XEN_ENOENT, "send_nmi: no such vCPU");
+    tap_is(hypercall_vcpu_op(VCPUOP_send_nmi, 1, &r), -XEN_EINVAL,
+           "send_nmi: it takes no argument");
 }
 
 void guest_main(void)
@@ -177,6 +223,7 @@ void guest_main(void)
            "a timer is set by its own vCPU only");
     test_bad_contexts();
     test_start();
+    test_failsafe();
     test_events();
     test_down_up();
 }
