@@ -29,8 +29,11 @@ static void power_off(void)
         if (acpi.pm1b_control)
             outw(acpi.pm1b_control, (uint16_t)(acpi.s5_b << SLEEP_TYPE_SHIFT | SLEEP_ENABLE));
     }
-    outw(0x604, 0x2000);  /* QEMU's pc and q35 without tables */
-    outw(0xb004, 0x2000); /* Bochs, older QEMU */
+    outw(0x604, 0x2000);                   /* QEMU's pc and q35 without tables */
+    outw(0xb004, 0x2000);                  /* Bochs, older QEMU */
+    for (unsigned i = 0; i < 1000000; i++) /* it takes a moment */
+        __asm__ volatile("pause");
+    printk("this machine cannot switch itself off: halted\n");
 }
 
 static void reset(void)

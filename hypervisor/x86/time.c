@@ -229,6 +229,7 @@ uint64_t arch_wallclock_boot_ns(void)
 void time_init_cpu(void)
 {
     lapic_timer_mode(has_tsc_deadline ? LAPIC_TIMER_DEADLINE : LAPIC_TIMER_ONESHOT);
+    memory_barrier(); /* the register before the MSR (Intel SDM volume 3, 10.5.4.1) */
 }
 
 void time_init(void)
