@@ -66,13 +66,15 @@ static int layout_mapped(struct bootstrap *b, struct boot_error *e)
         b->ramdisk_pfn = at;
         at += ramdisk;
     }
-    if (b->image.p2m_base == ELF_UNSET) {
+    if (!bootstrap_p2m_apart(b)) {
         b->p2m_pfn = at;
         at += b->p2m_pages;
     }
     b->start_info_pfn = at++;
-    if (!b->config->initial)
+    if (!b->config->initial) {
+        b->store_pfn = at++;
         b->console_pfn = at++;
+    }
     b->table_pfn = at;
     b->tables = 4;
     for (;;) {
@@ -116,7 +118,7 @@ static int layout(struct bootstrap *b, struct boot_error *e)
     if (least >= b->pages)
         return boot_error(e, IM_020, (least + SPARE_PAGES + 16) * 4, b->pages * 4);
     int rc = layout_mapped(b, e);
-    if (!rc && b->image.p2m_base != ELF_UNSET) {
+    if (!rc && bootstrap_p2m_apart(b)) {
         rc = layout_p2m_tables(b, e);
         behind += b->p2m_pages + b->p2m_tables;
     }
@@ -136,7 +138,7 @@ static int layout(struct bootstrap *b, struct boot_error *e)
         b->ramdisk_pfn = at;
         at += pages_of(b->ramdisk_bytes);
     }
-    if (b->image.p2m_base != ELF_UNSET) {
+    if (bootstrap_p2m_apart(b)) {
         b->p2m_pfn = at;
         b->p2m_tables_pfn = at + b->p2m_pages;
     }
@@ -331,7 +333,7 @@ static int build_tables(struct bootstrap *b)
     b->table_limit = b->table_pfn + b->tables;
     (void)table_new(b); /* the L4 */
     map_frames(b, b->image.virt_base, 0, b->mapped);
-    if (b->p2m_tables) {
+    if (bootstrap_p2m_apart(b)) {
         b->next_table = b->p2m_tables_pfn;
         b->table_limit = b->p2m_tables_pfn + b->p2m_tables;
         map_frames(b, b->image.p2m_base, b->p2m_pfn, b->p2m_pages);

@@ -2,8 +2,9 @@
  * What a guest reads first: start_info, the hypercall page, shared_info; and its first vCPU.
  *
  * Xen's builders (its toolstack's and the one for domain 0) are the reference for every field.
- * There is no xenstore behind these domains yet, and start_info says so: store_mfn and store_evtchn
- * are 0, which Linux takes for "I am the one who runs the store".
+ * There is no xenstore behind these domains yet, and start_info says so: store_evtchn is 0, which
+ * Linux takes for "I am the one who runs the store".  The page for its ring is there all the same,
+ * empty: GRUB maps it before it looks.
  */
 #include "arch.h"
 #include "builder.h"
@@ -74,10 +75,12 @@ static void fill_vga_info(struct start_info *si)
     si->console.dom0.info_size = sizeof(*vga);
 }
 
-static int fill_console(struct bootstrap *b, struct start_info *si)
+static int fill_rings(struct bootstrap *b, struct start_info *si)
 {
     mfn_t ring = bootstrap_mfn(b, b->console_pfn);
 
+    si->store_mfn = bootstrap_mfn(b, b->store_pfn).n;
+    memset(bootstrap_page(b, b->store_pfn), 0, PAGE_SIZE);
     memset(mfn_to_virt(ring), 0, PAGE_SIZE);
     long port = console_attach(b->d, ring);
     if (port < 0)
@@ -103,8 +106,8 @@ static int fill_start_info(struct bootstrap *b)
         si->flags = SIF_PRIVILEGED;
     si->pt_base = bootstrap_va(b, b->table_pfn);
     si->nr_pt_frames = b->tables;
-    si->mfn_list = b->p2m_tables ? b->image.p2m_base : bootstrap_va(b, b->p2m_pfn);
-    if (b->p2m_tables) {
+    si->mfn_list = bootstrap_p2m_apart(b) ? b->image.p2m_base : bootstrap_va(b, b->p2m_pfn);
+    if (bootstrap_p2m_apart(b)) {
         si->first_p2m_pfn = b->p2m_pfn;
         si->nr_p2m_frames = b->p2m_pages + b->p2m_tables;
     }
@@ -119,7 +122,7 @@ static int fill_start_info(struct bootstrap *b)
         fill_vga_info(si);
         return 0;
     }
-    return fill_console(b, si);
+    return fill_rings(b, si);
 }
 
 /* --- shared_info and the first vCPU ---------------------------------------------------------- */

@@ -101,10 +101,10 @@ struct extent_page {
  * Where everything goes, in guest frames.  The bootstrap mapping is [virt_base, virt_end); what
  * lies behind it is found by frame number only.
  *
- *   pfn 0     image   ramdisk  p2m   start_info  console  tables  stack   spare    ramdisk     p2m
- * list    its tables
- *   |-----------|--------|------|--------|----------|--------|-------|--------|--------|-----------|-----------|
- *   virt_base             \ or behind, if the kernel's notes allow \         virt_end
+ *   pfn 0: at virt_base                                          at virt_end: "mapped"
+ *   | image | ramdisk | p2m | start_info | rings | tables | stack | spare |...
+ *
+ *   ...| ramdisk | p2m | its tables |    (if the kernel's notes allow them here)
  */
 struct bootstrap {
     struct domain *d;
@@ -113,8 +113,9 @@ struct bootstrap {
     uint64_t pages; /* frames of the domain */
     uint64_t ramdisk_pfn, ramdisk_bytes;
     uint64_t p2m_pfn, p2m_pages;
-    uint64_t p2m_tables_pfn, p2m_tables;  /* 0 tables: the list is in the bootstrap mapping */
-    uint64_t start_info_pfn, console_pfn; /* console_pfn 0: none */
+    uint64_t p2m_tables_pfn, p2m_tables; /* 0 tables: the list is in the bootstrap mapping */
+    uint64_t start_info_pfn;
+    uint64_t store_pfn, console_pfn; /* 0: none */
     uint64_t table_pfn, tables;
     uint64_t stack_pfn;
     uint64_t mapped; /* frames in the bootstrap mapping: pfns below this */
@@ -123,6 +124,12 @@ struct bootstrap {
     struct extent_page *extents;
     struct extent recent; /* where the last look-up ended */
 };
+
+/* Has the p2m list addresses of its own, outside the bootstrap mapping? */
+static inline bool bootstrap_p2m_apart(const struct bootstrap *b)
+{
+    return b->image.p2m_base != ELF_UNSET;
+}
 
 static inline uint64_t bootstrap_va(const struct bootstrap *b, uint64_t at_pfn)
 {
