@@ -183,11 +183,16 @@ static void push_word(struct stack *s, uint64_t word)
     push(s, &word, sizeof(word));
 }
 
+/* AT_HWCAP: CPUID leaf 1, edx.  Asked once: a hypervisor has to emulate it. */
 static uint32_t cpu_features(void)
 {
-    uint32_t regs[4] = {1};
-    platform_cpuid(regs);
-    return regs[3];
+    static uint32_t features;
+    if (!features) {
+        uint32_t regs[4] = {1};
+        platform_cpuid(regs);
+        features = regs[3];
+    }
+    return features;
 }
 
 /* Pairs for the C library, from the last (AT_NULL) to the first. */

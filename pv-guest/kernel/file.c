@@ -80,11 +80,13 @@ struct files *files_copy(struct files *from)
     struct files *files = files_new();
     if (!files)
         return NULL;
-    memcpy(files, from, sizeof(*files));
-    files->refs = 1;
-    for (int fd = 0; fd < FILES_MAX; fd++)
+    files->end = from->end;
+    memcpy(files->close_on_exec, from->close_on_exec, sizeof(files->close_on_exec));
+    for (int fd = 0; fd < from->end; fd++) {
+        files->table[fd] = from->table[fd];
         if (files->table[fd])
             file_get(files->table[fd]);
+    }
     return files;
 }
 
@@ -92,7 +94,7 @@ void files_put(struct files *files)
 {
     if (--files->refs)
         return;
-    for (int fd = 0; fd < FILES_MAX; fd++)
+    for (int fd = 0; fd < files->end; fd++)
         if (files->table[fd])
             file_put(files->table[fd]);
     heap_free(files);
@@ -100,7 +102,7 @@ void files_put(struct files *files)
 
 void files_close_on_exec(struct files *files)
 {
-    for (int fd = 0; fd < FILES_MAX; fd++) {
+    for (int fd = 0; fd < files->end; fd++) {
         if (!files->table[fd] || !(files->close_on_exec[fd / 64] >> fd % 64 & 1))
             continue;
         file_put(files->table[fd]);
@@ -134,6 +136,7 @@ int fd_install(struct file *file, int from, bool close_on_exec)
         if (files->table[fd])
             continue;
         files->table[fd] = file;
+        files->end = MAX(files->end, fd + 1);
         fd_set_close_on_exec(fd, close_on_exec);
         return fd;
     }
@@ -144,9 +147,11 @@ int fd_replace(int fd, struct file *file, bool close_on_exec)
 {
     if (fd < 0 || fd >= FILES_MAX)
         return -EBADF;
-    struct file **slot = &task_current()->files->table[fd];
+    struct files *files = task_current()->files;
+    struct file **slot = &files->table[fd];
     struct file *old = *slot;
     *slot = file;
+    files->end = MAX(files->end, fd + 1);
     fd_set_close_on_exec(fd, close_on_exec);
     if (old)
         file_put(old);

@@ -30,6 +30,7 @@ struct file {
 
 struct files {
     unsigned refs;
+    int end; /* all descriptors in use are below */
     struct file *table[FILES_MAX];
     uint64_t close_on_exec[FILES_MAX / 64];
 };

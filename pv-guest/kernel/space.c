@@ -28,6 +28,7 @@ static struct space *space_new(void)
     }
     space->refs = 1;
     list_init(&space->areas);
+    list_init(&space->tables);
     return space;
 }
 
@@ -347,6 +348,7 @@ int space_fault(struct space *space, uintptr_t address, unsigned want)
 
 struct fork {
     struct space *child;
+    const struct area *area;
     pte_t *table; /* the child's L1 that covers @region */
     uintptr_t region;
 };
@@ -365,8 +367,7 @@ static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
         f->region = region;
     }
     pte_t entry = *slot;
-    const struct area *area = area_find(f->child, address);
-    if (pte_writable(entry) && pte_present(entry) && !area->shared) {
+    if (pte_writable(entry) && pte_present(entry) && !f->area->shared) {
         entry.bits &= ~PTE_W;
         platform_pte_write(slot, entry);
     }
@@ -384,16 +385,17 @@ struct space *space_fork(struct space *from)
 
     child->brk_start = from->brk_start;
     child->brk = from->brk;
+    struct fork f = {.child = child};
     list_for_each(area, &from->areas, link)
     {
         struct area *copy = area_copy(area);
         if (!copy)
             goto fail;
         list_add(&copy->link, &child->areas);
+        f.area = area;
+        if (table_walk(from, area->start, area->end, leaf_fork, &f))
+            goto fail;
     }
-    struct fork f = {.child = child};
-    if (table_walk(from, 0, USER_END, leaf_fork, &f))
-        goto fail;
     platform_tlb_flush();
     table_activate(child);
     return child;

@@ -33,6 +33,7 @@ struct space {
     unsigned refs;
     bool active; /* tables are sealed, changes are queued */
     struct platform_root root;
+    struct list tables; /* pages of all tables below the root */
     struct list areas;
     uintptr_t brk_start, brk;
 };

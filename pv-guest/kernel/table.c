@@ -12,8 +12,6 @@
 #include "print.h"
 #include "space.h"
 
-#define USER_SLOTS (TABLE_ENTRIES / 2) /* entries of the root that belong to the process */
-
 static pte_t *table_at(pte_t entry)
 {
     return page_at(platform_pte_page(entry));
@@ -25,6 +23,7 @@ static pte_t table_new(struct space *space)
     struct page *page = page_alloc_zero(PAGE_FOR_KERNEL);
     if (!page)
         return PTE_NONE;
+    list_add(&page->link, &space->tables);
     if (space->active)
         platform_table_seal(page_number(page));
     return platform_pte(page_number(page), PTE_TABLE);
@@ -61,19 +60,44 @@ struct walk {
     void *arg;
 };
 
+/* The entries of the table at @base that [start, end) covers, @span bytes each. */
+static unsigned walk_first(const struct walk *w, uintptr_t base, uintptr_t span)
+{
+    return w->start > base ? (w->start - base) / span : 0;
+}
+
+static unsigned walk_last(const struct walk *w, uintptr_t base, uintptr_t span)
+{
+    const uintptr_t entries = (w->end - base + span - 1) / span;
+    return MIN(entries, (uintptr_t)TABLE_ENTRIES);
+}
+
+/* The lowest level on its own: these are the many entries, most of them empty. */
+static int walk_leaves(const struct walk *w, pte_t *table, uintptr_t base)
+{
+    const pte_t *end = table + walk_last(w, base, PAGE_SIZE);
+    for (pte_t *slot = table + walk_first(w, base, PAGE_SIZE); slot < end; slot++) {
+        if (!slot->bits) /* neither present nor held */
+            continue;
+        const int rc = w->visit(slot, base + (slot - table) * PAGE_SIZE, w->arg);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
 /* Visit the leaves below @entry, a table of @level whose first address is @base. */
 static int walk_table(const struct walk *w, pte_t entry, int level, uintptr_t base)
 {
     const uintptr_t span = PAGE_SIZE << 9 * (level - 1);
     pte_t *table = table_at(entry);
-    const unsigned first = w->start > base ? (w->start - base) / span : 0;
+    if (level == 1)
+        return walk_leaves(w, table, base);
 
-    for (unsigned i = first; i < TABLE_ENTRIES && base + i * span < w->end; i++) {
-        int rc = 0;
-        if (level > 1 && pte_present(table[i]))
-            rc = walk_table(w, table[i], level - 1, base + i * span);
-        else if (level == 1 && (pte_present(table[i]) || leaf_held(table[i])))
-            rc = w->visit(&table[i], base + i * span, w->arg);
+    const unsigned end = walk_last(w, base, span);
+    for (unsigned i = walk_first(w, base, span); i < end; i++) {
+        const int rc =
+            pte_present(table[i]) ? walk_table(w, table[i], level - 1, base + i * span) : 0;
         if (rc)
             return rc;
     }
@@ -84,7 +108,7 @@ int table_walk(struct space *space, uintptr_t start, uintptr_t end,
                int (*visit)(pte_t *slot, uintptr_t address, void *arg), void *arg)
 {
     const struct walk w = {start, end, visit, arg};
-    for (unsigned i = pte_index(start, 4); i < USER_SLOTS && (uintptr_t)i << 39 < end; i++) {
+    for (unsigned i = pte_index(start, 4); (uintptr_t)i << 39 < end; i++) {
         const pte_t entry = platform_root_get(&space->root, i);
         const int rc = pte_present(entry) ? walk_table(&w, entry, 3, (uintptr_t)i << 39) : 0;
         if (rc)
@@ -93,47 +117,34 @@ int table_walk(struct space *space, uintptr_t start, uintptr_t end,
     return 0;
 }
 
-static void seal_below(pte_t entry, int level)
-{
-    const pte_t *table = table_at(entry);
-    for (unsigned i = 0; level > 1 && i < TABLE_ENTRIES; i++)
-        if (pte_present(table[i]))
-            seal_below(table[i], level - 1);
-    platform_table_seal(platform_pte_page(entry));
-}
-
 void table_activate(struct space *space)
 {
-    for (unsigned i = 0; i < USER_SLOTS; i++) {
-        const pte_t entry = platform_root_get(&space->root, i);
-        if (pte_present(entry))
-            seal_below(entry, 3);
-    }
+    struct page *table;
+    list_for_each(table, &space->tables, link) platform_table_seal(page_number(table));
     platform_root_activate(&space->root);
     platform_commit();
     space->active = true;
 }
 
-/* Drop the pages below @entry, unseal its tables and gather them in @tables. */
-static void release_below(pte_t entry, int level, bool sealed, struct list *tables)
+static int leaf_drop(pte_t *slot, uintptr_t address, void *arg)
 {
-    const pte_t *table = table_at(entry);
-    for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
-        if (level > 1 && pte_present(table[i]))
-            release_below(table[i], level - 1, sealed, tables);
-        else if (level == 1 && (pte_present(table[i]) || leaf_held(table[i])))
-            page_put(page_of(leaf_page(table[i])));
-    }
-    const pfn_t page = platform_pte_page(entry);
-    if (sealed)
-        platform_table_unseal(page);
-    list_add(&page_of(page)->link, tables);
+    page_put(page_of(leaf_page(*slot)));
+    return 0;
 }
 
+static void tables_unseal(struct space *space)
+{
+    struct page *table;
+    list_for_each(table, &space->tables, link) platform_table_unseal(page_number(table));
+    platform_tlb_flush();
+    platform_commit();
+}
+
+/* Leaves lie in areas only, so nothing else of the tables needs to be looked at. */
 void table_destroy(struct space *space)
 {
-    struct list tables = LIST_INIT(tables);
-    struct page *page, *after;
+    struct page *table, *after;
+    struct area *area;
 
     /* Until the retired tree is no page table for anybody, its pages must not
      * get other uses; so commit before the first page is dropped. */
@@ -141,19 +152,14 @@ void table_destroy(struct space *space)
         platform_root_retire(&space->root);
         platform_commit();
     }
-    for (unsigned i = 0; i < USER_SLOTS; i++) {
-        const pte_t entry = platform_root_get(&space->root, i);
-        if (pte_present(entry))
-            release_below(entry, 3, space->active, &tables);
-    }
-    if (space->active) {
-        platform_tlb_flush();
-        platform_commit();
-    }
-    list_for_each_safe(page, after, &tables, link)
+    list_for_each(area, &space->areas, link)
+        table_walk(space, area->start, area->end, leaf_drop, NULL);
+    if (space->active)
+        tables_unseal(space);
+    list_for_each_safe(table, after, &space->tables, link)
     {
-        list_remove(&page->link);
-        page_put(page);
+        list_remove(&table->link);
+        page_put(table);
     }
     platform_root_free(&space->root);
 }

@@ -15,6 +15,7 @@
 #include "kernel/layout.h"
 #include "kernel/page.h"
 #include "kernel/print.h"
+#include "kernel/text.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 
@@ -75,8 +76,8 @@ int platform_root_create(struct platform_root *root)
         return -ENOMEM;
     }
     pte_t *table = page_address(kernel);
-    for (unsigned i = HYPERVISOR_SLOT_END; i < TABLE_ENTRIES; i++)
-        table[i] = kernel_table[i];
+    memcpy(&table[HYPERVISOR_SLOT_END], &kernel_table[HYPERVISOR_SLOT_END],
+           (TABLE_ENTRIES - HYPERVISOR_SLOT_END) * sizeof(pte_t));
     *root = (struct platform_root){page_number(kernel), page_number(user)};
     return 0;
 }
