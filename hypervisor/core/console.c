@@ -577,6 +577,11 @@ void console_detach(struct domain *d)
     mem_free(c, sizeof(*c));
 }
 
+unsigned console_early_frames(void)
+{
+    return consoles.early.bytes ? 1u << INPUT_ORDER : 0;
+}
+
 mfn_t console_ring_frame(const struct domain *d)
 {
     return d->console && d->console->ring ? virt_to_mfn(d->console->ring) : mfn(MFN_NONE);

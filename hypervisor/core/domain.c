@@ -430,7 +430,7 @@ static void zombie_look(struct timer *t)
 /* With no domain left every count must be what it was before there was one. */
 static void leak_check(domid_t id)
 {
-    uint64_t now = page_free_count();
+    uint64_t now = page_free_count() + console_early_frames();
     unsigned wrong = page_audit();
 
     if (now + at_rest.slack / 8 + 1 < at_rest.free) {

@@ -17,6 +17,9 @@ void console_hypervisor_write(const char *s, size_t n);   /* printk's way out; a
 void console_input(char c);                               /* one byte arrived (interrupt context) */
 unsigned console_input_room(void); /* how many more would not be lost; after 0, arch_serial_resume() says when */
 
+/* Frames that hold what was typed while no domain has a console: the next one gets them. */
+unsigned console_early_frames(void);
+
 /* Serve @d's console ring, found in guest frame @ring; returns the guest's event-channel port, or -errno.
  * Before @d runs; d->config, if any, says how its output looks and whether it gets the input focus. */
 long console_attach(struct domain *d, mfn_t ring);
