@@ -61,39 +61,18 @@ unsigned long cmdline_number(const char *key, unsigned long otherwise)
 
 uint64_t parse_size(const char *s, const char **end)
 {
+    static const char suffix[] = "bkmgt"; /* 2^0, 2^10, ... */
     char *after;
     uint64_t v = strtoul(s, &after, 0);
-    int shift = 10;
-    switch (*after) {
-    case 'T':
-    case 't':
-        shift = 40;
-        break;
-    case 'G':
-    case 'g':
-        shift = 30;
-        break;
-    case 'M':
-    case 'm':
-        shift = 20;
-        break;
-    case 'K':
-    case 'k':
-        shift = 10;
-        break;
-    case 'B':
-    case 'b':
-        shift = 0;
-        break;
-    default:
-        after--;
-        break;
+    unsigned shift = 10;
+    if (after != s && *after) {
+        const char *p = strchr(suffix, *after | 0x20);
+        if (p) {
+            shift = 10 * (unsigned)(p - suffix);
+            after++;
+        }
     }
-    if (after < s) /* nothing was read */
-        after = (char *)s;
-    else
-        after++;
     if (end)
         *end = after;
-    return v >> (64 - shift - 1) >> 1 ? ~0ull : v << shift;
+    return v << shift >> shift == v ? v << shift : ~0ull;
 }
