@@ -17,6 +17,8 @@
 struct boot_module boot_module[MAX_MODULES];
 unsigned boot_module_count;
 
+_Static_assert(MAX_MODULES <= 64, "free_modules() keeps a set of them in a word");
+
 /* Left to the hypervisor when domain 0 gets all memory: its stack, grant frames, page tables, and
  * change. */
 #define RESERVE_PAGES(free) (256 + (free) / 128)
@@ -216,6 +218,39 @@ static unsigned read_configs(struct domain_config **configs, struct boot_error *
     return count;
 }
 
+static bool may_restart(const struct domain_config *c)
+{
+    return !c->initial && (c->on_poweroff == END_RESTART || c->on_reboot == END_RESTART ||
+                           c->on_crash == END_RESTART || c->on_watchdog == END_RESTART);
+}
+
+/* Modules that nobody is built from again: their memory joins the rest, to be scrubbed before it
+ * is given away.  How many frames that was. */
+static uint64_t free_modules(struct domain_config *const *configs, unsigned count)
+{
+    uint64_t needed = 0, freed = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (may_restart(configs[i])) {
+            needed |= BIT(configs[i]->kernel);
+            needed |= configs[i]->ramdisk >= 0 ? BIT(configs[i]->ramdisk) : 0;
+        }
+    for (unsigned i = 0; i < boot_module_count; i++) {
+        uint64_t first = ROUND_UP(boot_module[i].start, PAGE_SIZE) >> PAGE_SHIFT;
+        uint64_t end = (boot_module[i].start + boot_module[i].size) >> PAGE_SHIFT;
+
+        if (needed >> i & 1)
+            continue;
+        for (uint64_t n = first; n < end && mfn_valid(mfn(n)); n++) {
+            if (mfn_to_page(mfn(n))->owner != OWNER_HYPERVISOR)
+                continue; /* a loader with odd ideas of RAM */
+            page_free(mfn_to_page(mfn(n)), 0);
+            freed++;
+        }
+    }
+    return freed;
+}
+
 void builder_start_all(void)
 {
     static struct domain_config *configs[MAX_DOMAINS_AT_BOOT];
@@ -227,6 +262,7 @@ void builder_start_all(void)
     for (unsigned i = 0; i < count; i++)
         if (builder_build(configs[i], &built[i], &e))
             builder_cannot_boot(&e);
+    domain_expect_free(free_modules(configs, count));
     for (unsigned i = 0; i < count; i++)
         domain_start(built[i]);
 }

@@ -427,6 +427,11 @@ static void zombie_look(struct timer *t)
     work_add(&container_of(t, struct domain_record, zombie_timer)->end_work);
 }
 
+void domain_expect_free(uint64_t frames)
+{
+    at_rest.free += frames;
+}
+
 /* With no domain left every count must be what it was before there was one. */
 static void leak_check(domid_t id)
 {

@@ -149,3 +149,5 @@ void bootstrap_free(struct bootstrap *b); /* the notes taken while building, not
 int start_info_fill(struct bootstrap *b) must_check;
 /* UTC in ns at system time 0, for every domain's shared_info. */
 void wallclock_set(uint64_t ns);
+/* So many frames more are free when no domain exists (core/domain.c). */
+void domain_expect_free(uint64_t frames);
