@@ -180,7 +180,8 @@ static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t
             if (unlikely(rc))
                 return rc;
         }
-        (void)preempt_point();
+        if (*done < count)
+            (void)preempt_point();
     }
     return 0;
 }

@@ -189,7 +189,8 @@ long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
         rc = op_apply(v, owner, &op);
         if (unlikely(rc))
             break;
-        (void)preempt_point();
+        if (done + 1 < count)
+            (void)preempt_point();
     }
 
     if (owner != v->domain)

@@ -387,26 +387,34 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
     return 0;
 }
 
+/* The entry of @va in the table of @level that @e names. */
+static inline uint64_t *table_slot(pte_t e, uint64_t va, int level)
+{
+    return (uint64_t *)((char *)maddr_to_virt(e.v & PTE_ADDR_MASK) + pt_index(va, level) * sizeof(uint64_t));
+}
+
+/* A linear entry of an L4 leads to an L4 again, and its slots of ours on to our own tables. */
+static inline bool walks_into_ours(pte_t e, uint64_t va, int level)
+{
+    return unlikely(pt_index(va, level) - HYPERVISOR_SLOT_FIRST <= HYPERVISOR_SLOT_LAST - HYPERVISOR_SLOT_FIRST) &&
+           page_state_type(mfn_to_page(pte_mfn(e))->state) == PAGE_TYPE_L4;
+}
+
 uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
 {
     if (unlikely(!guest_range_ok(va, 1)))
         return NULL;
-    pte_t e = pte(vcpu_kernel_root(v) | PTE_P);
-#pragma GCC unroll 3
-    for (int level = 4; level > 1; level--) {
-        const mfn_t table = pte_mfn(e);
-        const unsigned slot = pt_index(va, level);
-        /* A linear entry of an L4 leads to an L4 again, and its slots of ours on to our own tables. */
-        if (unlikely(slot_is_ours(4, slot)) && page_state_type(mfn_to_page(table)->state) == PAGE_TYPE_L4)
-            return NULL;
-        e = pte(((const uint64_t *)mfn_to_virt(table))[slot]);
-        if (!pte_present(e))
-            return NULL;
-    }
-    /* Through a linear entry one arrives at a table of a higher level: that is not an L1 slot. */
-    if (page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
+    pte_t e = pte(*table_slot(pte(vcpu_kernel_root(v)), va, 4));
+    if (!pte_present(e) || walks_into_ours(e, va, 3))
         return NULL;
-    return (uint64_t *)mfn_to_virt(pte_mfn(e)) + pt_index(va, 1);
+    e = pte(*table_slot(e, va, 3));
+    if (!pte_present(e) || walks_into_ours(e, va, 2))
+        return NULL;
+    e = pte(*table_slot(e, va, 2));
+    /* Through a linear entry one arrives at a table of a higher level: that is not an L1 slot. */
+    if (!pte_present(e) || page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
+        return NULL;
+    return table_slot(e, va, 1);
 }
 
 /* --- pins and roots ---------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
  *   struct vcpu *current_vcpu(void);           whose stack this is
  *   unsigned this_cpu(void);                   physical CPU number
  *   void *mfn_to_virt(mfn_t m);                direct map, read-write, valid for RAM frames
+ *   void *maddr_to_virt(uint64_t maddr);       the same for a machine address
  *   mfn_t virt_to_mfn(const void *p);          inverse, for direct-map pointers only
  *   uint64_t arch_now(void);                   system time, ns since boot, monotonic on a CPU
  *   void arch_relax(void);                     a spin-wait's body; serves TLB-flush requests

@@ -34,18 +34,13 @@ void guest_toggle_mode(struct vcpu *v)
     load_cr3(v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3);
 }
 
-/* Store to the guest's stack, whose range has been checked; false if it faults. */
-static inline bool stack_put(uint64_t va, uint64_t value)
-{
-    __asm__ goto volatile("1: mov %0, (%1)\n\t" FIXUP("1b", "%l[fault]")
-                          :
-                          : "r"(value), "r"(va)
-                          : "memory"
-                          : fault);
-    return true;
-fault:
-    return false;
-}
+/* Store at @base + @offset of the guest's stack, whose range has been checked; a fault goes to label bad_stack. */
+#define STACK_PUT(base, offset, value)                                                           \
+    __asm__ goto volatile("1: mov %0, %c2(%1)\n\t" FIXUP("1b", "%l[bad_stack]")                  \
+                          :                                                                      \
+                          : "r"((uint64_t)(value)), "r"(base), "i"(offset)                       \
+                          : "memory"                                                             \
+                          : bad_stack)
 
 struct bounce {
     uint64_t handler;
@@ -86,17 +81,17 @@ static inline void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce
         goto bad_stack;
 
     uint64_t at = sp;
-    if (!stack_put(at, regs->rcx) || !stack_put(at + 8, regs->r11))
-        goto bad_stack;
-    at += 16;
+    STACK_PUT(at, 0, regs->rcx);
+    STACK_PUT(at, 8, regs->r11);
     if (b.has_error) {
-        if (!stack_put(at, b.error))
-            goto bad_stack;
+        STACK_PUT(at, 16, b.error);
         at += 8;
     }
-    if (!stack_put(at, regs->rip) || !stack_put(at + 8, cs) || !stack_put(at + 16, flags) ||
-        !stack_put(at + 24, regs->rsp) || !stack_put(at + 32, regs->ss))
-        goto bad_stack;
+    STACK_PUT(at, 16, regs->rip);
+    STACK_PUT(at, 24, cs);
+    STACK_PUT(at, 32, flags);
+    STACK_PUT(at, 40, regs->rsp);
+    STACK_PUT(at, 48, regs->ss);
 
     if (b.masks)
         v->info->evtchn_upcall_mask = 1;

@@ -19,6 +19,11 @@ static inline void *mfn_to_virt(mfn_t m)
     return machine.memory + mfn_to_maddr(m);
 }
 
+static inline void *maddr_to_virt(uint64_t maddr)
+{
+    return machine.memory + maddr;
+}
+
 static inline mfn_t virt_to_mfn(const void *p)
 {
     return maddr_to_mfn((uint64_t)((const uint8_t *)p - machine.memory));
