@@ -78,6 +78,11 @@ void trap_disarm(void)
     trap_armed.armed = 0;
 }
 
+bool trap_is_armed(void)
+{
+    return trap_armed.armed;
+}
+
 unsigned long trap_stub(unsigned vector)
 {
     return (unsigned long)trap_stubs + 16 * vector;

@@ -79,6 +79,7 @@ _Noreturn void trap_return(struct trap_frame *frame);
 
 int trap_arm(void) __attribute__((returns_twice));
 void trap_disarm(void);
+bool trap_is_armed(void);
 
 #define TRAPS(expression)             \
     __extension__({                   \
