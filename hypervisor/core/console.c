@@ -83,8 +83,7 @@ static struct {
     uint8_t flush_armed; /* (atomic) */
 } consoles = {.lock = SPINLOCK_INIT(CONSOLE), .list = {&consoles.list, &consoles.list}};
 
-/* --- the line
- * -------------------------------------------------------------------------------------------- */
+/* --- the line --- */
 
 static const char hypervisor_owner[1];
 
@@ -259,8 +258,7 @@ static void flush_soon(void)
         timer_set(&consoles.flush, arch_now() + FLUSH_AFTER);
 }
 
-/* --- rings: out
- * ------------------------------------------------------------------------------------------- */
+/* --- rings: out --- */
 
 static void write_from(struct console_ring *c, const char *s, size_t n)
 {
@@ -364,8 +362,7 @@ static void ring_notified(struct domain *d, uint32_t port)
         evtchn_set_pending(d, port);
 }
 
-/* --- the focus
- * --------------------------------------------------------------------------------------------- */
+/* --- the focus --- */
 
 static void announce_focus(void)
 {
@@ -393,8 +390,8 @@ static void list_vcpu(const struct vcpu *v)
     uint64_t ran = v->runstate_time[RUNSTATE_running];
     if (v->runstate == VCPU_RUNNING)
         ran += arch_now() - v->runstate_since;
-    printk("  v%u: CPU %u, %s (reasons to pause %x), ran for %lu ms, event upcall %s\n", v->id, v->cpu,
-           states[v->runstate], v->pause, ran / 1000000,
+    printk("  v%u: CPU %u, %s (reasons to pause %x), ran for %lu ms, event upcall %s\n", v->id,
+           v->cpu, states[v->runstate], v->pause, ran / 1000000,
            vcpu_event_pending(v) ? "pending" : "not pending");
 }
 
@@ -482,8 +479,7 @@ unsigned console_input_room(void)
     return room;
 }
 
-/* --- consoles come and go
- * ------------------------------------------------------------------------------------ */
+/* --- consoles come and go --- */
 
 static struct console_ring *console_create(struct domain *d)
 {

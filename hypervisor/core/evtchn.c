@@ -81,8 +81,7 @@ static inline struct evtchn *port_of(const struct domain *d, uint32_t port)
     return port_exists(d, port) ? port_at(d, port) : NULL;
 }
 
-/* --- signalling
- * ---------------------------------------------------------------------------------------- */
+/* --- signalling --- */
 
 static cold_ void wake_pollers(struct domain *d, uint32_t port)
 {
@@ -144,8 +143,7 @@ int evtchn_poll_port(const struct domain *d, uint32_t port)
     return e->state > ECS_RESERVED && atomic_test_bit(pending_map(d), port);
 }
 
-/* --- ports (evtchn_lock held)
- * --------------------------------------------------------------------------- */
+/* --- ports (evtchn_lock held) --- */
 
 static struct evtchn *bucket_add(struct domain *d)
 {
@@ -316,8 +314,7 @@ void evtchn_destroy(struct domain *d)
     d->evtchn = NULL;
 }
 
-/* --- the sub-operations
- * --------------------------------------------------------------------------------- */
+/* --- the sub-operations --- */
 
 /* A domain by number or DOMID_SELF, referenced; NULL if there is none. */
 static struct domain *find_domain(struct domain *self, domid_t id)

@@ -77,8 +77,7 @@ static inline bool wants_cpu(const struct vcpu *v)
     return !(unlikely(v->unwinding) ? pause & PAUSE_SLEEP : pause);
 }
 
-/* --- caps
- * -------------------------------------------------------------------------------------------- */
+/* --- caps --- */
 
 static void cap_refill(struct timer *t)
 {
@@ -109,15 +108,17 @@ static cold_ void cap_charge(struct vcpu *v, uint64_t now, uint64_t ns)
     spin_unlock(&d->cap_lock);
 }
 
-/* --- inside one queue (lock held)
- * ---------------------------------------------------------------------- */
+/* --- inside one queue (lock held) --- */
 
 static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
 {
     uint64_t ns = now > v->run_start ? now - v->run_start : 0;
     v->run_start = now;
-    if (unlikely(v->is_idle))
-        ns = is_idling(v) ? 0 : MIN(ns, SCHED_SLICE); /* it may have halted for long before */
+    if (unlikely(v->is_idle)) {
+        if (is_idling(v))
+            return;
+        ns = MIN(ns, SCHED_SLICE); /* it may have halted for long before */
+    }
     sched_charge(&cq->queue, &v->sched, ns);
     if (unlikely(v->domain->cap))
         cap_charge(v, now, ns);
@@ -158,10 +159,11 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
 {
     struct vcpu *running = cq->current;
     bool here = v->cpu == this_cpu();
+    uint64_t now = arch_now();
 
     if (!v->is_idle) {
         v->sched.weight = v->domain->weight ? v->domain->weight : SCHED_WEIGHT_NORMAL;
-        vcpu_set_runstate(v, VCPU_RUNNABLE);
+        vcpu_set_runstate(v, VCPU_RUNNABLE, now);
     }
     sched_enqueue(&cq->queue, &v->sched);
 
@@ -169,7 +171,6 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
         ask_reschedule(v->cpu);
         return;
     }
-    uint64_t now = arch_now();
     charge(cq, running, now);
     if (sched_preempts(&running->sched, &v->sched) || !here)
         ask_reschedule(v->cpu); /* another CPU must at least arm its slice timer */
@@ -177,8 +178,7 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
         slice_begin(cq, running, now);
 }
 
-/* --- where to run
- * --------------------------------------------------------------------------------------- */
+/* --- where to run --- */
 
 /* Lock the queue that @v belongs to. */
 static struct cpu_queue *queue_lock(struct vcpu *v) NO_ANALYSIS
@@ -213,6 +213,8 @@ static unsigned choose_cpu(const struct vcpu *v)
     if (!allowed)
         return v->cpu;
     const bool may_stay = allowed & BIT(v->cpu);
+    if (likely(may_stay && (allowed == BIT(v->cpu) || !load(v->cpu))))
+        return v->cpu;
     unsigned best = may_stay ? v->cpu : (unsigned)__builtin_ctzll(allowed);
     unsigned least = load(best);
     for (uint64_t others = allowed; least && others; others &= others - 1) {
@@ -230,6 +232,8 @@ static unsigned choose_cpu(const struct vcpu *v)
 static void wake_on(struct vcpu *v, unsigned target) NO_ANALYSIS
 {
     struct cpu_queue *cq = queue_lock(v);
+    if (v->on_cpu && cq->current != v && v->cpu != this_cpu())
+        arch_kick_cpu(v->cpu); /* it dozes there: it looks for itself */
     if (v->sched.queued || v->on_cpu || !wants_cpu(v)) {
         queue_unlock(cq);
         return;
@@ -289,8 +293,7 @@ static bool steal(unsigned cpu) NO_ANALYSIS
     return false;
 }
 
-/* --- switching
- * ------------------------------------------------------------------------------------------- */
+/* --- switching --- */
 
 static enum vcpu_run_state state_of(const struct vcpu *v)
 {
@@ -325,43 +328,99 @@ static bool leaves(struct cpu_queue *cq, const struct vcpu *v)
     return cq->destination != v->cpu;
 }
 
-static void reschedule(bool give_way) NO_ANALYSIS
+static bool may_doze(const struct cpu_queue *cq, const struct vcpu *v)
 {
-    struct vcpu *prev = current_vcpu();
-    unsigned cpu = prev->cpu;
-    struct cpu_queue *cq = &queues[cpu];
+    return !sched_first(&cq->queue) && is_idling(cq->idle) && !v->exit_work &&
+           !(atomic_read(&v->pause) & ~PAUSE_SLEEP);
+}
 
-    spin_lock(&cq->lock);
-    uint64_t now = arch_now();
-    charge(cq, prev, now);
-    atomic_and(&prev->exit_work, ~EXIT_RESCHEDULE);
-
-    /* One that may no longer run here is put elsewhere by sched_tail(), when it is off its stack.
-     */
-    if (wants_cpu(prev) && !leaves(cq, prev)) {
-        if (give_way)
-            sched_give_way(&cq->queue, &prev->sched);
-        sched_enqueue(&cq->queue, &prev->sched);
-    }
-    struct vcpu *next = pick(cq);
-    slice_begin(cq, next, now);
-    if (next == prev) {
+/*
+ * Nobody else wants this CPU and @v has gone to sleep.  Rather than switch to the idle vCPU and
+ * back, halt right here on @v's stack, with all its registers still in the CPU.  To everybody else
+ * the idle vCPU runs. True when @v wants to run again; false when there is a reason to leave its
+ * stack after all.
+ */
+static bool doze(struct cpu_queue *cq, struct vcpu *v) NO_ANALYSIS
+{
+    const unsigned cpu = v->cpu;
+    cq->current = cq->idle;
+    while (may_doze(cq, v)) {
+        if (wants_cpu(v))
+            return true;
         spin_unlock(&cq->lock);
-        return;
+        /* Interrupts are off: whatever has happened since we looked ends arch_idle() at once. */
+        if (!steal(cpu))
+            arch_idle();
+        spin_lock(&cq->lock);
     }
+    return false;
+}
 
-    if (!prev->is_idle) {
-        vcpu_set_runstate(prev, state_of(prev));
-        vcpu_timers_suspend(prev);
-    }
+/* @prev goes on, after it had been put away as asleep. */
+static void run_again(struct cpu_queue *cq, struct vcpu *prev) NO_ANALYSIS
+{
+    uint64_t now = arch_now();
+    cq->current = prev;
+    prev->run_start = now;
+    vcpu_set_runstate(prev, VCPU_RUNNING, now);
+    slice_begin(cq, prev, now);
+    spin_unlock(&cq->lock);
+    vcpu_timers_resume(prev);
+}
+
+static void switch_to(struct cpu_queue *cq, struct vcpu *prev, struct vcpu *next, uint64_t now)
+{
     if (!next->is_idle)
-        vcpu_set_runstate(next, VCPU_RUNNING);
+        vcpu_set_runstate(next, VCPU_RUNNING, now);
+    slice_begin(cq, next, now);
     next->run_start = now;
     next->on_cpu = true;
     cq->current = next;
     cq->leaving = prev;
     arch_switch(prev, next);
     sched_tail();
+}
+
+static void reschedule(bool give_way) NO_ANALYSIS
+{
+    struct vcpu *prev = current_vcpu();
+    struct cpu_queue *cq = &queues[prev->cpu];
+
+    spin_lock(&cq->lock);
+    uint64_t now = arch_now();
+    charge(cq, prev, now);
+    atomic_and(&prev->exit_work, ~EXIT_RESCHEDULE);
+
+    const bool asleep = !wants_cpu(prev) && !prev->is_idle;
+    if (asleep) {
+        vcpu_set_runstate(prev, state_of(prev), now);
+        vcpu_timers_suspend(prev);
+        if (doze(cq, prev)) {
+            run_again(cq, prev);
+            return;
+        }
+        now = arch_now();
+    }
+
+    /* One that leaves is put elsewhere by sched_tail(), when it is off its stack. */
+    if (wants_cpu(prev) && !leaves(cq, prev)) {
+        if (give_way)
+            sched_give_way(&cq->queue, &prev->sched);
+        sched_enqueue(&cq->queue, &prev->sched);
+    }
+    struct vcpu *next = pick(cq);
+    if (next != prev) {
+        if (!prev->is_idle) {
+            vcpu_set_runstate(prev, state_of(prev), now);
+            vcpu_timers_suspend(prev);
+        }
+        switch_to(cq, prev, next, now);
+    } else if (asleep) {
+        run_again(cq, prev);
+    } else {
+        slice_begin(cq, prev, now);
+        spin_unlock(&cq->lock);
+    }
 }
 
 void sched_tail(void) NO_ANALYSIS
@@ -415,8 +474,7 @@ bool preempt_point(void)
     return v->domain->dying;
 }
 
-/* --- pausing and waking
- * ------------------------------------------------------------------------------------ */
+/* --- pausing and waking --- */
 
 void vcpu_pause(struct vcpu *v, uint32_t why) NO_ANALYSIS
 {
@@ -428,7 +486,7 @@ void vcpu_pause(struct vcpu *v, uint32_t why) NO_ANALYSIS
         if (v->sched.queued && !wants_cpu(v))
             sched_dequeue(&cq->queue, &v->sched);
         if (!v->sched.queued)
-            vcpu_set_runstate(v, state_of(v));
+            vcpu_set_runstate(v, state_of(v), arch_now());
     }
     queue_unlock(cq);
 }
@@ -455,7 +513,7 @@ void vcpu_unpause(struct vcpu *v, uint32_t why) NO_ANALYSIS
     }
     struct cpu_queue *cq = queue_lock(v);
     if (!v->on_cpu && !v->sched.queued)
-        vcpu_set_runstate(v, state_of(v));
+        vcpu_set_runstate(v, state_of(v), arch_now());
     queue_unlock(cq);
 }
 
@@ -481,8 +539,7 @@ void vcpu_kick(struct vcpu *v)
         arch_kick_cpu(v->cpu);
 }
 
-/* --- idle vCPUs and their work
- * --------------------------------------------------------------------------- */
+/* --- idle vCPUs and their work --- */
 
 void work_add(struct work *w) NO_ANALYSIS
 {
@@ -539,8 +596,7 @@ noreturn_ void idle_loop(void)
     }
 }
 
-/* --- set-up
- * ---------------------------------------------------------------------------------------------- */
+/* --- set-up --- */
 
 void sched_vcpu_init(struct vcpu *v)
 {

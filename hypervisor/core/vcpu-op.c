@@ -26,12 +26,10 @@
 #define TIME_REFRESH     (2000 * NS_PER_MS) /* of a TSC that is not known to be constant */
 #define INFO_LEGACY      XEN_LEGACY_MAX_VCPUS
 
-/* --- run states
- * ---------------------------------------------------------------------------------------- */
+/* --- run states --- */
 
-void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s)
+void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s, uint64_t now)
 {
-    uint64_t now = arch_now();
     if (now > v->runstate_since)
         v->runstate_time[v->runstate] += now - v->runstate_since;
     v->runstate_since = now;
@@ -73,8 +71,7 @@ static void runstate_publish(struct vcpu *v, guest_ptr_t at, bool until_now)
     }
 }
 
-/* --- the pvclock
- * ------------------------------------------------------------------------------------------ */
+/* --- the pvclock --- */
 
 static void time_area_publish(const struct vcpu_time_info *t, guest_ptr_t at)
 {
@@ -280,8 +277,7 @@ static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-/* --- bringing vCPUs up and down
- * ---------------------------------------------------------------------------- */
+/* --- bringing vCPUs up and down --- */
 
 static long op_initialise(struct vcpu *v, guest_ptr_t arg)
 {

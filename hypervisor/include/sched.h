@@ -58,7 +58,7 @@ noreturn_ void idle_loop(void);
 /* Publish the run-state and time areas of @v, which runs here, to guest memory (on the way to the guest when
  * EXIT_RUNSTATE was set). */
 void vcpu_publish_areas(struct vcpu *v);
-void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s);
+void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s, uint64_t now);
 /* @v starts / stops running on this CPU: its periodic timer ticks only while it runs. */
 void vcpu_timers_resume(struct vcpu *v);
 void vcpu_timers_suspend(struct vcpu *v);
