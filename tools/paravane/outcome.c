@@ -43,6 +43,8 @@ static void read_xen(struct outcome *o, const char *line)
 
     if (halted || rebooted || crashed)
         o->domain_ended = o->machine_ended = true;
+    /* A domain 0 that knows ACPI switches the machine off itself: QEMU ends. */
+    o->domain_ended |= has(line, "Entering ACPI S5 state");
     o->crashed |= crashed;
     o->panicked |= has(line, "Panic on CPU");
     if (o->panicked && has(line, "Could not") && has(line, "DOM0"))
