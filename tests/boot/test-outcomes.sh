@@ -54,7 +54,7 @@ xen 'crashed' 20 '(XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\r
 xen 'behind a prompt' 0 '# (XEN) Hardware Dom0 halted: halting machine\r\n'
 panic='(XEN) Panic on CPU 0:\r\n'
 xen 'panic' 21 "$panic(XEN) FATAL TRAP\r\n(XEN) Reboot in five seconds...\r\n"
-xen 'no domain 0' 18 "$panic(XEN) Could not construct domain 0: DOM0\r\n(XEN) Reboot in five seconds...\r\n"
+xen 'no domain 0' 18 "$panic(XEN) Could not construct domain 0\r\n(XEN) Reboot in five seconds...\r\n"
 after 'exit 0' '(XEN) Entering ACPI S5 state.\r\n'
 ask 'Xen: switched off by ACPI' 0 run
 

@@ -47,7 +47,7 @@ static void read_xen(struct outcome *o, const char *line)
     o->domain_ended |= has(line, "Entering ACPI S5 state");
     o->crashed |= crashed;
     o->panicked |= has(line, "Panic on CPU");
-    if (o->panicked && has(line, "Could not") && has(line, "DOM0"))
+    if (has(line, "Could not construct domain 0") || has(line, "Could not set up DOM0 guest OS"))
         o->refused = VERDICT_CANNOT_BOOT;
     o->machine_ended |= o->panicked && has(line, "Reboot in ");
     o->machine_ended |= o->panicked && has(line, "Manual reset required");
