@@ -113,10 +113,6 @@ static int layout(struct bootstrap *b, struct boot_error *e)
 
     b->pages = b->config->memory >> PAGE_SHIFT;
     b->p2m_pages = pages_of(b->pages * sizeof(uint64_t));
-    /* Keeps the arithmetic below far from wrapping. */
-    uint64_t least = pages_of(b->image.phys_end) + pages_of(b->ramdisk_bytes) + b->p2m_pages;
-    if (least >= b->pages)
-        return boot_error(e, IM_020, (least + SPARE_PAGES + 16) * 4, b->pages * 4);
     int rc = layout_mapped(b, e);
     if (!rc && bootstrap_p2m_apart(b)) {
         rc = layout_p2m_tables(b, e);
