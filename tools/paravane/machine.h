@@ -34,7 +34,7 @@ struct machine {
     const char *append;      /* more words for the hypervisor, or NULL */
     const char *tree;        /* a tree to use instead of ours, or NULL */
     unsigned cpus;
-    uint64_t memory_mib; /* 0: as much as the domains need */
+    unsigned memory_mib; /* 0: as much as the domains need */
 };
 
 /* Resolve "paravane", "xen" or a path; sets ->hypervisor and ->is_xen. */

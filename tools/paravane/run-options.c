@@ -211,81 +211,92 @@ static enum verdict wrong_usage(const char *why)
 
 /* --- The loop ------------------------------------------------------------ */
 
-static enum verdict set_option(struct run_options *o, int option)
+/* Where an option without a value leaves its mark, or NULL. */
+static bool *flag_of(struct run_options *o, int option)
 {
-    unsigned *machine_memory = &(unsigned){0};
-    enum verdict v = VERDICT_OK;
+    switch (option) {
+    case OPTION_dom0:
+    case OPTION_privileged:
+        return &o->machine.privileged;
+    case OPTION_icount:
+        return &o->machine.icount;
+    case OPTION_tap:
+        return &o->session.tap;
+    case 'q':
+        return &o->session.quiet;
+    case OPTION_explain:
+        return &o->machine.explain;
+    case OPTION_gdb:
+        return &o->machine.gdb;
+    case OPTION_print_command:
+        return &o->print_command;
+    default:
+        return NULL;
+    }
+}
 
+/* Where a text is kept as it is, or NULL. */
+static const char **text_of(struct run_options *o, int option)
+{
     switch (option) {
     case 'r':
-        o->ramdisk = optarg;
-        break;
+        return &o->ramdisk;
     case 'x':
-        o->extra = optarg;
-        break;
+        return &o->extra;
+    case OPTION_hypervisor:
+        return &o->hypervisor;
+    case OPTION_cpu:
+        return &o->machine.cpu;
+    case OPTION_append:
+        return &o->machine.append;
+    case OPTION_tree:
+        return &o->machine.tree;
+    case OPTION_until:
+        return &o->until;
+    case OPTION_bundle:
+        return &o->bundle_folder;
+    default:
+        return NULL;
+    }
+}
+
+static enum verdict set_value(struct run_options *o, int option)
+{
+    switch (option) {
     case 'm':
         return set_number("memory", optarg, 1 << 24, &o->memory_mib);
     case 'c':
         return set_number("vcpus", optarg, 128, &o->vcpus);
     case OPTION_cpus:
         return set_number("cpus", optarg, 64, &o->machine.cpus);
-    case OPTION_hypervisor:
-        o->hypervisor = optarg;
-        break;
-    case OPTION_dom0:
-    case OPTION_privileged:
-        o->machine.privileged = true;
-        break;
+    case OPTION_machine_memory:
+        return set_number("machine-memory", optarg, 1 << 24, &o->machine.memory_mib);
     case OPTION_accel:
         return set_accel(o, optarg);
-    case OPTION_cpu:
-        o->machine.cpu = optarg;
-        break;
-    case OPTION_icount:
-        o->machine.icount = true;
-        break;
     case OPTION_timeout:
         return set_timeout(o, optarg);
-    case OPTION_tap:
-        o->session.tap = true;
-        break;
     case OPTION_input:
         return set_input(o, optarg);
     case OPTION_log:
         return set_log(o, optarg);
-    case 'q':
-        o->session.quiet = true;
-        break;
-    case OPTION_explain:
-        o->machine.explain = true;
-        break;
-    case OPTION_append:
-        o->machine.append = optarg;
-        break;
-    case OPTION_tree:
-        o->machine.tree = optarg;
-        return file_check(optarg, "the device tree", NULL);
-    case OPTION_machine_memory:
-        v = set_number("machine-memory", optarg, 1 << 24, machine_memory);
-        o->machine.memory_mib = *machine_memory;
-        return v;
     case OPTION_expect:
         return set_expect(o, optarg);
-    case OPTION_until:
-        o->until = optarg;
-        break;
-    case OPTION_gdb:
-        o->machine.gdb = true;
-        break;
-    case OPTION_bundle:
-        o->bundle_folder = optarg;
-        break;
-    case OPTION_print_command:
-        o->print_command = true;
-        break;
     default: /* getopt has named it */
         return wrong_usage("this option is unknown, or lacks its value");
     }
+}
+
+static enum verdict set_option(struct run_options *o, int option)
+{
+    bool *flag = flag_of(o, option);
+    const char **text = text_of(o, option);
+
+    if (flag)
+        *flag = true;
+    else if (text)
+        *text = optarg;
+    else
+        return set_value(o, option);
     return VERDICT_OK;
 }
 
@@ -298,6 +309,8 @@ static enum verdict settle(struct run_options *o)
         return wrong_usage("--icount needs tcg, kvm counts nothing");
     if (o->session.tap)
         o->session.read_stdin = false;
+    if (o->machine.tree && file_check(o->machine.tree, "the device tree", NULL))
+        return VERDICT_NO_FILE;
     if (o->session.timeout < 0)
         o->session.timeout =
             o->machine.gdb || (o->session.read_stdin && isatty(STDIN_FILENO)) ? 0 : 300;

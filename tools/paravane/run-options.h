@@ -10,8 +10,8 @@
 struct run_options {
     struct machine machine;
     struct session_options session;
-    char *hypervisor; /* "paravane", "xen" or a path */
-    char *ramdisk, *extra;
+    const char *hypervisor; /* "paravane", "xen" or a path */
+    const char *ramdisk, *extra;
     const char *until; /* name of a domain, or NULL */
     const char *bundle_folder;
     unsigned memory_mib, vcpus; /* 0: not given */
