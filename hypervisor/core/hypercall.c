@@ -62,7 +62,7 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
     } call;
     _Static_assert(sizeof(call) == sizeof(multicall_entry_t), "xen/xen.h");
 
-    if (unlikely(!guest_range_ok(at.va, (uint64_t)count * sizeof(call))))
+    if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
     for (uint32_t i = 0; i < count; i++, at = guest_ptr_add(at, sizeof(call))) {
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))

@@ -226,13 +226,39 @@ static bool linear_move(struct page_info *pg, int step)
     return true;
 }
 
-/* Entry @e of table @table (of @level) names a table of @level itself: allow it by the rules above. */
-static int linear_get(struct domain *d, struct page_info *table, int level, pte_t e)
+bool linear_windows_exist;
+
+/* Is any of the @n > 0 bytes at @va below an L4 slot that the running domain ever used linearly? */
+bool in_linear_window(uint64_t va, uint64_t n)
+{
+    const struct domain *d = current_vcpu()->domain;
+
+    for (unsigned slot = pt_index(va, 4), last = pt_index(va + n - 1, 4); slot <= last; slot++)
+        if (atomic_read(&d->linear_slots[slot / 64]) >> slot % 64 & 1)
+            return n > 0;
+    return false;
+}
+
+/* L4 slot @slot of some table of @d is about to hold a linear entry: from now on the door refuses to read through it.  A
+ * CPU may have passed the door's look already; when it answers the flush it has finished reading. */
+static void linear_window_shut(struct domain *d, unsigned slot)
+{
+    if (d->linear_slots[slot / 64] & BIT(slot % 64))
+        return;
+    linear_windows_exist = true;
+    atomic_or(&d->linear_slots[slot / 64], BIT(slot % 64));
+    tlb_flush_cpus(atomic_read(&d->tlb_cpus));
+}
+
+/* Entry @e, slot @slot of table @table (of @level), names a table of @level itself: allow it by the rules above. */
+static int linear_get(struct domain *d, struct page_info *table, int level, unsigned slot, pte_t e)
 {
     struct page_info *target = mfn_to_page(pte_mfn(e));
 
     if (e.v & PTE_RW)
         return refuse(PT_007, pte_mfn(e).n, level);
+    if (level == 4)
+        linear_window_shut(d, slot);
     if (target == table)
         return 0;
     /* Only a table that is validated already: validating one of our own level could go on for ever. */
@@ -253,7 +279,7 @@ static int linear_get(struct domain *d, struct page_info *table, int level, pte_
     return 0;
 }
 
-static int upper_get(struct domain *d, struct page_info *table, int level, pte_t e)
+static int upper_get(struct domain *d, struct page_info *table, int level, unsigned slot, pte_t e)
 {
     mfn_t m = pte_mfn(e);
 
@@ -265,7 +291,7 @@ static int upper_get(struct domain *d, struct page_info *table, int level, pte_t
     struct page_info *target = mfn_to_page(m);
     uint64_t state = atomic_read(&target->state);
     if (page_state_type(state) == page_type_of_level(level) && page_state_count(state))
-        return linear_get(d, table, level, e);
+        return linear_get(d, table, level, slot, e);
 
     int rc = page_get_and_type(target, d, page_type_of_level(level - 1));
     /* Its own entry's refusal has been recorded; a role conflict has not. */
@@ -316,7 +342,7 @@ static int upper_table_get(struct domain *d, struct page_info *pg, int level)
         }
         if (!(table[i] & PTE_P) || slot_is_ours(level, i))
             continue;
-        int rc = upper_get(d, pg, level, pte(table[i]));
+        int rc = upper_get(d, pg, level, i, pte(table[i]));
         if (rc) {
             upper_table_put(pg, level, i);
             return rc;
@@ -372,7 +398,7 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
             pte_store(entry, upper_adjust(level, want), preserve_ad);
             return 0;
         }
-        int rc = upper_get(d, pg, level, want);
+        int rc = upper_get(d, pg, level, slot, want);
         if (rc)
             return rc;
         want = upper_adjust(level, want);

@@ -76,7 +76,7 @@ static int page_earn_type(struct page_info *pg, uint64_t old, enum page_type typ
 {
     int rc = 0;
 
-    if (page_state_type(old) != type && page_state_type(old) != PAGE_TYPE_NONE)
+    if (page_state_type(old) != type)
         tlb_flush_for_page(pg);
 
     if (type_is_table(type))

@@ -65,6 +65,10 @@ static inline bool va_canonical(uint64_t va)
 #define HYPERVISOR_VIRT_START_ 0xffff800000000000ull
 #define HYPERVISOR_VIRT_END_   0xffff880000000000ull
 
+/* Some domain has, or had, an L4 entry that names an L4 table: see guest_readable(). */
+extern bool linear_windows_exist;
+bool in_linear_window(uint64_t va, uint64_t n);
+
 /* May a guest name @n bytes at @va?  Everything but the hypervisor's slots and the non-canonical hole;
  * an object must lie wholly on one side. */
 static inline bool guest_range_ok(uint64_t va, uint64_t n)
@@ -73,4 +77,15 @@ static inline bool guest_range_ok(uint64_t va, uint64_t n)
     if (end < va)
         return n && end == 0;
     return end <= 0x0000800000000000ull || va >= HYPERVISOR_VIRT_END_;
+}
+
+/*
+ * May the hypervisor read @n bytes at @va for the running guest?  Beyond guest_range_ok(): an address below an L4 entry
+ * that names an L4 table walks through that table's own slots of ours, whose entries ring 0 may follow although ring 3
+ * may not.  Nobody keeps hypercall arguments there, so such windows are shut as a whole (core/page-tables.c,
+ * linear_window_shut).  Writes need no look: a linear entry is read-only.
+ */
+static inline bool guest_readable(uint64_t va, uint64_t n)
+{
+    return guest_range_ok(va, n) && (!__builtin_expect(linear_windows_exist, 0) || !in_linear_window(va, n));
 }

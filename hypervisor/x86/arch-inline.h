@@ -136,7 +136,7 @@ fault:
 
 static inline must_check int guest_read(void *to, guest_ptr_t from, size_t n)
 {
-    if (unlikely(!guest_range_ok(from.va, n)))
+    if (unlikely(!guest_readable(from.va, n)))
         return -XEN_EFAULT;
     return guest_copy_unchecked_(to, (const void *)from.va, n);
 }
@@ -148,7 +148,7 @@ static inline must_check int guest_write(guest_ptr_t to, const void *from, size_
     return guest_copy_unchecked_((void *)to.va, from, n);
 }
 
-/* For batches whose whole range has been checked with guest_range_ok(). */
+/* For batches whose whole range has been checked with guest_readable(). */
 static inline must_check int guest_read_checked(void *to, guest_ptr_t from, size_t n)
 {
     return guest_copy_unchecked_(to, (const void *)from.va, n);
@@ -170,7 +170,7 @@ fault:
     static inline must_check int guest_read_u##bits(uint##bits##_t *to, guest_ptr_t from)        \
     {                                                                                            \
         uint##bits##_t value;                                                                    \
-        if (unlikely(!guest_range_ok(from.va, bits / 8)))                                        \
+        if (unlikely(!guest_readable(from.va, bits / 8)))                                        \
             return -XEN_EFAULT;                                                                  \
         __asm__ goto volatile("1: mov" suffix " (%1), %0\n\t" FIXUP("1b", "%l[fault]")           \
                               : "=&r"(value)                                                     \

@@ -35,7 +35,7 @@ static bool read_guest_word(uint64_t root, uint64_t va, uint64_t *value)
 {
     uint64_t e[4];
 
-    if ((va & 7) || !guest_range_ok(va, 8) || walk(root, va, e) != 4)
+    if ((va & 7) || !guest_readable(va, 8) || walk(root, va, e) != 4)
         return false;
     mfn_t m = pte_mfn(pte(e[3]));
     if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)

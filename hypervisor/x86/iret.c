@@ -38,7 +38,7 @@ long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
     const uint64_t at = regs->rsp;
 
     /* The registers are overwritten word by word: if a later word cannot be read, the domain ends anyway. */
-    if (unlikely(!guest_range_ok(at, sizeof(struct iret_context))))
+    if (unlikely(!guest_readable(at, sizeof(struct iret_context))))
         goto unreadable;
     const uint64_t rax = FRAME_WORD(at, rax), flags = FRAME_WORD(at, flags), cs = FRAME_WORD(at, cs);
     regs->vector = REGS_SYSCALL;

@@ -23,12 +23,18 @@ static void test_self(void)
     unsigned long mfn = memory_root_mfn();
     uint64_t ma = table_entry_ma(l4, SLOT);
     unsigned long window = 0xffff000000000000 | (unsigned long)SLOT << 39;
+    unsigned leaks = 0;
 
     tap_is(mmu_set(ma, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL, "the root in itself, writable");
     tap_is(mmu_set(ma, pte_of(mfn, PTE_RO)), 0, "the root in itself, read-only");
     tap_is_hex(*(uint64_t *)(window | (unsigned long)SLOT << 30 | (unsigned long)SLOT << 21 |
                              (unsigned long)SLOT << 12 | 511 * 8),
                l4[511], "the root shows through itself");
+    /* Through its slots for the hypervisor ring 0 could go on where ring 3 cannot: the hypervisor must not take
+     * arguments from there. */
+    for (unsigned i = 257; i < 272; i++)
+        leaks += hypercall_mmuext_op((void *)(window | (unsigned long)i << 30), 1, NULL, DOMID_SELF) != -XEN_EFAULT;
+    tap_is(leaks, 0, "no argument is read from the hypervisor's tables");
     tap_is(mmu_set(ma, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL, "only RW changed: refused");
     tap_is(mmu_set(ma | MMU_PT_UPDATE_PRESERVE_AD, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL,
            "only RW changed, preserving A and D: refused");
