@@ -35,6 +35,9 @@ fails 'unknown verdict' 2 'is no verdict' "$paravane" run --expect JOY "$sample"
 fails 'unknown hypercall' 2 'lists them' "$paravane" hypercalls fly
 fails 'unknown rule' 2 'lists both' "$paravane" explain ZZ-999
 
+fails 'a command line that is too long' 2 'start_info has room for 1023' \
+    "$paravane" run "$sample" "$(printf '%01024d' 0)"
+
 fails 'missing kernel' 10 'No such file' "$paravane" run "$work/missing"
 fails 'folder as kernel' 10 'it is a folder' "$paravane" run "$work"
 fails 'missing ramdisk' 10 'cannot read the ramdisk' "$paravane" run -r "$work/missing" "$sample"

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xen/xen.h>
 
 #include "file.h"
 #include "memory.h"
@@ -46,6 +47,13 @@ enum verdict domain_check(const struct domain *d)
         free(why);
         return v;
     }
+
+    if (strlen(d->command_line) >= MAX_GUEST_CMDLINE)
+        return verdict_say(
+            VERDICT_USAGE,
+            "the command line of domain %s has %zu bytes, and start_info has room for "
+            "%d; shorten it",
+            d->name, strlen(d->command_line), MAX_GUEST_CMDLINE - 1);
 
     uint64_t least = kernel_image_least_memory(&d->kernel, d->ramdisk_size);
     if (d->memory_mib << 20 < least)
