@@ -145,7 +145,7 @@ static int layout(struct bootstrap *b, struct boot_error *e)
 
 static int extent_add(struct bootstrap *b, uint64_t first_pfn, uint64_t first_mfn, uint64_t count)
 {
-    struct extent_page *p = b->extents;
+    struct extent_page *p = b->extents_last;
 
     if (p && p->used) {
         struct extent *last = &p->extent[p->used - 1];
@@ -158,8 +158,8 @@ static int extent_add(struct bootstrap *b, uint64_t first_pfn, uint64_t first_mf
         p = page_alloc_zeroed(0);
         if (!p)
             return -XEN_ENOMEM;
-        p->next = b->extents;
-        b->extents = p;
+        *(b->extents ? &b->extents_last->next : &b->extents) = p;
+        b->extents_last = p;
     }
     p->extent[p->used++] = (struct extent){first_pfn, first_mfn, count};
     return 0;
@@ -200,14 +200,19 @@ static int populate(struct bootstrap *b, struct boot_error *e)
 /* The extent that holds guest frame @n. */
 static const struct extent *extent_of(struct bootstrap *b, uint64_t n)
 {
-    if (n - b->recent.pfn < b->recent.count)
-        return &b->recent;
-    for (struct extent_page *p = b->extents; p; p = p->next)
-        for (uint64_t i = 0; i < p->used; i++)
-            if (n - p->extent[i].pfn < p->extent[i].count) {
-                b->recent = p->extent[i];
-                return &b->recent;
-            }
+    if (!b->cursor || n < b->cursor->extent[b->cursor_at].pfn) {
+        b->cursor = b->extents;
+        b->cursor_at = 0;
+    }
+    while (b->cursor) {
+        for (; b->cursor_at < b->cursor->used; b->cursor_at++) {
+            const struct extent *x = &b->cursor->extent[b->cursor_at];
+            if (n - x->pfn < x->count)
+                return x;
+        }
+        b->cursor = b->cursor->next;
+        b->cursor_at = 0;
+    }
     BUG(); /* layout() placed something outside the domain */
 }
 

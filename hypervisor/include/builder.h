@@ -120,9 +120,10 @@ struct bootstrap {
     uint64_t stack_pfn;
     uint64_t mapped; /* frames in the bootstrap mapping: pfns below this */
     uint64_t virt_end;
-    uint64_t next_table, table_limit; /* pfns for page tables still unused */
-    struct extent_page *extents;
-    struct extent recent; /* where the last look-up ended */
+    uint64_t next_table, table_limit;           /* pfns for page tables still unused */
+    struct extent_page *extents, *extents_last; /* in order of pfn */
+    struct extent_page *cursor; /* where the last look-up ended: look-ups mostly go forward */
+    uint64_t cursor_at;
 };
 
 /* Has the p2m list addresses of its own, outside the bootstrap mapping? */
