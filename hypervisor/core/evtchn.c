@@ -95,7 +95,7 @@ static cold_ void wake_pollers(struct domain *d, uint32_t port)
 }
 
 /* An unmasked port of @v's has become pending. */
-static inline void mark_upcall(struct vcpu *v, uint32_t port)
+static noinline_ void mark_upcall(struct vcpu *v, uint32_t port)
 {
     struct vcpu_info *info = atomic_read(&v->info);
     if (atomic_test_and_set_bit((uint64_t *)&info->evtchn_pending_sel, port / 64))
@@ -108,10 +108,10 @@ static inline void signal(struct domain *d, struct vcpu *v, uint32_t port)
 {
     if (atomic_test_and_set_bit(pending_map(d), port))
         return;
-    if (!atomic_test_bit(mask_map(d), port))
-        mark_upcall(v, port);
     if (unlikely(atomic_read(&d->pollers))) /* masked ports can be polled, too */
         wake_pollers(d, port);
+    if (!atomic_test_bit(mask_map(d), port))
+        mark_upcall(v, port);
 }
 
 void evtchn_set_pending(struct domain *d, uint32_t port)
@@ -326,9 +326,10 @@ static struct domain *find_domain(struct domain *self, domid_t id)
     return domain_get(id);
 }
 
-static bool may_manage(const struct domain *caller, const struct domain *d)
+/* Asked before anything is looked up: the answer must not tell which domains exist. */
+static bool may_manage(const struct domain *caller, domid_t id)
 {
-    return d == caller || domain_has(caller, ROLE_CONTROL);
+    return id == DOMID_SELF || id == caller->id || domain_has(caller, ROLE_CONTROL);
 }
 
 static bool virq_is_global(uint32_t virq)
@@ -354,11 +355,13 @@ static long op_alloc_unbound(struct domain *self, guest_ptr_t arg)
     long port;
     if (likely(op.dom == DOMID_SELF)) {
         port = evtchn_alloc_unbound(self, remote);
+    } else if (!may_manage(self, op.dom)) {
+        return refuse(EV_002, op.dom);
     } else {
         struct domain *d = find_domain(self, op.dom);
         if (!d)
             return refuse(EV_001, op.dom);
-        port = may_manage(self, d) ? evtchn_alloc_unbound(d, remote) : refuse(EV_002, op.dom);
+        port = evtchn_alloc_unbound(d, remote);
         domain_put(d);
     }
     if (port < 0)
@@ -496,7 +499,7 @@ static long op_close(struct domain *d, guest_ptr_t arg)
 }
 
 /* Through a port whose other end somebody may be closing. */
-static long send_locked(struct domain *d, struct evtchn *e, uint32_t port)
+static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t port)
 {
     bool sent = true;
     spin_lock(&d->evtchn_lock);
@@ -558,12 +561,10 @@ static void status_fill(const struct evtchn *e, uint32_t port, struct evtchn_sta
     }
 }
 
-static long status_of(struct domain *self, struct domain *d, struct evtchn_status *op)
+static long status_of(struct domain *d, struct evtchn_status *op)
 {
     if (!port_exists(d, op->port))
         return refuse(EV_006, op->port);
-    if (!may_manage(self, d))
-        return refuse(EV_002, d->id);
     spin_lock(&d->evtchn_lock);
     status_fill(port_at(d, op->port), op->port, op);
     spin_unlock(&d->evtchn_lock);
@@ -578,12 +579,14 @@ static long op_status(struct domain *self, guest_ptr_t arg)
 
     long rc;
     if (likely(op.dom == DOMID_SELF)) {
-        rc = status_of(self, self, &op);
+        rc = status_of(self, &op);
+    } else if (!may_manage(self, op.dom)) {
+        return refuse(EV_002, op.dom);
     } else {
         struct domain *d = find_domain(self, op.dom);
         if (!d)
             return refuse(EV_001, op.dom);
-        rc = status_of(self, d, &op);
+        rc = status_of(d, &op);
         domain_put(d);
     }
     if (!rc && guest_write(arg, &op, sizeof(op)))
@@ -631,14 +634,14 @@ static long op_reset(struct domain *self, guest_ptr_t arg)
     struct evtchn_reset op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(HC_002, arg.va);
+    if (!may_manage(self, op.dom))
+        return refuse(EV_002, op.dom);
     struct domain *d = find_domain(self, op.dom);
     if (!d)
         return refuse(EV_001, op.dom);
 
     long rc = 0;
-    if (!may_manage(self, d)) {
-        rc = refuse(EV_002, op.dom);
-    } else if (d != self) {
+    if (d != self) {
         rc = refuse(EV_017, op.dom); /* nobody can pause another domain yet */
     } else {
         for (uint32_t port = 1; port < d->evtchn_limit; port++) {

@@ -109,17 +109,14 @@ static long op_remote_shutdown(struct vcpu *v, guest_ptr_t arg)
     struct sched_remote_shutdown op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(HC_002, arg.va);
+    if (!domain_has(v->domain, ROLE_CONTROL)) /* first: nobody learns which domains exist */
+        return refuse(SC_008, op.domain_id);
     struct domain *d = domain_get(op.domain_id);
     if (!d)
         return refuse(SC_007, op.domain_id);
-
-    long rc = 0;
-    if (domain_has(v->domain, ROLE_CONTROL))
-        domain_shutdown(d, (uint8_t)op.reason);
-    else
-        rc = refuse(SC_008, op.domain_id);
+    domain_shutdown(d, (uint8_t)op.reason);
     domain_put(d);
-    return rc;
+    return 0;
 }
 
 static void watchdog_fired(struct domain *d, unsigned slot)

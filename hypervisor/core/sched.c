@@ -19,6 +19,13 @@
  * Ticks: while one vCPU runs alone, none.  Only when somebody waits, or a cap limits it, is a slice
  * timer armed.
  *
+ * Idling: a vCPU that goes to sleep while nobody else wants its CPU halts on its own stack (doze),
+ * for it will most likely be the next to run; the idle vCPU proper runs when there is work, or when the
+ * sleeper has to leave its stack.
+ *
+ * Several CPUs: a vCPU that wakes, or whose slice ends while others wait, goes to the least wanted CPU
+ * (choose_cpu); one that idles takes from the others (steal).
+ *
  * A vCPU that is preempted in the middle of an operation (sched_yield) holds references, maybe a
  * mutex.  It must come back to give them up even if its domain has been shut down or capped
  * meanwhile: v->unwinding says so.

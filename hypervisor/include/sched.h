@@ -16,8 +16,9 @@ void sched_domain_init(struct domain *d);
 void sched_domain_destroy(struct domain *d);
 
 /* Set / clear reasons not to run.  vcpu_unpause wakes it when the last one goes; vcpu_pause of a vCPU that runs
- * elsewhere asks it to stop and does not wait (vcpu_pause_sync does, gives up the CPU meanwhile, and returns when
- * @v is neither running nor in the middle of an operation). */
+ * elsewhere asks it to stop and does not wait.  vcpu_pause_sync does, gives up the CPU meanwhile, and returns when
+ * @v is neither running nor in the middle of an operation; for work only: two vCPUs that waited for each other's
+ * operations would wait for ever. */
 void vcpu_pause(struct vcpu *v, uint32_t why);
 void vcpu_pause_sync(struct vcpu *v, uint32_t why);
 void vcpu_unpause(struct vcpu *v, uint32_t why);

@@ -84,6 +84,7 @@ static inline uint64_t mfn_to_maddr(mfn_t m)
 #define must_check       __attribute__((warn_unused_result))
 #define noreturn_        __attribute__((noreturn))
 #define cold_            __attribute__((cold, noinline))
+#define noinline_        __attribute__((noinline)) /* keeps the caller's short path free of its registers */
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 /* Our own mistake: prints every CPU's state and ends the machine.  No guest input may reach one. */
