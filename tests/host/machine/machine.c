@@ -18,6 +18,7 @@ static struct {
     struct vcpu *vcpu; /* an idle vCPU whose idle_loop() is on the host's stack */
     jmp_buf *back;     /* where it was when it gave up the CPU */
     bool once;         /* it need not come back: machine_look_for_work() */
+    unsigned rounds;   /* how often it has given way */
 } idler;
 
 /* --- power on
@@ -155,7 +156,9 @@ static void idle_gives_way(void)
 {
     jmp_buf back;
 
-    if (idler.once) {
+    /* Work that makes more work for later (a zombie is looked at every 10 ms) would keep us here
+     * for ever; but in the middle of work it must come back. */
+    if (idler.once || (++idler.rounds > 100 && !idler.vcpu->unwinding)) {
         sched_tail();
         idler.vcpu = NULL;
         longjmp(*idle_point, 1);
@@ -222,6 +225,7 @@ void machine_run_work(void)
     idle_point = &done;
     if (!setjmp(done)) {
         idler.vcpu = idle;
+        idler.rounds = 0;
         idle_loop();
     }
     idle_point = NULL;
@@ -256,6 +260,21 @@ static void serve_timer(unsigned cpu)
     }
 }
 
+/* While one CPU spins, or time passes, the others run: those that were asked to leave their guest
+ * do. */
+static void others_run(void)
+{
+    const unsigned self = machine.this_cpu;
+
+    for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
+        if (cpu == self || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
+            continue;
+        machine.this_cpu = cpu;
+        schedule();
+        machine.this_cpu = self;
+    }
+}
+
 void machine_advance(uint64_t ns)
 {
     uint64_t end = machine.now + ns;
@@ -267,6 +286,7 @@ void machine_advance(uint64_t ns)
         machine.now = next;
         for (unsigned i = 0; i < machine.cpus; i++)
             serve_timer(i);
+        others_run();
         if (next == end)
             return;
     }
@@ -432,20 +452,6 @@ void arch_dump_vcpu(struct vcpu *v)
 
 /* --- arch.h: interrupts and time
  * ------------------------------------------------------------------------ */
-
-/* While one CPU spins, the others run: those that were asked to leave their guest do. */
-static void others_run(void)
-{
-    const unsigned self = machine.this_cpu;
-
-    for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
-        if (cpu == self || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
-            continue;
-        machine.this_cpu = cpu;
-        schedule();
-        machine.this_cpu = self;
-    }
-}
 
 void arch_relax(void)
 {

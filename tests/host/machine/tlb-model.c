@@ -23,6 +23,7 @@ struct known {
 
 static struct known_set {
     struct known slot[KNOWN];
+    uint32_t used[KNOWN / 2]; /* which slots, in order of appearance */
     uint32_t count;
 } set[MACHINE_CPUS];
 
@@ -48,6 +49,13 @@ static struct known *slot_of(struct known_set *s, uint64_t key, uint64_t va)
     }
 }
 
+static void insert(struct known_set *s, struct known *at, const struct known *what)
+{
+    ASSERT(s->count < KNOWN / 2);
+    s->used[s->count++] = (uint32_t)(at - s->slot);
+    *at = *what;
+}
+
 static bool remember(struct known_set *s, uint64_t frame, unsigned level, bool writable,
                      uint64_t va)
 {
@@ -55,16 +63,24 @@ static bool remember(struct known_set *s, uint64_t frame, unsigned level, bool w
     struct known *k = slot_of(s, key, va);
     if (k->key)
         return false;
-    ASSERT(++s->count < KNOWN / 2);
     const struct page_info *pg = mfn_to_page(mfn(frame));
-    *k = (struct known){key, va, pg->owner, (uint8_t)page_state_type(pg->state)};
+    insert(s, k, &(struct known){key, va, pg->owner, (uint8_t)page_state_type(pg->state)});
     return true;
 }
 
-static void forget_all(unsigned cpu)
+/* Empty @s; what it held goes to @out (KNOWN / 2 places) if that is not NULL.  How many. */
+static uint32_t empty(struct known_set *s, struct known *out)
 {
-    if (set[cpu].count)
-        memset(&set[cpu], 0, sizeof(set[cpu]));
+    uint32_t count = s->count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct known *k = &s->slot[s->used[i]];
+        if (out)
+            out[i] = *k;
+        k->key = 0;
+    }
+    s->count = 0;
+    return count;
 }
 
 /* Everything below @table, a table that the walk meets at @level.  A table met again at the same
@@ -91,32 +107,23 @@ static void fill_table(struct known_set *s, uint64_t table, int level, bool writ
     }
 }
 
-/* fill_table() stops at tables it has seen; entries that appeared in them since would be missed. */
-static void forget_tables_seen(struct known_set *s, struct known_set *old)
-{
-    *old = *s;
-    memset(s, 0, sizeof(*s));
-}
-
 void machine_tlb_fill(unsigned cpu)
 {
-    static struct known_set old;
+    static struct known old[KNOWN / 2];
     struct known_set *s = &set[cpu];
 
     if (!machine.cpu[cpu].root)
         return;
-    forget_tables_seen(s, &old);
+    /* fill_table() stops at tables that are in the set: start from an empty one, then add what was
+     * known before, as it was when it was seen first. */
+    uint32_t count = empty(s, old);
     fill_table(s, machine.cpu[cpu].root >> PAGE_SHIFT, 4, true, 0);
-    if (!old.count)
-        return;
-    for (unsigned i = 0; i < KNOWN; i++) {
-        const struct known *was = &old.slot[i];
-        if (!was->key)
-            continue;
-        struct known *k = slot_of(s, was->key, was->va);
-        if (!k->key)
-            s->count++;
-        *k = *was; /* what was true when it was seen first */
+    for (uint32_t i = 0; i < count; i++) {
+        struct known *k = slot_of(s, old[i].key, old[i].va);
+        if (k->key)
+            *k = old[i];
+        else
+            insert(s, k, &old[i]);
     }
 }
 
@@ -128,8 +135,8 @@ void machine_tlb_fill_all(void)
 
 bool machine_tlb_knows(unsigned cpu, mfn_t m, bool writable)
 {
-    for (unsigned i = 0; i < KNOWN; i++) {
-        uint64_t key = set[cpu].slot[i].key;
+    for (uint32_t i = 0; i < set[cpu].count; i++) {
+        uint64_t key = set[cpu].slot[set[cpu].used[i]].key;
         if (key == key_of(m.n, 0, true) || (!writable && key == key_of(m.n, 0, false)))
             return true;
     }
@@ -166,9 +173,9 @@ unsigned machine_tlb_check(void)
     unsigned bad = 0;
 
     for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
-        for (unsigned i = 0; set[cpu].count && i < KNOWN; i++) {
-            const struct known *k = &set[cpu].slot[i];
-            const char *what = k->key ? violation(k) : NULL;
+        for (uint32_t i = 0; i < set[cpu].count; i++) {
+            const struct known *k = &set[cpu].slot[set[cpu].used[i]];
+            const char *what = violation(k);
             if (!what)
                 continue;
             bad++;
@@ -189,7 +196,7 @@ unsigned machine_tlb_check(void)
 
 static void flush_cpu(unsigned cpu)
 {
-    forget_all(cpu);
+    (void)empty(&set[cpu], NULL);
     machine.cpu[cpu].flushes++;
     tlb_flushed(cpu);
 }
@@ -198,21 +205,14 @@ static void flush_cpu(unsigned cpu)
  * the translation if it is that one. */
 static void flush_page(unsigned cpu, uint64_t va)
 {
-    static struct known_set old;
+    static struct known old[KNOWN / 2];
     struct known_set *s = &set[cpu];
 
     machine.cpu[cpu].page_flushes++;
-    if (!s->count)
-        return;
-    old = *s;
-    memset(s, 0, sizeof(*s));
-    for (unsigned i = 0; i < KNOWN; i++) {
-        const struct known *k = &old.slot[i];
-        if (!k->key || level_of(k->key) || k->va == (va & 0x0000fffffffff000ull))
-            continue;
-        *slot_of(s, k->key, k->va) = *k;
-        s->count++;
-    }
+    uint32_t count = empty(s, old);
+    for (uint32_t i = 0; i < count; i++)
+        if (level_of(old[i].key) == 0 && old[i].va != (va & 0x0000fffffffff000ull))
+            insert(s, slot_of(s, old[i].key, old[i].va), &old[i]);
 }
 
 void arch_tlb_flush_local(void)
