@@ -166,14 +166,13 @@ static inline bool four_present(const uint64_t *e)
 
 static void l1_table_put(uint64_t *table, unsigned end)
 {
-    for (unsigned i = 0; i < end; i++) {
+    for (unsigned i = 0; i < end; i += 4) {
         /* Most tables are sparse: four empty slots at a look. */
-        if (i % 4 == 0 && i + 4 <= end && !four_present(&table[i])) {
-            i += 3;
+        if (!four_present(&table[i]))
             continue;
-        }
-        if (table[i] & PTE_P)
-            l1_put(pte(table[i]));
+        for (unsigned j = i; j < MIN(i + 4, end); j++)
+            if (table[j] & PTE_P)
+                l1_put(pte(table[j]));
     }
 }
 

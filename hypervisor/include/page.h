@@ -175,12 +175,14 @@ static inline must_check int page_get_and_type_id(struct page_info *pg, struct d
                                                   enum page_type type)
 {
     const uint32_t role = (uint32_t)type << PAGE_TYPE_SHIFT;
-    /* Role, and for tables VALIDATED, must be there; the count must be neither 0 nor full. */
+    /* Role, and for tables VALIDATED, must be there; the count must not be full.  A count of 0 will do for WRITABLE, which
+     * needs no earning, if there is a reference at all (free frames have none). */
     const uint32_t mask = (uint32_t)PAGE_TYPE_MASK | (type == PAGE_TYPE_WRITABLE ? 0 : (uint32_t)PAGE_VALIDATED);
     uint64_t old = atomic_read(&pg->state);
 
     if (likely(((uint32_t)old & mask) == (role | (mask & (uint32_t)PAGE_VALIDATED)) &&
-               (((uint32_t)old + 1) & PAGE_COUNT_MASK) > 1 && (int64_t)old >= 0 &&
+               (((uint32_t)old + 1) & PAGE_COUNT_MASK) > (type == PAGE_TYPE_WRITABLE ? 0 : 1) &&
+               (int64_t)old >> 32 > 0 &&
                atomic_read(&pg->owner) == id) &&
         likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1))) {
         /* Freed and given away between the two looks?  With a reference in hand the owner stays. */

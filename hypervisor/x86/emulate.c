@@ -97,6 +97,9 @@ unsigned guest_fetch(struct vcpu *v, uint8_t *bytes, unsigned n)
 {
     unsigned got = 0;
 
+    if (likely(guest_read(bytes, guest_ptr(v->arch.regs->rip), n) == 0))
+        return n;
+    /* The page behind may not be there: as far as it goes. */
     while (got < n && guest_read(bytes + got, guest_ptr(v->arch.regs->rip + got), 1) == 0)
         got++;
     return got;
