@@ -15,6 +15,7 @@
  * SYSCALL instruction; otherwise it sees -EINTR.
  */
 #include "errno.h"
+#include "platform/platform.h"
 #include "print.h"
 #include "signal.h"
 #include "text.h"
@@ -114,8 +115,9 @@ void signal_reset(struct task *task)
 void signal_alarm_over(struct timer *timer)
 {
     struct task *task = container_of(timer, struct task, alarm);
+    /* From now, not from the old deadline: a tiny interval must not pile up. */
     if (task->alarm_interval)
-        timer_start(timer, timer->deadline + task->alarm_interval);
+        timer_start(timer, MAX(timer->deadline, platform_time()) + task->alarm_interval);
     signal_send(task, SIGALRM);
 }
 

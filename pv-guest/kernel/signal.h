@@ -1,6 +1,7 @@
 /* Signals: sending, waiting for, delivering. */
 #pragma once
 
+#include "errno.h"
 #include "task.h"
 
 void signal_send(struct task *task, int number);
@@ -12,6 +13,11 @@ void signal_fault(struct task *task, int number, uint64_t address);
 bool signal_waiting(const struct task *task);
 /* Called with the frame through which @task returns to its process: enter handlers, die, stop. */
 void signal_deliver(struct frame *frame);
+/* Has signal_deliver anything to do?  Mostly not, and every system call asks. */
+static inline bool signal_due(const struct task *task, const struct frame *frame)
+{
+    return task->pending || task->restore_blocked || frame->rax == (uint64_t)-ERESTART;
+}
 /* rt_sigreturn: put back what signal_deliver saved. */
 long signal_return(struct frame *frame);
 /* A task's alarm timer has expired. */

@@ -113,7 +113,7 @@ static int new_time(user_t times, unsigned i, uint64_t unit, uint64_t *result)
         return -EFAULT;
     if (unit == 1 && t[1] >= 0x3ffffffe) /* UTIME_NOW, UTIME_OMIT */
         return t[1] == 0x3fffffff ? 0 : 1;
-    *result = t[0] * 1000000000ul + t[1] * unit;
+    *result = time_span(t[0], MIN((uint64_t)t[1], 1ul << 40) * unit);
     return 0;
 }
 
@@ -147,5 +147,5 @@ long syscall_utime(const struct syscall_args *a)
     int64_t t[2] = {0, clock_now() / 1000000000};
     if (a->arg[1] && user_read(t, a->arg[1], sizeof(t)))
         return -EFAULT;
-    return set_times(AT_FDCWD, a->arg[0], 0, t[1] * 1000000000ul);
+    return set_times(AT_FDCWD, a->arg[0], 0, time_span(t[1], 0));
 }

@@ -49,7 +49,7 @@ static int read_timeout(user_t at, uint64_t unit, uint64_t *deadline)
         return -EFAULT;
     if (t[0] < 0 || t[1] < 0)
         return -EINVAL;
-    *deadline = platform_time() + t[0] * 1000000000ul + t[1] * unit;
+    *deadline = platform_time() + time_span(t[0], MIN(t[1], 1l << 40) * unit);
     return 0;
 }
 

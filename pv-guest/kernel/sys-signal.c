@@ -4,7 +4,8 @@
 #include "signal.h"
 #include "syscall.h"
 
-#define MASK_SIZE 8
+#define MASK_SIZE      8
+#define ALARM_SHORTEST 100000ul /* ns; a shorter period would leave no time between */
 
 static bool valid(int number)
 {
@@ -155,7 +156,7 @@ static uint64_t alarm_left(const struct task *task)
 
 static void alarm_set(struct task *task, uint64_t value, uint64_t interval)
 {
-    task->alarm_interval = interval;
+    task->alarm_interval = interval ? MAX(interval, ALARM_SHORTEST) : 0;
     timer_stop(&task->alarm);
     if (value)
         timer_start(&task->alarm, platform_time() + value);
@@ -174,9 +175,14 @@ static struct linux_timeval timeval(uint64_t ns)
     return (struct linux_timeval){ns / 1000000000, ns % 1000000000 / 1000};
 }
 
+static bool timeval_valid(struct linux_timeval t)
+{
+    return t.sec >= 0 && t.usec >= 0 && t.usec < 1000000;
+}
+
 static uint64_t nanoseconds(struct linux_timeval t)
 {
-    return t.sec * 1000000000ul + t.usec * 1000ul;
+    return time_span(t.sec, t.usec * 1000);
 }
 
 static struct linux_itimerval itimer(const struct task *task)
@@ -200,6 +206,8 @@ long syscall_setitimer(const struct syscall_args *a)
     if (user_read(&wanted, a->arg[1], sizeof(wanted)) ||
         (a->arg[2] && user_write(a->arg[2], &old, sizeof(old))))
         return -EFAULT;
+    if (!timeval_valid(wanted.value) || !timeval_valid(wanted.interval))
+        return -EINVAL;
     alarm_set(task, nanoseconds(wanted.value), nanoseconds(wanted.interval));
     return 0;
 }

@@ -59,7 +59,9 @@ long syscall_clock_settime(const struct syscall_args *a)
         return -EINVAL;
     if (user_read(&t, a->arg[1], sizeof(t)))
         return -EFAULT;
-    clock_set(t.sec * NS + t.nsec);
+    if (t.sec < 0 || t.nsec < 0 || (uint64_t)t.nsec >= NS)
+        return -EINVAL;
+    clock_set(time_span(t.sec, t.nsec));
     return 0;
 }
 
@@ -70,7 +72,9 @@ long syscall_settimeofday(const struct syscall_args *a)
         return 0;
     if (user_read(&t, a->arg[0], sizeof(t)))
         return -EFAULT;
-    clock_set(t.sec * NS + t.usec * 1000);
+    if (t.sec < 0 || t.usec < 0 || t.usec >= 1000000)
+        return -EINVAL;
+    clock_set(time_span(t.sec, t.usec * 1000));
     return 0;
 }
 
@@ -124,7 +128,7 @@ static int read_time(user_t from, uint64_t *ns)
         return -EFAULT;
     if (t.sec < 0 || t.nsec < 0 || (uint64_t)t.nsec >= NS)
         return -EINVAL;
-    *ns = MIN((uint64_t)t.sec, 1ul << 32) * NS + t.nsec;
+    *ns = time_span(t.sec, t.nsec);
     return 0;
 }
 

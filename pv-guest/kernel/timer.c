@@ -20,6 +20,8 @@ static void program(void)
         if (first->deadline < next)
             next = first->deadline;
     }
+    if (next >= TIME_FAR)
+        next = ~0ul;
     if (next == programmed)
         return;
     programmed = next;

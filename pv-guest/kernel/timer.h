@@ -21,6 +21,16 @@ void timer_set_slice(uint64_t deadline);
 /* When the clock was last found past the scheduler's deadline, the flag is set. */
 bool timer_slice_over(void);
 
+/* Later than anybody will wait; beyond it deadlines and spans are not told apart. */
+#define TIME_FAR (1ul << 61)
+
+/* @seconds and @ns, neither negative, in nanoseconds; TIME_FAR if that is too much. */
+static inline uint64_t time_span(uint64_t seconds, uint64_t ns)
+{
+    return seconds < TIME_FAR / 2000000000 && ns < TIME_FAR / 2 ? seconds * 1000000000 + ns
+                                                                : TIME_FAR;
+}
+
 /* Nanoseconds since 1970. */
 uint64_t clock_now(void);
 void clock_init(void);

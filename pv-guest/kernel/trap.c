@@ -72,7 +72,8 @@ static void before_return(struct frame *frame)
             sched_ready(task_current());
             sched_switch();
         }
-        signal_deliver(frame);
+        if (signal_due(task_current(), frame))
+            signal_deliver(frame);
     } while (sched_wanted());
 }
 
