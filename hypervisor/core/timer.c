@@ -109,7 +109,7 @@ static void heap_program(struct timer_heap *h)
 }
 
 /* Lock the heap that guards @t: the one that it is in, or was in last. */
-static struct timer_heap *timer_lock(const struct timer *t) NO_ANALYSIS
+static inline struct timer_heap *timer_lock(const struct timer *t) NO_ANALYSIS
 {
     for (;;) {
         unsigned cpu = atomic_read(&t->cpu);
@@ -142,10 +142,13 @@ void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
 
 void timer_stop(struct timer *t) NO_ANALYSIS
 {
-    struct timer_heap *h = timer_lock(t);
-    if (t->queued)
-        heap_remove(h, t);
-    spin_unlock(&h->lock);
+    struct timer_heap *h = &heaps[atomic_read(&t->cpu)];
+    if (atomic_read(&t->queued)) {
+        h = timer_lock(t);
+        if (t->queued)
+            heap_remove(h, t);
+        spin_unlock(&h->lock);
+    }
     while (unlikely(atomic_read_acquire(&h->running) == t) && h != &heaps[this_cpu()])
         arch_relax();
 }
