@@ -65,9 +65,7 @@ Test(elf, ordinary_kernel_is_understood)
 
 Test(elf, not_a_kernel_at_all)
 {
-    static const char *const text[] = {"", "#!/bin/sh\n", "\x7f",
-                                       "\x7f"
-                                       "ELF"};
+    static const char *const text[] = {"", "#!/bin/sh\n", "\x7f", "\177ELF"};
     for (unsigned i = 0; i < ARRAY_SIZE(text); i++) {
         memset(file, 0, sizeof(file));
         size = strlen(text[i]);
