@@ -51,6 +51,7 @@ static bool list_ok(guest_ptr_t list, uint64_t first, uint64_t last)
  * target_put(); the caller's own domain outlives its hypercall and needs no reference. */
 static struct domain *target_get(struct vcpu *v, domid_t id, int *rc)
 {
+    *rc = 0;
     if (likely(id == DOMID_SELF || id == v->domain->id))
         return v->domain;
     /* Before looking, so that nobody learns from the answer which domains exist. */
