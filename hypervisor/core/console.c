@@ -408,10 +408,8 @@ static void list_domains(void)
 static void dump_vcpus(void)
 {
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        for_each_vcpu (d, v) {
+        for_each_vcpu (d, v)
             arch_dump_vcpu(v);
-            trace_dump(v);
-        }
 }
 
 static struct work key_work;
@@ -432,8 +430,10 @@ static void run_key(struct work *w)
         break;
     case 'R':
         arch_machine_end(MACHINE_REBOOT, 0);
+    case 'C': /* as Xen's: to see what such an end looks like, and to test that it is told */
+        bug(__FILE__, __LINE__, "asked for by debug key C");
     default:
-        printk("a: audit  d: dump vCPUs  q: domains  R: reboot the machine  h: this\n");
+        printk("a: audit  d: dump vCPUs  q: domains  C: crash the hypervisor  R: reboot the machine  h: this\n");
     }
 }
 
