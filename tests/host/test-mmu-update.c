@@ -302,6 +302,37 @@ Test(mmu_update, va_mapping_never_enters_the_hypervisors_tables)
     assert_eq_long(frames_differ(before), 0);
 }
 
+/* The door reads in ring 0, so the same addresses would show it the hypervisor's tables and all
+ * memory behind them. */
+Test(mmu_update, door_reads_nothing_of_the_hypervisors)
+{
+    uint64_t word;
+    const uint64_t window = 0xffff000000000000ull | 300ull << 39;
+
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 0, 300), guest_pte(&g, 0, RO)));
+    for (uint64_t ours = HYPERVISOR_SLOT_FIRST; ours <= HYPERVISOR_SLOT_LAST; ours++)
+        for (unsigned i = 0; i < 4; i++) {
+            cr_assert(guest_read_u64(&word, guest_ptr(window | ours << 30 | (uint64_t)i << 12)) <
+                      0);
+            cr_assert(guest_read_u64(&word, guest_ptr(window | 300ull << 30 | ours << 21 |
+                                                      (uint64_t)i << 12)) < 0);
+            cr_assert(guest_read_u64(
+                          &word, guest_ptr(window | 300ull << 30 | 300ull << 21 | ours << 12)) < 0);
+            cr_assert(guest_write_u64(guest_ptr(window | ours << 30 | (uint64_t)i << 12), 0) < 0);
+        }
+    char two[16]; /* across the window's edges */
+    cr_assert(guest_read(two, guest_ptr(window - 8), 16) < 0);
+    /* Also when the entry came with a table that was pinned, and in whichever table it is. */
+    memset(guest_page(&g, 40), 0, PAGE_SIZE);
+    guest_page(&g, 40)[299] = guest_pte(&g, 40, RO);
+    guest_page(&g, 40)[272] = guest_page(&g, 0)[272];
+    assert_ok(guest_protect(&g, 40, RO));
+    assert_ok(guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[40], 0));
+    cr_assert(
+        guest_read_u64(&word, guest_ptr(0xffff000000000000ull | 299ull << 39 | 262ull << 30)) < 0);
+    assert_ok(guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[0], 0));
+}
+
 Test(mmu_update, va_mapping_flushes_what_it_is_asked)
 {
     uint64_t set = 1;

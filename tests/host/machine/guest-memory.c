@@ -19,6 +19,11 @@ bool walk(uint64_t root, uint64_t va, struct walk *w)
         w->writable &= !!(e.v & PTE_RW);
         w->user &= !!(e.v & PTE_US);
         table = e.v & PTE_ADDR_MASK;
+        if (level > 1 && (e.v & PTE_PSE)) { /* only the hypervisor has superpages */
+            uint64_t size = 1ull << (PAGE_SHIFT + 9 * (level - 1));
+            table = (table & ~(size - 1)) | (va & (size - 1) & PAGE_MASK);
+            break;
+        }
     }
     w->frame = maddr_to_mfn(table);
     return true;
@@ -37,8 +42,9 @@ static uint8_t *byte_at(uint64_t va, bool write, size_t *run)
     const struct vcpu *v = current_vcpu();
     struct walk w;
     bool kernel = v->kernel_mode || machine.cpu[machine.this_cpu].kernel_view;
-    if (!walk(kernel ? v->arch.kernel_root : v->arch.user_root, va, &w) || !w.user ||
-        (write && !w.writable) || !mfn_valid(w.frame) || mfn_to_page(w.frame)->owner == OWNER_IO)
+    /* In ring 0, which does not need US. */
+    if (!walk(kernel ? v->arch.kernel_root : v->arch.user_root, va, &w) || (write && !w.writable) ||
+        !mfn_valid(w.frame) || mfn_to_page(w.frame)->owner == OWNER_IO)
         return NULL;
     *run = PAGE_SIZE - (va & ~PAGE_MASK);
     return (uint8_t *)mfn_to_virt(w.frame) + (va & ~PAGE_MASK);
