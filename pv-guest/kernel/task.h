@@ -30,47 +30,60 @@ struct wait_queue {
     struct list tasks;
 };
 
+/**
+ * struct task - a process.
+ *
+ * I1  @run is linked exactly while the task is ready and not running (in the run
+ *     queue), or waiting or deaf (in one wait queue).
+ * I2  A zombie has no space, files or working directory; all it keeps is its
+ *     kernel stack, its status and its place in the family.
+ * I3  Every task but pid 1 and the idle task has a parent that is no zombie.
+ */
 struct task {
     int pid, group, session; /* group: process group */
+    char name[16];
     enum task_state state;
     int exit_status; /* as wait4 reports it */
-    char name[16];
 
+    /* Where it is. */
+    struct list link; /* all_tasks */
+    struct list run;  /* run queue or wait queue */
     struct task *parent;
     struct list children, sibling; /* sibling: in parent->children */
-    struct list link;              /* all tasks */
-    struct list run;               /* run queue or wait queue */
 
+    /* What it is made of. */
     void *stack;         /* the lowest address; holds a pointer back to this task */
     uint64_t sp;         /* while it is not running */
     struct space *space; /* NULL: a zombie, or the idle task */
     struct files *files;
     struct inode *cwd;
     unsigned umask;
+    uint64_t fs_base, gs_base;
+    uint8_t fpu[512] __attribute__((aligned(16))); /* while it is not running */
 
-    uint64_t pending, blocked, blocked_saved;
-    bool restore_blocked; /* sigsuspend: put blocked_saved back when back in the process */
+    /* Signals (signal.c). */
+    uint64_t pending, blocked;
+    uint64_t blocked_saved; /* put back by signal_deliver if restore_blocked */
+    bool restore_blocked;
+    int fault_signal; /* raised by an exception: not to be ignored */
+    uint64_t fault_address;
     struct linux_sigaction actions[SIGNAL_COUNT + 1];
     struct linux_sigaltstack alternate;
 
-    int fault_signal; /* raised by an exception, not to be ignored */
-    uint64_t fault_address;
+    /* Family business (fork.c, exit.c). */
     struct wait_queue child_wait; /* for something to happen to a child */
+    int stop_signal;              /* why it is stopped, until its parent knows */
+    bool continued;               /* by SIGCONT, until its parent knows */
+    bool self_reaping;            /* a zombie whose parent does not want to know */
+    bool has_exec;                /* its parent may no longer move it to another group */
+    struct task *vfork_parent;    /* waits until we exec or exit... */
+    bool vfork_waiting;           /* ...while this is set in it */
+    user_t set_tid, clear_tid;    /* where to write the pid at first, zero at last */
 
-    int stop_signal; /* why it is stopped, until its parent knows */
-    bool continued;
-    struct task *vfork_parent; /* waits until we exec or exit... */
-    bool vfork_waiting;        /* ...while this is set in it */
-    user_t clear_tid;
-    bool has_exec;
-
-    uint64_t fs_base, gs_base;
-    uint64_t run_time, run_since, children_time;
-    bool self_reaping; /* a zombie whose parent does not want to know */
-    user_t set_tid;    /* where the child of clone writes its pid first */
+    /* Time. */
+    uint64_t run_time, run_since, children_time; /* ns */
     struct timer sleep_timer, alarm;
-    uint64_t alarm_interval;
-    uint8_t fpu[512] __attribute__((aligned(16)));
+    uint64_t alarm_interval; /* ns */
 };
 
 /* The task that is running.  Its kernel stack knows. */
