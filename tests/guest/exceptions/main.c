@@ -182,6 +182,33 @@ static void test_handler_flags(void)
     trap_handle(TRAP_UD, NULL);
 }
 
+static uint64_t frame_end, frame_rsp;
+static bool note_frame(struct trap_frame *f)
+{
+    frame_end = (uint64_t)(f + 1);
+    frame_rsp = f->rsp;
+    f->rip += 2;
+    return true;
+}
+
+/* The frame begins below rsp rounded down to 16, whatever rsp is. */
+static void test_alignment(void)
+{
+    trap_handle(TRAP_UD, note_frame);
+    for (unsigned offset = 0; offset < 24; offset += 4) {
+        uint64_t rsp;
+        __asm__ volatile("mov %%rsp, %%rbx; and $~15, %%rsp; sub $256, %%rsp; sub %1, %%rsp\n"
+                         "mov %%rsp, %0; ud2; mov %%rbx, %%rsp"
+                         : "=&r"(rsp)
+                         : "r"((uint64_t)offset)
+                         : "rbx", "memory");
+        tap_is_hex(frame_rsp, rsp, "rsp %u off: the frame has the interrupted rsp", offset);
+        tap_is_hex(frame_end, rsp & ~15ul, "rsp %u off: the frame ends at a multiple of 16",
+                   offset);
+    }
+    trap_handle(TRAP_UD, NULL);
+}
+
 static void test_single_step(void)
 {
     int v = TRAPS(__asm__ volatile("pushf; orl $0x100, (%rsp); popf; nop; nop"));
@@ -214,5 +241,6 @@ void guest_main(void)
     }
     test_resume();
     test_handler_flags();
+    test_alignment();
     test_single_step();
 }
