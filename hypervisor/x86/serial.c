@@ -30,7 +30,7 @@ enum {
 #define MODEM_DTR_RTS_OUT2 0x0b /* OUT2 gates the interrupt line on a PC */
 #define MODEM_LOOPBACK     0x10
 #define UART_CLOCK         115200
-#define SPIN_LIMIT         200000
+#define SPIN_LIMIT         100000000 /* a minute or so: an emulator's reader may be slow */
 
 #define PORTS 2
 static struct {
@@ -39,6 +39,7 @@ static struct {
     uint8_t irq;
     bool on;
     bool early; /* @byte came before there was anybody to take it */
+    bool dead;  /* it has not sent for a long time; guarded as output is */
     uint8_t byte;
 } port[PORTS] = {{.name = "com1", .base = 0x3f8, .irq = 4}, {.name = "com2", .base = 0x2f8, .irq = 3}};
 
@@ -153,11 +154,19 @@ void arch_serial_resume(void)
             outb(port[i].base + UART_INTERRUPT_ENABLE, 1); /* raises an edge if there is data */
 }
 
-static void uart_wait(uint16_t base, uint8_t status)
+/*
+ * Wait until port @i has all bits of @status.  A real UART sends whatever happens; an emulator's is
+ * ready when somebody has read what was sent before, which takes as long as it takes, and bytes sent
+ * in spite of that are lost.  Only a port that has not moved for SPIN_LIMIT looks is taken for dead:
+ * from then on, until it moves again, one look must do.
+ */
+static void uart_wait(unsigned i, uint8_t status)
 {
-    for (unsigned n = 0; n < SPIN_LIMIT; n++)
-        if ((inb(base + UART_LINE_STATUS) & status) == status)
-            return;
+    const unsigned limit = port[i].dead ? 1 : SPIN_LIMIT;
+    unsigned n = 0;
+    while (n < limit && (inb(port[i].base + UART_LINE_STATUS) & status) != status)
+        n++;
+    port[i].dead = n == limit;
 }
 
 void arch_serial_write(const char *s, size_t n)
@@ -167,7 +176,7 @@ void arch_serial_write(const char *s, size_t n)
             continue;
         for (size_t k = 0; k < n; k++) {
             if (k % FIFO_BYTES == 0)
-                uart_wait(port[i].base, STATUS_THR_EMPTY);
+                uart_wait(i, STATUS_THR_EMPTY);
             outb(port[i].base + UART_DATA, (uint8_t)s[k]);
         }
     }
@@ -177,5 +186,5 @@ void serial_drain(void)
 {
     for (unsigned i = 0; i < PORTS; i++)
         if (port[i].on)
-            uart_wait(port[i].base, STATUS_ALL_SENT);
+            uart_wait(i, STATUS_ALL_SENT);
 }
