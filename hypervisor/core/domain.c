@@ -22,6 +22,7 @@
 #include "lib.h"
 #include "page-tables.h"
 #include "sched.h"
+#include "tlb.h"
 
 #define BUCKETS 64u
 #define ZOMBIE_LOOKS                                                             \
@@ -362,21 +363,35 @@ static void let_go(struct domain *d)
     mutex_unlock(&d->mmu);
 }
 
-/* Give up pins and ownership of every frame; those that nobody else refers to are free now. */
-static void release_frames(struct domain *d)
+static void unpin_frame(struct domain *d, struct page_info *pg)
 {
-    mutex_lock(&d->mmu);
+    if (atomic_read(&pg->state) & PAGE_PINNED)
+        (void)page_table_unpin(d, page_to_mfn(pg));
+}
+
+static void each_frame(struct domain *d, void (*act)(struct domain *, struct page_info *))
+{
     for (uint64_t n = d->lowest_mfn; n <= d->highest_mfn && d->highest_mfn; n++) {
         struct page_info *pg = mfn_to_page(mfn(n));
 
-        if (atomic_read(&pg->owner) != d->id)
-            continue;
-        if (atomic_read(&pg->state) & PAGE_PINNED)
-            (void)page_table_unpin(d, mfn(n));
-        page_release(d, pg);
+        if (atomic_read(&pg->owner) == d->id)
+            act(d, pg);
         if (n % 64 == 0)
             (void)preempt_point();
     }
+}
+
+/*
+ * Give up pins and ownership of every frame; those that nobody else refers to are free now.  Emptying the tables
+ * stamps every frame that they named; the one flush in between answers for all of them (tlb.h), or else each
+ * frame would cost one as it is freed.
+ */
+static void release_frames(struct domain *d)
+{
+    mutex_lock(&d->mmu);
+    each_frame(d, unpin_frame);
+    tlb_flush_cpus(arch_cpus_online());
+    each_frame(d, page_release);
     mutex_unlock(&d->mmu);
 }
 
