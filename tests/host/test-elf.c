@@ -116,7 +116,7 @@ Test(elf, segments_outside_the_file)
     segment(0)->p_offset = ~0ull - 5;
     assert_rule(IM_006);
     start();
-    segment(0)->p_filesz = segment(0)->p_memsz + 1;
+    segment(0)->p_memsz = segment(0)->p_filesz - 1;
     assert_rule(IM_006);
 }
 

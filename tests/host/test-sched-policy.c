@@ -224,17 +224,16 @@ Test(sched_policy, light_waker_gets_all_it_wants)
 
 Test(sched_policy, long_sleep_earns_bounded_credit)
 {
-    /* It slept for 10 s: on waking it may be ahead by the credit, not by 10 s. */
-    struct actor a[2] = {{.e.weight = 256},
-                         {.e.weight = 256, .work = 60 * NS_S, .period = 10 * NS_S}};
+    /* It ran for a moment, then slept for 10 s: on waking it may be ahead by the credit, not by 10
+     * s. */
+    struct actor a[2] = {{.e.weight = 256}, {.e.weight = 256, .work = NS_MS, .period = 10 * NS_S}};
     struct sim s;
     sim_start(&s, a, 2);
-    sim_run(&s, 10 * NS_S);
-    uint64_t before = a[1].got;
-    if (s.running)
-        sched_enqueue(&s.q, &s.running->e);
-    sim_run(&s, 10 * NS_S + 100 * NS_MS);
-    uint64_t got = a[1].got - before;
+    sim_warm_up(&s, 11 * NS_S);
+    assert_eq_long(a[1].got, NS_MS);
+    a[1].work = 60 * NS_S;
+    sim_run(&s, 20 * NS_S + 100 * NS_MS);
+    uint64_t got = a[1].got - NS_MS;
     cr_assert(got <= 50 * NS_MS + SCHED_SLEEP_CREDIT + SCHED_SLICE, "got %lu us of 100 ms",
               (unsigned long)got / 1000);
     cr_assert(got >= 50 * NS_MS - SCHED_SLICE);

@@ -182,6 +182,24 @@ Test(tlb, clock_wrap_loses_nothing)
     }
 }
 
+/* A CPU that flushed last just before the wrap has a high number; stamps from after it are low. */
+Test(tlb, removal_after_the_wrap_of_the_clock_is_flushed)
+{
+    tlb_clock = ~0u - 3;
+    machine_on_cpu(1);
+    arch_tlb_flush_local();
+    machine_tlb_fill_all();
+    machine_on_cpu(0);
+    for (unsigned i = 0; i < 8; i++)
+        arch_tlb_flush_local();
+    machine_tlb_fill_all();
+    memset(guest_page(&g, 40), 0, PAGE_SIZE);
+    assert_ok(guest_protect(&g, 40, RO));
+    cr_assert(machine_tlb_knows(1, guest_mfn(&g, 40), true));
+    assert_ok(guest_pin(&g, 40, 1));
+    cr_assert(!machine_tlb_knows(1, guest_mfn(&g, 40), true));
+}
+
 Test(tlb, domains_cpus_are_known)
 {
     assert_eq_long(g.d->tlb_cpus, 3);

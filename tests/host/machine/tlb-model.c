@@ -114,10 +114,15 @@ void machine_tlb_fill(unsigned cpu)
 
     if (!machine.cpu[cpu].root)
         return;
-    /* fill_table() stops at tables that are in the set: start from an empty one, then add what was
-     * known before, as it was when it was seen first. */
+    /* fill_table() stops at tables that are in the set: start from an empty one.  A table that was
+     * known before goes on being walked, whether anything leads there still or not; and what was
+     * known is remembered as it was when it was seen first. */
     uint32_t count = empty(s, old);
     fill_table(s, machine.cpu[cpu].root >> PAGE_SHIFT, 4, true, 0);
+    for (uint32_t i = 0; i < count; i++)
+        if (level_of(old[i].key))
+            fill_table(s, (old[i].key - 1) >> 8, (int)level_of(old[i].key), (old[i].key - 1) & 1,
+                       old[i].va);
     for (uint32_t i = 0; i < count; i++) {
         struct known *k = slot_of(s, old[i].key, old[i].va);
         if (k->key)
