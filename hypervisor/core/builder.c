@@ -135,18 +135,36 @@ static uint64_t all_memory(void)
     return free > RESERVE_PAGES(free) ? (free - RESERVE_PAGES(free)) << PAGE_SHIFT : 0;
 }
 
-/* One size of dom0_mem=: "128M"; "-64M" is all memory less that. */
+/* "N%" of all memory; 0 if there is no such thing at @s. */
+static uint64_t memory_fraction(const char *s, const char **end)
+{
+    char *after;
+    const unsigned long percent = strtoul(s, &after, 10);
+
+    if (after == s || *after != '%' || percent > 100)
+        return 0;
+    *end = after + 1;
+    return all_memory() / 100 * percent;
+}
+
+/* One size of dom0_mem=: "128M", "25%", "64M+10%"; "-64M" is all memory less that. */
 static uint64_t memory_word(const char *s, const char **end)
 {
     bool less = *s == '-';
-    uint64_t size = parse_size(s + less, end), all = all_memory();
+    uint64_t size = memory_fraction(s + less, end), all = all_memory();
 
+    if (!size) {
+        size = MIN(parse_size(s + less, end), all);
+        if (**end == '+')
+            size += memory_fraction(*end + 1, end);
+    }
     if (!less)
         return size;
     return all > size ? all - size : 0;
 }
 
-/* dom0_mem=[min:SIZE,][max:SIZE,][SIZE], in any order (xen-command-line). */
+/* dom0_mem=[min:SIZE,][max:SIZE,][SIZE], in any order (xen-command-line).  More than there is means
+ * all there is, as on Xen. */
 static void memory_words(struct domain_config *c)
 {
     size_t length;
@@ -171,7 +189,7 @@ static void memory_words(struct domain_config *c)
     }
     if (!want)
         want = all_memory();
-    c->memory = MIN(MAX(want, least), most) & PAGE_MASK;
+    c->memory = MIN(MIN(MAX(want, least), most), all_memory()) & PAGE_MASK;
     c->max_memory = most == ~0ull ? c->memory : MAX(most & PAGE_MASK, c->memory);
 }
 
