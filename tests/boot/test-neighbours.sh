@@ -32,6 +32,7 @@ result $? "there are at least 20 of them: $ways"
 files=
 for way in $(seq $ways); do
     config "crash$way" crash 8 "way=$way"
+    echo 'vcpus = 2' >>"$work/crash$way.cfg" # one way is to be switched away from by the other
     files="$files crash$way.cfg"
 done
 # shellcheck disable=SC2086
