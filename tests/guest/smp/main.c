@@ -201,6 +201,12 @@ static void test_down_up(void)
     struct vcpu_runstate_info r;
     tap_is(hypercall_vcpu_op(VCPUOP_get_runstate_info, 1, &r), 0,
            "get_runstate_info of a down vCPU");
+    /* On another processor it may still be on its way out. */
+    deadline = clock_ns() + 10 * SECOND;
+    while (r.state != RUNSTATE_offline && clock_ns() < deadline) {
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+        hypercall_vcpu_op(VCPUOP_get_runstate_info, 1, &r);
+    }
     tap_is(r.state, RUNSTATE_offline, "its state is offline");
     tap_is(hypercall_vcpu_op(VCPUOP_up, 1, NULL), 0, "up again");
     tap_ok(wait_for(&stage, 10), "it goes on behind its down");
