@@ -6,7 +6,7 @@
 set -u
 . "$(dirname "$0")/tap.sh"
 
-run() { "$paravane" run --timeout 30 --append boot-test "$@"; }
+run() { "$paravane" run --timeout 100 --append boot-test "$@"; }
 
 # tree ROOT-PROPERTIES: /chosen/hypervisor with one good domain and more text in it.
 good='one { compatible = "xen,domain"; domid = <1>; mode = <5>; memory = <0 0x4000>; cpus = <1>;
@@ -53,7 +53,7 @@ ask 'less memory than the kernel needs: exit code 16' 16 run --tree "$work/tree.
 
 # As the first module's file, without the tool looking at it.
 plain() { # FILE: a machine with that kernel as domain 0
-    timeout 30 qemu-system-x86_64 -nodefaults -display none -no-reboot -serial stdio \
+    timeout 60 qemu-system-x86_64 -nodefaults -display none -no-reboot -serial stdio \
         -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$build/hypervisor/paravane" \
         -initrd "$1" -append 'console=com1 debug-exit=0xf4' -m 128
 }
