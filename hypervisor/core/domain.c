@@ -171,10 +171,7 @@ static int domain_parts(struct domain *d)
     int rc = evtchn_init(d);
     if (rc)
         return rc;
-    rc = grant_table_init(d);
-    if (rc)
-        return rc;
-    return arch_domain_init(d);
+    return grant_table_init(d);
 }
 
 struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
@@ -404,7 +401,6 @@ static unsigned dissolve(struct domain *d)
     for_each_vcpu (d, v)
         arch_vcpu_destroy(v);
     sched_domain_destroy(d);
-    arch_domain_destroy(d);
     unsigned left = unlist_domain(d);
     domain_put(d);
     return left;

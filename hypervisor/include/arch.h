@@ -39,8 +39,6 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) mu
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);
 /* Let go of the guest frames that @v's descriptor tables lie in (teardown; takes @d->mmu). */
 void arch_vcpu_release(struct vcpu *v);
-int arch_domain_init(struct domain *d);
-void arch_domain_destroy(struct domain *d);
 
 /* Switch stacks (and descriptor tables, segment bases, FPU, debug registers, CR3) from @prev to @next. */
 void arch_switch(struct vcpu *prev, struct vcpu *next);

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "arch-vcpu.h" /* struct arch_vcpu, struct arch_domain: by include path, x86/ or tests/host/machine/ */
+#include "arch-vcpu.h" /* struct arch_vcpu: by include path, x86/ or tests/host/machine/ */
 #include "list.h"
 #include "lock.h"
 #include "page.h"
@@ -52,7 +52,7 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 /* Work to do before the next return to the guest: bits of vcpu.exit_work. */
 #define EXIT_RESCHEDULE BIT(0) /* another vCPU should run (set by interrupts, checked at preemption points, too) */
 #define EXIT_NMI        BIT(1) /* deliver an NMI (VCPUOP_send_nmi) */
-#define EXIT_SLOW       BIT(2) /* the arch code must restore all registers (iret, initialise...) */
+#define EXIT_FAILSAFE   BIT(2) /* selectors of the guest could not be loaded: tell it */
 #define EXIT_RUNSTATE   BIT(3) /* the runstate area or the time area in guest memory is out of date */
 #define EXIT_DYING      BIT(4) /* the domain is dying: never return to it */
 
@@ -122,7 +122,6 @@ struct domain {
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
     struct shared_info *shared;
     uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic) */
-    struct arch_domain arch;
     uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown and audit */
 
     /* Event channels. */

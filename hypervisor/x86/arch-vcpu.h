@@ -69,7 +69,3 @@ struct arch_vcpu {
     uint32_t iobitmap_ports;        /* 0: none */
     void *fpu;                      /* XSAVE or FXSAVE image */
 };
-
-struct arch_domain {
-    uint32_t unused_;
-};

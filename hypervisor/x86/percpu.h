@@ -34,7 +34,7 @@ struct percpu {
     uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
     uint32_t tsc_aux;        /* likewise */
     uint64_t gdt_mfn;        /* frame of PERCPU_GDT */
-    uint64_t tsc_offset, timer_deadline;
+    uint64_t timer_deadline;
     struct tss64 tss __attribute__((aligned(16)));
 };
 _Static_assert(offsetof(struct percpu, guest_rsp) == 0, "entry.S");

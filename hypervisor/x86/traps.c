@@ -187,8 +187,8 @@ void exit_work(struct vcpu *v)
         schedule();
     if (work & EXIT_RUNSTATE)
         vcpu_publish_areas(v);
-    if (work & EXIT_SLOW)
+    if (work & EXIT_FAILSAFE)
         guest_failsafe(v);
-    if ((work & EXIT_NMI) && !guest_nmi(v))
-        atomic_or(&v->exit_work, 0);
+    if (work & EXIT_NMI)
+        (void)guest_nmi(v); /* without a handler it is lost, as on a machine whose IDT has none */
 }

@@ -154,15 +154,6 @@ void arch_vcpu_release(struct vcpu *v)
     descriptors_release(v);
 }
 
-int arch_domain_init(struct domain *d)
-{
-    return 0;
-}
-
-void arch_domain_destroy(struct domain *d)
-{
-}
-
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi)
 {
     memset(v->arch.regs, 0, sizeof(*v->arch.regs));
@@ -308,7 +299,7 @@ void vcpu_load_state(struct vcpu *v)
     wrmsr(MSR_GS_BASE, v->arch.gs_base);
     wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_other);
     if (unlikely(v->arch.bad_selectors))
-        atomic_or(&v->exit_work, EXIT_SLOW);
+        atomic_or(&v->exit_work, EXIT_FAILSAFE);
     fpu_restore(v);
     debugreg_restore(v);
     control_restore(v);

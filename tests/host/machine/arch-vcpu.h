@@ -11,7 +11,3 @@ struct arch_vcpu {
     uint32_t dumps; /* how often arch_dump_vcpu() was asked for it */
     uint8_t alive;
 };
-
-struct arch_domain {
-    uint32_t alive;
-};

@@ -382,17 +382,6 @@ void arch_vcpu_release(struct vcpu *v)
     machine_release_segments(v);
 }
 
-int arch_domain_init(struct domain *d)
-{
-    d->arch.alive = true;
-    return 0;
-}
-
-void arch_domain_destroy(struct domain *d)
-{
-    d->arch.alive = false;
-}
-
 int machine_hold_segment(struct vcpu *v, mfn_t m)
 {
     ASSERT(v->arch.segment_frames < ARRAY_SIZE(v->arch.segment_mfn));
