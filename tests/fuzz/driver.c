@@ -1,7 +1,9 @@
 /*
  * Mutates the sound inputs of a target, the same way each time.
  *
- *   fuzz-NAME [-n MUTATIONS] [-s SEED] [FILE...]     (files: run just these inputs)
+ *   fuzz-NAME [-n MUTATIONS] [-s SEED]     every sound input, mutated so many times
+ *   fuzz-NAME FILE...                      just these inputs
+ *   fuzz-NAME -w DIRECTORY                 write the sound inputs there: libFuzzer starts from them
  *
  * A failure leaves the input that caused it in crash-NAME.bin of the working directory, and says
  * with which numbers it was made.
@@ -179,6 +181,20 @@ static int run_files(int argc, char **argv, int first)
     return 0;
 }
 
+static int write_seeds(const char *directory)
+{
+    for (unsigned seed = 0; (f.size = fuzz_seed(seed, f.input, sizeof(f.input))); seed++) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/seed-%u", directory, seed);
+        FILE *out = fopen(path, "wb");
+        if (!out || fwrite(f.input, 1, f.size, out) != f.size || fclose(out)) {
+            perror(path);
+            return 2;
+        }
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t scratch[FUZZ_ROOM];
@@ -187,13 +203,13 @@ int main(int argc, char **argv)
     int option;
 
     f.name = strrchr(argv[0], '-') ? strrchr(argv[0], '-') + 1 : argv[0];
-    while ((option = getopt(argc, argv, "n:s:")) != -1) {
+    while ((option = getopt(argc, argv, "n:s:w:")) != -1) {
         if (option == 'n')
             count = (unsigned)strtoul(optarg, NULL, 0);
         else if (option == 's')
             start = strtoul(optarg, NULL, 0);
         else
-            return 2;
+            return option == 'w' ? write_seeds(optarg) : 2;
     }
     signal(SIGABRT, save);
     if (optind < argc)

@@ -319,6 +319,41 @@ Test(memory_op, exchange_without_memory_rolls_back)
         page_free(held[n], 3);
 }
 
+/* Some of the new blocks could be had, but not all. */
+Test(memory_op, exchange_that_runs_out_half_way_rolls_back)
+{
+    uint64_t list = 512, out[8], block;
+    struct page_info *held[2048];
+
+    assert_eq_long(reservation(XENMEM_populate_physmap, &list, 1, 3, 0), 1);
+    machine_get(&block, AT_LIST, sizeof(block));
+    for (unsigned spare = 2; spare < 10; spare++) {
+        unsigned n = 0;
+        while ((held[n] = page_alloc(0)))
+            n++;
+        for (unsigned i = 0; i < spare; i++) /* the exchange needs one or two for its own lists */
+            page_free(held[--n], 0);
+        for (unsigned i = 0; i < 8; i++)
+            out[i] = 400 + i;
+        struct xen_memory_exchange e = exchange_of(&block, 1, 3, out, 8, 0);
+        struct page_info *before = frames_snapshot();
+        long rc = exchange(&e);
+        if (rc) {
+            assert_refused(&g, rc, ME_017);
+            assert_eq_long(frames_differ(before), 0);
+            assert_eq_long(page_free_count(), spare);
+        } else {
+            cr_assert(spare >= 8);
+            free(before);
+            while (n-- > 0)
+                page_free(held[n], 0);
+            return;
+        }
+        while (n-- > 0)
+            page_free(held[n], 0);
+    }
+}
+
 /* Between taking frames and giving them back no memory of what they were may be lost: a CPU may
  * still know a writable translation, and a frame that forgot its role would become a page table
  * without a flush. */
