@@ -180,8 +180,8 @@ static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t
             if (unlikely(rc))
                 return rc;
         }
-        if (*done < count)
-            (void)preempt_point();
+        if (*done < count && preempt_point())
+            break; /* the caller is being ended */
     }
     return 0;
 }

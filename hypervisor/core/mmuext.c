@@ -189,8 +189,10 @@ long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
         rc = op_apply(v, owner, &op);
         if (unlikely(rc))
             break;
-        if (done + 1 < count)
-            (void)preempt_point();
+        if (done + 1 < count && preempt_point()) {
+            done++;
+            break; /* the caller is being ended */
+        }
     }
 
     if (owner != v->domain)

@@ -478,7 +478,8 @@ bool preempt_point(void)
         if (unlikely(v->pause))
             atomic_or(&v->exit_work, EXIT_RESCHEDULE);
     }
-    return v->domain->dying;
+    /* Whoever ends the domain waits until nobody is in the middle of something, and others' ends wait for that. */
+    return v->domain->dying || atomic_read(&v->domain->shut_down);
 }
 
 /* --- pausing and waking --- */

@@ -37,7 +37,7 @@ void sched_yield(void);
 void sched_tail(void);
 
 /* A point in a long operation where it may be put aside for others; serves interrupts, then sched_yield() if asked.
- * Returns true if the domain is dying and the operation should be cut short where that is safe. */
+ * Returns true if the domain is being ended: the operation should be cut short where that is safe. */
 bool preempt_point(void);
 
 /* The upcall state of @v may have become deliverable: wake it, or make the CPU that runs it look. */
