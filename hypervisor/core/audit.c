@@ -139,6 +139,21 @@ static void compare_totals(void)
     }
 }
 
+/* Is somebody in the middle of changing page tables (put aside at a preemption point, or on another CPU)? */
+static bool tables_are_changing(void)
+{
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        if (atomic_read(&d->mmu.held))
+            return true;
+    return false;
+}
+
+void audit_always(void)
+{
+    if (!tables_are_changing() && page_audit())
+        BUG();
+}
+
 unsigned page_audit(void)
 {
     unsigned order = 0;

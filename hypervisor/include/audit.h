@@ -10,3 +10,6 @@ void audit_count(mfn_t m, bool typed);
 void audit_domain_holders(struct domain *d);
 /* Holders in the machine's part of a vCPU: descriptor tables. */
 void arch_audit_vcpu(struct vcpu *v);
+
+/* With -Daudit=always entry.S calls this after every hypercall: any difference is a BUG. */
+void audit_always(void);

@@ -148,6 +148,9 @@ entry_syscall:
         call    *(%rcx, %rax, 8)
 1:      mov     %rax, 24(%rbp)
         mov     %rax, R_RAX(%rsp)
+        .if     AUDIT_ALWAYS
+        call    audit_always
+        .endif
 
 /*
  * The one way out.
