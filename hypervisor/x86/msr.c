@@ -133,6 +133,8 @@ bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value)
         return true;
     case MSR_EFER: /* Linux writes back what it read */
         return value == rdmsr(MSR_EFER);
+    case MSR_PATCH_LEVEL: /* read-only; but Intel tells system software to write 0 before it reads */
+        return !cpuid_vendor_is_amd && value == 0;
     case MSR_TSC_AUX:
         if (!cpuid_has_rdtscp || value >> 32)
             return false;
