@@ -27,8 +27,9 @@ void tap_done(void);
 
 /*
  * COVERS(call, op) says that this image has a test of @op (or of @call itself:
- * COVERS_CALL), COVERS_RULE(id) that it provokes refusal @id.  They leave text
- * in a section that is not loaded; tests/guest/coverage reads it.
+ * COVERS_CALL).  They leave text in a section that is not loaded, which
+ * tests/guest/coverage reads.  Refusal rules need no such word: the hypervisor
+ * says itself which it applied (tests/guest/rules).
  */
 #define COVERS_TEXT(text) \
     __asm__(".pushsection .covers,\"\",@progbits\n\t.asciz \"" text "\"\n\t.popsection")
@@ -38,4 +39,3 @@ void tap_done(void);
 #define COVERS(call, op)        \
     COVERS_TEXT(#call " " #op); \
     _Static_assert((op) >= 0, "a sub-operation")
-#define COVERS_RULE(id) COVERS_TEXT("rule " #id)
