@@ -70,4 +70,6 @@ fails 'QEMU that fails' 23 'QEMU ended with status' \
 fails 'several guests without a tree' 2 'plain modules describe one domain' \
     sh -c 'cd "$1" && for n in a b; do printf "name=\"%s\"\nkernel=\"%s\"\n" $n "$2" >$n.cfg; done
            exec "$3" run --dom0 --hypervisor hypervisor a.cfg b.cfg' sh "$work" "$sample" "$paravane"
+ask 'more vCPUs than a domain can have' 2 "$paravane" run -c 65 "$sample"
+told 'more vCPUs: the limit' 'from 1 to 64'
 plan

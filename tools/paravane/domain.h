@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#define VCPUS_MOST 64 /* a domain of Paravane has no more (hypervisor/include/domain.h, MAX_VCPUS) */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

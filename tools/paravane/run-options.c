@@ -266,7 +266,7 @@ static enum verdict set_value(struct run_options *o, int option)
     case 'm':
         return set_number("memory", optarg, 1 << 24, &o->memory_mib);
     case 'c':
-        return set_number("vcpus", optarg, 128, &o->vcpus);
+        return set_number("vcpus", optarg, VCPUS_MOST, &o->vcpus);
     case OPTION_cpus:
         return set_number("cpus", optarg, 64, &o->machine.cpus);
     case OPTION_machine_memory:

@@ -314,8 +314,8 @@ static enum verdict read_sizes(struct domain *d, const XLU_Config *c, const char
 {
     enum verdict v = VERDICT_OK;
     long memory = number_of(c, path, "memory", 1, 1 << 24, &v);
-    long vcpus = number_of(c, path, "vcpus", 1, 128, &v);
-    long most = number_of(c, path, "maxvcpus", 1, 128, &v);
+    long vcpus = number_of(c, path, "vcpus", 1, VCPUS_MOST, &v);
+    long most = number_of(c, path, "maxvcpus", 1, VCPUS_MOST, &v);
 
     d->max_memory_mib = (uint64_t)number_of(c, path, "maxmem", 1, 1 << 24, &v);
     d->weight = (unsigned)number_of(c, path, "cpu_weight", 1, 65535, &v);
