@@ -423,6 +423,35 @@ bool hyperlaunch_is_tree(const void *tree, uint64_t size)
     return size >= sizeof(uint32_t) && fdt32_ld(tree) == FDT_MAGIC;
 }
 
+/*
+ * Does every property end inside the structure block?  libfdt 1.6.1 adds a property's length to its place before it
+ * looks: a length of -12 leads back to the same property, and fdt_check_full() never ends.
+ */
+static bool lengths_ok(const void *tree, uint64_t size)
+{
+    const uint8_t *bytes = tree;
+    uint64_t at = fdt_off_dt_struct(tree), end = fdt_version(tree) < 17 ? size : at + fdt_size_dt_struct(tree);
+
+    if (at % FDT_TAGSIZE || end > size)
+        return false;
+    while (at + FDT_TAGSIZE <= end) {
+        const uint32_t tag = fdt32_ld((const fdt32_t *)(bytes + at));
+        at += FDT_TAGSIZE;
+        if (tag == FDT_PROP) {
+            if (at + 8 > end || fdt32_ld((const fdt32_t *)(bytes + at)) > end - at - 8)
+                return false;
+            at += 8 + ROUND_UP((uint64_t)fdt32_ld((const fdt32_t *)(bytes + at)), FDT_TAGSIZE);
+        } else if (tag == FDT_BEGIN_NODE) {
+            while (at < end && bytes[at])
+                at++;
+            at = ROUND_UP(at + 1, FDT_TAGSIZE);
+        } else if (tag != FDT_END_NODE && tag != FDT_NOP) {
+            break; /* the end, or nonsense: fdt_check_full() knows which */
+        }
+    }
+    return true;
+}
+
 int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                      struct domain_config **configs, unsigned *count, struct boot_error *e)
 {
@@ -433,6 +462,7 @@ int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
      * a null pointer in some of those trees; nobody has written one for twenty years. */
     int rc = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED
              : fdt_version(tree) < 16         ? -FDT_ERR_BADVERSION
+             : !lengths_ok(tree, size)        ? -FDT_ERR_BADSTRUCTURE
                                               : fdt_check_full(tree, size);
     if (rc) {
         string_copy(e->where, fdt_strerror(rc), sizeof(e->where));

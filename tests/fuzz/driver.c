@@ -69,7 +69,7 @@ static uint64_t interesting(void)
     uint64_t v = value[below(sizeof(value) / sizeof(*value))];
     switch (below(4)) {
     case 0:
-        return v + below(9) - 4;
+        return v - 4 + below(9);
     case 1:
         return f.size + below(33) - 16;
     default:
@@ -77,8 +77,12 @@ static uint64_t interesting(void)
     }
 }
 
-static void put(size_t at, uint64_t v, unsigned bytes, bool big_endian)
+/* An interesting number of @bytes bytes at @at, in either byte order. */
+static void put(size_t at, unsigned bytes)
 {
+    const uint64_t v = interesting();
+    const bool big_endian = below(2);
+
     for (unsigned i = 0; i < bytes && at + i < f.size; i++)
         f.input[at + i] = (uint8_t)(v >> 8 * (big_endian ? bytes - 1 - i : i));
 }
@@ -96,19 +100,20 @@ static void mutate_once(void)
         break;
     case 2:
     case 3: /* aligned words of the little- and the big-endian format */
-        put(at & ~3ull, interesting(), 4, below(2));
+        put(at & ~3ull, 4);
         break;
     case 4:
-        put(at & ~7ull, interesting(), 8, below(2));
+        put(at & ~7ull, 8);
         break;
     case 5:
-        put(at & ~1ull, interesting(), 2, below(2));
+        put(at & ~1ull, 2);
         break;
     case 6: /* the end is missing */
         f.size = 1 + below(f.size);
         break;
     case 7: { /* a piece stands somewhere else as well */
-        size_t n = 1 + below(64), from = below(f.size);
+        size_t n = 1 + below(64);
+        size_t from = below(f.size);
         for (size_t i = 0; i < n && at + i < f.size && from + i < f.size; i++)
             f.input[at + i] = f.input[from + i];
         break;
@@ -124,7 +129,8 @@ static void mutate_once(void)
     }
     default: { /* the first bytes are where the headers are */
         size_t head = f.size < 0x200 ? f.size : 0x200;
-        f.input[below(head)] = (uint8_t)interesting();
+        at = below(head);
+        f.input[at] = (uint8_t)interesting();
     }
     }
 }

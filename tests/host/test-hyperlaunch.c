@@ -199,6 +199,18 @@ Test(hyperlaunch, damaged_frame_of_the_tree)
     assert_rule(IM_032, NULL);
 }
 
+/* A length of -12 led libfdt 1.6.1 back to the same property for ever. */
+Test(hyperlaunch, lengths_that_wrap_around_end)
+{
+    for (uint32_t length = ~0u; length > ~0u - 64; length--) {
+        make(1, true);
+        int at;
+        const struct fdt_property *p = fdt_get_property(tree, node_of(GUEST0), "cpus", &at);
+        *(fdt32_t *)&p->len = cpu_to_fdt32(length);
+        assert_rule(IM_032, NULL);
+    }
+}
+
 Test(hyperlaunch, long_words_are_cut_or_refused)
 {
     char text[1100];
