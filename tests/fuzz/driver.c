@@ -16,6 +16,9 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+/* The slowest takes milliseconds. */
+#define INPUT_SECONDS 60
+
 static struct {
     const char *name;
     uint64_t state;
@@ -163,6 +166,7 @@ static void run_mutations(unsigned seed, unsigned count, uint64_t start)
         for (size_t n = f.mutation ? 1 + below(1 + below(8)) : 0; n > 0; n--)
             mutate_once();
         unsigned before = fuzz_accepted;
+        alarm(INPUT_SECONDS);
         (void)LLVMFuzzerTestOneInput(f.input, f.size);
         if (f.mutation == 0 && fuzz_accepted == before) {
             fprintf(stderr, "fuzz-%s: sound input %u is not accepted\n", f.name, seed);
@@ -218,6 +222,7 @@ int main(int argc, char **argv)
             return option == 'w' ? write_seeds(optarg) : 2;
     }
     signal(SIGABRT, save);
+    signal(SIGALRM, save); /* an input that never ends */
     if (optind < argc)
         return run_files(argc, argv, optind);
     while (fuzz_seed(seeds, scratch, sizeof(scratch)))
