@@ -188,7 +188,7 @@ void exit_work(struct vcpu *v)
     if (work & EXIT_RUNSTATE)
         vcpu_publish_areas(v);
     if (work & EXIT_FAILSAFE)
-        guest_failsafe(v);
+        vcpu_retry_selectors(v);
     if (work & EXIT_NMI)
         (void)guest_nmi(v); /* without a handler it is lost, as on a machine whose IDT has none */
 }

@@ -239,10 +239,12 @@ void arch_drop_roots(struct domain *d)
 
 static void vcpu_save_state(struct vcpu *v)
 {
-    SAVE_SELECTOR(v, ds);
-    SAVE_SELECTOR(v, es);
-    SAVE_SELECTOR(v, fs);
-    SAVE_SELECTOR(v, gs);
+    if (likely(!v->arch.bad_selectors)) { /* else what it had is still to be tried, or told */
+        SAVE_SELECTOR(v, ds);
+        SAVE_SELECTOR(v, es);
+        SAVE_SELECTOR(v, fs);
+        SAVE_SELECTOR(v, gs);
+    }
     v->arch.fs_base = rdmsr(MSR_FS_BASE);
     v->arch.gs_base = rdmsr(MSR_GS_BASE);
     v->arch.gs_base_other = rdmsr(MSR_KERNEL_GS_BASE);
@@ -281,6 +283,34 @@ static void load_gdt_view(struct vcpu *v, struct percpu *pc)
     __asm__ volatile("lgdt %0" : : "m"(gdtr));
 }
 
+static void load_segments(struct vcpu *v)
+{
+    LOAD_SELECTOR(v, ds);
+    LOAD_SELECTOR(v, es);
+    LOAD_SELECTOR(v, fs);
+    LOAD_SELECTOR(v, gs);
+    wrmsr(MSR_FS_BASE, v->arch.fs_base);
+    wrmsr(MSR_GS_BASE, v->arch.gs_base);
+    wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_other);
+}
+
+/*
+ * EXIT_FAILSAFE: a selector could not be loaded when @v was switched to.  A page of its LDT may just not have been shown
+ * yet, which a switch must not wait for; here we can.  What then still fails is the guest's to hear of.
+ */
+void vcpu_retry_selectors(struct vcpu *v)
+{
+    const uint16_t selectors[] = {v->arch.ds, v->arch.es, v->arch.fs, v->arch.gs};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++)
+        if (selectors[i] & 4) /* of the LDT */
+            (void)descriptors_ldt_fault(v, selectors[i] & ~7u, true);
+    v->arch.bad_selectors = 0;
+    load_segments(v);
+    if (v->arch.bad_selectors)
+        guest_failsafe(v);
+}
+
 /* On @v's own stack, just switched to: put the rest of it into the CPU. */
 void vcpu_load_state(struct vcpu *v)
 {
@@ -291,13 +321,7 @@ void vcpu_load_state(struct vcpu *v)
     load_gdt_view(v, pc);
     load_root(v, pc);
     descriptors_load_ldt(v);
-    LOAD_SELECTOR(v, ds);
-    LOAD_SELECTOR(v, es);
-    LOAD_SELECTOR(v, fs);
-    LOAD_SELECTOR(v, gs);
-    wrmsr(MSR_FS_BASE, v->arch.fs_base);
-    wrmsr(MSR_GS_BASE, v->arch.gs_base);
-    wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_other);
+    load_segments(v);
     if (unlikely(v->arch.bad_selectors))
         atomic_or(&v->exit_work, EXIT_FAILSAFE);
     fpu_restore(v);
