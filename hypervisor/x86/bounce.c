@@ -12,6 +12,7 @@
 #include "guest.h"
 #include "evtchn.h"
 #include "lib.h"
+#include "machine.h"
 #include "pagetable.h"
 #include "refuse.h"
 #include "sched.h"
@@ -19,19 +20,13 @@
 
 #define HANDLER_CLEARS (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF)
 #define GATE_MASKS     4 /* trap_info.flags: the gate masks event upcalls */
-#define GATE_DPL       3
-
-static inline void load_cr3(uint64_t cr3)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-}
 
 void guest_toggle_mode(struct vcpu *v)
 {
     __asm__ volatile("swapgs" : : : "memory");
     v->kernel_mode ^= 1;
     /* No tick of the flush clock: to forget that this was a full flush only makes others flush more. */
-    load_cr3(v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3);
+    write_cr3(v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3);
 }
 
 /* Store at @base + @offset of the guest's stack, whose range has been checked; a fault goes to label bad_stack. */

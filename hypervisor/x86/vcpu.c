@@ -7,14 +7,11 @@
 #include "audit.h"
 #include "guest.h"
 #include "lib.h"
+#include "machine.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"
 #include "traps.h"
-
-#define MSR_FS_BASE        0xc0000100
-#define MSR_GS_BASE        0xc0000101
-#define MSR_KERNEL_GS_BASE 0xc0000102
 
 #define AREAS 8192
 
@@ -24,30 +21,6 @@ static spinlock_t area_lock = SPINLOCK_INIT(SLABS);
 void switch_stacks(uint64_t *save, uint64_t load);
 void vcpu_first_run(void);
 void idle_first_run(void);
-
-static inline uint64_t rdmsr(uint32_t msr)
-{
-    uint32_t lo, hi;
-    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-    return (uint64_t)hi << 32 | lo;
-}
-
-static inline void wrmsr(uint32_t msr, uint64_t value)
-{
-    __asm__ volatile("wrmsr" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(msr));
-}
-
-static inline uint64_t read_cr3(void)
-{
-    uint64_t v;
-    __asm__ volatile("mov %%cr3, %0" : "=r"(v));
-    return v;
-}
-
-static inline void load_cr3(uint64_t cr3)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-}
 
 /* --- creation ----------------------------------------------------------------------------------------------- */
 
@@ -182,20 +155,20 @@ static void load_root(struct vcpu *v, struct percpu *pc)
 
     if (pc->root_domain != v->domain) {
         atomic_or(&v->domain->tlb_cpus, BIT(pc->id));
-        load_cr3(root);
+        write_cr3(root);
         leave_root_domain(pc);
         pc->root_domain = v->domain;
     } else if (read_cr3() == root) {
         return; /* idled on it: nothing was forgotten, nothing needs to be */
     } else {
-        load_cr3(root);
+        write_cr3(root);
     }
     tlb_flushed(pc->id);
 }
 
 void arch_load_root(struct vcpu *v)
 {
-    load_cr3(v->arch.kernel_cr3);
+    write_cr3(v->arch.kernel_cr3);
     tlb_flushed(v->cpu);
 }
 
@@ -218,7 +191,7 @@ void vcpu_drop_lazy_root(void)
     if (!pc->root_domain || !current_vcpu()->is_idle)
         return;
     load_own_gdt(pc);
-    load_cr3((uint64_t)hypervisor_l4 - DIRECT_VIRT);
+    write_cr3((uint64_t)hypervisor_l4 - DIRECT_VIRT);
     leave_root_domain(pc);
     tlb_flushed(pc->id);
 }
