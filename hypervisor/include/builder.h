@@ -77,7 +77,7 @@ bool hyperlaunch_is_tree(const void *tree, uint64_t size);
  * [@tree, @tree + @size) is read whatever the tree holds.  0, or -XEN_EINVAL and *@e (nothing is
  * left allocated).
  */
-#define MAX_DOMAINS_AT_BOOT 64
+#define MAX_DOMAINS_AT_BOOT 1024
 int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                      struct domain_config **configs, unsigned *count,
                      struct boot_error *e) must_check;

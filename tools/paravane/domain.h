@@ -5,6 +5,7 @@
 #pragma once
 
 #define VCPUS_MOST 64 /* a domain of Paravane has no more (hypervisor/include/domain.h, MAX_VCPUS) */
+#define COPIES_MOST 1024 /* nor a machine domains (hypervisor/include/builder.h, MAX_DOMAINS_AT_BOOT) */
 
 #include <stdbool.h>
 #include <stddef.h>

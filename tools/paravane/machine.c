@@ -141,6 +141,34 @@ static enum verdict add_ramdisk(const struct domain *d, struct bundle *bundle,
     return v;
 }
 
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* Kernel and ramdisk of domain @i; a file that an earlier domain has, too, is loaded once. */
+static enum verdict add_modules(const struct domain *domains, size_t i, struct bundle *bundle,
+                                struct module_list *list, struct domain_modules *modules)
+{
+    const struct domain *d = &domains[i];
+    enum verdict v = VERDICT_OK;
+    size_t k = 0, r = 0;
+
+    while (k < i && !same(domains[k].kernel.path, d->kernel.path))
+        k++;
+    while (r < i && !same(domains[r].ramdisk, d->ramdisk))
+        r++;
+    if (k < i)
+        modules[i].kernel = modules[k].kernel;
+    else
+        v = add_kernel(d, bundle, list, NULL, &modules[i].kernel);
+    if (r < i)
+        modules[i].ramdisk = modules[r].ramdisk;
+    else
+        v = v ? v : add_ramdisk(d, bundle, list, &modules[i].ramdisk);
+    return v;
+}
+
 /* Kernel and ramdisk of domain 0, with the command line in the module's own. */
 static enum verdict plain_modules(const struct domain *d, struct bundle *bundle,
                                   struct module_list *list)
@@ -160,10 +188,8 @@ static enum verdict tree_modules(const struct machine *m, const struct domain *d
     char *name = NULL;
     enum verdict v = VERDICT_OK;
 
-    for (size_t i = 0; !v && i < count; i++) {
-        v = add_kernel(&domains[i], bundle, &rest, NULL, &modules[i].kernel);
-        v = v ? v : add_ramdisk(&domains[i], bundle, &rest, &modules[i].ramdisk);
-    }
+    for (size_t i = 0; !v && i < count; i++)
+        v = add_modules(domains, i, bundle, &rest, modules);
     if (!v && !m->tree)
         v = devicetree_write(&tree, domains, modules, count);
     if (!v)

@@ -23,6 +23,7 @@
     O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")            \
     O(vcpus, 'c', "N", "vCPUs of the domain (default 1)")                                          \
     O(cpus, 0, "N", "physical CPUs of the machine (default 1)")                                    \
+    O(copies, 0, "N", "so many domains of KERNEL: NAME-1, NAME-2, ... (default 1)")                \
     O(hypervisor, 0, "WHICH", "paravane (default), xen (4.17, from tools/setup) or a file")        \
     O(dom0, 0, NULL, "start the guest as the privileged domain 0, from plain modules")             \
     O(privileged, 0, NULL, "the same as --dom0")                                                   \
@@ -269,6 +270,8 @@ static enum verdict set_value(struct run_options *o, int option)
         return set_number("vcpus", optarg, VCPUS_MOST, &o->vcpus);
     case OPTION_cpus:
         return set_number("cpus", optarg, 64, &o->machine.cpus);
+    case OPTION_copies:
+        return set_number("copies", optarg, COPIES_MOST, &o->copies);
     case OPTION_machine_memory:
         return set_number("machine-memory", optarg, 1 << 24, &o->machine.memory_mib);
     case OPTION_accel:
@@ -323,6 +326,7 @@ enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
         .machine = {.accel = "tcg", .cpus = 1},
         .session = {.read_stdin = true, .timeout = -1, .until = OUTCOME_ALL_DOMAINS},
         .hypervisor = "paravane",
+        .copies = 1,
     };
     struct option *table = long_options();
     enum verdict v = VERDICT_OK;

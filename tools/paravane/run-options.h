@@ -15,6 +15,7 @@ struct run_options {
     const char *until; /* name of a domain, or NULL */
     const char *bundle_folder;
     unsigned memory_mib, vcpus; /* 0: not given */
+    unsigned copies;
     bool print_command;
     char **operands; /* KERNEL [args...] or a.cfg b.cfg ... */
     int operand_count;

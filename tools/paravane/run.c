@@ -50,20 +50,32 @@ static enum verdict apply_options(struct domain *d, const struct run_options *o)
     return set_ramdisk(d, o->ramdisk);
 }
 
+static void number_name(struct domain *d)
+{
+    char *name = memory_format("%s-%u", d->name, d->id);
+    free(d->name);
+    d->name = name;
+}
+
 /*
- * One domain from the command line.  A reboot ends the run: the user who asked
- * for one guest is asking for one verdict.
+ * One domain from the command line, or some copies of it.  A reboot ends the
+ * run: the user who asked for one guest is asking for one verdict.
  */
 static enum verdict from_kernel(struct domain_list *list, const struct run_options *o)
 {
-    struct domain *d = &list->domains[0];
+    enum verdict v = VERDICT_OK;
 
-    list->count = 1;
-    enum verdict v = domain_init(d, 1, o->operands[0]);
-    d->on[ON_reboot] = "destroy";
-    for (int i = 1; !v && i < o->operand_count; i++)
-        append_words(d, o->operands[i]);
-    return v ? v : apply_options(d, o);
+    while (!v && list->count < o->copies) {
+        struct domain *d = &list->domains[list->count++];
+        v = domain_init(d, (unsigned)list->count, o->operands[0]);
+        d->on[ON_reboot] = "destroy";
+        for (int i = 1; !v && i < o->operand_count; i++)
+            append_words(d, o->operands[i]);
+        if (o->copies > 1)
+            number_name(d);
+        v = v ? v : apply_options(d, o);
+    }
+    return v;
 }
 
 static enum verdict from_configs(struct domain_list *list, const struct run_options *o)
@@ -85,8 +97,14 @@ static enum verdict from_configs(struct domain_list *list, const struct run_opti
 
 static enum verdict read_domains(struct domain_list *list, struct run_options *o)
 {
-    list->domains = memory_zalloc((size_t)o->operand_count * sizeof(*list->domains));
-    enum verdict v = is_config(o->operands[0]) ? from_configs(list, o) : from_kernel(list, o);
+    const bool configs = is_config(o->operands[0]);
+    if (configs && o->copies > 1)
+        return verdict_say(VERDICT_USAGE,
+                           "--copies is for a KERNEL; %s describes one domain, write one file for each",
+                           o->operands[0]);
+    list->domains = memory_zalloc((configs ? (size_t)o->operand_count : o->copies) *
+                                  sizeof(*list->domains));
+    enum verdict v = configs ? from_configs(list, o) : from_kernel(list, o);
     for (size_t i = 0; !v && i < list->count; i++) {
         domain_settle(&list->domains[i]);
         v = domain_check(&list->domains[i]);
