@@ -425,6 +425,9 @@ static void run_key(struct work *w)
     case 'd':
         dump_vcpus();
         break;
+    case 'm':
+        domain_memory_report();
+        break;
     case 'q':
         list_domains();
         break;
@@ -433,7 +436,7 @@ static void run_key(struct work *w)
     case 'C': /* as Xen's: to see what such an end looks like, and to test that it is told */
         bug(__FILE__, __LINE__, "asked for by debug key C");
     default:
-        printk("a: audit  d: dump vCPUs  q: domains  C: crash the hypervisor  R: reboot the machine  h: this\n");
+        printk("a: audit  d: dump vCPUs  m: memory  q: domains  C: crash the hypervisor  R: reboot the machine  h: this\n");
     }
 }
 

@@ -460,6 +460,19 @@ static void leak_check(domid_t id)
         verdict = MAX(verdict, VERDICT_BUG);
 }
 
+void domain_memory_report(void)
+{
+    const uint64_t now = page_free_count();
+    uint64_t theirs = 0, spent;
+    unsigned count = 0;
+
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d), count++)
+        theirs += atomic_read(&d->tot_pages);
+    spent = at_rest.free > now + theirs ? at_rest.free - now - theirs : 0;
+    printk("memory: %lu KiB are free, %u domains have %lu KiB, the hypervisor spends %lu KiB on them, %lu each\n",
+           now * 4, count, theirs * 4, spent * 4, spent * 4 / MAX(count, 1u));
+}
+
 /* Everybody stopped, the rest of its output first, then the one line that tools wait for. */
 static void announce_end(struct domain *d)
 {

@@ -152,3 +152,5 @@ int start_info_fill(struct bootstrap *b) must_check;
 void wallclock_set(uint64_t ns);
 /* So many frames more are free when no domain exists (core/domain.c). */
 void domain_expect_free(uint64_t frames);
+/* Debug key m: what is free, what domains have, what the hypervisor spends on them. */
+void domain_memory_report(void);

@@ -3,9 +3,6 @@
 #include "console.h"
 #include "string.h"
 
-#include <paravane/hypercall.h>
-#include <xen/sched.h>
-
 void guest_main(void)
 {
     char line[256];
@@ -13,7 +10,7 @@ void guest_main(void)
     console_printf("echo: ready\n");
     for (;;) {
         if (console_read_line(line, sizeof(line)) < 0) {
-            hypercall_sched_op(SCHEDOP_yield, NULL);
+            console_wait();
             continue;
         }
         console_printf("echo: %s\n", line);

@@ -102,6 +102,21 @@ int console_read_line(char *line, size_t size)
     return -1;
 }
 
+void console_wait(void)
+{
+    struct sched_poll poll = {.nr_ports = 1};
+
+    if (!ring) {
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+        return;
+    }
+    event_clear(ring_port);
+    if (ring->in_cons != *(volatile XENCONS_RING_IDX *)&ring->in_prod)
+        return;
+    set_xen_guest_handle(poll.ports, &ring_port);
+    hypercall_sched_op(SCHEDOP_poll, &poll);
+}
+
 /* The subset of printf that tests use: %s %c %d %u %x %p %%, with l, width and zero padding. */
 static size_t format_number(char *to, unsigned long value, unsigned base, bool negative)
 {
