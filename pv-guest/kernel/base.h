@@ -24,6 +24,11 @@ static inline pfn_t pfn(unsigned long n)
     return (pfn_t){n};
 }
 
+/* A set of CPUs: bit n is CPU n. */
+typedef uint64_t cpus_t;
+#define CPU_MAX  64
+#define CPUS_ALL (~(cpus_t)0) /* whichever there are */
+
 #define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
 #define ROUND_UP(x, n)  (((x) + (n)-1) & ~((__typeof__(x))(n)-1))
 #define PAGES_FOR(size) (((size) + PAGE_SIZE - 1) >> PAGE_SHIFT)

@@ -151,3 +151,13 @@ void kernel_start(const struct platform_boot *platform)
     init_create();
     sched_idle(); /* does not return             */
 }
+
+void kernel_start_cpu(unsigned cpu)
+{
+    for (;;)
+        platform_idle();
+}
+
+void cpu_interrupt(void)
+{
+}

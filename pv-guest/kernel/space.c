@@ -131,7 +131,7 @@ static void pages_drop(struct space *space, uintptr_t start, uintptr_t end)
     struct list gone = LIST_INIT(gone);
     struct page *page, *after;
     table_walk(space, start, end, leaf_clear, &gone);
-    platform_tlb_flush();
+    platform_tlb_flush(CPUS_ALL);
     platform_commit();
     list_for_each_safe(page, after, &gone, link)
     {
@@ -224,7 +224,7 @@ int space_protect(struct space *space, uintptr_t start, size_t size, unsigned pr
         area->protection = protection;
         table_walk(space, area->start, area->end, leaf_protect, area);
     }
-    platform_tlb_flush();
+    platform_tlb_flush(CPUS_ALL);
     platform_commit();
     return 0;
 }
@@ -325,7 +325,7 @@ static int fault_present(struct area *area, pte_t *slot, uintptr_t address, unsi
         own = true;
     }
     platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
-    platform_tlb_flush_page(address);
+    platform_tlb_flush_page(CPUS_ALL, address);
     platform_commit();
     if (page != old)
         page_put(old);
@@ -396,12 +396,12 @@ struct space *space_fork(struct space *from)
         if (table_walk(from, area->start, area->end, leaf_fork, &f))
             goto fail;
     }
-    platform_tlb_flush();
+    platform_tlb_flush(CPUS_ALL);
     table_activate(child);
     return child;
 
 fail:
-    platform_tlb_flush();
+    platform_tlb_flush(CPUS_ALL);
     platform_commit();
     space_put(child);
     return NULL;

@@ -132,14 +132,6 @@ static int leaf_drop(pte_t *slot, uintptr_t address, void *arg)
     return 0;
 }
 
-static void tables_unseal(struct space *space)
-{
-    struct page *table;
-    list_for_each(table, &space->tables, link) platform_table_unseal(page_number(table));
-    platform_tlb_flush();
-    platform_commit();
-}
-
 /* Leaves lie in areas only, so nothing else of the tables needs to be looked at. */
 void table_destroy(struct space *space)
 {
@@ -150,12 +142,11 @@ void table_destroy(struct space *space)
      * get other uses; so commit before the first page is dropped. */
     if (space->active) {
         platform_root_retire(&space->root);
+        list_for_each(table, &space->tables, link) platform_table_unseal(page_number(table));
         platform_commit();
     }
     list_for_each(area, &space->areas, link)
         table_walk(space, area->start, area->end, leaf_drop, NULL);
-    if (space->active)
-        tables_unseal(space);
     list_for_each_safe(table, after, &space->tables, link)
     {
         list_remove(&table->link);

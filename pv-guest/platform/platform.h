@@ -13,8 +13,16 @@
  * seam has no operation to mask or unmask them: platform_return and
  * platform_idle open the gate, entry code closes it.
  *
- * Operations marked "Queued" take effect at the next platform_commit, in order.
- * Under a hypervisor a batch costs little more than one of its members.
+ * With several CPUs the critical section has a lock (kernel/cpu.h), taken on the
+ * way in and dropped on the way out.  The platform takes no part in that: its
+ * functions are called with the lock held, but for platform_return,
+ * platform_idle, platform_relax, platform_time, platform_cpuid and those that
+ * end the machine.  What belongs to one CPU, its time, its timer, its kernel
+ * stack, its address space, is that of the CPU which calls.
+ *
+ * Operations marked "Queued" take effect at the next platform_commit, in order,
+ * which must come before the lock goes to another CPU.  Under a hypervisor a
+ * batch costs little more than one of its members.
  *
  * The comment before each function has a fixed form, because the porting table
  * in README.md is made from it (porting-table.sh, which also checks it):
@@ -43,9 +51,11 @@ struct platform_boot {
 
 /* The kernel's entry points, called by the platform. */
 NORETURN void kernel_start(const struct platform_boot *boot);
-void trap_handle(struct frame *frame); /* every exception, system call and interrupt */
-void timer_interrupt(void);            /* the deadline of platform_timer_set has passed */
-void console_interrupt(void);          /* platform_console_read has something to give */
+void trap_handle(struct frame *frame);        /* every exception, system call and interrupt */
+void timer_interrupt(void);                   /* the deadline of platform_timer_set has passed */
+void console_interrupt(void);                 /* platform_console_read has something to give */
+NORETURN void kernel_start_cpu(unsigned cpu); /* on the CPU that platform_cpu_start started */
+void cpu_interrupt(void);                     /* another CPU has called platform_cpu_kick */
 
 /* What a process's cs and ss hold: the machine's 64-bit user segments. */
 extern const uint16_t platform_user_code, platform_user_data;
@@ -93,10 +103,60 @@ size_t platform_console_read(char *to, size_t size);
  */
 void platform_cpuid(uint32_t regs[4]);
 
+/* ---- Processors --------------------------------------------------------------------- */
+
+/*
+ * platform_cpu_count - How many CPUs there are, at most CPU_MAX; they are numbered from 0, and
+ * the machine starts on that one.
+ * Instruction: none: the local APICs that ACPI's table of interrupt controllers lists
+ * Hypercall:   vcpu_op VCPUOP_is_up, for each number until there is no such virtual CPU
+ * Why:         a PV guest has no firmware tables
+ */
+unsigned platform_cpu_count(void);
+
+/*
+ * platform_cpu_start - Have CPU @cpu call kernel_start_cpu(@cpu) on the stack that ends at @stack,
+ * interrupts masked, in the kernel's own address space; -errno if it cannot be started.
+ * Instruction: stores to the local APIC's interrupt command register: INIT, then STARTUP with the
+ *              page where 16-bit code waits
+ * Hypercall:   vcpu_op VCPUOP_initialise with all registers, tables and entry points, then
+ *              VCPUOP_up
+ * Why:         a virtual CPU begins in 64-bit mode with what it is given; there is nothing to climb
+ *              out of
+ */
+MUST_CHECK int platform_cpu_start(unsigned cpu, void *stack);
+
+/*
+ * platform_cpu_kick - Have cpu_interrupt called on CPU @cpu, soon.
+ * Instruction: store to the local APIC's interrupt command register
+ * Hypercall:   event_channel_op EVTCHNOP_send, to a port made by EVTCHNOP_bind_ipi
+ * Why:         the APIC belongs to the hypervisor
+ */
+void platform_cpu_kick(unsigned cpu);
+
+/*
+ * platform_cpu_stop_others - Let no other CPU run ever again, whatever it is doing.
+ * Instruction: store to the local APIC's interrupt command register: a non-maskable interrupt,
+ *              whose handler halts
+ * Hypercall:   vcpu_op VCPUOP_down
+ * Why:         the hypervisor takes the processor away, nobody needs to consent
+ */
+void platform_cpu_stop_others(void);
+
+/*
+ * platform_relax - One turn of a loop that waits for another CPU; @turns counts them from 0.
+ * Instruction: PAUSE; and what other CPUs ask by interrupt, TLB flushes, is done here, because
+ *              interrupts are masked
+ * Hypercall:   none for a while: PAUSE; then sched_op SCHEDOP_yield
+ * Why:         the CPU that is waited for may be waiting itself, for the processor that this one
+ *              uses up
+ */
+void platform_relax(unsigned turns);
+
 /* ---- Time ------------------------------------------------------------------------- */
 
 /*
- * platform_time - Nanoseconds since boot, never going back.
+ * platform_time - Nanoseconds since boot, never going back, on no CPU.
  * Instruction: RDTSC, scaled by what the PIT calibrated
  * Hypercall:   none: RDTSC, scaled by the vcpu_time_info that the hypervisor keeps in shared
  *              memory
@@ -113,8 +173,8 @@ uint64_t platform_time(void);
 uint64_t platform_time_of_day(void);
 
 /*
- * platform_timer_set - Have timer_interrupt called once at @deadline (platform_time); ~0 is
- * never.
+ * platform_timer_set - Have timer_interrupt called on this CPU once at @deadline
+ * (platform_time); ~0 is never.  Each call replaces the last.
  * Instruction: store to the local APIC's initial-count register
  * Hypercall:   vcpu_op VCPUOP_set_singleshot_timer, answered by VIRQ_TIMER
  * Why:         the APIC belongs to the hypervisor, which multiplexes it among all virtual CPUs
@@ -212,9 +272,11 @@ void platform_pte_write(pte_t *slot, pte_t entry);
 void platform_table_seal(pfn_t table);
 
 /*
- * platform_table_unseal - Queued.  @table is reachable no longer: make it ordinary memory.
+ * platform_table_unseal - Queued.  @table is reachable no longer: make it ordinary memory, on
+ * all CPUs.
  * Instruction: none
- * Hypercall:   mmu_update: map the page writable in the direct map
+ * Hypercall:   mmu_update: map the page writable in the direct map; for the whole batch one
+ *              mmuext_op MMUEXT_TLB_FLUSH_MULTI
  * Why:         the reverse of platform_table_seal
  */
 void platform_table_unseal(pfn_t table);
@@ -262,9 +324,9 @@ void platform_root_set(const struct platform_root *root, unsigned index, pte_t e
 void platform_root_activate(const struct platform_root *root);
 
 /*
- * platform_root_retire - Queued.  The tree will not be loaded again.
+ * platform_root_retire - Queued.  The tree is loaded on no CPU and will not be loaded again.
  * Instruction: none
- * Hypercall:   mmuext_op MMUEXT_UNPIN_TABLE for both tables
+ * Hypercall:   mmuext_op MMUEXT_UNPIN_TABLE for both tables, then as platform_table_unseal
  * Why:         its pages cannot be written while they are page tables
  */
 void platform_root_retire(const struct platform_root *root);
@@ -273,13 +335,14 @@ void platform_root_retire(const struct platform_root *root);
  * platform_root_free - Give back a retired (or never activated) root's own pages, after a
  * commit.
  * Instruction: none
- * Hypercall:   mmu_update: map them writable in the direct map
- * Why:         as platform_table_unseal
+ * Hypercall:   none
+ * Why:         it is the same
  */
 void platform_root_free(const struct platform_root *root);
 
 /*
- * platform_root_load - Queued.  Make @root the address space; NULL is the kernel alone.
+ * platform_root_load - Queued.  Make @root this CPU's address space; NULL is the kernel alone.
+ * Loading forgets cached translations of the process.
  * Instruction: MOV to CR3
  * Hypercall:   mmuext_op MMUEXT_NEW_BASEPTR and MMUEXT_NEW_USER_BASEPTR
  * Why:         MOV to CR3 is privileged; the second root is used whenever the CPU is in user mode
@@ -287,20 +350,21 @@ void platform_root_free(const struct platform_root *root);
 void platform_root_load(const struct platform_root *root);
 
 /*
- * platform_tlb_flush - Queued.  Forget every cached translation of the process.
- * Instruction: MOV to CR3
- * Hypercall:   mmuext_op MMUEXT_TLB_FLUSH_LOCAL
- * Why:         MOV to CR3 is privileged
+ * platform_tlb_flush - Queued.  On @cpus, forget every cached translation.
+ * Instruction: MOV to CR3; on other CPUs by interrupt, waiting until all have answered
+ * Hypercall:   mmuext_op MMUEXT_TLB_FLUSH_LOCAL, or MMUEXT_TLB_FLUSH_MULTI for other CPUs
+ * Why:         MOV to CR3 is privileged; only the hypervisor knows which virtual CPUs have a
+ *              processor, and only those have a TLB
  */
-void platform_tlb_flush(void);
+void platform_tlb_flush(cpus_t cpus);
 
 /*
- * platform_tlb_flush_page - Queued.  Forget the cached translation of @address.
- * Instruction: INVLPG
- * Hypercall:   mmuext_op MMUEXT_INVLPG_LOCAL
- * Why:         INVLPG is privileged
+ * platform_tlb_flush_page - Queued.  On @cpus, forget the cached translation of @address.
+ * Instruction: INVLPG; on other CPUs as platform_tlb_flush
+ * Hypercall:   mmuext_op MMUEXT_INVLPG_LOCAL, or MMUEXT_INVLPG_MULTI for other CPUs
+ * Why:         as platform_tlb_flush
  */
-void platform_tlb_flush_page(uintptr_t address);
+void platform_tlb_flush_page(cpus_t cpus, uintptr_t address);
 
 /*
  * platform_commit - Everything queued has taken effect when this returns.

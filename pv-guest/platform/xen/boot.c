@@ -62,6 +62,7 @@ void boot_start(const struct start_info *builder_info)
     p2m = (unsigned long *)boot_info.mfn_list;
     console_init_early();
     shared_info_map();
+    vcpu_init();
     trap_init();
     pte_nx = cpu_has_nx() ? PTE_NX : 0;
 
@@ -70,7 +71,7 @@ void boot_start(const struct start_info *builder_info)
     console_init();
     image_protect();
     gdt_init();
-    time_init();
+    vcpu_events_init();
 
     const struct platform_boot boot = {
         .command_line = (const char *)boot_info.cmd_line,

@@ -29,14 +29,14 @@ void console_init_early(void)
 void console_init(void)
 {
     if (first_domain()) {
-        event_bind_virq(VIRQ_CONSOLE, console_interrupt);
+        event_bind_virq(vcpu_this(), VIRQ_CONSOLE, console_interrupt);
         return;
     }
     if (!boot_info.console.domU.mfn)
         return;
     console_ring_attach(page_at(pfn_of(mfn(boot_info.console.domU.mfn))),
                         boot_info.console.domU.evtchn);
-    event_handle(boot_info.console.domU.evtchn, console_interrupt);
+    event_handle(vcpu_this(), boot_info.console.domU.evtchn, console_interrupt);
 }
 
 void platform_console_write(const char *text, size_t size)

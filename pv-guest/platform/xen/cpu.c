@@ -8,7 +8,7 @@
 
 uintptr_t platform_fault_address(void)
 {
-    return THIS_VCPU->arch.cr2;
+    return vcpu_this()->info->arch.cr2;
 }
 
 void platform_kernel_stack(void *top)
@@ -44,7 +44,7 @@ void platform_idle(void)
 {
     (void)hypercall_sched_op(SCHEDOP_block, NULL);
     /* Block has unmasked, and what woke us has been handled by now. */
-    __atomic_store_n(&THIS_VCPU->evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vcpu_this()->info->evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
 }
 
 void platform_shutdown(enum shutdown_reason reason)

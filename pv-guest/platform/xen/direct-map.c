@@ -79,7 +79,7 @@ static void unmap_behind(unsigned long first)
 {
     for (uintptr_t at = KERNEL_BASE + (first << PAGE_SHIFT); boot_mapped(at); at += PAGE_SIZE)
         queue_call(__HYPERVISOR_update_va_mapping, at, 0);
-    platform_tlb_flush();
+    platform_tlb_flush(CPUS_ALL);
     platform_commit();
 }
 
@@ -141,7 +141,7 @@ void image_protect(void)
         else if (at != (uintptr_t)shared)
             remap(at, entry | PTE_W | PTE_D | pte_nx);
     }
-    platform_tlb_flush();
+    platform_tlb_flush(CPUS_ALL);
     platform_commit();
 }
 

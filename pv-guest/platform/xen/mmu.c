@@ -54,14 +54,15 @@ void platform_table_seal(pfn_t table)
     direct_map_set(table, 0);
 }
 
-/* The stale read-only translation is harmless until somebody writes; callers
- * flush once for all tables they unseal. */
+/* The stale read-only translation is harmless until somebody writes, so one flush
+ * will do for all tables that a batch unseals. */
 void platform_table_unseal(pfn_t table)
 {
     struct page *page = page_of(table);
     BUG_ON(!page->sealed);
     page->sealed = false;
     direct_map_set(table, PTE_W | PTE_D);
+    queue_flush_at_end();
 }
 
 int platform_root_create(struct platform_root *root)
@@ -106,16 +107,12 @@ void platform_root_retire(const struct platform_root *root)
 {
     queue_mmuext(MMUEXT_UNPIN_TABLE, mfn_of(root->kernel).n);
     queue_mmuext(MMUEXT_UNPIN_TABLE, mfn_of(root->user).n);
+    platform_table_unseal(root->kernel);
+    platform_table_unseal(root->user);
 }
 
 void platform_root_free(const struct platform_root *root)
 {
-    if (page_of(root->kernel)->sealed) {
-        platform_table_unseal(root->kernel);
-        platform_table_unseal(root->user);
-        platform_tlb_flush();
-        platform_commit();
-    }
     page_put(page_of(root->kernel));
     page_put(page_of(root->user));
 }
@@ -126,12 +123,13 @@ void platform_root_load(const struct platform_root *root)
     queue_mmuext(MMUEXT_NEW_USER_BASEPTR, root ? mfn_of(root->user).n : 0);
 }
 
-void platform_tlb_flush(void)
+void platform_tlb_flush(cpus_t cpus)
 {
-    queue_mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
+    queue_flush(MMUEXT_TLB_FLUSH_LOCAL, MMUEXT_TLB_FLUSH_MULTI, cpus, 0);
 }
 
-void platform_tlb_flush_page(uintptr_t address)
+void platform_tlb_flush_page(cpus_t cpus, uintptr_t address)
 {
-    queue_mmuext(MMUEXT_INVLPG_LOCAL, address); /* linear_addr shares arg1 with mfn */
+    /* linear_addr shares arg1 with mfn */
+    queue_flush(MMUEXT_INVLPG_LOCAL, MMUEXT_INVLPG_MULTI, cpus, address);
 }

@@ -5,6 +5,9 @@
  * mmu_update, runs of extended operations share one mmuext_op, because each
  * entry of those costs the hypervisor far less than a call.  None of them may
  * fail: a refusal means that the kernel has lost track of its own page tables.
+ *
+ * There is one batch for all CPUs.  It is filled and sent under the kernel's
+ * lock, so batches of their own would gain the CPUs nothing.
  */
 #include <paravane/hypercall.h>
 
@@ -19,7 +22,9 @@
 static multicall_entry_t calls[QUEUE_CALLS];
 static mmu_update_t ptes[QUEUE_PTES];
 static struct mmuext_op mmuexts[QUEUE_MMUEXT];
+static cpus_t mmuext_cpus[QUEUE_MMUEXT]; /* which the operation of the same index points to */
 static unsigned nr_calls, nr_ptes, nr_mmuexts;
+static bool flush_at_end;
 
 static void check_results(void)
 {
@@ -34,6 +39,10 @@ static void check_results(void)
 
 void platform_commit(void)
 {
+    if (flush_at_end) {
+        flush_at_end = false;
+        platform_tlb_flush(CPUS_ALL);
+    }
     if (!nr_calls)
         return;
     if (nr_calls == 1) {
@@ -77,7 +86,7 @@ void queue_pte(uint64_t machine_slot, uint64_t entry)
     c->args[1]++;
 }
 
-void queue_mmuext(unsigned cmd, uint64_t arg1)
+static struct mmuext_op *add_mmuext(unsigned cmd, uint64_t arg1)
 {
     if (nr_mmuexts == QUEUE_MMUEXT)
         platform_commit();
@@ -87,8 +96,34 @@ void queue_mmuext(unsigned cmd, uint64_t arg1)
         c->args[0] = (unsigned long)&mmuexts[nr_mmuexts];
         c->args[3] = DOMID_SELF;
     }
-    mmuexts[nr_mmuexts++] = (struct mmuext_op){.cmd = cmd, .arg1.mfn = arg1};
     c->args[1]++;
+    struct mmuext_op *op = &mmuexts[nr_mmuexts++];
+    *op = (struct mmuext_op){.cmd = cmd, .arg1.mfn = arg1};
+    return op;
+}
+
+void queue_mmuext(unsigned cmd, uint64_t arg1)
+{
+    (void)add_mmuext(cmd, arg1);
+}
+
+void queue_flush(unsigned local, unsigned multi, cpus_t cpus, uint64_t arg1)
+{
+    const cpus_t self = (cpus_t)1 << vcpu_this()->number;
+
+    cpus &= vcpus_started;
+    if (cpus == self)
+        queue_mmuext(local, arg1);
+    if (!(cpus & ~self))
+        return;
+    struct mmuext_op *op = add_mmuext(multi, arg1);
+    mmuext_cpus[op - mmuexts] = cpus;
+    set_xen_guest_handle(op->arg2.vcpumask, &mmuext_cpus[op - mmuexts]);
+}
+
+void queue_flush_at_end(void)
+{
+    flush_at_end = true;
 }
 
 void queue_call(unsigned long number, uint64_t a1, uint64_t a2)

@@ -26,8 +26,8 @@ static uint64_t scale(uint64_t ticks, uint32_t mul, int shift)
 
 uint64_t platform_time(void)
 {
-    const volatile struct vcpu_time_info *t = &THIS_VCPU->time;
-    static uint64_t last;
+    const volatile struct vcpu_time_info *t = &vcpu_this()->info->time;
+    static uint64_t last; /* told to anybody: two CPUs' records need not agree to the nanosecond */
     uint32_t version;
     uint64_t now;
 
@@ -38,9 +38,11 @@ uint64_t platform_time(void)
               scale(tsc_read() - t->tsc_timestamp, t->tsc_to_system_mul, t->tsc_shift);
         BARRIER();
     } while (version != t->version);
-    if (now > last)
-        last = now;
-    return last;
+    uint64_t seen = __atomic_load_n(&last, __ATOMIC_RELAXED);
+    while (now > seen && !__atomic_compare_exchange_n(&last, &seen, now, true, __ATOMIC_RELAXED,
+                                                      __ATOMIC_RELAXED))
+        ;
+    return now > seen ? now : seen;
 }
 
 uint64_t platform_time_of_day(void)
@@ -62,15 +64,15 @@ uint64_t platform_time_of_day(void)
 void platform_timer_set(uint64_t deadline)
 {
     if (deadline == ~0ul) {
-        (void)hypercall_vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL);
+        (void)hypercall_vcpu_op(VCPUOP_stop_singleshot_timer, vcpu_this()->number, NULL);
         return;
     }
     struct vcpu_set_singleshot_timer t = {.timeout_abs_ns = deadline};
-    (void)hypercall_vcpu_op(VCPUOP_set_singleshot_timer, 0, &t);
+    (void)hypercall_vcpu_op(VCPUOP_set_singleshot_timer, vcpu_this()->number, &t);
 }
 
-void time_init(void)
+void time_events_init(struct vcpu *v)
 {
-    (void)hypercall_vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL);
-    event_bind_virq(VIRQ_TIMER, timer_interrupt);
+    (void)hypercall_vcpu_op(VCPUOP_stop_periodic_timer, v->number, NULL);
+    event_bind_virq(v, VIRQ_TIMER, timer_interrupt);
 }
