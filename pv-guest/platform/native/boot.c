@@ -1,0 +1,85 @@
+/*
+ * Start of day: from what a PVH loader left to kernel_start.
+ *
+ * Page numbers are the machine's own, with the first megabyte's among them:
+ *
+ *      BIOS, loader's data | image | kernel's page tables | free ... [ramdisk] ... | end of RAM
+ *      0                   IMAGE_PHYS                     first_free
+ */
+#include <stdint.h>
+#include <xen/arch-x86/hvm/start_info.h>
+
+#include "kernel/page.h"
+#include "kernel/print.h"
+#include "platform/native/machine.h"
+#include "platform/platform.h"
+
+#define EARLY_END 0x40000000ul /* start.S maps the first gigabyte */
+
+NORETURN void boot_start(uint32_t info_at);
+
+/* What the loader wrote at physical address @at; the direct map has it, early and late. */
+static const void *loader_data(uint64_t at)
+{
+    return (const void *)(DIRECT_MAP_BASE + at);
+}
+
+/* Where the RAM that the image lies in ends. */
+static uint64_t ram_end(const struct hvm_start_info *info)
+{
+    const struct hvm_memmap_table_entry *map = loader_data(info->memmap_paddr);
+    const uint32_t entries = info->version >= 1 ? info->memmap_entries : 0;
+    for (uint32_t i = 0; i < entries; i++)
+        if (map[i].type == XEN_HVM_MEMMAP_TYPE_RAM && map[i].addr <= IMAGE_PHYS &&
+            map[i].addr + map[i].size > IMAGE_PHYS)
+            return map[i].addr + map[i].size;
+    panic("the loader's map of memory does not have the kernel in it");
+}
+
+static struct hvm_modlist_entry ramdisk_of(const struct hvm_start_info *info)
+{
+    const struct hvm_modlist_entry *modules = loader_data(info->modlist_paddr);
+    return info->nr_modules ? modules[0] : (struct hvm_modlist_entry){0};
+}
+
+/* Tables go behind the image, or behind the ramdisk if that is where it is. */
+static pfn_t tables_start(const struct hvm_modlist_entry *ramdisk, uint64_t ram)
+{
+    extern const char image_end[];
+    const uint64_t image = (uintptr_t)image_end - KERNEL_BASE;
+    const uint64_t tables = (ram / (1ul << 21) + TABLE_ENTRIES) * 8; /* amply */
+    const bool in_the_way = ramdisk->size && ramdisk->paddr < image + tables;
+    return pfn(PAGES_FOR(in_the_way ? ramdisk->paddr + ramdisk->size : image));
+}
+
+void boot_start(uint32_t info_at)
+{
+    const struct hvm_start_info *info = loader_data(info_at);
+
+    serial_init();
+    if (info->magic != XEN_HVM_START_MAGIC_VALUE)
+        panic("the loader does not speak PVH");
+    const char *command_line = info->cmdline_paddr ? loader_data(info->cmdline_paddr) : "";
+    shutdown_init(command_line);
+    cpu_init(0);
+
+    const uint64_t ram = ram_end(info);
+    const struct hvm_modlist_entry ramdisk = ramdisk_of(info);
+    if (ramdisk.paddr + ramdisk.size > ram)
+        panic("the ramdisk at %lx lies outside of RAM, which ends at %lx", ramdisk.paddr, ram);
+    mmu_init(tables_start(&ramdisk, ram), ram >> PAGE_SHIFT);
+    acpi_init(info->rsdp_paddr);
+    apic_init();
+    serial_interrupt_on();
+    time_init();
+
+    const struct platform_boot boot = {
+        .command_line = command_line,
+        .page_count = ram >> PAGE_SHIFT,
+        .first_free = mmu_first_free(),
+        .ramdisk = ramdisk.size ? loader_data(ramdisk.paddr) : NULL,
+        .ramdisk_size = ramdisk.size,
+        .name = "bare machine",
+    };
+    kernel_start(&boot);
+}

@@ -1,0 +1,59 @@
+/*
+ * The kernel image for the bare machine: linked high, loaded IMAGE_PHYS bytes
+ * into memory; virtual = physical + KERNEL_BASE.
+ */
+#include "platform/native/layout.h"
+
+OUTPUT_FORMAT(elf64-x86-64)
+OUTPUT_ARCH(i386:x86-64)
+ENTRY(start32_phys)
+
+PHDRS
+{
+    text PT_LOAD FLAGS(5);
+    rodata PT_LOAD FLAGS(4);
+    data PT_LOAD FLAGS(6);
+    note PT_NOTE FLAGS(4);
+}
+
+SECTIONS
+{
+    . = IMAGE_BASE;
+
+    .text : AT(ADDR(.text) - KERNEL_BASE) {
+        image_text_start = .;
+        *(.text.start)
+        *(.text .text.*)
+        . = ALIGN(4096);
+        image_text_end = .;
+    } :text
+    start32_phys = start32 - KERNEL_BASE;
+
+    .rodata : AT(ADDR(.rodata) - KERNEL_BASE) {
+        *(.rodata .rodata.*)
+        . = ALIGN(8);
+        fixup_start = .;
+        KEEP(*(.fixup))
+        fixup_end = .;
+    } :rodata
+    .note.Xen : AT(ADDR(.note.Xen) - KERNEL_BASE) {
+        KEEP(*(.note.Xen))
+    } :rodata :note
+
+    . = ALIGN(4096);
+    image_rodata_end = .;
+    .data : AT(ADDR(.data) - KERNEL_BASE) {
+        *(.data.start)
+        *(.data .data.*)
+    } :data
+    .bss : AT(ADDR(.bss) - KERNEL_BASE) {
+        *(.bss .bss.*)
+        *(COMMON)
+        . = ALIGN(4096);
+    } :data
+    image_end = .;
+
+    /DISCARD/ : {
+        *(.comment .eh_frame .note.gnu.* .note.GNU-stack)
+    }
+}

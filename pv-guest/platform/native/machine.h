@@ -1,0 +1,109 @@
+/*
+ * What the files of platform/native share: the instructions that only ring 0
+ * has, the CPUs, devices and the map of memory.
+ */
+#pragma once
+
+#include "kernel/base.h"
+#include "kernel/pte.h"
+#include "platform/native/layout.h"
+
+/* ---- Instructions ------------------------------------------------------------------ */
+
+static inline void out8(uint16_t port, uint8_t value)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint8_t in8(uint16_t port)
+{
+    uint8_t value;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static inline void out16(uint16_t port, uint16_t value)
+{
+    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint16_t in16(uint16_t port)
+{
+    uint16_t value;
+    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static inline void msr_write(uint32_t msr, uint64_t value)
+{
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+static inline uint64_t msr_read(uint32_t msr)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t tsc_read(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+/* ---- Memory (mmu.c) ---------------------------------------------------------------- */
+
+#define PTE_LARGE  (1ul << 7) /* in an L2 entry: 2 MiB, no L1 below */
+#define PTE_GLOBAL (1ul << 8) /* stays in the TLB when CR3 is written */
+#define PTE_DEVICE (1ul << 4) /* not cached */
+
+/* Take pages for page tables from @next on, and build the kernel's half. */
+void mmu_init(pfn_t next, unsigned long page_count);
+/* The first page that mmu_init and the mappings since have left. */
+pfn_t mmu_first_free(void);
+/* Map @size bytes of device registers or firmware tables; NULL when the window is full. */
+void *device_map(uint64_t physical, size_t size);
+
+/* Forget the process's cached translations on this CPU. */
+void tlb_flush_here(void);
+
+/* ---- CPUs (cpu.c) ------------------------------------------------------------------ */
+
+/* Tables and registers of the CPU that calls: segments, traps, system calls. */
+void cpu_init(unsigned number);
+
+/* ---- Several CPUs (smp.c) ----------------------------------------------------------- */
+
+/* On the CPUs of @cpus but this one, forget the process's cached translations. */
+void tlb_flush_others(cpus_t cpus);
+
+/* ---- What the machine is made of ---------------------------------------------------- */
+
+struct acpi {
+    unsigned cpus;
+    uint8_t apic_id[CPU_MAX];
+    uint64_t lapic, ioapic;
+    uint32_t isa_gsi[16]; /* which pin of the IO-APIC an ISA interrupt comes in at */
+    uint16_t isa_flags[16];
+    uint16_t pm1a_control, s5; /* power off: write s5 to the port; 0: there is none */
+};
+extern struct acpi acpi;
+
+/* Read the tables; without any, what every PC has is assumed. */
+void acpi_init(uint64_t rsdp);
+
+void serial_init(void);
+void serial_interrupt_on(void);
+void shutdown_init(const char *command_line);
+
+/* ---- Interrupts and time ------------------------------------------------------------ */
+
+void apic_init(void);     /* the machine's interrupt controllers */
+void apic_init_cpu(void); /* this CPU's own */
+void apic_route(unsigned isa_interrupt, uint8_t vector);
+void apic_timer_start(uint32_t ticks);
+uint32_t apic_timer_left(void);
+
+void time_init(void);

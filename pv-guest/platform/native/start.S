@@ -1,0 +1,137 @@
+/*
+ * From the loader to C.
+ *
+ * QEMU's -kernel (and any other PVH loader) finds the note below and enters
+ * start32 in 32-bit protected mode without paging.  The first page tables are
+ * constants: they map the first gigabyte three times, one to one for the step
+ * into paging, at the direct map, and at KERNEL_BASE.  boot.c replaces them.
+ */
+#include <xen/elfnote.h>
+#include "platform/native/layout.h"
+
+#define PHYS(symbol) (symbol - KERNEL_BASE)
+
+#define TABLE     0x003 /* present, writable */
+#define LARGE     0x083 /* and 2 MiB */
+#define COM1      0x3f8
+
+        .pushsection .note.Xen, "a", @note
+        .align  4
+        .long   4, 4, XEN_ELFNOTE_PHYS32_ENTRY
+        .asciz  "Xen"
+        .long   PHYS(start32)
+        .popsection
+
+/*
+ * The first instruction.
+ *   In:  ebx = physical address of struct hvm_start_info; flat segments,
+ *        paging and interrupts off
+ *   Out: never; boot_start(ebx) on the boot stack
+ */
+        .section .text.start, "ax"
+        .code32
+        .globl  start32
+start32:
+        cli
+        cld
+        mov     %ebx, %ebp                /* cpuid destroys ebx             */
+        mov     $PHYS(no_long_mode), %esi
+        mov     $0x80000000, %eax
+        cpuid
+        cmp     $0x80000001, %eax
+        jb      stop
+        mov     $0x80000001, %eax
+        cpuid
+        bt      $29, %edx                 /* long mode                      */
+        jnc     stop
+        bt      $20, %edx                 /* no-execute                     */
+        jnc     stop
+        mov     %ebp, %edi                /* boot_start's argument          */
+
+        mov     $CR4_START, %eax
+        mov     %eax, %cr4
+        mov     $PHYS(boot_l4), %eax
+        mov     %eax, %cr3
+        mov     $MSR_EFER, %ecx
+        mov     $EFER_START, %eax
+        xor     %edx, %edx
+        wrmsr
+        mov     $CR0_KERNEL, %eax
+        mov     %eax, %cr0
+        lgdt    PHYS(boot_gdt_pointer)
+        ljmp    $SEL_KERNEL_CODE, $PHYS(long_mode)
+
+/* Say what esi points to on the serial line, and end the machine. */
+stop:
+        lodsb
+        test    %al, %al
+        jz      2f
+        mov     %al, %bl
+        mov     $COM1 + 5, %dx
+1:      in      %dx, %al                  /* an absent UART reads 0xff      */
+        test    $0x20, %al
+        jz      1b
+        mov     %bl, %al
+        mov     $COM1, %dx
+        out     %al, %dx
+        jmp     stop
+2:      hlt
+        jmp     2b
+
+        .code64
+long_mode:
+        movabs  $high, %rax
+        jmp     *%rax
+high:
+        xor     %eax, %eax
+        mov     %eax, %ss
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %fs
+        mov     %eax, %gs
+        lea     boot_stack_top(%rip), %rsp
+        xor     %ebp, %ebp
+        mov     %edi, %edi
+        call    boot_start
+        ud2
+
+        .section .rodata.start, "a"
+no_long_mode:
+        .asciz  "pv-guest: this CPU has no long mode with no-execute pages\r\n"
+        .balign 8
+boot_gdt:
+        .quad   0, 0
+        .quad   0x00af9b000000ffff        /* 0x10: 64-bit code, ring 0      */
+boot_gdt_pointer:
+        .word   23
+        .long   PHYS(boot_gdt)
+
+        .section .data.start, "aw"
+        .balign 4096
+boot_l4:
+        .quad   PHYS(boot_l3_low) + TABLE
+        .fill   271, 8, 0
+        .quad   PHYS(boot_l3_low) + TABLE /* 272: DIRECT_MAP_BASE           */
+        .fill   238, 8, 0
+        .quad   PHYS(boot_l3_high) + TABLE
+boot_l3_low:
+        .quad   PHYS(boot_l2) + TABLE
+        .fill   511, 8, 0
+boot_l3_high:
+        .fill   510, 8, 0
+        .quad   PHYS(boot_l2) + TABLE     /* 510: KERNEL_BASE               */
+        .quad   0
+boot_l2:
+        .set    at, 0
+        .rept   512
+        .quad   at + LARGE
+        .set    at, at + 0x200000
+        .endr
+
+        .bss
+        .balign KERNEL_STACK_SIZE
+boot_stack:
+        .skip   KERNEL_STACK_SIZE
+boot_stack_top:
+
+        .section .note.GNU-stack, "", @progbits
