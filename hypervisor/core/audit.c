@@ -171,6 +171,7 @@ unsigned page_audit(void)
         for_each_vcpu(d, v)
             count_vcpu(v);
         audit_domain_holders(d);
+        evtchn_audit(d);
     }
     for (uint64_t f = 0; f < max_mfn; f++)
         compare_frame(f);

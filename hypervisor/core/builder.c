@@ -10,6 +10,7 @@
 #include "builder.h"
 #include "arch.h"
 #include "console.h"
+#include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
 #include "sched.h"
@@ -99,6 +100,8 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
         return rc;
     d->config = c;
     d->roles = c->roles;
+    if (domain_has(d, ROLE_CONTROL))
+        evtchn_allow_all_ports(d);
     d->weight = c->weight;
     d->cap = c->cap;
     d->max_pages = (uint32_t)MIN(MAX(c->max_memory, c->memory) >> PAGE_SHIFT, UINT32_MAX / 2);

@@ -1,16 +1,8 @@
 /*
- * Event channels, 2-level: one-bit signals between domains, to oneself, and from the hypervisor.
+ * Event channels: one-bit signals between domains, to oneself, and from the hypervisor.
  *
- * A port is one end.  Signalling it sets its bit in shared_info; if the port is not masked, the bit
- * of its 64-port word in the selector of the vCPU it notifies; and if that was clear, the vCPU's
- * upcall_pending flag, which wakes the vCPU and makes the next way out an upcall:
- *
- *     evtchn_pending[port]  --unmasked-->  vcpu_info.evtchn_pending_sel[port / 64]
- *                                          --first-->  vcpu_info.evtchn_upcall_pending  -->
- * vcpu_kick()
- *
- * The three words lie in guest memory and the guest clears them with plain or atomic instructions,
- * so each is set by one atomic operation and nothing here depends on what they say.
+ * A port is one end.  This file knows what each is connected to; how a signal reaches the guest is
+ * one of two other stories (evtchn-2level.c, evtchn-fifo.c; evtchn-port.h lies between).
  *
  * States of a port, and who may leave them:
  *
@@ -20,70 +12,32 @@
  *     every open state --close--> FREE
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
- * Signalling takes no lock of the receiver: the bucket of a port lives as long as its domain, and a
- * domain lives as long as a port of another one is bound to it (its evtchn_destroy() unbinds them
- * first, under both locks).
+ * Signalling takes neither: the bucket of a port lives as long as its domain, and a domain lives as
+ * long as a port of another one is bound to it (its evtchn_destroy() unbinds them first, under both
+ * locks).
  *
  * Ports come in buckets of 128, made when the first of them is needed; the lowest free port is
- * given out, as in Xen.
+ * given out, as in Xen.  2-level channels end at port 4095.  FIFO channels have 131072 ports; only
+ * a domain with the control role gets that many, others keep to 4096 so that the memory that they
+ * cost the hypervisor stays within 64 KiB (Xen's toolstack gives 1024 unless it is told otherwise).
  */
 #include "evtchn.h"
 
 #include "arch.h"
+#include "evtchn-port.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
 #include "sched.h"
 
-#define PORT_LIMIT       4096u /* 64 words of 64 bits */
-#define PORTS_PER_BUCKET 128u
-#define BUCKETS          (PORT_LIMIT / PORTS_PER_BUCKET)
+#define BUCKETS_2LEVEL (PORTS_2LEVEL / PORTS_PER_BUCKET)
+#define BUCKETS_FIFO   (EVTCHN_FIFO_NR_CHANNELS / PORTS_PER_BUCKET)
 
-struct evtchn {
-    uint8_t state; /* enum evtchn_state */
-    uint8_t vcpu;  /* whom it notifies */
-    domid_t dom;   /* UNBOUND: who may bind */
-    uint32_t peer; /* INTERDOMAIN: the remote port; VIRQ: its number */
-    union {
-        struct domain *remote;   /* INTERDOMAIN */
-        evtchn_notify_fn notify; /* HYPERVISOR */
-    };
-};
-_Static_assert(sizeof(struct evtchn) == 16, "a bucket is one 2 KiB slab object");
 _Static_assert(NR_VIRQS == 24, "vcpu.virq_port");
-_Static_assert(MAX_VCPUS <= 256, "evtchn.vcpu");
-
-/* The bits that the guest sees are words of 64 on this ABI. */
-static uint64_t *pending_map(const struct domain *d)
-{
-    return (uint64_t *)d->shared->evtchn_pending;
-}
-
-static uint64_t *mask_map(const struct domain *d)
-{
-    return (uint64_t *)d->shared->evtchn_mask;
-}
-
-static inline bool port_exists(const struct domain *d, uint32_t port)
-{
-    return likely(port < atomic_read_acquire(&d->evtchn_limit));
-}
-
-/* The record of a port that exists. */
-static inline struct evtchn *port_at(const struct domain *d, uint32_t port)
-{
-    return &d->evtchn[port / PORTS_PER_BUCKET][port % PORTS_PER_BUCKET];
-}
-
-/* The port's record, or NULL if its bucket was never made. */
-static inline struct evtchn *port_of(const struct domain *d, uint32_t port)
-{
-    return port_exists(d, port) ? port_at(d, port) : NULL;
-}
 
 /* --- signalling --- */
 
-static cold_ void wake_pollers(struct domain *d, uint32_t port)
+void evtchn_wake_pollers_(struct domain *d, uint32_t port)
 {
     uint64_t who = atomic_read(&d->pollers);
     for (; who; who &= who - 1) {
@@ -94,38 +48,18 @@ static cold_ void wake_pollers(struct domain *d, uint32_t port)
     }
 }
 
-/* An unmasked port of @v's has become pending. */
-static noinline_ void mark_upcall(struct vcpu *v, uint32_t port)
-{
-    struct vcpu_info *info = atomic_read(&v->info);
-    if (atomic_test_and_set_bit((uint64_t *)&info->evtchn_pending_sel, port / 64))
-        return;
-    if (!atomic_exchange(&info->evtchn_upcall_pending, 1))
-        vcpu_kick(v);
-}
-
-static inline void signal(struct domain *d, struct vcpu *v, uint32_t port)
-{
-    if (atomic_test_and_set_bit(pending_map(d), port))
-        return;
-    if (unlikely(atomic_read(&d->pollers))) /* masked ports can be polled, too */
-        wake_pollers(d, port);
-    if (!atomic_test_bit(mask_map(d), port))
-        mark_upcall(v, port);
-}
-
 void evtchn_set_pending(struct domain *d, uint32_t port)
 {
     const struct evtchn *e = port_of(d, port);
     if (e && e->state > ECS_UNBOUND)
-        signal(d, d->vcpu[e->vcpu], port);
+        evtchn_signal(d->vcpu[e->vcpu], port);
 }
 
 void virq_raise(struct vcpu *v, unsigned virq)
 {
     uint32_t port = atomic_read(&v->virq_port[virq]);
     if (port)
-        signal(v->domain, v, port);
+        evtchn_signal(v, port);
 }
 
 void virq_raise_global(struct domain *d, unsigned virq)
@@ -135,12 +69,16 @@ void virq_raise_global(struct domain *d, unsigned virq)
         evtchn_set_pending(d, port); /* bind_vcpu may have moved it */
 }
 
-int evtchn_poll_port(const struct domain *d, uint32_t port)
+int evtchn_poll_port(struct domain *d, uint32_t port)
 {
     const struct evtchn *e = port_of(d, port);
     if (!e)
         return -1;
-    return e->state > ECS_RESERVED && atomic_test_bit(pending_map(d), port);
+    if (e->state <= ECS_RESERVED)
+        return 0;
+    if (atomic_read(&d->evtchn_fifo))
+        return evtchn_fifo_is_pending(d, port);
+    return port < PORTS_2LEVEL && evtchn_2level_is_pending(d, port);
 }
 
 /* --- ports (evtchn_lock held) --- */
@@ -155,29 +93,50 @@ static struct evtchn *bucket_add(struct domain *d)
     return bucket;
 }
 
+/* A closed port that the guest still has in a queue: given out anew, its first signal would come by
+ * way of the old one. */
+static bool port_is_busy(struct domain *d, uint32_t port)
+{
+    return d->evtchn_fifo && evtchn_fifo_is_linked(d, port);
+}
+
 /* The lowest free port, still free; or -errno. */
 static long port_find(struct domain *d)
 {
+    const uint32_t space = d->evtchn_fifo ? d->evtchn_buckets * PORTS_PER_BUCKET : PORTS_2LEVEL;
+    uint32_t hint = 0;
+
     if (unlikely(d->dying))
         return refuse(EV_005);
-    for (uint32_t port = d->evtchn_hint; port < d->evtchn_limit; port++) {
-        if (port_of(d, port)->state == ECS_FREE) {
-            d->evtchn_hint = port;
+    for (uint32_t port = d->evtchn_hint; port < MIN(d->evtchn_limit, space); port++) {
+        if (port_at(d, port)->state != ECS_FREE)
+            continue;
+        if (!hint)
+            d->evtchn_hint = hint = port;
+        if (!port_is_busy(d, port))
             return port;
-        }
     }
-    if (d->evtchn_limit == PORT_LIMIT)
-        return refuse(EV_003);
-    d->evtchn_hint = d->evtchn_limit;
-    return bucket_add(d) ? (long)d->evtchn_hint : refuse(EV_004);
+    if (d->evtchn_limit >= space)
+        return refuse(EV_003, space);
+    if (!hint)
+        d->evtchn_hint = d->evtchn_limit;
+    const uint32_t port = d->evtchn_limit;
+    return bucket_add(d) ? (long)port : refuse(EV_004);
 }
 
 static void port_free(struct domain *d, struct evtchn *e, uint32_t port)
 {
-    *e = (struct evtchn){.state = ECS_FREE};
+    e->state = ECS_FREE;
+    e->vcpu = 0;
+    e->peer = 0;
+    e->remote = NULL;
     if (port < d->evtchn_hint)
         d->evtchn_hint = port;
-    atomic_and(&pending_map(d)[port / 64], ~BIT(port % 64)); /* the next user starts clean */
+    /* The next user starts clean. */
+    if (d->evtchn_fifo)
+        evtchn_fifo_forget(d, port);
+    else
+        evtchn_2level_forget(d, port);
 }
 
 static void lock_both(struct domain *a, struct domain *b) NO_ANALYSIS
@@ -199,19 +158,30 @@ static void unlock_both(struct domain *a, struct domain *b) NO_ANALYSIS
         spin_unlock(&b->evtchn_lock);
 }
 
-/* --- domains
- * -----------------------------------------------------------------------------------------------
- */
+/* --- domains --- */
 
 int evtchn_init(struct domain *d)
 {
     d->evtchn_lock = (spinlock_t)SPINLOCK_INIT(EVTCHN);
-    d->evtchn = mem_alloc(BUCKETS * sizeof(struct evtchn *));
+    d->evtchn_queue_lock = (spinlock_t)SPINLOCK_INIT(QUEUES);
+    d->evtchn_buckets = BUCKETS_2LEVEL;
+    d->evtchn = mem_alloc(BUCKETS_2LEVEL * sizeof(struct evtchn *));
     if (!d->evtchn || !bucket_add(d))
         return -XEN_ENOMEM; /* evtchn_destroy() tidies up */
     port_of(d, 0)->state = ECS_RESERVED;
     d->evtchn_hint = 1;
     return 0;
+}
+
+void evtchn_allow_all_ports(struct domain *d)
+{
+    struct evtchn **all = mem_alloc(BUCKETS_FIFO * sizeof(struct evtchn *)), **old = d->evtchn;
+    if (!all)
+        return;
+    memcpy(all, old, d->evtchn_buckets * sizeof(struct evtchn *));
+    mem_free(old, d->evtchn_buckets * sizeof(struct evtchn *));
+    d->evtchn = all;
+    d->evtchn_buckets = BUCKETS_FIFO;
 }
 
 static long alloc_unbound(struct domain *d, domid_t remote)
@@ -305,12 +275,13 @@ void evtchn_destroy(struct domain *d)
             (void)preempt_point();
     }
 
+    evtchn_fifo_end(d);
     uint32_t limit = d->evtchn_limit;
     d->evtchn_limit = 0;
     for (uint32_t i = 0; i < limit / PORTS_PER_BUCKET; i++)
         mem_free(d->evtchn[i], PORTS_PER_BUCKET * sizeof(struct evtchn));
     if (d->evtchn)
-        mem_free(d->evtchn, BUCKETS * sizeof(struct evtchn *));
+        mem_free(d->evtchn, d->evtchn_buckets * sizeof(struct evtchn *));
     d->evtchn = NULL;
 }
 
@@ -393,7 +364,7 @@ static long bind_locked(struct domain *self, struct domain *other, uint32_t port
     theirs->state = ECS_INTERDOMAIN;
 
     /* Signals that the other end sent before we were there are lost: make the binder look. */
-    signal(self, self->vcpu[e->vcpu], (uint32_t)mine);
+    evtchn_signal(self->vcpu[e->vcpu], (uint32_t)mine);
     return mine;
 }
 
@@ -506,7 +477,7 @@ static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t p
     if (likely(e->state == ECS_INTERDOMAIN)) {
         /* Our lock keeps the binding, so the other domain and its port stay. */
         struct domain *other = e->remote;
-        signal(other, other->vcpu[port_at(other, e->peer)->vcpu], e->peer);
+        evtchn_signal(other->vcpu[port_at(other, e->peer)->vcpu], e->peer);
     } else if (e->state == ECS_HYPERVISOR) {
         e->notify(d, port);
     } else {
@@ -527,7 +498,7 @@ static long op_send(struct domain *d, guest_ptr_t arg)
     struct evtchn *e = port_at(d, port);
     if (e->state != ECS_IPI)
         return send_locked(d, e, port);
-    signal(d, d->vcpu[e->vcpu], port);
+    evtchn_signal(d->vcpu[e->vcpu], port);
     return 0;
 }
 
@@ -623,10 +594,32 @@ static long op_unmask(struct domain *d, guest_ptr_t arg)
     struct evtchn *e = port_of(d, port);
     if (!e)
         return refuse(EV_006, port);
-    if (e->state > ECS_RESERVED && atomic_test_and_clear_bit(mask_map(d), port) &&
-        atomic_test_bit(pending_map(d), port))
-        mark_upcall(d->vcpu[e->vcpu], port);
+    if (e->state <= ECS_RESERVED)
+        return 0;
+    if (atomic_read(&d->evtchn_fifo))
+        evtchn_fifo_unmask(d->vcpu[e->vcpu], port);
+    else if (port < PORTS_2LEVEL)
+        evtchn_2level_unmask(d->vcpu[e->vcpu], port);
     return 0;
+}
+
+/* Close everything, and go back to two levels. */
+static long reset(struct domain *d)
+{
+    for (uint32_t port = 1; port < d->evtchn_limit; port++) {
+        (void)!close_port(d, port); /* closed ones stay closed */
+        if (port % PORTS_PER_BUCKET == 0)
+            (void)preempt_point();
+    }
+
+    bool all = true; /* another vCPU may have opened one meanwhile */
+    spin_lock(&d->evtchn_lock);
+    for (uint32_t port = 1; all && port < d->evtchn_limit; port++)
+        all = port_at(d, port)->state == ECS_FREE;
+    if (all)
+        evtchn_fifo_end(d);
+    spin_unlock(&d->evtchn_lock);
+    return all ? 0 : refuse(EV_028);
 }
 
 static long op_reset(struct domain *self, guest_ptr_t arg)
@@ -640,27 +633,29 @@ static long op_reset(struct domain *self, guest_ptr_t arg)
     if (!d)
         return refuse(EV_001, op.dom);
 
-    long rc = 0;
-    if (d != self) {
-        rc = refuse(EV_017, op.dom); /* nobody can pause another domain yet */
-    } else {
-        for (uint32_t port = 1; port < d->evtchn_limit; port++) {
-            (void)!close_port(d, port); /* closed ones stay closed */
-            if (port % PORTS_PER_BUCKET == 0)
-                (void)preempt_point();
-        }
-    }
+    /* Nobody can pause another domain yet. */
+    long rc = d != self ? refuse(EV_017, op.dom) : reset(d);
     domain_put(d);
     return rc;
 }
 
-/* FIFO event channels are not served; a guest that asks falls back to two levels. */
-static long op_set_priority(struct domain *d, guest_ptr_t arg)
+/* --- the sub-operations of FIFO channels --- */
+
+static long op_init_control(struct domain *d, guest_ptr_t arg)
 {
-    struct evtchn_set_priority op;
+    struct evtchn_init_control op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(HC_002, arg.va);
-    return port_of(d, op.port) ? refuse(EV_018, EVTCHNOP_set_priority) : refuse(EV_006, op.port);
+    if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
+        return refuse(EV_010, op.vcpu);
+
+    spin_lock(&d->evtchn_lock);
+    long rc = evtchn_fifo_init_control(d->vcpu[op.vcpu], mfn(op.control_gfn), op.offset);
+    spin_unlock(&d->evtchn_lock);
+    op.link_bits = EVTCHN_FIFO_LINK_BITS;
+    if (!rc && guest_write(arg, &op, sizeof(op)))
+        rc = refuse(HC_002, arg.va); /* it is FIFO all the same, as in Xen */
+    return rc;
 }
 
 static long op_expand_array(struct domain *d, guest_ptr_t arg)
@@ -668,12 +663,31 @@ static long op_expand_array(struct domain *d, guest_ptr_t arg)
     struct evtchn_expand_array op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(HC_002, arg.va);
-    return refuse(EV_019);
+    spin_lock(&d->evtchn_lock);
+    long rc = evtchn_fifo_expand_array(d, mfn(op.array_gfn));
+    spin_unlock(&d->evtchn_lock);
+    return rc;
 }
 
-static long op_init_control(struct domain *d, guest_ptr_t arg)
+static long op_set_priority(struct domain *d, guest_ptr_t arg)
 {
-    return refuse(EV_018, EVTCHNOP_init_control);
+    struct evtchn_set_priority op;
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(HC_002, arg.va);
+    struct evtchn *e = port_of(d, op.port);
+    if (!e)
+        return refuse(EV_006, op.port);
+
+    long rc;
+    spin_lock(&d->evtchn_lock);
+    if (!d->evtchn_fifo)
+        rc = refuse(EV_018, op.port);
+    else if (e->state <= ECS_RESERVED)
+        rc = refuse(EV_027, op.port);
+    else
+        rc = evtchn_fifo_set_priority(d, op.port, op.priority);
+    spin_unlock(&d->evtchn_lock);
+    return rc;
 }
 
 typedef long evtchn_op_fn(struct domain *d, guest_ptr_t arg);

@@ -8,6 +8,8 @@ void audit_count(mfn_t m, bool typed);
 
 /* Holders that belong to a domain as a whole: its console ring (core/console.c). */
 void audit_domain_holders(struct domain *d);
+/* Its event queues (core/evtchn-fifo.c). */
+void evtchn_audit(struct domain *d);
 /* Holders in the machine's part of a vCPU: descriptor tables. */
 void arch_audit_vcpu(struct vcpu *v);
 

@@ -20,6 +20,7 @@
 #include <xen/event_channel.h>
 
 struct evtchn;
+struct evtchn_fifo;
 struct grant_table;
 struct console_ring;
 struct domain_config;
@@ -127,9 +128,12 @@ struct domain {
     /* Event channels. */
     spinlock_t evtchn_lock;
     struct evtchn **evtchn;  /* buckets, see evtchn.c */
+    uint32_t evtchn_buckets; /* how many there may be */
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
+    struct evtchn_fifo *evtchn_fifo; /* its event queues; NULL: 2-level.  Changes under both locks */
+    spinlock_t evtchn_queue_lock;    /* guards the queues, see evtchn-fifo.c */
 
     struct grant_table *grants;
     struct console_ring *console; /* NULL: no hypervisor-served console */

@@ -1,4 +1,4 @@
-/* Event channels, 2-level (core/evtchn.c): ports that domains send one-bit signals through. */
+/* Event channels (core/evtchn.c): ports that domains send one-bit signals through. */
 #pragma once
 
 #include "domain.h"
@@ -9,6 +9,8 @@ enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VI
 typedef void (*evtchn_notify_fn)(struct domain *d, uint32_t port);
 
 int evtchn_init(struct domain *d);      /* -XEN_ENOMEM */
+/* @d, which has not run yet, may have as many ports as the ABI knows; if there is no memory for that, as many as others. */
+void evtchn_allow_all_ports(struct domain *d);
 void evtchn_destroy(struct domain *d);  /* closes everything, peers become unbound */
 /* Allocate a port of @d before it runs. @remote: who may bind to it. Returns the port or -errno. */
 long evtchn_alloc_unbound(struct domain *d, domid_t remote);
@@ -19,7 +21,7 @@ void evtchn_set_pending(struct domain *d, uint32_t port);
 void virq_raise(struct vcpu *v, unsigned virq);
 void virq_raise_global(struct domain *d, unsigned virq);
 /* SCHEDOP_poll: has @port of @d been signalled?  1, 0, or -1: there is no such port. */
-int evtchn_poll_port(const struct domain *d, uint32_t port);
+int evtchn_poll_port(struct domain *d, uint32_t port);
 
 static inline bool vcpu_event_pending(const struct vcpu *v)
 {

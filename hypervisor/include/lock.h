@@ -21,6 +21,7 @@
     RANK(EVTCHN)   /* one domain's event channels (lower domid first when two) */                \
     RANK(GRANT)    /* one domain's grant table */                                                \
     RANK(CONSOLE)  /* console rings and the input focus */                                       \
+    RANK(QUEUES)   /* one domain's event queues */                                               \
     RANK(WORK)     /* the list of work for the idle vCPU */                                      \
     RANK(SCHED)    /* one CPU's run queue */                                                     \
     RANK(CAP)      /* one domain's CPU cap */                                                    \

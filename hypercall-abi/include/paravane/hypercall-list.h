@@ -146,8 +146,8 @@
     OP(EVTCHNOP_send, YES)               OP(EVTCHNOP_status, YES)                                \
     OP(EVTCHNOP_alloc_unbound, YES)      OP(EVTCHNOP_bind_ipi, YES)                              \
     OP(EVTCHNOP_bind_vcpu, YES)          OP(EVTCHNOP_unmask, YES)                                \
-    OP(EVTCHNOP_reset, YES)              OP(EVTCHNOP_init_control, NO)                           \
-    OP(EVTCHNOP_expand_array, NO)        OP(EVTCHNOP_set_priority, NO)
+    OP(EVTCHNOP_reset, YES)              OP(EVTCHNOP_init_control, YES)                          \
+    OP(EVTCHNOP_expand_array, YES)       OP(EVTCHNOP_set_priority, YES)
 
 #define PHYSDEVOP_LIST(OP)                                                                       \
     OP(PHYSDEVOP_eoi, PRIV)              OP(PHYSDEVOP_pirq_eoi_gmfn_v2, NO)                      \

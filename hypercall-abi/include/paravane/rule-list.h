@@ -99,7 +99,7 @@
 #define RULE_LIST_EVENTS(RULE)                                                                     \
     RULE(EV_001, ESRCH, "a channel has two ends that exist", "domain %lu does not exist", "xen/event_channel.h") \
     RULE(EV_002, EPERM, "a domain manages its own ports only", "domain %lu is not the caller, and the caller has no control role", "xen/event_channel.h") \
-    RULE(EV_003, ENOSPC, "the port space is 4096 ports", "no free event-channel port", "xen/event_channel.h") \
+    RULE(EV_003, ENOSPC, "the port space is bounded", "no free event-channel port among %lu", "xen/event_channel.h") \
     RULE(EV_004, ENOMEM, "ports take memory as they are used", "out of memory for event-channel ports", "xen/event_channel.h") \
     RULE(EV_005, EINVAL, "a dying domain gets no new ports", "the domain is dying", "xen/event_channel.h") \
     RULE(EV_006, EINVAL, "an operation names a port that exists", "port %lu does not exist", "xen/event_channel.h") \
@@ -114,9 +114,17 @@
     RULE(EV_015, EINVAL, "only a sending end is sent through", "port %lu is not interdomain, IPI or unbound", "xen/event_channel.h") \
     RULE(EV_016, EINVAL, "per-vCPU VIRQs and IPIs stay on their vCPU", "port %lu cannot be moved to another vCPU", "xen/event_channel.h") \
     RULE(EV_017, EINVAL, "another domain is reset only while it is paused", "domain %lu is not paused", "xen/event_channel.h") \
-    RULE(EV_018, ENOSYS, "FIFO event channels are not served", "event_channel_op %lu belongs to FIFO event channels", "xen/event_channel.h") \
+    RULE(EV_018, ENOSYS, "priorities belong to FIFO event channels", "set_priority of port %lu on 2-level event channels", "xen/event_channel.h") \
     RULE(EV_019, EOPNOTSUPP, "an event array belongs to FIFO event channels", "expand_array on 2-level event channels", "xen/event_channel.h") \
     RULE(EV_020, ENOSYS, "an unknown operation changes nothing", "event_channel_op %lu is not served", "xen/event_channel.h") \
+    RULE(EV_021, EINVAL, "a control block lies within one page, 8-aligned", "control block at offset %lu of its page", "xen/event_channel.h") \
+    RULE(EV_022, EINVAL, "a vCPU has one control block", "vCPU %lu has a control block already", "xen/event_channel.h") \
+    RULE(EV_023, EINVAL, "event queues lie in frames that the domain owns and may write", "frame %lx is not the domain's, or cannot be writable", "xen/event_channel.h") \
+    RULE(EV_024, ENOMEM, "the hypervisor keeps the tails of the queues itself", "out of memory for event queues", "xen/event_channel.h") \
+    RULE(EV_025, ENOSPC, "an event array has 131072 words", "the event array is complete", "xen/event_channel.h") \
+    RULE(EV_026, EINVAL, "priorities are 0 to 15", "priority %lu", "xen/event_channel.h") \
+    RULE(EV_027, EACCES, "only an open port has a priority", "port %lu is not open", "xen/event_channel.h") \
+    RULE(EV_028, EAGAIN, "a domain that opens ports is not reset", "another vCPU opened a port during the reset", "xen/event_channel.h") \
     RULE(SC_001, ENOSYS, "an unknown operation changes nothing", "sched_op %lu is not served", "xen/sched.h") \
     RULE(SC_002, EINVAL, "a poll names at most 128 ports", "poll on %lu ports", "xen/sched.h") \
     RULE(SC_003, EINVAL, "only ports that exist are polled", "poll on port %lu, which does not exist", "xen/sched.h") \

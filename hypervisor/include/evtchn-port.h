@@ -1,0 +1,125 @@
+/*
+ * What the event-channel files share: the record of a port, and the two ways in which a port's
+ * signal reaches the guest.
+ *
+ *   evtchn.c          ports: what they are connected to, and the sub-operations
+ *   evtchn-2level.c   bits in shared_info, 4096 ports: what every domain starts with
+ *   evtchn-fifo.c     queues in the guest's own pages: from init_control to reset
+ *
+ * Both ways have the same verbs, with @port a port that exists:
+ *
+ *   signal(v, port)       make it pending and, unless it is masked, tell @v
+ *   unmask(v, port)       open it and, if it is pending, do what its signal would have done
+ *   is_pending(d, port)   as a poll sees it
+ *   forget(d, port)       its next user starts without a pending signal
+ *
+ * Signals come without any of the sender's locks being the receiver's; d->evtchn_fifo, which says
+ * which way a domain goes, changes under evtchn_lock and evtchn_queue_lock: whoever reads it with
+ * neither may be late, and evtchn-fifo.c looks again.
+ */
+#pragma once
+
+#include "atomic.h"
+#include "evtchn.h"
+
+#define PORTS_2LEVEL     4096u /* 64 words of 64 bits */
+#define PORTS_PER_BUCKET 128u
+
+struct evtchn {
+    uint8_t state; /* enum evtchn_state */
+    uint8_t vcpu;  /* whom it notifies */
+    /* FIFO, guarded by evtchn_queue_lock.  The queue that it was last put into outlives its users:
+     * it may still be that queue's tail. */
+    uint16_t priority : 4, last_priority : 4, last_vcpu : 7;
+    uint16_t saved : 1; /* signalled while the event array had no word for it */
+    uint32_t peer;      /* INTERDOMAIN: the remote port; VIRQ: its number */
+    union {
+        struct domain *remote;   /* INTERDOMAIN */
+        evtchn_notify_fn notify; /* HYPERVISOR */
+        domid_t dom;             /* UNBOUND: who may bind */
+    };
+};
+_Static_assert(sizeof(struct evtchn) == 16, "a bucket is one 2 KiB slab object");
+_Static_assert(MAX_VCPUS <= 128, "evtchn.vcpu, last_vcpu");
+
+static inline bool port_exists(const struct domain *d, uint32_t port)
+{
+    return likely(port < atomic_read_acquire(&d->evtchn_limit));
+}
+
+/* The record of a port that exists. */
+static inline struct evtchn *port_at(const struct domain *d, uint32_t port)
+{
+    return &d->evtchn[port / PORTS_PER_BUCKET][port % PORTS_PER_BUCKET];
+}
+
+/* The port's record, or NULL if its bucket was never made. */
+static inline struct evtchn *port_of(const struct domain *d, uint32_t port)
+{
+    return port_exists(d, port) ? port_at(d, port) : NULL;
+}
+
+/* @port has become pending: wake who polls it (masked ports can be polled, too). */
+cold_ void evtchn_wake_pollers_(struct domain *d, uint32_t port);
+
+static inline void evtchn_wake_pollers(struct domain *d, uint32_t port)
+{
+    if (unlikely(atomic_read(&d->pollers)))
+        evtchn_wake_pollers_(d, port);
+}
+
+/* --- evtchn-2level.c: the bits that the guest sees are words of 64 on this ABI --- */
+
+static inline uint64_t *evtchn_pending_map(const struct domain *d)
+{
+    return (uint64_t *)d->shared->evtchn_pending;
+}
+
+static inline uint64_t *evtchn_mask_map(const struct domain *d)
+{
+    return (uint64_t *)d->shared->evtchn_mask;
+}
+
+/* An unmasked port of @v's has become pending. */
+noinline_ void evtchn_2level_mark(struct vcpu *v, uint32_t port);
+
+static inline void evtchn_2level_signal(struct vcpu *v, uint32_t port)
+{
+    struct domain *d = v->domain;
+    if (atomic_test_and_set_bit(evtchn_pending_map(d), port))
+        return;
+    evtchn_wake_pollers(d, port);
+    if (!atomic_test_bit(evtchn_mask_map(d), port))
+        evtchn_2level_mark(v, port);
+}
+
+void evtchn_2level_unmask(struct vcpu *v, uint32_t port);
+bool evtchn_2level_is_pending(const struct domain *d, uint32_t port);
+void evtchn_2level_forget(struct domain *d, uint32_t port);
+
+/* --- evtchn-fifo.c --- */
+
+noinline_ void evtchn_fifo_signal(struct vcpu *v, uint32_t port);
+void evtchn_fifo_unmask(struct vcpu *v, uint32_t port);
+bool evtchn_fifo_is_pending(struct domain *d, uint32_t port);
+void evtchn_fifo_forget(struct domain *d, uint32_t port);
+/* A closed port whose word is still linked: the guest has yet to take it out of its queue. */
+bool evtchn_fifo_is_linked(struct domain *d, uint32_t port);
+
+/* The sub-operations, their arguments read; evtchn_lock held.  0 or a refusal. */
+int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset) must_check;
+int evtchn_fifo_expand_array(struct domain *d, mfn_t m) must_check;
+int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority) must_check;
+/* Back to two levels, every frame let go; evtchn_lock held, or nobody else is left.  All ports are
+ * closed. */
+void evtchn_fifo_end(struct domain *d);
+
+/* --- either --- */
+
+static inline void evtchn_signal(struct vcpu *v, uint32_t port)
+{
+    if (unlikely(atomic_read(&v->domain->evtchn_fifo)))
+        evtchn_fifo_signal(v, port);
+    else
+        evtchn_2level_signal(v, port);
+}
