@@ -14,6 +14,7 @@
 #include "grant-table.h"
 #include "lib.h"
 #include "sched.h"
+#include "xenstore.h"
 
 struct boot_module boot_module[MAX_MODULES];
 unsigned boot_module_count;
@@ -108,6 +109,7 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     rc = build_into(d, c, e);
     if (rc) {
         console_detach(d);
+        xenstore_detach(d);
         domain_destroy(d);
         return rc;
     }
@@ -280,6 +282,9 @@ void builder_start_all(void)
     unsigned count = read_configs(configs, &e);
 
     refuse_explains = cmdline_flag("explain");
+    for (unsigned i = 0; i < count; i++)
+        if (configs[i]->roles & ROLE_XENSTORE && !configs[i]->initial)
+            xenstore_left_to(configs[i]->id);
     for (unsigned i = 0; i < count; i++)
         if (builder_build(configs[i], &built[i], &e))
             builder_cannot_boot(&e);

@@ -39,6 +39,7 @@
 #include "evtchn.h"
 #include "lib.h"
 #include "sched.h"
+#include "xenstore.h"
 
 #include <xen/io/console.h>
 
@@ -625,9 +626,9 @@ void console_init(void)
     timer_init(&consoles.flush, flush_held);
 }
 
-/* The console ring's frame is held as long as the ring is served. */
+/* A ring's frame is held as long as the ring is served. */
 void audit_domain_holders(struct domain *d)
 {
-    if (d->console && d->console->ring)
-        audit_count(virt_to_mfn(d->console->ring), true);
+    audit_count(console_ring_frame(d), true);
+    audit_count(xenstore_ring_frame(d), true);
 }

@@ -23,6 +23,7 @@
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"
+#include "xenstore.h"
 
 #define BUCKETS 64u
 #define ZOMBIE_LOOKS                                                             \
@@ -345,6 +346,7 @@ static void let_go(struct domain *d)
         sched_vcpu_destroy(v);
     }
     evtchn_destroy(d);
+    xenstore_detach(d);
     for_each_vcpu (d, v)
         arch_vcpu_release(v);
     arch_drop_roots(d);

@@ -2,18 +2,18 @@
  * What a guest reads first: start_info, the hypercall page, shared_info; and its first vCPU.
  *
  * Xen's builders (its toolstack's and the one for domain 0) are the reference for every field.
- * There is no xenstore behind these domains yet, and start_info says so: store_evtchn is 0, which
- * Linux takes for "I am the one who runs the store".  The page for its ring is there all the same,
- * empty: GRUB maps it before it looks.
+ * Domain 0 gets no rings: it is the one who serves them, or so it thinks.
  */
 #include "arch.h"
 #include "builder.h"
 #include "console.h"
+#include "evtchn.h"
 #include "grant-table.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "page-tables.h"
 #include "sched.h"
+#include "xenstore.h"
 
 #include <xen/grant_table.h>
 
@@ -77,17 +77,24 @@ static void fill_vga_info(struct start_info *si)
 
 static int fill_rings(struct bootstrap *b, struct start_info *si)
 {
-    mfn_t ring = bootstrap_mfn(b, b->console_pfn);
+    const mfn_t console = bootstrap_mfn(b, b->console_pfn), store = bootstrap_mfn(b, b->store_pfn);
 
-    si->store_mfn = bootstrap_mfn(b, b->store_pfn).n;
-    memset(bootstrap_page(b, b->store_pfn), 0, PAGE_SIZE);
-    memset(mfn_to_virt(ring), 0, PAGE_SIZE);
-    long port = console_attach(b->d, ring);
+    memset(mfn_to_virt(console), 0, PAGE_SIZE);
+    memset(mfn_to_virt(store), 0, PAGE_SIZE);
+    long port = console_attach(b->d, console);
     if (port < 0)
         return (int)port;
-    si->console.domU.mfn = ring.n;
+    si->console.domU.mfn = console.n;
     si->console.domU.evtchn = (uint32_t)port;
-    grant_table_seed(b->d, GNTTAB_RESERVED_CONSOLE, 0, ring);
+    grant_table_seed(b->d, GNTTAB_RESERVED_CONSOLE, 0, console);
+
+    port = xenstore_served() ? xenstore_attach(b->d, store, console, (uint32_t)port)
+                             : evtchn_alloc_unbound(b->d, xenstore_domain());
+    if (port < 0)
+        return (int)port;
+    si->store_mfn = store.n;
+    si->store_evtchn = (uint32_t)port;
+    grant_table_seed(b->d, GNTTAB_RESERVED_XENSTORE, xenstore_domain(), store);
     return 0;
 }
 

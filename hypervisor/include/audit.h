@@ -6,7 +6,7 @@
 /* One reference to @m, with a type reference if @typed.  Called by the holders during page_audit() only. */
 void audit_count(mfn_t m, bool typed);
 
-/* Holders that belong to a domain as a whole: its console ring (core/console.c). */
+/* Holders that belong to a domain as a whole: the rings of console and store (core/console.c). */
 void audit_domain_holders(struct domain *d);
 /* Its event queues (core/evtchn-fifo.c). */
 void evtchn_audit(struct domain *d);

@@ -23,6 +23,7 @@ struct evtchn;
 struct evtchn_fifo;
 struct grant_table;
 struct console_ring;
+struct xenstore;
 struct domain_config;
 
 #define MAX_VCPUS        64  /* per domain */
@@ -137,6 +138,7 @@ struct domain {
 
     struct grant_table *grants;
     struct console_ring *console; /* NULL: no hypervisor-served console */
+    struct xenstore *store;       /* NULL: none, or another domain's */
     struct domain_config *config; /* how it was built, for a rebuild after reboot; NULL for the idle domain */
     uint32_t weight, cap;    /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
     struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */

@@ -11,14 +11,14 @@
  *
  * Areas: HC hypercalls in general, PT page tables, MX mmuext_op, DT descriptor tables, ME memory_op, EV event
  * channels, VC vCPUs and time, SC scheduling, CB callbacks and traps, CP CPU state (registers, ports), CN console,
- * XV versions, GT grants, PR privilege, CR crashes, IM images and boot configuration.
+ * XV versions, GT grants, XS xenstore, PR privilege, CR crashes, IM images and boot configuration.
  */
 #pragma once
 
 /* clang-format off */
 #define RULE_LIST(RULE)                                                                            \
     RULE_LIST_GENERAL(RULE) RULE_LIST_PAGES(RULE) RULE_LIST_CPU(RULE) RULE_LIST_EVENTS(RULE)       \
-    RULE_LIST_MEMORY(RULE) RULE_LIST_CRASH(RULE)
+    RULE_LIST_MEMORY(RULE) RULE_LIST_STORE(RULE) RULE_LIST_CRASH(RULE)
 
 /* Hypercalls in general, privilege, console, version. */
 #define RULE_LIST_GENERAL(RULE)                                                                    \
@@ -221,6 +221,19 @@
     RULE(IM_044, 0, "words are those of the binding", "the word is not known", "hyperlaunch.md") \
     RULE(IM_045, 0, "a string fits", "the string has %lu characters, at most %lu fit", "hyperlaunch.md") \
     RULE(IM_046, 0, "the console belongs to a domain that exists", "there is no domain %lu", "hyperlaunch.md")
+
+/* The store that the hypervisor serves: errnos go over the ring by name; with 0 there is no reply. */
+#define RULE_LIST_STORE(RULE)                                                                      \
+    RULE(XS_001, 0, "a ring holds at most 1024 bytes each way", "xenstore ring with %lu bytes of requests and %lu of replies: not served any more", "xen/io/xs_wire.h") \
+    RULE(XS_002, 0, "a message has at most 4096 bytes", "xenstore message of %lu bytes: the ring is not served any more", "xen/io/xs_wire.h") \
+    RULE(XS_003, EINVAL, "a message has the strings of its type", "xenstore message type %lu with %lu bytes has other strings than it should", "xen/io/xs_wire.h") \
+    RULE(XS_004, EINVAL, "a path is made of names", "xenstore path of %lu bytes: wrong characters, too long, more than 16 names, or the root", "xen/io/xs_wire.h") \
+    RULE(XS_005, EACCES, "a guest does what a node's permissions allow", "xenstore message type %lu: the node's permissions, or the guest's role, forbid it", "xen/io/xs_wire.h") \
+    RULE(XS_006, ENOSPC, "a guest's store is bounded", "xenstore: a node, a watch, a transaction or a permission too many (%lu)", "hypercall-abi/manual.md") \
+    RULE(XS_007, E2BIG, "a guest's watches are bounded", "xenstore: more than %lu watches", "hypercall-abi/manual.md") \
+    RULE(XS_008, E2BIG, "a reply has at most 4096 bytes", "xenstore directory of %lu bytes", "xen/io/xs_wire.h") \
+    RULE(XS_009, 0, "a guest's store is bounded", "xenstore: no room for a watch event (%lu bytes are in use), it is lost", "hypercall-abi/manual.md") \
+    RULE(XS_010, ENOSYS, "an unknown message changes nothing", "xenstore message type %lu is not served", "xen/io/xs_wire.h")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \

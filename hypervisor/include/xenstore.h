@@ -1,0 +1,28 @@
+/*
+ * The store that a domain finds behind its store ring when no domain serves one (core/xenstore.c).
+ */
+#pragma once
+
+#include "domain.h"
+
+struct xenstore;
+
+/* Is the store the hypervisor's to serve?  Not with store=no, nor if a domain has
+ * FUNCTION_XENSTORE. */
+bool xenstore_served(void);
+void xenstore_left_to(domid_t id); /* a domain has it */
+/* The domain that the rings of others are for, if it is not the hypervisor. */
+domid_t xenstore_domain(void);
+
+/* Serve @d's ring, in guest frame @ring; @console and @console_port go into the tree.  The guest's
+ * port, or -errno.  Before @d runs. */
+long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t console_port) must_check;
+/* Forget all of it.  @d does not run any more. */
+void xenstore_detach(struct domain *d);
+/* The frame of @d's ring, on which a reference and the writable type are held; or MFN_NONE. */
+mfn_t xenstore_ring_frame(const struct domain *d);
+
+/* Write as domain 0 would: @path is absolute, or below /local/domain/ID.  0, or -errno. */
+int xenstore_write(struct domain *d, const char *path, const char *value) must_check;
+/* Print the node at @path, or the names below it.  0, or -errno. */
+int xenstore_print(struct domain *d, const char *path) must_check;
