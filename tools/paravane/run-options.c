@@ -18,6 +18,8 @@
 /* O(name, short, value or NULL, help) */
 /* clang-format off */
 #define OPTION_LIST(O)                                                                             \
+    O(linux, 0, NULL, "boot Linux to a shell; without a KERNEL the newest that is installed")      \
+    O(add, 0, "PATH[:/TARGET]", "put this file or folder into the initramfs, too (many times)")    \
     O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
     O(extra, 'x', "TEXT", "more words for the guest's command line")                               \
     O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")            \
@@ -92,6 +94,7 @@ static void help_line(FILE *out, const char *name, char letter, const char *valu
 void run_options_help(FILE *out)
 {
     fprintf(out, "usage: paravane run [options] KERNEL [guest's command line]\n"
+                 "       paravane run [options] --linux [KERNEL [more words]]\n"
                  "       paravane run [options] FILE.cfg [FILE.cfg ...]\n\n"
                  "Boots a paravirtualized guest (ELF or bzImage), or the guests that xl.cfg files\n"
                  "describe, in QEMU, and exits with the verdict (`paravane explain`).\n\n");
@@ -216,6 +219,8 @@ static enum verdict wrong_usage(const char *why)
 static bool *flag_of(struct run_options *o, int option)
 {
     switch (option) {
+    case OPTION_linux:
+        return &o->boot_linux;
     case OPTION_dom0:
     case OPTION_privileged:
         return &o->machine.privileged;
@@ -284,6 +289,10 @@ static enum verdict set_value(struct run_options *o, int option)
         return set_log(o, optarg);
     case OPTION_expect:
         return set_expect(o, optarg);
+    case OPTION_add:
+        o->added = memory_resize(o->added, (o->added_count + 1) * sizeof(*o->added));
+        o->added[o->added_count++] = optarg;
+        return VERDICT_OK;
     default: /* getopt has named it */
         return wrong_usage("this option is unknown, or lacks its value");
     }
@@ -306,7 +315,7 @@ static enum verdict set_option(struct run_options *o, int option)
 /* What one option means for others. */
 static enum verdict settle(struct run_options *o)
 {
-    if (o->operand_count < 1)
+    if (o->operand_count < 1 && !o->boot_linux)
         return wrong_usage("run needs a KERNEL or a FILE.cfg");
     if (o->machine.icount && strcmp(o->machine.accel, "kvm") == 0)
         return wrong_usage("--icount needs tcg, kvm counts nothing");

@@ -12,11 +12,13 @@ struct run_options {
     struct session_options session;
     const char *hypervisor; /* "paravane", "xen" or a path */
     const char *ramdisk, *extra;
+    const char **added; /* --add, in order */
+    size_t added_count;
     const char *until; /* name of a domain, or NULL */
     const char *bundle_folder;
     unsigned memory_mib, vcpus; /* 0: not given */
     unsigned copies;
-    bool print_command;
+    bool boot_linux, print_command;
     char **operands; /* KERNEL [args...] or a.cfg b.cfg ... */
     int operand_count;
 };

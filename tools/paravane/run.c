@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file.h"
+#include "initramfs.h"
+#include "linux.h"
 #include "memory.h"
 #include "qemu.h"
 #include "run-options.h"
@@ -38,6 +41,13 @@ static void append_words(struct domain *d, const char *words)
     d->command_line = both;
 }
 
+static void add_linux_words(struct domain *d, const struct run_options *o)
+{
+    char *words = linux_words("hvc0", o->session.read_stdin && isatty(STDIN_FILENO));
+    append_words(d, words);
+    free(words);
+}
+
 /* Options say more than files, for every domain. */
 static enum verdict apply_options(struct domain *d, const struct run_options *o)
 {
@@ -69,6 +79,8 @@ static enum verdict from_kernel(struct domain_list *list, const struct run_optio
         struct domain *d = &list->domains[list->count++];
         v = domain_init(d, (unsigned)list->count, o->operands[0]);
         d->on[ON_reboot] = "destroy";
+        if (o->boot_linux)
+            add_linux_words(d, o);
         for (int i = 1; !v && i < o->operand_count; i++)
             append_words(d, o->operands[i]);
         if (o->copies > 1)
@@ -95,6 +107,51 @@ static enum verdict from_configs(struct domain_list *list, const struct run_opti
     return v;
 }
 
+/* --linux finds what was not named. */
+static enum verdict find_linux(struct run_options *o, const struct machine *m)
+{
+    static char *operands[2];
+    if (!o->boot_linux || o->operand_count)
+        return VERDICT_OK;
+    enum verdict v = linux_find_kernel(m->is_xen, &operands[0]);
+    o->operands = operands;
+    o->operand_count = v ? 0 : 1;
+    return v;
+}
+
+/* The initramfs is the one that was named, or --linux's, with all that --add names behind it. */
+static enum verdict make_ramdisk(struct run_options *o, struct bundle *bundle)
+{
+    struct bytes cpio = {0};
+    enum verdict v = VERDICT_OK;
+
+    if (!o->added_count && (!o->boot_linux || o->ramdisk))
+        return v;
+    if (o->ramdisk) {
+        void *data;
+        size_t size;
+        v = file_read(o->ramdisk, "the ramdisk", &data, &size);
+        if (!v) {
+            bytes_append(&cpio, data, size);
+            free(data);
+        }
+    } else if (o->boot_linux) {
+        v = linux_initramfs(&cpio);
+    }
+    struct initramfs more;
+    if (!v && o->added_count) {
+        initramfs_open(&more, &cpio);
+        for (size_t i = 0; !v && i < o->added_count; i++)
+            v = initramfs_add(&more, o->added[i]);
+        initramfs_close(&more);
+    }
+    char *name = NULL;
+    v = v ? v : bundle_add_data(bundle, "initramfs.cpio", cpio.data, cpio.size, &name);
+    o->ramdisk = name; /* once a process: not freed */
+    bytes_free(&cpio);
+    return v;
+}
+
 static enum verdict read_domains(struct domain_list *list, struct run_options *o)
 {
     const bool configs = is_config(o->operands[0]);
@@ -107,6 +164,8 @@ static enum verdict read_domains(struct domain_list *list, struct run_options *o
     enum verdict v = configs ? from_configs(list, o) : from_kernel(list, o);
     for (size_t i = 0; !v && i < list->count; i++) {
         domain_settle(&list->domains[i]);
+        if (o->boot_linux && !o->memory_mib && list->domains[i].memory_mib < LINUX_DEFAULT_MIB)
+            list->domains[i].memory_mib = LINUX_DEFAULT_MIB;
         v = domain_check(&list->domains[i]);
     }
     return v;
@@ -178,8 +237,10 @@ int command_run(int argc, char **argv)
 
     enum verdict v = run_options_parse(&o, argc, argv);
     bundle.folder = o.bundle_folder;
-    v = v ? v : read_domains(&list, &o);
     v = v ? v : machine_find_hypervisor(&o.machine, o.hypervisor);
+    v = v ? v : find_linux(&o, &o.machine);
+    v = v ? v : make_ramdisk(&o, &bundle);
+    v = v ? v : read_domains(&list, &o);
     v = v ? v : settle_privilege(&o.machine, &list);
     v = v ? v : find_until(&o, &list);
     v = v ? v : machine_command(&o.machine, list.domains, list.count, &bundle, &command);
@@ -195,6 +256,7 @@ int command_run(int argc, char **argv)
         domain_free(&list.domains[i]);
     free(list.domains);
     free(o.machine.hypervisor);
+    free(o.added);
     if (o.session.log)
         fclose(o.session.log);
     return v == VERDICT_USAGE ? v : as_expected(&o, v);

@@ -1,0 +1,71 @@
+#!/bin/sh
+# The one-line demo, `paravane run --linux`: the kernel it finds, the initramfs it packs, the shell it gives.
+#   test-demo.sh BUILD
+set -u
+. "$(dirname "$0")/tap.sh"
+demo="$paravane run -q --timeout 200 --linux"
+
+# A named kernel is not replaced by another, and what is added exists, or one sentence says what to do.
+ask 'a kernel that is not there' 10 env PARAVANE_LINUX=/nowhere/vmlinuz $demo
+told 'is named' '/nowhere/vmlinuz'
+ask 'an addition that is not there' 10 $demo --add "$work/nothing" "$sample"
+told 'is named, too' "$work/nothing"
+
+# The newest by version order, and readable: 6.10 is newer than 6.9, and neither is an ELF file.
+mkdir -p "$work/tools" "$work/oracle/guests/a/boot" "$work/hypervisor"
+cp "$paravane" "$work/tools/paravane"
+: >"$work/hypervisor/paravane"
+: >"$work/oracle/guests/a/boot/vmlinuz-6.9.0-1-amd64"
+: >"$work/oracle/guests/a/boot/vmlinuz-6.10.0-1-amd64"
+if ls /boot/vmlinuz-* >"$out" 2>&1; then
+    echo "ok $((asked += 1)) - the newest one is taken # SKIP this machine has kernels of its own"
+else
+    ask 'files that are no kernels' 11 "$work/tools/paravane" run --linux
+    told 'the newest one is taken' vmlinuz-6.10.0-1-amd64
+fi
+
+mkdir -p "$work/more/inner"
+echo 'a word' >"$work/more/inner/file"
+ln -s file "$work/more/inner/link"
+ask 'a shell that fails is a guest that fails' 1 $demo -c 2 --add "$work/more:/added/here" --add "$work/more/inner/file" \
+    --input 'cat /added/here/inner/link; cmp /file /added/here/inner/file && echo same; grep -c ^processor /proc/cpuinfo\nps | grep -c init; id -un; exit 3'
+says 'its message' 'init exited with status 3'
+says 'the machine is described' ' on xen, 2 CPU, '
+says 'a folder was added, with its link' 'a word'
+says 'and a file, in the root' 'same'
+says 'root has a name' 'root'
+
+# The keyboard: Ctrl-C ends a process and not the shell, Ctrl-Z stops one; the window has a size.
+cat >"$work/keys" <<'EOS'
+set timeout 100
+set stty_init "rows 33 cols 77"
+proc want {text} { expect $text {} timeout { puts "no $text"; exit 9 } eof { puts "end, no $text"; exit 9 } }
+eval spawn $argv
+want "exit powers off"
+want "~ #"
+send "stty size; cat\r"
+want "33 77"
+send "echoed\r"
+want "echoed"
+want "echoed"
+send "\x03"
+want "~ #"
+send "sh -c 'echo u\$((3-3))p; sleep 1000'\r"
+want "u0p"
+send "\x1a"
+want "Stopped"
+send "kill %1; echo a\$((40+2))b\r"
+want "a42b"
+send "exit\r"
+want "~ #"
+send "exit\r"
+expect eof
+exit [lindex [wait] 3]
+EOS
+ask 'keys do what they do on a terminal' 0 expect -f "$work/keys" $demo
+says 'and end the machine in order' 'System halted'
+
+# The same on Xen, as its first domain.
+ask 'on Xen, too' 0 $demo --hypervisor xen --input 'echo sum $((6*7)); exit'
+says 'it computes' 'sum 42'
+plan
