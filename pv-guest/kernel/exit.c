@@ -80,7 +80,7 @@ void task_exit(int status)
     signal_send(task->parent, SIGCHLD);
     wait_wake(&task->parent->child_wait);
     if (unwanted(task))
-        task->self_reaping = true;
+        task_bury(task);
     sched_switch();
     panic("a dead task runs");
 }

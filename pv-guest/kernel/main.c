@@ -116,7 +116,7 @@ static void init_start(void)
     if (rc)
         panic("cannot run %s: error %d", init_path ? init_path : "/init, /sbin/init or /bin/sh",
               -rc);
-    platform_return(task_frame(task));
+    task_return();
 }
 
 static void init_create(void)
@@ -148,16 +148,8 @@ void kernel_start(const struct platform_boot *platform)
     inode_init(); /* an empty root directory     */
     initramfs_unpack();
     dev_init();
+    cpus_start(); /* they wait for the lock      */
     init_create();
+    task_reaper_start();
     sched_idle(); /* does not return             */
-}
-
-void kernel_start_cpu(unsigned cpu)
-{
-    for (;;)
-        platform_idle();
-}
-
-void cpu_interrupt(void)
-{
 }

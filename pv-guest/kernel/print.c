@@ -165,9 +165,22 @@ static void print_stack(const uint64_t *sp)
     print("\n");
 }
 
+/* The first CPU to panic lets no other one go on, nor panic. */
+static void panic_begin(void)
+{
+    static uint32_t panicking;
+    if (__atomic_exchange_n(&panicking, 1, __ATOMIC_ACQUIRE)) {
+        for (unsigned turns = 0; turns < 1000000; turns++)
+            platform_relax(turns);
+        platform_shutdown(SHUTDOWN_AS_CRASH); /* it was this CPU, which is not even able to panic */
+    }
+    platform_cpu_stop_others();
+}
+
 void panic(const char *format, ...)
 {
     va_list ap;
+    panic_begin();
     va_start(ap, format);
     print("\nkernel panic: ");
     print_list(format, ap);
@@ -179,6 +192,7 @@ void panic(const char *format, ...)
 
 void panic_frame(const struct frame *f, const char *why)
 {
+    panic_begin();
     print("\nkernel panic: %s (vector %lu, error %lx)\n", why, f->vector, f->error);
     print("rip %016lx  cs %04lx  rflags %08lx  rsp %016lx  ss %04lx\n", f->rip, f->cs & 0xffff,
           f->rflags, f->rsp, f->ss);

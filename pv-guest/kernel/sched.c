@@ -1,10 +1,22 @@
 /*
- * The scheduler: one queue, turns of ten milliseconds.
+ * The scheduler: one queue for all processors, turns of ten milliseconds.
  *
- * A turn ends only when somebody else is waiting for the CPU; alone, a process
- * is never interrupted.
+ * Whoever becomes ready goes to the end of the queue, and every CPU takes from
+ * its front, so the load is balanced by construction; queues of their own would
+ * spare the CPUs a lock that the kernel has anyway (cpu.h).
+ *
+ * An idle CPU sleeps until somebody kicks it.  Waking up a task does not do
+ * that: often the waker is about to sleep itself and its CPU goes on with the
+ * task it woke.  Only when a CPU has finished its work in the kernel, and tasks
+ * still wait in the queue, it fetches idle CPUs for them (share).
+ *
+ * A turn ends only when somebody waits for the CPU.  One CPU alone starts its
+ * clock when the queue stops being empty; of several, each has its clock running
+ * while it is not idle, because the others cannot set it.
  */
+#include "cpu.h"
 #include "errno.h"
+#include "fpu.h"
 #include "page.h"
 #include "print.h"
 #include "signal.h"
@@ -15,58 +27,160 @@
 #define TURN_NS 10000000ul
 
 static struct list run_queue = LIST_INIT(run_queue);
-static struct task *idle_task;
-static struct space *loaded;
-static bool slice_running;
+static cpus_t sleeping, fetched; /* idle CPUs: nobody has kicked them; on their way since a kick */
+static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
 
 void context_switch(uint64_t *save_sp, uint64_t load_sp);
 
-void fpu_save(struct task *task)
+static bool may_run(const struct task *task, const struct cpu *cpu)
 {
-    __asm__ volatile("fxsave64 %0" : "=m"(task->fpu));
+    return task->cpus & cpu_bit(cpu);
 }
 
-void fpu_load(const struct task *task)
+/* The first in the queue that may run on @cpu; NULL if there is none. */
+static struct task *first_for(const struct cpu *cpu)
 {
-    __asm__ volatile("fxrstor64 %0" : : "m"(task->fpu));
+    struct task *t;
+    list_for_each(t, &run_queue, run)
+    {
+        if (may_run(t, cpu))
+            return t;
+    }
+    return NULL;
 }
 
-/* What a process starts with: all exceptions masked, registers empty. */
-void fpu_reset(struct task *task)
+static void slice_start(struct cpu *cpu)
 {
-    memset(task->fpu, 0, sizeof(task->fpu));
-    task->fpu[0] = 0x7f; /* FCW = 0x37f */
-    task->fpu[1] = 0x03;
-    task->fpu[24] = 0x80; /* MXCSR = 0x1f80 */
-    task->fpu[25] = 0x1f;
+    cpu->slice_over = false;
+    timer_set_slice(cpu, platform_time() + TURN_NS);
 }
 
-static void slice_start(void)
+static bool slice_running(const struct cpu *cpu)
 {
-    timer_set_slice(platform_time() + TURN_NS);
-    slice_running = true;
+    return cpu->slice_over || cpu->slice_deadline != ~0ul;
+}
+
+/* The turn of @next begins, or the CPU has none to count. */
+static void turn_begin(struct cpu *cpu, const struct task *next)
+{
+    if (next != cpu->idle && (cpu_count > 1 || !list_empty(&run_queue))) {
+        slice_start(cpu);
+    } else if (slice_running(cpu)) {
+        cpu->slice_over = false;
+        timer_set_slice(cpu, ~0ul);
+    }
 }
 
 void sched_ready(struct task *task)
 {
+    struct cpu *const cpu = cpu_this();
     list_remove(&task->run);
     task->state = TASK_READY;
     list_add(&task->run, &run_queue);
-    if (!slice_running && task_current() != idle_task)
-        slice_start();
+    if (cpu->current != cpu->idle && !slice_running(cpu))
+        slice_start(cpu);
+}
+
+/* One of @idle, not empty, for @task: where it was last, if possible. */
+static unsigned choose(const struct task *task, cpus_t idle)
+{
+    return idle & cpu_bit(task->cpu) ? task->cpu->number : (unsigned)__builtin_ctzl(idle);
+}
+
+/* Fetch an idle CPU for each task in the queue, as far as there are any. */
+static void share(void)
+{
+    cpus_t coming = fetched;
+    struct task *t;
+    if (!sleeping)
+        return;
+    list_for_each(t, &run_queue, run)
+    {
+        if (coming & t->cpus) {
+            coming &= ~cpu_bit(&cpus[choose(t, coming & t->cpus)]);
+        } else if (sleeping & t->cpus) {
+            const unsigned cpu = choose(t, sleeping & t->cpus);
+            sleeping &= ~cpu_bit(&cpus[cpu]);
+            fetched |= cpu_bit(&cpus[cpu]);
+            platform_cpu_kick(cpu);
+        }
+    }
 }
 
 bool sched_wanted(void)
 {
-    return timer_slice_over() && !list_empty(&run_queue);
+    struct cpu *const cpu = cpu_this();
+
+    share();
+    if (!cpu->slice_over)
+        return false;
+    if (first_for(cpu) || !may_run(cpu->current, cpu))
+        return true;
+    turn_begin(cpu, cpu->current);
+    return false;
+}
+
+void sched_point(void)
+{
+    /* What is queued must not be left to others. */
+    platform_commit();
+    kernel_unlock();
+    platform_interrupts_take();
+    kernel_lock();
+    while (sched_wanted()) {
+        sched_ready(task_current());
+        sched_switch();
+    }
+}
+
+void sched_poke(const struct task *task)
+{
+    if (task->cpu->current == task && task->cpu != cpu_this())
+        platform_cpu_kick(task->cpu->number);
+}
+
+void sched_set_cpus(struct task *task, cpus_t allowed)
+{
+    task->cpus = allowed;
+    if (task->cpu->current == task && !may_run(task, task->cpu)) {
+        task->cpu->slice_over = true;
+        sched_poke(task);
+    }
 }
 
 void space_load(struct space *space)
 {
-    if (loaded == space)
+    struct cpu *const cpu = cpu_this();
+    struct space *const old = cpu->loaded;
+    if (old == space)
         return;
-    loaded = space;
+    if (old) {
+        old->cpus &= ~cpu_bit(cpu);
+        if (!old->users)
+            wait_wake(&unloaded);
+    }
+    if (space)
+        space->cpus |= cpu_bit(cpu);
+    cpu->loaded = space;
     platform_root_load(space ? &space->root : NULL);
+}
+
+void space_unload(struct space *space)
+{
+    while (space->cpus) {
+        for (cpus_t left = space->cpus; left; left &= left - 1)
+            platform_cpu_kick(__builtin_ctzl(left));
+        wait_deaf(&unloaded);
+    }
+}
+
+/* Nobody's memory must not wait for this CPU to have something else to do. */
+static void drop_dead_space(struct cpu *cpu)
+{
+    if (!cpu->loaded || cpu->loaded->users)
+        return;
+    space_load(NULL);
+    platform_commit();
 }
 
 /* Give the CPU's user half to @next.  All of it is one batch. */
@@ -83,18 +197,15 @@ static void switch_process(struct task *next)
 void sched_switch(void)
 {
     struct task *const previous = task_current();
-    struct task *next = idle_task;
+    struct cpu *const cpu = previous->cpu;
+    struct task *next = first_for(cpu);
 
-    if (!list_empty(&run_queue)) {
-        next = list_entry(run_queue.next, struct task, run);
+    if (next)
         list_remove(&next->run);
-    }
-    if (!list_empty(&run_queue))
-        slice_start();
-    else if (slice_running) {
-        timer_set_slice(~0ul);
-        slice_running = false;
-    }
+    else
+        next = cpu->idle;
+    turn_begin(cpu, next);
+    share();
     if (next == previous)
         return;
 
@@ -103,9 +214,12 @@ void sched_switch(void)
     next->run_since = now;
     if (previous->space)
         fpu_save(previous);
-    if (next != idle_task)
+    next->cpu = cpu;
+    cpu->current = next;
+    if (next->pid)
         switch_process(next);
     context_switch(&previous->sp, next->sp);
+    /* Here any CPU may be running us; @cpu was the one we left. */
 }
 
 void sched_yield_to(struct task *next)
@@ -118,10 +232,17 @@ void sched_yield_to(struct task *next)
 
 void sched_idle(void)
 {
-    idle_task = task_current();
+    struct cpu *const cpu = cpu_this();
     for (;;) {
-        while (list_empty(&run_queue))
+        while (!first_for(cpu)) {
+            drop_dead_space(cpu);
+            sleeping |= cpu_bit(cpu);
+            kernel_unlock();
             platform_idle();
+            kernel_lock();
+            sleeping &= ~cpu_bit(cpu);
+            fetched &= ~cpu_bit(cpu);
+        }
         sched_switch();
     }
 }

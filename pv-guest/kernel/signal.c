@@ -75,6 +75,8 @@ void signal_send(struct task *task, int number)
         sched_ready(task);
     else if (task->state == TASK_STOPPED && number == SIGKILL)
         sched_ready(task);
+    else
+        sched_poke(task);
 }
 
 int signal_send_group(int group, int number)
@@ -180,7 +182,7 @@ static int enter_handler(struct task *task, struct frame *frame, int number, uin
     if ((action->flags & SA_ONSTACK) && !(task->alternate.flags & SS_DISABLE) &&
         !on_alternate(task, frame->rsp))
         sp = task->alternate.sp + task->alternate.size;
-    const uint64_t fpu_at = (sp - sizeof(task->fpu)) & ~63ul;
+    const uint64_t fpu_at = (sp - fpu_size()) & ~63ul;
     const uint64_t at = ((fpu_at - sizeof(s)) & ~15ul) - 8;
 
     save_context(task, frame, mask, &s.context);
@@ -188,7 +190,7 @@ static int enter_handler(struct task *task, struct frame *frame, int number, uin
     s.info.number = number;
     s.info.address = task->fault_address;
     fpu_save(task);
-    if (user_write(fpu_at, task->fpu, sizeof(task->fpu)) || user_write(at, &s, sizeof(s)))
+    if (user_write(fpu_at, task->fpu, fpu_size()) || user_write(at, &s, sizeof(s)))
         return -EFAULT;
 
     frame->rip = action->handler;
@@ -208,13 +210,14 @@ long signal_return(struct frame *frame)
     const uint64_t at = frame->rsp - 8 + offsetof(struct signal_frame, context);
 
     if (user_read(&c, at, sizeof(c)) || c.rip >= USER_END ||
-        (c.fpu && user_read(task->fpu, c.fpu, sizeof(task->fpu)))) {
+        (c.fpu && user_read(task->fpu, c.fpu, fpu_size()))) {
         signal_fault(task, SIGSEGV, at);
         return 0;
     }
-    task->fpu[26] = task->fpu[27] = 0; /* reserved bits of MXCSR would fault */
-    if (c.fpu)
+    if (c.fpu) {
+        fpu_mend(task);
         fpu_load(task);
+    }
     task->blocked = c.mask & ~UNBLOCKABLE;
     frame->r8 = c.r8, frame->r9 = c.r9, frame->r10 = c.r10, frame->r11 = c.r11;
     frame->r12 = c.r12, frame->r13 = c.r13, frame->r14 = c.r14, frame->r15 = c.r15;

@@ -13,6 +13,7 @@
 #include "page.h"
 #include "print.h"
 #include "space.h"
+#include "task.h"
 #include "text.h"
 
 #define AROUND_PAGES 16 /* divides what one L1 table covers */
@@ -26,7 +27,7 @@ static struct space *space_new(void)
         heap_free(space);
         return NULL;
     }
-    space->refs = 1;
+    space->users = 1;
     list_init(&space->areas);
     list_init(&space->tables);
     return space;
@@ -50,9 +51,10 @@ static void area_free(struct area *area)
 
 void space_put(struct space *space)
 {
-    if (--space->refs)
+    if (--space->users)
         return;
     struct area *area, *after;
+    space_unload(space);
     table_destroy(space);
     list_for_each_safe(area, after, &space->areas, link) area_free(area);
     heap_free(space);
@@ -131,7 +133,7 @@ static void pages_drop(struct space *space, uintptr_t start, uintptr_t end)
     struct list gone = LIST_INIT(gone);
     struct page *page, *after;
     table_walk(space, start, end, leaf_clear, &gone);
-    platform_tlb_flush(CPUS_ALL);
+    platform_tlb_flush(space->cpus);
     platform_commit();
     list_for_each_safe(page, after, &gone, link)
     {
@@ -224,7 +226,7 @@ int space_protect(struct space *space, uintptr_t start, size_t size, unsigned pr
         area->protection = protection;
         table_walk(space, area->start, area->end, leaf_protect, area);
     }
-    platform_tlb_flush(CPUS_ALL);
+    platform_tlb_flush(space->cpus);
     platform_commit();
     return 0;
 }
@@ -313,7 +315,8 @@ static int fault_absent(struct space *space, struct area *area, pte_t *slot, uin
 }
 
 /* There is a page, but the entry does not allow what the area does. */
-static int fault_present(struct area *area, pte_t *slot, uintptr_t address, unsigned want)
+static int fault_present(struct space *space, struct area *area, pte_t *slot, uintptr_t address,
+                         unsigned want)
 {
     struct page *page = page_of(leaf_page(*slot)), *old = page;
     bool own = area->shared || page->refs == 1;
@@ -325,7 +328,7 @@ static int fault_present(struct area *area, pte_t *slot, uintptr_t address, unsi
         own = true;
     }
     platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
-    platform_tlb_flush_page(CPUS_ALL, address);
+    platform_tlb_flush_page(space->cpus, address);
     platform_commit();
     if (page != old)
         page_put(old);
@@ -342,7 +345,7 @@ int space_fault(struct space *space, uintptr_t address, unsigned want)
     if (!slot)
         return -ENOMEM;
     if (pte_present(*slot) || leaf_held(*slot))
-        return fault_present(area, slot, address, want);
+        return fault_present(space, area, slot, address, want);
     return fault_absent(space, area, slot, address, want);
 }
 
@@ -396,12 +399,12 @@ struct space *space_fork(struct space *from)
         if (table_walk(from, area->start, area->end, leaf_fork, &f))
             goto fail;
     }
-    platform_tlb_flush(CPUS_ALL);
+    platform_tlb_flush(from->cpus);
     table_activate(child);
     return child;
 
 fail:
-    platform_tlb_flush(CPUS_ALL);
+    platform_tlb_flush(from->cpus);
     platform_commit();
     space_put(child);
     return NULL;

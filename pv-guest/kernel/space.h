@@ -30,23 +30,27 @@ struct area {
  * I4  Each leaf entry holds one reference on its page.
  */
 struct space {
-    unsigned refs;
-    bool active; /* tables are sealed, changes are queued */
+    unsigned users; /* tasks */
+    cpus_t cpus;    /* that have it loaded, and may cache what its tables say */
+    bool active;    /* tables are sealed, changes are queued */
     struct platform_root root;
     struct list tables; /* pages of all tables below the root */
     struct list areas;
     uintptr_t brk_start, brk;
 };
 
-/* An empty space with one reference, ready to be loaded; NULL without memory. */
+/* An empty space with one user, ready to be loaded; NULL without memory. */
 struct space *space_create(void);
 /* A copy of @from that shares pages until one side writes; NULL without memory. */
 struct space *space_fork(struct space *from);
 static inline void space_get(struct space *space)
 {
-    space->refs++;
+    space->users++;
 }
-/* Drop a reference; the last frees everything.  @space must not be loaded then. */
+/*
+ * One user less; the last frees everything, and may have to sleep until an idle
+ * CPU has let go of it.  The caller's CPU must not have it loaded then.
+ */
 void space_put(struct space *space);
 
 /*

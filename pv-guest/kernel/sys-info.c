@@ -95,14 +95,6 @@ long syscall_getrandom(const struct syscall_args *a)
     return user_write(a->arg[0], bytes, size) ? -EFAULT : (long)size;
 }
 
-long syscall_sched_getaffinity(const struct syscall_args *a)
-{
-    const uint64_t one_cpu = 1;
-    if (a->arg[1] < sizeof(one_cpu))
-        return -EINVAL;
-    return user_write(a->arg[2], &one_cpu, sizeof(one_cpu)) ? -EFAULT : (long)sizeof(one_cpu);
-}
-
 long syscall_reboot(const struct syscall_args *a)
 {
     switch ((unsigned)a->arg[2]) {

@@ -98,13 +98,6 @@ long syscall_wait4(const struct syscall_args *a)
     return pid;
 }
 
-long syscall_sched_yield(const struct syscall_args *a)
-{
-    sched_ready(task_current());
-    sched_switch();
-    return 0;
-}
-
 long syscall_getpid(const struct syscall_args *a)
 {
     return task_current()->pid;

@@ -211,7 +211,7 @@
     CALL(200, tkill) \
     CALL(201, time) \
     CALL(202, futex) \
-    NONE(203, sched_setaffinity) \
+    CALL(203, sched_setaffinity) \
     CALL(204, sched_getaffinity) \
     NONE(205, set_thread_area) \
     NONE(206, io_setup) \
@@ -317,7 +317,7 @@
     NONE(306, syncfs) \
     NONE(307, sendmmsg) \
     NONE(308, setns) \
-    NONE(309, getcpu) \
+    CALL(309, getcpu) \
     NONE(310, process_vm_readv) \
     NONE(311, process_vm_writev) \
     NONE(312, kcmp) \

@@ -12,8 +12,11 @@
 struct list all_tasks = LIST_INIT(all_tasks);
 struct task *init_task;
 
-static struct task idle;
+static struct task idle; /* of the first CPU */
 static int last_pid;
+
+static struct list dead = LIST_INIT(dead); /* self-reaping; linked by run */
+static struct wait_queue reaper_wait = WAIT_QUEUE_INIT(reaper_wait);
 
 static void task_setup(struct task *task)
 {
@@ -24,6 +27,7 @@ static void task_setup(struct task *task)
     wait_init(&task->child_wait);
     timer_init(&task->sleep_timer, sched_sleep_over);
     timer_init(&task->alarm, signal_alarm_over);
+    task->cpus = CPUS_ALL;
 }
 
 void task_init(void)
@@ -33,6 +37,7 @@ void task_init(void)
     *(struct task **)idle.stack = &idle;
     task_setup(&idle);
     text_copy(idle.name, "idle", sizeof(idle.name));
+    cpu_boot(&idle);
 }
 
 struct task *task_find(int pid)
@@ -61,22 +66,44 @@ static void task_begin(void)
     if (task->set_tid)
         (void)!user_write(task->set_tid, &task->pid, sizeof(task->pid));
     task->set_tid = 0;
-    platform_return(task_frame(task));
+    task_return();
 }
 
-void task_bury(void)
+void task_return(void)
 {
-    struct task *t, *after;
-    list_for_each_safe(t, after, &all_tasks, link)
-    {
-        if (t->self_reaping && t != task_current())
-            task_free(t);
+    struct frame *const frame = task_frame(task_current());
+    kernel_unlock();
+    platform_return(frame);
+}
+
+/* No task can free the stack it stands on; this thread stands on another one. */
+static void reaper(void)
+{
+    for (;;) {
+        while (!list_empty(&dead))
+            task_free(list_entry(dead.next, struct task, run));
+        wait_deaf(&reaper_wait);
     }
 }
 
-struct task *task_create(struct task *parent, void (*start)(void))
+void task_reaper_start(void)
 {
-    task_bury();
+    struct task *task = task_create_kernel("reaper", reaper);
+    if (!task)
+        panic("no memory for a kernel thread");
+    sched_ready(task);
+}
+
+void task_bury(struct task *task)
+{
+    task->self_reaping = true;
+    list_add(&task->run, &dead);
+    wait_wake(&reaper_wait);
+}
+
+/* What all tasks have: a stack, on which it looks as if @start had called context_switch. */
+static struct task *new (void (*start)(void))
+{
     struct task *task = heap_alloc(sizeof(*task));
     struct page *stack = page_alloc(KERNEL_STACK_SIZE / PAGE_SIZE / 2);
     if (!task || !stack) {
@@ -94,9 +121,25 @@ struct task *task_create(struct task *parent, void (*start)(void))
      * one word more keeps the stack as after a call. */
     uint64_t *sp = (uint64_t *)task_frame(task) - 8;
     memset(sp, 0, 64);
-    sp[6] = (uint64_t)(start ? start : task_begin);
+    sp[6] = (uint64_t)start;
     task->sp = (uint64_t)sp;
+    task->cpu = cpu_this();
+    return task;
+}
 
+struct task *task_create_kernel(const char *name, void (*start)(void))
+{
+    struct task *task = new (start);
+    if (task)
+        text_copy(task->name, name, sizeof(task->name));
+    return task;
+}
+
+struct task *task_create(struct task *parent, void (*start)(void))
+{
+    struct task *task = new (start ? start : task_begin);
+    if (!task)
+        return NULL;
     task->pid = pid_new();
     task->parent = parent;
     if (parent)

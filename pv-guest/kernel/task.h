@@ -1,12 +1,18 @@
 /*
- * Processes: who runs, who waits, who is whose child.
+ * Tasks: who runs, who waits, who is whose child.
  *
- * The kernel is not preemptive: a task gives up the CPU when it waits, and when
- * it is about to return to its process after its time slice.  Between those
- * points nothing else runs, which is all the locking there is.
+ * Processes are preemptive, the kernel is not: in the kernel a task gives up its
+ * CPU when it waits, when it is about to return to its process after its turn,
+ * and where it says so itself (sched_point).  Between those points nobody else
+ * is in the kernel, on any CPU (cpu.h), which is all the locking there is.
+ *
+ * A kernel thread is a task without a process: it has no space, no files, no
+ * pid, no parent, and nobody but who made it knows of it.
  */
 #pragma once
 
+#include "cpu.h"
+#include "fpu.h"
 #include "frame.h"
 #include "layout.h"
 #include "linux.h"
@@ -34,13 +40,15 @@ struct wait_queue {
  * struct task - a process.
  *
  * I1  @run is linked exactly while the task is ready and not running (in the run
- *     queue), or waiting or deaf (in one wait queue).
+ *     queue), or waiting or deaf (in one wait queue), or dead and self-reaping.
  * I2  A zombie has no space, files or working directory; all it keeps is its
  *     kernel stack, its status and its place in the family.
- * I3  Every task but pid 1 and the idle task has a parent that is no zombie.
+ * I3  Every process but pid 1 has a parent that is no zombie.
+ * I4  It is on one CPU at most: running there if it is that CPU's @current.
  */
 struct task {
-    int pid, group, session; /* group: process group */
+    int pid;            /* 0: a kernel thread */
+    int group, session; /* group: process group */
     char name[16];
     enum task_state state;
     int exit_status; /* as wait4 reports it */
@@ -48,18 +56,20 @@ struct task {
     /* Where it is. */
     struct list link; /* all_tasks */
     struct list run;  /* run queue or wait queue */
+    struct cpu *cpu;  /* where it runs or ran last */
+    cpus_t cpus;      /* where it may run */
     struct task *parent;
     struct list children, sibling; /* sibling: in parent->children */
 
     /* What it is made of. */
     void *stack;         /* the lowest address; holds a pointer back to this task */
     uint64_t sp;         /* while it is not running */
-    struct space *space; /* NULL: a zombie, or the idle task */
+    struct space *space; /* NULL: a zombie, or a kernel thread */
     struct files *files;
     struct inode *cwd;
     unsigned umask;
     uint64_t fs_base, gs_base;
-    uint8_t fpu[512] __attribute__((aligned(16))); /* while it is not running */
+    uint8_t fpu[FPU_SIZE] __attribute__((aligned(64))); /* while it is not running */
 
     /* Signals (signal.c). */
     uint64_t pending, blocked;
@@ -94,6 +104,11 @@ static inline struct task *task_current(void)
     return *(struct task **)((sp - 1) & ~(uintptr_t)KERNEL_STACK_MASK);
 }
 
+static inline struct cpu *cpu_this(void)
+{
+    return task_current()->cpu;
+}
+
 /* The frame at the top of its kernel stack, through which it entered the kernel. */
 static inline struct frame *task_frame(const struct task *task)
 {
@@ -107,11 +122,17 @@ extern struct task *init_task; /* pid 1 */
 
 /* The boot stack becomes the idle task's. */
 void task_init(void);
-/* A task that will begin in @start (or by returning to its process when NULL); not yet ready. */
+/* Start the thread that frees the dead whose parents do not want to know. */
+void task_reaper_start(void);
+/* A process that will begin in @start (or by returning to its process when NULL); not yet ready. */
 struct task *task_create(struct task *parent, void (*start)(void));
+/* A kernel thread, not yet ready. */
+struct task *task_create_kernel(const char *name, void (*start)(void));
 void task_free(struct task *task);
-/* Free the zombies whose parents do not want to know. */
-void task_bury(void);
+/* @task, the running one, is as good as dead, and nobody will ask for its status. */
+void task_bury(struct task *task);
+/* Go (back) to the process, as its frame says. */
+NORETURN void task_return(void);
 struct task *task_find(int pid);
 
 /* sched.c */
@@ -124,11 +145,18 @@ void sched_switch(void);
 void sched_yield_to(struct task *next);
 /* Called on the way back to a process: has somebody else a right to the CPU? */
 bool sched_wanted(void);
+/*
+ * In the middle of long work: let interrupts and other CPUs into the kernel, and
+ * other tasks onto this CPU if their turn has come.  The caller's data must be
+ * in a state that others may see, and may have been changed by others afterwards.
+ */
+void sched_point(void);
+/* Have @task look for signals, wherever it runs. */
+void sched_poke(const struct task *task);
+/* @allowed is where @task may run from now on; it contains a CPU that there is. */
+void sched_set_cpus(struct task *task, cpus_t allowed);
+/* Become the idle task of this CPU. */
 NORETURN void sched_idle(void);
-/* Save the FPU registers of the running task in task->fpu. */
-void fpu_save(struct task *task);
-void fpu_load(const struct task *task);
-void fpu_reset(struct task *task);
 
 /* wait queues */
 #define WAIT_QUEUE_INIT(name)   \
@@ -150,8 +178,10 @@ MUST_CHECK int wait_until(struct wait_queue *q, uint64_t deadline);
 void wait_deaf(struct wait_queue *q);
 void wait_wake(struct wait_queue *q);
 
-/* Make @space (or the kernel alone) the address space; queued. */
+/* Make @space (or the kernel alone) this CPU's address space; queued. */
 void space_load(struct space *space);
+/* Return when no CPU has @space loaded, which no task has any more; may sleep. */
+void space_unload(struct space *space);
 
 /* exit.c: end the running task; @status as wait4 reports it. */
 NORETURN void task_exit(int status);

@@ -1,30 +1,30 @@
 /*
- * Timers in order of their deadlines; the earliest is programmed.
+ * Timers in order of their deadlines; the earliest is programmed.  Each CPU has
+ * those that were started on it.
  *
  * There is no tick: with nothing to run and no timer started the machine sleeps
  * until somebody types.
  */
+#include "cpu.h"
 #include "platform/platform.h"
+#include "task.h"
 #include "timer.h"
 
-static struct list timers = LIST_INIT(timers);
-static uint64_t slice_deadline = ~0ul, programmed = ~0ul;
-static bool slice_over;
 static uint64_t boot_time_of_day;
 
-static void program(void)
+static void program(struct cpu *cpu)
 {
-    uint64_t next = slice_deadline;
-    if (!list_empty(&timers)) {
-        const struct timer *first = list_entry(timers.next, struct timer, link);
+    uint64_t next = cpu->slice_deadline;
+    if (!list_empty(&cpu->timers)) {
+        const struct timer *first = list_entry(cpu->timers.next, struct timer, link);
         if (first->deadline < next)
             next = first->deadline;
     }
     if (next >= TIME_FAR)
         next = ~0ul;
-    if (next == programmed)
+    if (next == cpu->programmed)
         return;
-    programmed = next;
+    cpu->programmed = next;
     platform_timer_set(next);
 }
 
@@ -36,16 +36,17 @@ void timer_init(struct timer *timer, void (*expired)(struct timer *timer))
 
 void timer_start(struct timer *timer, uint64_t deadline)
 {
+    struct cpu *const cpu = cpu_this();
     struct timer *at;
     list_remove(&timer->link);
     timer->deadline = deadline;
-    list_for_each(at, &timers, link)
+    list_for_each(at, &cpu->timers, link)
     {
         if (at->deadline > deadline)
             break;
     }
     list_add_before(&timer->link, &at->link);
-    program();
+    program(cpu);
 }
 
 void timer_stop(struct timer *timer)
@@ -58,37 +59,32 @@ bool timer_running(const struct timer *timer)
     return !list_empty(&timer->link);
 }
 
-void timer_set_slice(uint64_t deadline)
+void timer_set_slice(struct cpu *cpu, uint64_t deadline)
 {
-    slice_deadline = deadline;
-    slice_over = false;
+    cpu->slice_deadline = deadline;
     /* An earlier deadline that is no longer wanted costs one interrupt at worst. */
-    if (deadline < programmed)
-        program();
-}
-
-bool timer_slice_over(void)
-{
-    return slice_over;
+    if (deadline < cpu->programmed)
+        program(cpu);
 }
 
 void timer_interrupt(void)
 {
+    struct cpu *const cpu = cpu_this();
     const uint64_t now = platform_time();
 
-    programmed = ~0ul;
-    if (now >= slice_deadline) {
-        slice_deadline = ~0ul;
-        slice_over = true;
+    cpu->programmed = ~0ul;
+    if (now >= cpu->slice_deadline) {
+        cpu->slice_deadline = ~0ul;
+        cpu->slice_over = true;
     }
-    while (!list_empty(&timers)) {
-        struct timer *first = list_entry(timers.next, struct timer, link);
+    while (!list_empty(&cpu->timers)) {
+        struct timer *first = list_entry(cpu->timers.next, struct timer, link);
         if (first->deadline > now)
             break;
         list_remove(&first->link);
         first->expired(first);
     }
-    program();
+    program(cpu);
 }
 
 void clock_init(void)

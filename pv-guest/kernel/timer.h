@@ -3,6 +3,8 @@
 
 #include "list.h"
 
+struct cpu;
+
 struct timer {
     struct list link;
     uint64_t deadline; /* platform_time */
@@ -10,16 +12,15 @@ struct timer {
 };
 
 void timer_init(struct timer *timer, void (*expired)(struct timer *timer));
-/* Start (or restart) @timer. */
+/* Start (or restart) @timer; it will be fired by the CPU that does this. */
 void timer_start(struct timer *timer, uint64_t deadline);
 /* Stop it; harmless if it is not running. */
 void timer_stop(struct timer *timer);
 bool timer_running(const struct timer *timer);
 
-/* The scheduler's deadline, which shares the one hardware timer; ~0 is none. */
-void timer_set_slice(uint64_t deadline);
-/* When the clock was last found past the scheduler's deadline, the flag is set. */
-bool timer_slice_over(void);
+/* The scheduler's deadline for this CPU, which shares its timer; ~0 is none.  When it has passed,
+ * cpu->slice_over is set. */
+void timer_set_slice(struct cpu *cpu, uint64_t deadline);
 
 /* Later than anybody will wait; beyond it deadlines and spans are not told apart. */
 #define TIME_FAR (1ul << 61)

@@ -77,8 +77,17 @@ static void before_return(struct frame *frame)
     } while (sched_wanted());
 }
 
+/* Whoever is interrupted elsewhere, copying to or from a process, holds the lock already. */
+static bool enters_kernel(const struct frame *frame)
+{
+    return frame_from_user(frame) || frame->vector == VECTOR_EVENT;
+}
+
 void trap_handle(struct frame *frame)
 {
+    const bool entered = enters_kernel(frame);
+    if (entered)
+        kernel_lock();
     if (frame->vector == VECTOR_SYSCALL)
         syscall_handle(frame);
     else if (frame->vector == VECTOR_EVENT)
@@ -89,4 +98,6 @@ void trap_handle(struct frame *frame)
         exception(frame);
     if (frame_from_user(frame))
         before_return(frame);
+    if (entered)
+        kernel_unlock();
 }

@@ -182,6 +182,17 @@ uint64_t platform_time_of_day(void);
 void platform_timer_set(uint64_t deadline);
 
 /*
+ * platform_interrupts_take - Let in the interrupts that have come while they were masked; masked
+ * before and after.
+ * Instruction: STI; NOP; CLI
+ * Hypercall:   if the upcall_pending byte in shared memory says so: clear the mask there, and any
+ *              call, xen_version for one, since all end with a look at pending events
+ * Why:         STI and CLI do nothing in a guest's kernel, or trap; a byte of shared memory is the
+ *              mask
+ */
+void platform_interrupts_take(void);
+
+/*
  * platform_idle - Sleep until the next interrupt has been handled; masked before and after.
  * Instruction: STI; HLT; CLI
  * Hypercall:   sched_op SCHEDOP_block
@@ -233,6 +244,14 @@ void platform_user_bases(uint64_t fs, uint64_t gs);
  * Why:         MOV to GS acts on the active base, which is the kernel's; SWAPGS is privileged
  */
 void platform_user_selectors_clear(void);
+
+/*
+ * platform_fpu_enable - Let processes on this CPU use those of @wanted (bits of XCR0: 0 x87, 1 SSE,
+ * 2 AVX) that the CPU has, and the kernel save them by XSAVE; returns which, 0 if there is no
+ * XSAVE. Instruction: MOV to CR4, XSETBV Hypercall:   none: the same two, which trap and are
+ * emulated, once when a CPU starts Why:         it is the same, as Xen has no call for it
+ */
+uint64_t platform_fpu_enable(uint64_t wanted);
 
 /* ---- Page tables -------------------------------------------------------------------- */
 

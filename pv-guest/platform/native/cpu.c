@@ -161,24 +161,28 @@ static void system_calls_init(unsigned number)
     msr_write(MSR_HIDDEN_GS, (uintptr_t)&cpus[number]);
 }
 
-static bool cpu_has_smep(void)
+/* Bit @bit of register @which (0 is eax) that CPUID leaf @leaf gives; false without that leaf. */
+static bool cpu_has(uint32_t leaf, unsigned which, unsigned bit)
 {
-    uint32_t regs[4] = {0};
+    uint32_t regs[4] = {leaf & 0x80000000};
     platform_cpuid(regs);
-    if (regs[0] < 7)
+    if (regs[0] < leaf)
         return false;
-    regs[0] = 7;
+    regs[0] = leaf;
     regs[2] = 0;
     platform_cpuid(regs);
-    return regs[1] & (1u << 7);
+    return regs[which] & 1u << bit;
 }
 
 static void control_init(void)
 {
     uint64_t cr4;
+    if (!cpu_has(0x80000001, 3, 20))
+        panic("this CPU has no no-execute pages");
+    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     cr4 |= CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-    if (cpu_has_smep())
+    if (cpu_has(7, 1, 7))
         cr4 |= CR4_SMEP;
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
 }
@@ -232,4 +236,28 @@ void platform_cpuid(uint32_t regs[4])
 void platform_idle(void)
 {
     __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void platform_interrupts_take(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
+#define CPUID_1_ECX_XSAVE (1u << 26)
+#define CR4_OSXSAVE       (1ul << 18)
+
+uint64_t platform_fpu_enable(uint64_t wanted)
+{
+    uint32_t leaf[4] = {1}, state[4] = {0xd};
+    uint64_t cr4;
+
+    platform_cpuid(leaf);
+    if (!(leaf[2] & CPUID_1_ECX_XSAVE))
+        return 0;
+    platform_cpuid(state); /* leaf 13, edx:eax: what XCR0 may hold */
+    wanted &= (uint64_t)state[3] << 32 | state[0];
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_OSXSAVE));
+    __asm__ volatile("xsetbv" : : "a"((uint32_t)wanted), "d"((uint32_t)(wanted >> 32)), "c"(0));
+    return wanted;
 }
