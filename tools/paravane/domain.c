@@ -38,17 +38,19 @@ void domain_settle(struct domain *d)
                                                 : LEAST_DEFAULT_MIB;
 }
 
-enum verdict domain_check(const struct domain *d)
+enum verdict domain_check(const struct domain *d, bool native)
 {
     char *why = NULL;
-    enum verdict v = kernel_image_check(&d->kernel, &why);
+    enum verdict v =
+        native ? kernel_image_check_native(&d->kernel, &why) : kernel_image_check(&d->kernel, &why);
     if (v) {
-        verdict_say(v, "%s does not boot as a PV guest: %s", d->kernel.path, why);
+        verdict_say(v, "%s does not boot %s: %s", d->kernel.path,
+                    native ? "on the bare machine" : "as a PV guest", why);
         free(why);
         return v;
     }
 
-    if (strlen(d->command_line) >= MAX_GUEST_CMDLINE)
+    if (!native && strlen(d->command_line) >= MAX_GUEST_CMDLINE)
         return verdict_say(
             VERDICT_USAGE,
             "the command line of domain %s has %zu bytes, and start_info has room for "

@@ -50,6 +50,6 @@ enum verdict domain_init(struct domain *d, unsigned id, const char *kernel);
 /* Choose what was left open: memory, by the size of kernel and ramdisk. */
 void domain_settle(struct domain *d);
 
-/* Everything that can be said about @d before it is started. */
-enum verdict domain_check(const struct domain *d);
+/* Everything that can be said about @d before it is started; @native: on the bare machine. */
+enum verdict domain_check(const struct domain *d, bool native);
 void domain_free(struct domain *d);

@@ -372,8 +372,8 @@ static char *why_no_notes(const struct kernel_image *image, enum verdict *v)
         return NULL;
     *v = VERDICT_NO_XEN_NOTES;
     if (image->notes[XEN_ELFNOTE_PHYS32_ENTRY].present)
-        return memory_format("its only Xen note is for PVH boot; build it with support for PV "
-                             "guests (Linux: CONFIG_XEN_PV=y)");
+        return memory_format("its only Xen note is for PVH boot, which needs --native; or build it "
+                             "with support for PV guests (Linux: CONFIG_XEN_PV=y)");
     return memory_format("it has no ELF notes of owner \"Xen\"; build it with support for PV "
                          "guests (Linux: CONFIG_XEN_PV=y)");
 }
@@ -443,4 +443,38 @@ enum verdict kernel_image_check(const struct kernel_image *image, char **why)
     for (size_t i = 0; !*why && i < sizeof(questions) / sizeof(questions[0]); i++)
         *why = questions[i](image, &v);
     return *why ? v : VERDICT_OK;
+}
+
+/* --- On the bare machine ------------------------------------------------- */
+
+enum { MULTIBOOT_MAGIC = 0x1badb002, MULTIBOOT_SEARCH = 8192 };
+
+bool kernel_image_is_bzimage(const struct kernel_image *image)
+{
+    return strcmp(image->kind, "bzImage") == 0;
+}
+
+/* Magic, flags and their checksum, on four bytes, near the beginning of the file. */
+static bool has_multiboot_header(const struct kernel_image *image)
+{
+    const unsigned char *data = image->data;
+    for (size_t at = 0; at + 12 <= image->size && at + 12 <= MULTIBOOT_SEARCH; at += 4)
+        if (get_le32(data + at) == MULTIBOOT_MAGIC &&
+            get_le32(data + at) + get_le32(data + at + 4) + get_le32(data + at + 8) == 0)
+            return true;
+    return false;
+}
+
+enum verdict kernel_image_check_native(const struct kernel_image *image, char **why)
+{
+    *why = NULL;
+    if (kernel_image_is_bzimage(image) || image->notes[XEN_ELFNOTE_PHYS32_ENTRY].present ||
+        has_multiboot_header(image))
+        return VERDICT_OK;
+    *why = memory_format(has_pv_notes(image)
+                             ? "it is a PV guest; leave out --native, or take the kernel's native "
+                               "build"
+                             : "QEMU loads a bzImage, an ELF file with a PVH note, or one with a "
+                               "multiboot header; this is none of them");
+    return VERDICT_BAD_KERNEL;
 }

@@ -60,6 +60,11 @@ void kernel_image_close(struct kernel_image *image);
 /* Would it boot as a 64-bit PV guest?  If not, @why is one sentence with a fix. */
 enum verdict kernel_image_check(const struct kernel_image *image, char **why);
 
+/* The same for the bare machine: can QEMU load and enter it? */
+enum verdict kernel_image_check_native(const struct kernel_image *image, char **why);
+
+bool kernel_image_is_bzimage(const struct kernel_image *image);
+
 /* Where the image begins and ends once it is loaded (pseudo-physical), and where it is entered. */
 uint64_t kernel_image_start(const struct kernel_image *image);
 uint64_t kernel_image_end(const struct kernel_image *image);

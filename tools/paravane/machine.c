@@ -294,6 +294,46 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
         add_words(a, (const char *const[]){"-s", "-S", NULL});
 }
 
+/* Our kernel learns where to leave its verdict; a bzImage is Linux, which has no use for that. */
+static char *native_words(const struct domain *d)
+{
+    if (kernel_image_is_bzimage(&d->kernel))
+        return memory_strdup(d->command_line);
+    return memory_format("debug-exit=%#x %s", DEBUG_EXIT_PORT, d->command_line);
+}
+
+/* QEMU takes the file as it is, but for compressed ELF, of which it knows nothing. */
+static enum verdict native_kernel(const struct kernel_image *kernel, struct bundle *bundle,
+                                  char **name)
+{
+    if (kernel->unpacked && !kernel_image_is_bzimage(kernel))
+        return bundle_add_data(bundle, "kernel", kernel->data, kernel->size, name);
+    return bundle_add_file(bundle, kernel->path, name);
+}
+
+static enum verdict native_command(const struct machine *m, const struct domain *d,
+                                   struct bundle *bundle, char ***argv)
+{
+    struct arguments a = {0};
+    char *kernel = NULL, *ramdisk = NULL;
+
+    enum verdict v = native_kernel(&d->kernel, bundle, &kernel);
+    if (v == VERDICT_OK && d->ramdisk)
+        v = bundle_add_file(bundle, d->ramdisk, &ramdisk);
+    if (v == VERDICT_OK) {
+        add_machine(&a, m, d->memory_mib);
+        add_words(&a, (const char *const[]){"-kernel", kernel, NULL});
+        if (ramdisk)
+            add_words(&a, (const char *const[]){"-initrd", ramdisk, NULL});
+        add(&a, memory_strdup("-append"));
+        add(&a, native_words(d));
+    }
+    free(kernel);
+    free(ramdisk);
+    *argv = a.list;
+    return v;
+}
+
 enum verdict machine_command(const struct machine *m, const struct domain *domains, size_t count,
                              struct bundle *bundle, char ***argv)
 {
@@ -301,6 +341,8 @@ enum verdict machine_command(const struct machine *m, const struct domain *domai
     struct arguments a = {0};
     char *hypervisor = NULL;
 
+    if (m->native)
+        return native_command(m, domains, bundle, argv);
     enum verdict v = m->privileged ? plain_modules(domains, bundle, &list)
                                    : tree_modules(m, domains, count, bundle, &list);
     if (v == VERDICT_OK)

@@ -14,9 +14,12 @@
 /* Where Paravane writes its verdict byte: QEMU's isa-debug-exit (hyperlaunch.md). */
 #define DEBUG_EXIT_PORT 0xf4
 
-/* The bytes it writes there, and what QEMU's exit status becomes: 2 * byte + 1. */
+/* The bytes it writes there, and what QEMU's exit status becomes: 2 * byte + 1.  0x01 and 0x02
+ * are a native kernel's own, switched off and restarted: it need not look like QEMU's failures. */
 #define DEBUG_EXIT_LIST(E)     \
     E(0x00, OK)                \
+    E(0x01, OK)                \
+    E(0x02, OK)                \
     E(0x10, GUEST_CRASHED)     \
     E(0x20, HYPERVISOR_BUG)    \
     E(0x31, BAD_TREE)          \
@@ -27,6 +30,7 @@
 struct machine {
     char *hypervisor; /* path of its file */
     bool is_xen;      /* Xen: plain modules only, its own lines, no debug-exit */
+    bool native;      /* no hypervisor: QEMU loads the kernel itself */
     bool privileged;  /* plain modules, domain 0 */
     bool explain;
     bool icount, gdb;

@@ -53,6 +53,20 @@ static void read_xen(struct outcome *o, const char *line)
     o->machine_ended |= o->panicked && has(line, "Manual reset required");
 }
 
+/*
+ * Nobody speaks for a kernel on the bare machine.  Ours leaves a byte at the
+ * debug-exit port; Linux has last words, and stands still after a panic.
+ */
+static void read_native(struct outcome *o, const char *line)
+{
+    bool halted = has(line, "reboot: System halted");
+
+    o->domain_ended |=
+        halted || has(line, "reboot: Power down") || has(line, "reboot: Restarting system");
+    o->crashed |= has(line, "Kernel panic - not syncing");
+    o->machine_ended |= halted || has(line, "---[ end Kernel panic");
+}
+
 void outcome_read(struct outcome *o, const char *line, bool is_guest)
 {
     const char *said = strstr(line, "init exited with status ");
@@ -61,6 +75,10 @@ void outcome_read(struct outcome *o, const char *line, bool is_guest)
         snprintf(o->last, sizeof(o->last), "%s", line);
     if (is_guest && said)
         o->guest_status = atoi(said + strlen("init exited with status "));
+    if (o->native) {
+        read_native(o, line);
+        return;
+    }
 
     /* A guest's unfinished line can stand before Xen's on the same line. */
     const char *xen = strstr(line, "(XEN) ");
@@ -96,6 +114,12 @@ static enum verdict qemu_verdict(const struct outcome *o, int status)
         return verdict_say(VERDICT_QEMU_FAILED,
                            "QEMU ended with status %d; --print-command shows how it was called",
                            WEXITSTATUS(status));
+    if (o->native)
+        return verdict_say(
+            VERDICT_GUEST_CRASHED,
+            "the machine reset or switched itself off, and its kernel had not said "
+            "that it would, after \"%s\"; look at the lines above, or run with --gdb",
+            o->last);
     /* A triple fault resets the machine, and -no-reboot makes that an end. */
     return verdict_say(
         VERDICT_HYPERVISOR_BUG,
@@ -104,10 +128,31 @@ static enum verdict qemu_verdict(const struct outcome *o, int status)
         o->last);
 }
 
+/* What the guest itself has to answer for, once it is known to have ended well. */
+static enum verdict guest_verdict(const struct outcome *o)
+{
+    if (o->guest_status)
+        return verdict_say(VERDICT_GUEST_FAILED,
+                           "the guest's init exited with status %d; its own lines above say why",
+                           o->guest_status);
+    return VERDICT_OK;
+}
+
+static enum verdict native_verdict(const struct outcome *o, int status, int meaning)
+{
+    if (o->crashed || meaning == VERDICT_GUEST_CRASHED)
+        return verdict_say(VERDICT_GUEST_CRASHED, "the kernel crashed; the lines above say where");
+    if (meaning != VERDICT_OK && !o->domain_ended)
+        return qemu_verdict(o, status);
+    return guest_verdict(o);
+}
+
 enum verdict outcome_verdict(const struct outcome *o, int status)
 {
     int meaning = meaning_of(status);
 
+    if (o->native)
+        return native_verdict(o, status, meaning);
     if (o->bug || meaning == VERDICT_HYPERVISOR_BUG || (o->panicked && !o->refused))
         return verdict_say(VERDICT_HYPERVISOR_BUG,
                            "the hypervisor failed; the lines above say how, "
@@ -123,9 +168,5 @@ enum verdict outcome_verdict(const struct outcome *o, int status)
     /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended. */
     if (!o->domain_ended)
         return qemu_verdict(o, status);
-    if (o->guest_status)
-        return verdict_say(VERDICT_GUEST_FAILED,
-                           "the guest's init exited with status %d; its own lines above say why",
-                           o->guest_status);
-    return VERDICT_OK;
+    return guest_verdict(o);
 }

@@ -15,6 +15,7 @@
 #define OUTCOME_ALL_DOMAINS (-1)
 
 struct outcome {
+    bool native;          /* no hypervisor speaks; the kernel does, or Linux's last words */
     int until;            /* a domain's id, or OUTCOME_ALL_DOMAINS */
     bool domain_ended;    /* at least one has, in whatever way */
     bool machine_ended;   /* nothing more will come: QEMU can be stopped */

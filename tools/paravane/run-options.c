@@ -27,6 +27,7 @@
     O(cpus, 0, "N", "physical CPUs of the machine (default 1)")                                    \
     O(copies, 0, "N", "so many domains of KERNEL: NAME-1, NAME-2, ... (default 1)")                \
     O(hypervisor, 0, "WHICH", "paravane (default), xen (4.17, from tools/setup) or a file")        \
+    O(native, 0, NULL, "no hypervisor: boot KERNEL on the bare machine")                           \
     O(dom0, 0, NULL, "start the guest as the privileged domain 0, from plain modules")             \
     O(privileged, 0, NULL, "the same as --dom0")                                                   \
     O(accel, 0, "WHICH", "auto (default), tcg or kvm; auto is tcg")                                \
@@ -97,7 +98,8 @@ void run_options_help(FILE *out)
                  "       paravane run [options] --linux [KERNEL [more words]]\n"
                  "       paravane run [options] FILE.cfg [FILE.cfg ...]\n\n"
                  "Boots a paravirtualized guest (ELF or bzImage), or the guests that xl.cfg files\n"
-                 "describe, in QEMU, and exits with the verdict (`paravane explain`).\n\n");
+                 "describe, in QEMU, and exits with the verdict (`paravane explain`).\n"
+                 "With --native any kernel that QEMU can load, without a hypervisor.\n\n");
 #define O(name, letter, value, help) help_line(out, #name, letter, value, help);
     OPTION_LIST(O)
 #undef O
@@ -224,6 +226,8 @@ static bool *flag_of(struct run_options *o, int option)
     case OPTION_dom0:
     case OPTION_privileged:
         return &o->machine.privileged;
+    case OPTION_native:
+        return &o->machine.native;
     case OPTION_icount:
         return &o->machine.icount;
     case OPTION_tap:
@@ -312,6 +316,34 @@ static enum verdict set_option(struct run_options *o, int option)
     return VERDICT_OK;
 }
 
+/* Without a hypervisor, what is meant for one is a mistake. */
+static enum verdict settle_native(struct run_options *o)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } others[] = {
+        {"hypervisor", strcmp(o->hypervisor, "paravane") != 0},
+        {"dom0", o->machine.privileged},
+        {"explain", o->machine.explain},
+        {"append", o->machine.append},
+        {"tree", o->machine.tree},
+        {"until", o->until},
+        {"copies", o->copies > 1},
+        {"machine-memory", o->machine.memory_mib},
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (others[i].given)
+            return verdict_say(VERDICT_USAGE,
+                               "--%s is about a hypervisor, and with --native there is none; leave "
+                               "out one of the two",
+                               others[i].name);
+    if (o->vcpus)
+        o->machine.cpus = o->vcpus;
+    o->session.native = true;
+    return VERDICT_OK;
+}
+
 /* What one option means for others. */
 static enum verdict settle(struct run_options *o)
 {
@@ -323,6 +355,8 @@ static enum verdict settle(struct run_options *o)
         o->session.read_stdin = false;
     if (o->machine.tree && file_check(o->machine.tree, "the device tree", NULL))
         return VERDICT_NO_FILE;
+    if (o->machine.native && settle_native(o))
+        return VERDICT_USAGE;
     if (o->session.timeout < 0)
         o->session.timeout =
             o->machine.gdb || (o->session.read_stdin && isatty(STDIN_FILENO)) ? 0 : 300;

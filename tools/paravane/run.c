@@ -43,7 +43,8 @@ static void append_words(struct domain *d, const char *words)
 
 static void add_linux_words(struct domain *d, const struct run_options *o)
 {
-    char *words = linux_words("hvc0", o->session.read_stdin && isatty(STDIN_FILENO));
+    char *words = linux_words(o->machine.native ? "ttyS0" : "hvc0",
+                              o->session.read_stdin && isatty(STDIN_FILENO));
     append_words(d, words);
     free(words);
 }
@@ -156,17 +157,22 @@ static enum verdict read_domains(struct domain_list *list, struct run_options *o
 {
     const bool configs = is_config(o->operands[0]);
     if (configs && o->copies > 1)
+        return verdict_say(
+            VERDICT_USAGE,
+            "--copies is for a KERNEL; %s describes one domain, write one file for each",
+            o->operands[0]);
+    if (o->machine.native && configs)
         return verdict_say(VERDICT_USAGE,
-                           "--copies is for a KERNEL; %s describes one domain, write one file for each",
+                           "%s describes a domain, and with --native there is none; give a KERNEL",
                            o->operands[0]);
-    list->domains = memory_zalloc((configs ? (size_t)o->operand_count : o->copies) *
-                                  sizeof(*list->domains));
+    list->domains =
+        memory_zalloc((configs ? (size_t)o->operand_count : o->copies) * sizeof(*list->domains));
     enum verdict v = configs ? from_configs(list, o) : from_kernel(list, o);
     for (size_t i = 0; !v && i < list->count; i++) {
         domain_settle(&list->domains[i]);
         if (o->boot_linux && !o->memory_mib && list->domains[i].memory_mib < LINUX_DEFAULT_MIB)
             list->domains[i].memory_mib = LINUX_DEFAULT_MIB;
-        v = domain_check(&list->domains[i]);
+        v = domain_check(&list->domains[i], o->machine.native);
     }
     return v;
 }
@@ -207,7 +213,7 @@ static enum verdict start_and_watch(struct run_options *o, const struct domain_l
         return v;
     if (o->machine.gdb)
         fprintf(stderr, "paravane: waiting for a debugger: gdb %s -ex 'target remote :1234'\n",
-                o->machine.hypervisor);
+                o->machine.native ? o->operands[0] : o->machine.hypervisor);
     o->session.symbols = symbols_open(o->machine.hypervisor, list->domains, list->count);
     v = session_run(&qemu, &o->session);
     symbols_close(o->session.symbols);
@@ -237,7 +243,8 @@ int command_run(int argc, char **argv)
 
     enum verdict v = run_options_parse(&o, argc, argv);
     bundle.folder = o.bundle_folder;
-    v = v ? v : machine_find_hypervisor(&o.machine, o.hypervisor);
+    if (!v && !o.machine.native)
+        v = machine_find_hypervisor(&o.machine, o.hypervisor);
     v = v ? v : find_linux(&o, &o.machine);
     v = v ? v : make_ramdisk(&o, &bundle);
     v = v ? v : read_domains(&list, &o);

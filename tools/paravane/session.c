@@ -260,6 +260,7 @@ enum verdict session_run(struct qemu *qemu, const struct session_options *option
         .started_ms = now_ms(),
         .heard_ms = now_ms(),
         .outcome.until = options->until,
+        .outcome.native = options->native,
     };
     s.lines.sink = (struct lines_sink){&s, guest_text, line_ended};
     s.typist.text = options->input;

@@ -60,7 +60,7 @@ static char *guest_path(const struct kernel_image *kernel)
 struct symbols *symbols_open(const char *hypervisor, const struct domain *domains, size_t count)
 {
     struct symbols *s = memory_zalloc(sizeof(*s));
-    s->hypervisor.path = find_debug(hypervisor);
+    s->hypervisor.path = hypervisor ? find_debug(hypervisor) : NULL;
     s->guests = memory_zalloc(count * sizeof(*s->guests));
     s->ids = memory_zalloc(count * sizeof(*s->ids));
     s->count = count;

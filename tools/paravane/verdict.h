@@ -29,7 +29,7 @@
     V(PV32, 13, "the kernel is a 32-bit paravirtualized guest",                                    \
       "Only x86-64 guests run here: Xen dropped the 32-bit PV kernels of Linux, too. Use the "     \
       "amd64 build of the kernel.")                                                                \
-    V(BAD_KERNEL, 14, "the kernel has Xen notes but cannot be loaded",                             \
+    V(BAD_KERNEL, 14, "the kernel has Xen notes but cannot be loaded; or not with --native",       \
       "It is cut off, its segments contradict each other, its compressed payload is broken, or it "\
       "demands a feature that PV guests do not have. `paravane inspect KERNEL` names the reason.") \
     V(BAD_CONFIG, 15, "an xl.cfg file cannot be used",                                             \
