@@ -44,8 +44,6 @@ start32:
         cpuid
         bt      $29, %edx                 /* long mode                      */
         jnc     stop
-        bt      $20, %edx                 /* no-execute                     */
-        jnc     stop
         mov     %ebp, %edi                /* boot_start's argument          */
 
         mov     $CR4_START, %eax
@@ -97,7 +95,7 @@ high:
 
         .section .rodata.start, "a"
 no_long_mode:
-        .asciz  "pv-guest: this CPU has no long mode with no-execute pages\r\n"
+        .asciz  "pv-guest: this CPU has no 64-bit mode\r\n"
         .balign 8
 boot_gdt:
         .quad   0, 0
