@@ -13,7 +13,7 @@ lists() {
 #define CALL(name, nargs, cost, args) @ call name cost args
 #define NONE(name, nargs, args) @ none name
 HYPERCALL_LIST(CALL, NONE)
-#define OP(name, served) @ sub name served
+#define OP(name, served, fields) @ sub name served
 #define LIST(call, prefix) prefix##_LIST(OP)
 SUBOP_LISTS(LIST) VMASST_CMD_LIST(OP)
 #define RULE(id, error, protects, says, source) @ rule id error

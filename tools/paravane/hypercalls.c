@@ -39,29 +39,29 @@ struct operation {
 };
 
 static const struct operation operations[] = {
-#define MMUEXT_OP(name, how) {"mmuext_op", #name, #how, (unsigned long)(name)},
+#define MMUEXT_OP(name, how, fields) {"mmuext_op", #name, #how, (unsigned long)(name)},
     MMUEXT_LIST(MMUEXT_OP)
-#define XENMEM_OP(name, how) {"memory_op", #name, #how, (unsigned long)(name)},
+#define XENMEM_OP(name, how, fields) {"memory_op", #name, #how, (unsigned long)(name)},
         XENMEM_LIST(XENMEM_OP)
-#define XENVER_OP(name, how) {"xen_version", #name, #how, (unsigned long)(name)},
+#define XENVER_OP(name, how, fields) {"xen_version", #name, #how, (unsigned long)(name)},
             XENVER_LIST(XENVER_OP)
-#define CONSOLEIO_OP(name, how) {"console_io", #name, #how, (unsigned long)(name)},
+#define CONSOLEIO_OP(name, how, fields) {"console_io", #name, #how, (unsigned long)(name)},
                 CONSOLEIO_LIST(CONSOLEIO_OP)
-#define GNTTABOP_OP(name, how) {"grant_table_op", #name, #how, (unsigned long)(name)},
+#define GNTTABOP_OP(name, how, fields) {"grant_table_op", #name, #how, (unsigned long)(name)},
                     GNTTABOP_LIST(GNTTABOP_OP)
-#define VMASST_OP(name, how) {"vm_assist", #name, #how, (unsigned long)(name)},
+#define VMASST_OP(name, how, fields) {"vm_assist", #name, #how, (unsigned long)(name)},
                         VMASST_TYPE_LIST(VMASST_OP)
-#define VCPUOP_OP(name, how) {"vcpu_op", #name, #how, (unsigned long)(name)},
+#define VCPUOP_OP(name, how, fields) {"vcpu_op", #name, #how, (unsigned long)(name)},
                             VCPUOP_LIST(VCPUOP_OP)
-#define SEGBASE_OP(name, how) {"set_segment_base", #name, #how, (unsigned long)(name)},
+#define SEGBASE_OP(name, how, fields) {"set_segment_base", #name, #how, (unsigned long)(name)},
                                 SEGBASE_LIST(SEGBASE_OP)
-#define SCHEDOP_OP(name, how) {"sched_op", #name, #how, (unsigned long)(name)},
+#define SCHEDOP_OP(name, how, fields) {"sched_op", #name, #how, (unsigned long)(name)},
                                     SCHEDOP_LIST(SCHEDOP_OP)
-#define CALLBACKOP_OP(name, how) {"callback_op", #name, #how, (unsigned long)(name)},
+#define CALLBACKOP_OP(name, how, fields) {"callback_op", #name, #how, (unsigned long)(name)},
                                         CALLBACKOP_LIST(CALLBACKOP_OP)
-#define EVTCHNOP_OP(name, how) {"event_channel_op", #name, #how, (unsigned long)(name)},
+#define EVTCHNOP_OP(name, how, fields) {"event_channel_op", #name, #how, (unsigned long)(name)},
                                             EVTCHNOP_LIST(EVTCHNOP_OP)
-#define PHYSDEVOP_OP(name, how) {"physdev_op", #name, #how, (unsigned long)(name)},
+#define PHYSDEVOP_OP(name, how, fields) {"physdev_op", #name, #how, (unsigned long)(name)},
                                                 PHYSDEVOP_LIST(PHYSDEVOP_OP)};
 
 static const char *served_words(const char *served)

@@ -15,47 +15,50 @@
  *   u   unsigned number      x   hexadecimal       va  guest virtual address
  *   ptr guest pointer        ma  machine address   mfn machine frame
  *   pte page-table entry     dom domain id         op:LIST  sub-operation of LIST
+ * and guest pointers to what a trace shows, with *COUNT naming the argument that says how many:
+ *   array:NAME  structures of STRUCTURE_LIST; *COUNT/N: N of them a structure; no COUNT: as many as fit
+ *   sub         the structure that the sub-operation takes           text  characters
  */
 #pragma once
 
 /* clang-format off */
 #define HYPERCALL_LIST(CALL, NONE)                                                               \
-    CALL(set_trap_table,              1, BATCH, "traps:ptr")                                     \
-    CALL(mmu_update,                  4, ENTRY, "requests:ptr count:u done:ptr domain:dom")      \
-    CALL(set_gdt,                     2, TABLE, "frames:ptr entries:u")                          \
+    CALL(set_trap_table,              1, BATCH, "traps:array:trap")                              \
+    CALL(mmu_update,                  4, ENTRY, "requests:array:update*count count:u done:ptr domain:dom")\
+    CALL(set_gdt,                     2, TABLE, "frames:array:frame*entries/512 entries:u")      \
     CALL(stack_switch,                2, FAST,  "ss:x sp:va")                                    \
     CALL(set_callbacks,               3, FAST,  "event:va failsafe:va syscall:va")               \
     CALL(fpu_taskswitch,              1, FAST,  "set:u")                                         \
     NONE(sched_op_compat,             2, "op:u arg:x")                                           \
-    CALL(platform_op,                 1, FAST,  "op:ptr")                                        \
+    CALL(platform_op,                 1, FAST,  "op:array:command")                              \
     CALL(set_debugreg,                2, FAST,  "reg:u value:x")                                 \
     CALL(get_debugreg,                1, FAST,  "reg:u")                                         \
     CALL(update_descriptor,           2, FAST,  "descriptor:ma value:x")                         \
-    CALL(memory_op,                   2, BATCH, "cmd:op:XENMEM arg:ptr")                         \
+    CALL(memory_op,                   2, BATCH, "cmd:op:XENMEM arg:sub")                         \
     CALL(multicall,                   2, BATCH, "calls:ptr count:u")                             \
     CALL(update_va_mapping,           3, ENTRY, "va:va entry:pte flags:x")                       \
     CALL(set_timer_op,                1, FAST,  "deadline:u")                                    \
     NONE(event_channel_op_compat,     1, "op:ptr")                                               \
-    CALL(xen_version,                 2, FAST,  "cmd:op:XENVER arg:ptr")                         \
-    CALL(console_io,                  3, BATCH, "cmd:op:CONSOLEIO count:u buffer:ptr")           \
+    CALL(xen_version,                 2, FAST,  "cmd:op:XENVER arg:sub")                         \
+    CALL(console_io,                  3, BATCH, "cmd:op:CONSOLEIO count:u buffer:text*count")    \
     NONE(physdev_op_compat,           1, "op:ptr")                                               \
-    CALL(grant_table_op,              3, BATCH, "cmd:op:GNTTABOP arg:ptr count:u")               \
+    CALL(grant_table_op,              3, BATCH, "cmd:op:GNTTABOP arg:sub*count count:u")         \
     CALL(vm_assist,                   2, FAST,  "cmd:op:VMASST_CMD type:op:VMASST_TYPE")         \
     CALL(update_va_mapping_otherdomain, 4, ENTRY, "va:va entry:pte flags:x domain:dom")          \
     CALL(iret,                        0, FAST,  "")                                              \
-    CALL(vcpu_op,                     3, FAST,  "cmd:op:VCPUOP vcpu:u arg:ptr")                  \
+    CALL(vcpu_op,                     3, FAST,  "cmd:op:VCPUOP vcpu:u arg:sub")                  \
     CALL(set_segment_base,            2, FAST,  "which:op:SEGBASE base:va")                      \
-    CALL(mmuext_op,                   4, TABLE, "ops:ptr count:u done:ptr domain:dom")           \
+    CALL(mmuext_op,                   4, TABLE, "ops:array:mmuext*count count:u done:ptr domain:dom")\
     NONE(xsm_op,                      1, "op:ptr")                                               \
     NONE(nmi_op,                      2, "cmd:u arg:ptr")                                        \
-    CALL(sched_op,                    2, FAST,  "cmd:op:SCHEDOP arg:ptr")                        \
-    CALL(callback_op,                 2, FAST,  "cmd:op:CALLBACKOP arg:ptr")                     \
+    CALL(sched_op,                    2, FAST,  "cmd:op:SCHEDOP arg:sub")                        \
+    CALL(callback_op,                 2, FAST,  "cmd:op:CALLBACKOP arg:sub")                     \
     NONE(xenoprof_op,                 2, "op:u arg:ptr")                                         \
-    CALL(event_channel_op,            2, FAST,  "cmd:op:EVTCHNOP arg:ptr")                       \
-    CALL(physdev_op,                  2, FAST,  "cmd:op:PHYSDEVOP arg:ptr")                      \
+    CALL(event_channel_op,            2, FAST,  "cmd:op:EVTCHNOP arg:sub")                       \
+    CALL(physdev_op,                  2, FAST,  "cmd:op:PHYSDEVOP arg:sub")                      \
     NONE(hvm_op,                      2, "op:u arg:ptr")                                         \
-    CALL(sysctl,                      1, FAST,  "op:ptr")                                        \
-    CALL(domctl,                      1, FAST,  "op:ptr")                                        \
+    CALL(sysctl,                      1, FAST,  "op:array:command")                              \
+    CALL(domctl,                      1, FAST,  "op:array:command")                              \
     NONE(kexec_op,                    2, "op:u arg:ptr")                                         \
     NONE(tmem_op,                     1, "op:ptr")                                               \
     NONE(argo_op,                     5, "cmd:u arg1:ptr arg2:ptr arg3:x arg4:x")                \
@@ -65,95 +68,158 @@
     NONE(arch_0,                      1, "mca:ptr")
 
 /*
- * Sub-operations of the multiplexed calls: OP(constant, served).  @served is
- * YES (does what Xen's does), PRIV (-EPERM unless the domain's role allows it)
- * or NO (answers the errno that the manual names, changing nothing).
+ * Sub-operations of the multiplexed calls: OP(constant, served, fields).
+ * @served is YES (does what Xen's does), PRIV (-EPERM unless the domain's role
+ * allows it) or NO (answers the errno that the manual names, changing nothing).
+ * @fields is the structure that the call's argument of kind `sub` points to,
+ * as in STRUCTURE_LIST below; "" if there is none, or it is not shown.
  */
-#define MMUEXT_LIST(OP)                                                                          \
-    OP(MMUEXT_PIN_L1_TABLE, YES)        OP(MMUEXT_PIN_L2_TABLE, YES)                             \
-    OP(MMUEXT_PIN_L3_TABLE, YES)        OP(MMUEXT_PIN_L4_TABLE, YES)                             \
-    OP(MMUEXT_UNPIN_TABLE, YES)         OP(MMUEXT_NEW_BASEPTR, YES)                              \
-    OP(MMUEXT_TLB_FLUSH_LOCAL, YES)     OP(MMUEXT_INVLPG_LOCAL, YES)                             \
-    OP(MMUEXT_TLB_FLUSH_MULTI, YES)     OP(MMUEXT_INVLPG_MULTI, YES)                             \
-    OP(MMUEXT_TLB_FLUSH_ALL, YES)       OP(MMUEXT_INVLPG_ALL, YES)                               \
-    OP(MMUEXT_FLUSH_CACHE, NO)          OP(MMUEXT_SET_LDT, YES)                                  \
-    OP(MMUEXT_NEW_USER_BASEPTR, YES)    OP(MMUEXT_CLEAR_PAGE, YES)                               \
-    OP(MMUEXT_COPY_PAGE, YES)           OP(MMUEXT_FLUSH_CACHE_GLOBAL, NO)                        \
-    OP(MMUEXT_MARK_SUPER, NO)           OP(MMUEXT_UNMARK_SUPER, NO)
+#define MMUEXT_LIST(OP)                                                                           \
+    OP(MMUEXT_PIN_L1_TABLE, YES, "")                                                              \
+    OP(MMUEXT_PIN_L2_TABLE, YES, "")                                                              \
+    OP(MMUEXT_PIN_L3_TABLE, YES, "")                                                              \
+    OP(MMUEXT_PIN_L4_TABLE, YES, "")                                                              \
+    OP(MMUEXT_UNPIN_TABLE, YES, "")                                                               \
+    OP(MMUEXT_NEW_BASEPTR, YES, "")                                                               \
+    OP(MMUEXT_TLB_FLUSH_LOCAL, YES, "")                                                           \
+    OP(MMUEXT_INVLPG_LOCAL, YES, "")                                                              \
+    OP(MMUEXT_TLB_FLUSH_MULTI, YES, "")                                                           \
+    OP(MMUEXT_INVLPG_MULTI, YES, "")                                                              \
+    OP(MMUEXT_TLB_FLUSH_ALL, YES, "")                                                             \
+    OP(MMUEXT_INVLPG_ALL, YES, "")                                                                \
+    OP(MMUEXT_FLUSH_CACHE, NO, "")                                                                \
+    OP(MMUEXT_SET_LDT, YES, "")                                                                   \
+    OP(MMUEXT_NEW_USER_BASEPTR, YES, "")                                                          \
+    OP(MMUEXT_CLEAR_PAGE, YES, "")                                                                \
+    OP(MMUEXT_COPY_PAGE, YES, "")                                                                 \
+    OP(MMUEXT_FLUSH_CACHE_GLOBAL, NO, "")                                                         \
+    OP(MMUEXT_MARK_SUPER, NO, "")                                                                 \
+    OP(MMUEXT_UNMARK_SUPER, NO, "")
 
-#define XENMEM_LIST(OP)                                                                          \
-    OP(XENMEM_increase_reservation, YES)   OP(XENMEM_decrease_reservation, YES)                  \
-    OP(XENMEM_maximum_ram_page, YES)       OP(XENMEM_current_reservation, YES)                   \
-    OP(XENMEM_maximum_reservation, YES)    OP(XENMEM_machphys_mfn_list, YES)                     \
-    OP(XENMEM_populate_physmap, YES)       OP(XENMEM_add_to_physmap, NO)                         \
-    OP(XENMEM_memory_map, YES)             OP(XENMEM_machine_memory_map, PRIV)                   \
-    OP(XENMEM_exchange, YES)               OP(XENMEM_machphys_mapping, YES)                      \
-    OP(XENMEM_set_memory_map, PRIV)        OP(XENMEM_maximum_gpfn, YES)                          \
-    OP(XENMEM_remove_from_physmap, NO)     OP(XENMEM_add_to_physmap_batch, NO)                   \
-    OP(XENMEM_get_vnumainfo, NO)
+#define XENMEM_LIST(OP)                                                                           \
+    OP(XENMEM_increase_reservation, YES, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")  \
+    OP(XENMEM_decrease_reservation, YES, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")  \
+    OP(XENMEM_maximum_ram_page, YES, "")                                                          \
+    OP(XENMEM_current_reservation, YES, "domain:dom")                                             \
+    OP(XENMEM_maximum_reservation, YES, "domain:dom")                                             \
+    OP(XENMEM_machphys_mfn_list, YES, "room:u32 extents:ptr count:u32>")                          \
+    OP(XENMEM_populate_physmap, YES, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")      \
+    OP(XENMEM_add_to_physmap, NO, "domain:dom size:u16 space:u32 index:x64 pfn:x64")              \
+    OP(XENMEM_memory_map, YES, "count:u32~ buffer:ptr")                                           \
+    OP(XENMEM_machine_memory_map, PRIV, "count:u32~ buffer:ptr")                                  \
+    OP(XENMEM_exchange, YES, "in:ptr in_count:u64 in_order:u32 in_flags:x32 in_domain:dom out:ptr out_count:u64 out_order:u32 out_flags:x32 out_domain:dom done:u64~")\
+    OP(XENMEM_machphys_mapping, YES, "start:va> end:va> max_mfn:x64>")                            \
+    OP(XENMEM_set_memory_map, PRIV, "domain:dom -:u32 count:u32 buffer:ptr")                      \
+    OP(XENMEM_maximum_gpfn, YES, "domain:dom")                                                    \
+    OP(XENMEM_remove_from_physmap, NO, "domain:dom pfn:x64")                                      \
+    OP(XENMEM_add_to_physmap_batch, NO, "domain:dom space:u16 count:u16 extra:u16 indexes:ptr pfns:ptr errors:ptr")\
+    OP(XENMEM_get_vnumainfo, NO, "domain:dom")
 
-#define XENVER_LIST(OP)                                                                          \
-    OP(XENVER_version, YES)              OP(XENVER_extraversion, YES)                            \
-    OP(XENVER_compile_info, YES)         OP(XENVER_capabilities, YES)                            \
-    OP(XENVER_changeset, YES)            OP(XENVER_platform_parameters, YES)                     \
-    OP(XENVER_get_features, YES)         OP(XENVER_pagesize, YES)                                \
-    OP(XENVER_guest_handle, YES)         OP(XENVER_commandline, YES)                             \
-    OP(XENVER_build_id, YES)
+#define XENVER_LIST(OP)                                                                           \
+    OP(XENVER_version, YES, "")                                                                   \
+    OP(XENVER_extraversion, YES, "text:s16>")                                                     \
+    OP(XENVER_compile_info, YES, "compiler:s64> by:s16> domain:s32> date:s32>")                   \
+    OP(XENVER_capabilities, YES, "text:s96>")                                                     \
+    OP(XENVER_changeset, YES, "text:s64>")                                                        \
+    OP(XENVER_platform_parameters, YES, "virt_start:va>")                                         \
+    OP(XENVER_get_features, YES, "word:u32 bits:x32>")                                            \
+    OP(XENVER_pagesize, YES, "")                                                                  \
+    OP(XENVER_guest_handle, YES, "first:x64> second:x64>")                                        \
+    OP(XENVER_commandline, YES, "text:s96>")                                                      \
+    OP(XENVER_build_id, YES, "length:u32")
 
-#define CONSOLEIO_LIST(OP) OP(CONSOLEIO_write, PRIV) OP(CONSOLEIO_read, PRIV)
+#define CONSOLEIO_LIST(OP)                                                                        \
+    OP(CONSOLEIO_write, PRIV, "")                                                                 \
+    OP(CONSOLEIO_read, PRIV, "")
 
-#define GNTTABOP_LIST(OP)                                                                        \
-    OP(GNTTABOP_map_grant_ref, NO)       OP(GNTTABOP_unmap_grant_ref, NO)                        \
-    OP(GNTTABOP_setup_table, YES)        OP(GNTTABOP_dump_table, NO)                             \
-    OP(GNTTABOP_transfer, NO)            OP(GNTTABOP_copy, NO)                                   \
-    OP(GNTTABOP_query_size, YES)         OP(GNTTABOP_unmap_and_replace, NO)                      \
-    OP(GNTTABOP_set_version, YES)        OP(GNTTABOP_get_status_frames, NO)                      \
-    OP(GNTTABOP_get_version, YES)        OP(GNTTABOP_swap_grant_ref, NO)                         \
-    OP(GNTTABOP_cache_flush, NO)
+#define GNTTABOP_LIST(OP)                                                                         \
+    OP(GNTTABOP_map_grant_ref, NO, "host:x64 flags:x32 ref:u32 domain:dom status:d16> handle:u32> bus:ma>")\
+    OP(GNTTABOP_unmap_grant_ref, NO, "host:x64 bus:ma handle:u32 status:d16>")                    \
+    OP(GNTTABOP_setup_table, YES, "domain:dom frames:u32 status:d16> list:ptr")                   \
+    OP(GNTTABOP_dump_table, NO, "domain:dom status:d16>")                                         \
+    OP(GNTTABOP_transfer, NO, "mfn:mfn domain:dom ref:u32 status:d16>")                           \
+    OP(GNTTABOP_copy, NO, "from:x64 from_domain:dom from_offset:u16 to:x64 to_domain:dom to_offset:u16 -:u32 length:u16 flags:x16 status:d16>")\
+    OP(GNTTABOP_query_size, YES, "domain:dom frames:u32> most:u32> status:d16>")                  \
+    OP(GNTTABOP_unmap_and_replace, NO, "host:x64 new:x64 handle:u32 status:d16>")                 \
+    OP(GNTTABOP_set_version, YES, "version:u32~")                                                 \
+    OP(GNTTABOP_get_status_frames, NO, "frames:u32 domain:dom status:d16> list:ptr")              \
+    OP(GNTTABOP_get_version, YES, "domain:dom version:u32>")                                      \
+    OP(GNTTABOP_swap_grant_ref, NO, "a:u32 b:u32 status:d16>")                                    \
+    OP(GNTTABOP_cache_flush, NO, "at:x64 offset:u16 length:u16 op:x32")
 
-#define VMASST_CMD_LIST(OP) OP(VMASST_CMD_enable, YES) OP(VMASST_CMD_disable, YES)
+#define VMASST_CMD_LIST(OP)                                                                       \
+    OP(VMASST_CMD_enable, YES, "")                                                                \
+    OP(VMASST_CMD_disable, YES, "")
 
-#define VMASST_TYPE_LIST(OP)                                                                     \
-    OP(VMASST_TYPE_4gb_segments, YES)    OP(VMASST_TYPE_4gb_segments_notify, YES)                \
-    OP(VMASST_TYPE_writable_pagetables, YES) OP(VMASST_TYPE_pae_extended_cr3, YES)               \
-    OP(VMASST_TYPE_architectural_iopl, YES) OP(VMASST_TYPE_runstate_update_flag, YES)            \
-    OP(VMASST_TYPE_m2p_strict, YES)
+#define VMASST_TYPE_LIST(OP)                                                                      \
+    OP(VMASST_TYPE_4gb_segments, YES, "")                                                         \
+    OP(VMASST_TYPE_4gb_segments_notify, YES, "")                                                  \
+    OP(VMASST_TYPE_writable_pagetables, YES, "")                                                  \
+    OP(VMASST_TYPE_pae_extended_cr3, YES, "")                                                     \
+    OP(VMASST_TYPE_architectural_iopl, YES, "")                                                   \
+    OP(VMASST_TYPE_runstate_update_flag, YES, "")                                                 \
+    OP(VMASST_TYPE_m2p_strict, YES, "")
 
-#define VCPUOP_LIST(OP)                                                                          \
-    OP(VCPUOP_initialise, YES)           OP(VCPUOP_up, YES)                                      \
-    OP(VCPUOP_down, YES)                 OP(VCPUOP_is_up, YES)                                   \
-    OP(VCPUOP_get_runstate_info, YES)    OP(VCPUOP_register_runstate_memory_area, YES)           \
-    OP(VCPUOP_set_periodic_timer, YES)   OP(VCPUOP_stop_periodic_timer, YES)                     \
-    OP(VCPUOP_set_singleshot_timer, YES) OP(VCPUOP_stop_singleshot_timer, YES)                   \
-    OP(VCPUOP_register_vcpu_info, YES)   OP(VCPUOP_send_nmi, YES)                                \
-    OP(VCPUOP_get_physid, PRIV)          OP(VCPUOP_register_vcpu_time_memory_area, YES)
+#define VCPUOP_LIST(OP)                                                                           \
+    OP(VCPUOP_initialise, YES, "")                                                                \
+    OP(VCPUOP_up, YES, "")                                                                        \
+    OP(VCPUOP_down, YES, "")                                                                      \
+    OP(VCPUOP_is_up, YES, "")                                                                     \
+    OP(VCPUOP_get_runstate_info, YES, "state:u32> since:u64> running:u64> runnable:u64> blocked:u64> offline:u64>")\
+    OP(VCPUOP_register_runstate_memory_area, YES, "area:va")                                      \
+    OP(VCPUOP_set_periodic_timer, YES, "period:u64")                                              \
+    OP(VCPUOP_stop_periodic_timer, YES, "")                                                       \
+    OP(VCPUOP_set_singleshot_timer, YES, "deadline:u64 flags:x32")                                \
+    OP(VCPUOP_stop_singleshot_timer, YES, "")                                                     \
+    OP(VCPUOP_register_vcpu_info, YES, "mfn:mfn offset:x32")                                      \
+    OP(VCPUOP_send_nmi, YES, "")                                                                  \
+    OP(VCPUOP_get_physid, PRIV, "id:u64>")                                                        \
+    OP(VCPUOP_register_vcpu_time_memory_area, YES, "area:va")
 
-#define SEGBASE_LIST(OP)                                                                         \
-    OP(SEGBASE_FS, YES)                  OP(SEGBASE_GS_USER, YES)                                \
-    OP(SEGBASE_GS_KERNEL, YES)           OP(SEGBASE_GS_USER_SEL, YES)
+#define SEGBASE_LIST(OP)                                                                          \
+    OP(SEGBASE_FS, YES, "")                                                                       \
+    OP(SEGBASE_GS_USER, YES, "")                                                                  \
+    OP(SEGBASE_GS_KERNEL, YES, "")                                                                \
+    OP(SEGBASE_GS_USER_SEL, YES, "")
 
-#define SCHEDOP_LIST(OP)                                                                         \
-    OP(SCHEDOP_yield, YES)               OP(SCHEDOP_block, YES)                                  \
-    OP(SCHEDOP_shutdown, YES)            OP(SCHEDOP_poll, YES)                                   \
-    OP(SCHEDOP_remote_shutdown, PRIV)    OP(SCHEDOP_shutdown_code, YES)                          \
-    OP(SCHEDOP_watchdog, YES)            OP(SCHEDOP_pin_override, PRIV)
+#define SCHEDOP_LIST(OP)                                                                          \
+    OP(SCHEDOP_yield, YES, "")                                                                    \
+    OP(SCHEDOP_block, YES, "")                                                                    \
+    OP(SCHEDOP_shutdown, YES, "reason:u32")                                                       \
+    OP(SCHEDOP_poll, YES, "ports:ptr count:u32 deadline:u64")                                     \
+    OP(SCHEDOP_remote_shutdown, PRIV, "domain:dom reason:u32")                                    \
+    OP(SCHEDOP_shutdown_code, YES, "reason:u32")                                                  \
+    OP(SCHEDOP_watchdog, YES, "id:u32 timeout:u32")                                               \
+    OP(SCHEDOP_pin_override, PRIV, "cpu:d32")
 
-#define CALLBACKOP_LIST(OP) OP(CALLBACKOP_register, YES) OP(CALLBACKOP_unregister, YES)
+#define CALLBACKOP_LIST(OP)                                                                       \
+    OP(CALLBACKOP_register, YES, "type:u16 flags:x16 address:va")                                 \
+    OP(CALLBACKOP_unregister, YES, "type:u16")
 
-#define EVTCHNOP_LIST(OP)                                                                        \
-    OP(EVTCHNOP_bind_interdomain, YES)   OP(EVTCHNOP_bind_virq, YES)                             \
-    OP(EVTCHNOP_bind_pirq, PRIV)         OP(EVTCHNOP_close, YES)                                 \
-    OP(EVTCHNOP_send, YES)               OP(EVTCHNOP_status, YES)                                \
-    OP(EVTCHNOP_alloc_unbound, YES)      OP(EVTCHNOP_bind_ipi, YES)                              \
-    OP(EVTCHNOP_bind_vcpu, YES)          OP(EVTCHNOP_unmask, YES)                                \
-    OP(EVTCHNOP_reset, YES)              OP(EVTCHNOP_init_control, YES)                          \
-    OP(EVTCHNOP_expand_array, YES)       OP(EVTCHNOP_set_priority, YES)
+#define EVTCHNOP_LIST(OP)                                                                         \
+    OP(EVTCHNOP_bind_interdomain, YES, "remote:dom remote_port:u32 port:u32>")                    \
+    OP(EVTCHNOP_bind_virq, YES, "virq:u32 vcpu:u32 port:u32>")                                    \
+    OP(EVTCHNOP_bind_pirq, PRIV, "pirq:u32 flags:x32 port:u32>")                                  \
+    OP(EVTCHNOP_close, YES, "port:u32")                                                           \
+    OP(EVTCHNOP_send, YES, "port:u32")                                                            \
+    OP(EVTCHNOP_status, YES, "domain:dom port:u32 status:u32> vcpu:u32>")                         \
+    OP(EVTCHNOP_alloc_unbound, YES, "domain:dom remote:dom port:u32>")                            \
+    OP(EVTCHNOP_bind_ipi, YES, "vcpu:u32 port:u32>")                                              \
+    OP(EVTCHNOP_bind_vcpu, YES, "port:u32 vcpu:u32")                                              \
+    OP(EVTCHNOP_unmask, YES, "port:u32")                                                          \
+    OP(EVTCHNOP_reset, YES, "domain:dom")                                                         \
+    OP(EVTCHNOP_init_control, YES, "gfn:x64 offset:x32 vcpu:u32 link_bits:u8>")                   \
+    OP(EVTCHNOP_expand_array, YES, "gfn:x64")                                                     \
+    OP(EVTCHNOP_set_priority, YES, "port:u32 priority:u32")
 
-#define PHYSDEVOP_LIST(OP)                                                                       \
-    OP(PHYSDEVOP_eoi, PRIV)              OP(PHYSDEVOP_pirq_eoi_gmfn_v2, NO)                      \
-    OP(PHYSDEVOP_irq_status_query, PRIV) OP(PHYSDEVOP_set_iopl, YES)                             \
-    OP(PHYSDEVOP_set_iobitmap, YES)      OP(PHYSDEVOP_apic_read, PRIV)                           \
-    OP(PHYSDEVOP_apic_write, PRIV)
+#define PHYSDEVOP_LIST(OP)                                                                        \
+    OP(PHYSDEVOP_eoi, PRIV, "irq:u32")                                                            \
+    OP(PHYSDEVOP_pirq_eoi_gmfn_v2, NO, "gmfn:x64")                                                \
+    OP(PHYSDEVOP_irq_status_query, PRIV, "irq:u32 flags:x32>")                                    \
+    OP(PHYSDEVOP_set_iopl, YES, "iopl:u32")                                                       \
+    OP(PHYSDEVOP_set_iobitmap, YES, "bitmap:ptr ports:u32")                                       \
+    OP(PHYSDEVOP_apic_read, PRIV, "apic:ma register:x32 value:x32>")                              \
+    OP(PHYSDEVOP_apic_write, PRIV, "apic:ma register:x32 value:x32")
 
 /* Every list of sub-operations with the call it belongs to: LIST(call, LIST-prefix). */
 #define SUBOP_LISTS(LIST)                                                                        \
@@ -161,4 +227,17 @@
     LIST(console_io, CONSOLEIO)  LIST(grant_table_op, GNTTABOP) LIST(vm_assist, VMASST_TYPE)     \
     LIST(vcpu_op, VCPUOP)        LIST(set_segment_base, SEGBASE) LIST(sched_op, SCHEDOP)         \
     LIST(callback_op, CALLBACKOP) LIST(event_channel_op, EVTCHNOP) LIST(physdev_op, PHYSDEVOP)
+
+/*
+ * Structures that arrays hold: S(name, fields).  A field is "name:kind", with its width in bits behind the
+ * kind (bytes for s), fields aligned as C aligns them.  Kinds are those of arguments, and d: signed, s: a string, update: a
+ * page-table entry's address with mmu_update's command in its low bits; the name - is not shown.
+ * Behind it > marks what the hypervisor writes, ~ what it reads and writes.
+ */
+#define STRUCTURE_LIST(S)                                                                        \
+    S(trap,    "vector:u8 flags:x8 cs:x16 address:va")                                           \
+    S(update,  "ptr:update val:pte")                                                             \
+    S(frame,   ":mfn")                                                                           \
+    S(mmuext,  "cmd:op32:MMUEXT arg1:x64 arg2:x64")                                              \
+    S(command, "cmd:u32 version:x32")
 /* clang-format on */
