@@ -23,7 +23,7 @@ static void print_op(const char *op, const char *served)
         printf("%s %s\n", call, op);
 }
 
-#define PRINT_OP(op, served) print_op(#op, #served);
+#define PRINT_OP(op, served, fields) print_op(#op, #served);
 #define PRINT_LIST(name, list)                                                                   \
     call = #name;                                                                                \
     list##_LIST(PRINT_OP)
