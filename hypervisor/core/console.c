@@ -379,66 +379,12 @@ static void move_focus(void)
     struct list *at = consoles.focus ? consoles.focus->link.next : consoles.list.next;
     if (!consoles.focus && !consoles.focus_hypervisor)
         at = &consoles.list;
+    if (consoles.focus_hypervisor)
+        debug_keys_leave();
     consoles.focus_hypervisor = at == &consoles.list;
     consoles.focus = consoles.focus_hypervisor ? NULL : list_entry(at, struct console_ring, link);
     announce_focus();
     input_resume();
-}
-
-static void list_vcpu(const struct vcpu *v)
-{
-    static const char *const states[] = {"running", "runnable", "blocked", "offline"};
-    uint64_t ran = v->runstate_time[RUNSTATE_running];
-    if (v->runstate == VCPU_RUNNING)
-        ran += arch_now() - v->runstate_since;
-    printk("  v%u: CPU %u, %s (reasons to pause %x), ran for %lu ms, event upcall %s\n", v->id,
-           v->cpu, states[v->runstate], v->pause, ran / 1000000,
-           vcpu_event_pending(v) ? "pending" : "not pending");
-}
-
-static void list_domains(void)
-{
-    for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
-        printk("d%u %s: %u of %u pages, %u vCPUs%s%s\n", d->id, d->name, d->tot_pages, d->max_pages,
-               d->max_vcpus, d->shut_down ? ", shut down" : "", d->dying ? ", dying" : "");
-        for_each_vcpu (d, v)
-            list_vcpu(v);
-    }
-}
-
-static void dump_vcpus(void)
-{
-    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        for_each_vcpu (d, v)
-            arch_dump_vcpu(v);
-}
-
-static struct work key_work;
-static char key_pressed;
-
-/* Debug keys do their work outside of interrupt context. */
-static void run_key(struct work *w)
-{
-    switch (key_pressed) {
-    case 'a':
-        printk("audit: %u differences\n", page_audit());
-        break;
-    case 'd':
-        dump_vcpus();
-        break;
-    case 'm':
-        domain_memory_report();
-        break;
-    case 'q':
-        list_domains();
-        break;
-    case 'R':
-        arch_machine_end(MACHINE_REBOOT, 0);
-    case 'C': /* as Xen's: to see what such an end looks like, and to test that it is told */
-        bug(__FILE__, __LINE__, "asked for by debug key C");
-    default:
-        printk("a: audit  d: dump vCPUs  m: memory  q: domains  C: crash the hypervisor  R: reboot the machine  h: this\n");
-    }
 }
 
 /* A byte for whoever has the focus (console lock held). */
@@ -446,9 +392,7 @@ static void deliver(char byte)
 {
     struct console_ring *c = consoles.focus;
     if (consoles.focus_hypervisor) {
-        key_pressed = byte;
-        key_work.run = run_key;
-        work_add(&key_work);
+        debug_key(byte);
     } else if (c) {
         (void)input_put(&c->input, byte);
         tell_guest(c);

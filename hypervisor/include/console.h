@@ -1,8 +1,8 @@
 /*
  * Consoles: the serial line, the console rings that the hypervisor serves, console_io.
  *
- * core/console.c shares the line and decides who gets input (the focus); core/console-io.c is the
- * hypercall; x86/serial.c moves bytes.
+ * core/console.c shares the line and decides who gets input (the focus); core/debug-keys.c is what
+ * the hypervisor does with its own; core/console-io.c is the hypercall; x86/serial.c moves bytes.
  */
 #pragma once
 
@@ -27,6 +27,10 @@ long console_attach(struct domain *d, mfn_t ring);
 void console_detach(struct domain *d);
 /* The frame of @d's ring, on which console_attach() holds a reference and the writable type; or MFN_NONE. */
 mfn_t console_ring_frame(const struct domain *d);
+
+/* A key for the hypervisor itself (core/debug-keys.c; console lock held, interrupt context); no more come for now. */
+void debug_key(char key);
+void debug_keys_leave(void);
 
 /* console_io: output in the name of @d; typed input for it.  -XEN_ENOMEM if it has no console and gets none. */
 int console_domain_write(struct domain *d, const char *s, size_t n);
