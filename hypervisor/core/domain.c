@@ -22,6 +22,7 @@
 #include "lib.h"
 #include "page-tables.h"
 #include "sched.h"
+#include "strace.h"
 #include "tlb.h"
 #include "xenstore.h"
 
@@ -480,6 +481,7 @@ static void announce_end(struct domain *d)
 {
     for_each_vcpu (d, v)
         vcpu_pause_sync(v, PAUSE_DOMAIN);
+    strace_domain_ended(d);
     console_detach(d);
     printk("d%u shut down: %s\n", d->id, shutdown_reason(d));
     if (d->shutdown_code == SHUTDOWN_crash || d->shutdown_code == SHUTDOWN_watchdog)

@@ -15,6 +15,7 @@
 hypercall_fn *const hypercall_table[HYPERCALL_LIMIT] = {
     [0 ... HYPERCALL_LIMIT - 1] = hypercall_unserved, HYPERCALL_LIST(CALL, NONE)};
 #pragma GCC diagnostic pop
+hypercall_fn *const *hypercall_calls = hypercall_table;
 #undef CALL
 #undef NONE
 
@@ -35,7 +36,7 @@ long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_
 
     r->a = a->arg[0];
     r->b = a->arg[1];
-    long result = number < HYPERCALL_LIMIT ? hypercall_table[number](v, a) : hypercall_unserved(v, a);
+    long result = number < HYPERCALL_LIMIT ? hypercall_calls[number](v, a) : hypercall_unserved(v, a);
     r->c = (uint64_t)result;
     return result;
 }
@@ -61,6 +62,7 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
         struct hypercall_args args;
     } call;
     _Static_assert(sizeof(call) == sizeof(multicall_entry_t), "xen/xen.h");
+    hypercall_fn *const *const table = hypercall_calls;
 
     if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
@@ -68,14 +70,14 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))
             return refuse(HC_002, at.va);
         if (unlikely(call.op == __HYPERVISOR_iret))
-            return hypercall_iret(v, &call.args);
+            return table[__HYPERVISOR_iret](v, &call.args);
         long result;
         if (unlikely(call.op == __HYPERVISOR_multicall))
             result = refuse(HC_003);
-        else if (unlikely(call.op >= HYPERCALL_LIMIT || hypercall_table[call.op] == hypercall_unserved))
+        else if (unlikely(call.op >= HYPERCALL_LIMIT || table[call.op] == hypercall_unserved))
             result = refuse(HC_001, call.op);
         else
-            result = hypercall_table[call.op](v, &call.args);
+            result = table[call.op](v, &call.args);
         if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))
             return refuse(HC_002, at.va);
         if (unlikely(i % MULTICALL_STRIDE == MULTICALL_STRIDE - 1) && preempt_point())

@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "lib.h"
 #include "hypercall.h"
+#include "strace.h"
 #include "trace.h"
 
 bool refuse_explains;
@@ -36,6 +37,8 @@ int refuse_(enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
         printk_more(t->says, (unsigned long)a, (unsigned long)b, (unsigned long)c);
         printk_more("\n");
     }
+    if (unlikely(strace_on))
+        strace_refused(v, rule, a, b, c);
     struct trace_record *r = trace_next(&v->trace, TRACE_REFUSAL, rule);
     r->a = a;
     r->b = b;

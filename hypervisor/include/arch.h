@@ -14,6 +14,7 @@
  *   void *maddr_to_virt(uint64_t maddr);       the same for a machine address
  *   mfn_t virt_to_mfn(const void *p);          inverse, for direct-map pointers only
  *   uint64_t arch_now(void);                   system time, ns since boot, monotonic on a CPU
+ *   uint64_t arch_ticks(void);                 what the processor counts: cycles, or instructions where those are counted
  *   void arch_relax(void);                     a spin-wait's body; serves TLB-flush requests
  *   vcpu_kernel_root(v), vcpu_user_root(v), vcpu_set_*_root(v, root)   L4 machine addresses, 0: none
  *   void arch_view_kernel(v), arch_view_back(v);  the door below opens on the guest's kernel tables meanwhile
@@ -77,6 +78,10 @@ mfn_t arch_m2p_frame(uint64_t i);
 /* The serial line. */
 void arch_serial_write(const char *s, size_t n);
 void arch_serial_resume(void); /* console_input_room() is no longer 0: go on feeding console_input() */
+
+/* For core/strace.c: a byte to an I/O port; the guest's instruction that wants what it is just served. */
+void arch_port_write(uint16_t port, uint8_t byte);
+uint64_t arch_guest_caller(struct vcpu *v);
 
 /* The end of the machine. */
 enum machine_end { MACHINE_POWEROFF, MACHINE_REBOOT, MACHINE_HALT };

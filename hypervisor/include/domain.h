@@ -100,6 +100,7 @@ struct vcpu {
     /* Event channels: guarded by domain->evtchn_lock. */
     uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
     uint32_t poll_port;         /* SCHEDOP_poll (bit set in domain->pollers) on this one port; ~0: several; 0: woken */
+    struct strace_frame *strace; /* traced calls that have not returned, the innermost first (strace.c) */
     struct page_info *info_page; /* frame that info was placed in (one reference and writable type), or NULL */
 };
 

@@ -28,6 +28,7 @@
     RANK(TIMER)    /* one CPU's timer heap */                                                    \
     RANK(SLABS)    /* small objects */                                                          \
     RANK(PAGES)    /* the page allocator */                                                      \
+    RANK(STRACE)   /* the ring of records */                                                     \
     RANK(PRINT)    /* the serial line */
 
 #define RANK(name) LOCK_RANK_##name,

@@ -102,6 +102,11 @@ static inline uint64_t arch_now(void)
     return tsc_to_ns(rdtsc());
 }
 
+static inline uint64_t arch_ticks(void)
+{
+    return rdtsc();
+}
+
 void arch_serve_flush(void);
 
 static inline void arch_relax(void)

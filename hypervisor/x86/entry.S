@@ -142,7 +142,7 @@ entry_syscall:
         mov     %rsi, 16(%rbp)
         mov     %rbx, %rdi
         mov     %rsp, %rsi                                /* &regs->rdi: the six arguments */
-        lea     hypercall_table(%rip), %rcx
+        mov     hypercall_calls(%rip), %rcx
         cmp     $HYPERCALLS, %rax
         jae     hypercall_beyond
         call    *(%rcx, %rax, 8)

@@ -8,6 +8,7 @@
 #include "machine.h"
 #include "guest.h"
 #include "sched.h"
+#include "strace.h"
 
 noreturn_ static void halt_for_ever(void)
 {
@@ -55,6 +56,7 @@ static void reset(void)
 void arch_machine_end(enum machine_end how, int verdict)
 {
     serial_drain();
+    strace_flush();
     unsigned long exit_port = cmdline_number("debug-exit", 0);
     if (exit_port)
         outb((uint16_t)exit_port, (uint8_t)verdict);

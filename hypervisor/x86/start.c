@@ -10,6 +10,7 @@
 #include "console.h"
 #include "guest.h"
 #include "sched.h"
+#include "strace.h"
 
 /* --- what the loader hands over (Multiboot specification 0.6.96, 3.3) ------------------------ */
 
@@ -161,6 +162,7 @@ static noreturn_ void start_guests(void)
     paging_free_boot_tables();
     smp_start_others();     /* other CPUs: they idle */
     serial_interrupts_on(); /* typed input */
+    strace_init();          /* a record of each hypercall, if somebody wants it */
     builder_start_all();    /* every domain that the modules describe */
     printk("boot took %lu us\n", tsc_to_ns(tsc_scale.base + rdtsc() - boot_tsc) / 1000);
     idle_loop();            /* never returns */

@@ -34,6 +34,11 @@ static inline uint64_t arch_now(void)
     return machine.now;
 }
 
+static inline uint64_t arch_ticks(void)
+{
+    return machine.now;
+}
+
 void arch_relax(void);
 
 static inline uint64_t vcpu_kernel_root(const struct vcpu *v)

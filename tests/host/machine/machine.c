@@ -340,6 +340,17 @@ void arch_serial_resume(void)
 {
 }
 
+void arch_port_write(uint16_t port, uint8_t byte)
+{
+    if (machine.port_bytes < sizeof(machine.port))
+        machine.port[machine.port_bytes++] = byte;
+}
+
+uint64_t arch_guest_caller(struct vcpu *v)
+{
+    return 0xca11e4;
+}
+
 void arch_serial_write(const char *s, size_t n)
 {
     if (n >= sizeof(machine.log) - machine.log_length)

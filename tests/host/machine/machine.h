@@ -47,6 +47,8 @@ struct machine {
     uint64_t window_readable, window_writable; /* bytes from its start */
     char log[65536];
     size_t log_length;
+    uint8_t port[16384]; /* what was written to ports */
+    size_t port_bytes;
     int ended, verdict; /* arch_machine_end(): how + 1, and with what */
     unsigned cache_flushes;
 };
