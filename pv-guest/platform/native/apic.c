@@ -13,6 +13,8 @@ enum {
     LAPIC_EOI = 0x0b0,
     LAPIC_SPURIOUS = 0x0f0,
     LAPIC_IN_SERVICE = 0x100, /* 256 bits, 32 in each 16 bytes */
+    LAPIC_COMMAND_LOW = 0x300,
+    LAPIC_COMMAND_HIGH = 0x310,
     LAPIC_LVT_TIMER = 0x320,
     LAPIC_LVT_LINT0 = 0x350,
     LAPIC_LVT_LINT1 = 0x360,
@@ -24,6 +26,12 @@ enum {
 #define LVT_MASKED        (1u << 16)
 #define LVT_NMI           (4u << 8)
 #define TIMER_DIVIDE_BY_1 0xb
+#define COMMAND_NMI       (4u << 8)
+#define COMMAND_INIT      (5u << 8)
+#define COMMAND_STARTUP   (6u << 8)
+#define COMMAND_PENDING   (1u << 12)
+#define COMMAND_ASSERT    (1u << 14)
+#define COMMAND_OTHERS    (3u << 18) /* whoever there is but this CPU */
 
 #define MSR_APIC_BASE    0x1b
 #define APIC_BASE_ENABLE (1u << 11)
@@ -61,6 +69,41 @@ void apic_timer_start(uint32_t ticks)
 uint32_t apic_timer_left(void)
 {
     return local_read(LAPIC_TIMER_CURRENT);
+}
+
+uint8_t apic_id(void)
+{
+    return (uint8_t)(local_read(LAPIC_ID) >> 24);
+}
+
+static void command(uint8_t to, uint32_t what)
+{
+    while (local_read(LAPIC_COMMAND_LOW) & COMMAND_PENDING)
+        __builtin_ia32_pause();
+    local_write(LAPIC_COMMAND_HIGH, (uint32_t)to << 24);
+    local_write(LAPIC_COMMAND_LOW, COMMAND_ASSERT | what);
+}
+
+void apic_interrupt(unsigned cpu, uint8_t vector)
+{
+    command(acpi.apic_id[cpu], vector);
+}
+
+void apic_start(unsigned cpu, bool again)
+{
+    if (!again)
+        command(acpi.apic_id[cpu], COMMAND_INIT);
+    command(acpi.apic_id[cpu], COMMAND_STARTUP | AP_START >> PAGE_SHIFT);
+}
+
+void apic_stop_others(void)
+{
+    command(0, COMMAND_OTHERS | COMMAND_NMI);
+}
+
+void apic_end(void)
+{
+    local_write(LAPIC_EOI, 0);
 }
 
 /* ---- IO-APIC and PICs --------------------------------------------------------------- */
@@ -120,6 +163,13 @@ void apic_init(void)
     for (unsigned i = 0, n = io_pins(); i < n; i++)
         io_write(IOAPIC_ENTRY(i), ENTRY_MASKED);
     apic_init_cpu();
+
+    /* CPU 0 is this one, wherever the firmware has listed it. */
+    for (unsigned i = 1; i < acpi.cpus; i++)
+        if (acpi.apic_id[i] == apic_id()) {
+            acpi.apic_id[i] = acpi.apic_id[0];
+            acpi.apic_id[0] = apic_id();
+        }
 }
 
 /* ---- Arrival ------------------------------------------------------------------------ */
@@ -128,9 +178,11 @@ void apic_init(void)
 void platform_interrupt(void)
 {
     const uint32_t serving = local_read(LAPIC_IN_SERVICE + INTERRUPT_TIMER / 32 * 16);
-    local_write(LAPIC_EOI, 0);
+    apic_end();
     if (serving & 1u << INTERRUPT_TIMER % 32)
         timer_interrupt();
     if (serving & 1u << INTERRUPT_SERIAL % 32)
         console_interrupt();
+    if (serving & 1u << INTERRUPT_KICK % 32)
+        cpu_interrupt();
 }

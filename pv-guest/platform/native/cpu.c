@@ -2,8 +2,11 @@
  * The CPU: its segments, where traps and system calls enter the kernel, and the
  * operations on one process's part of it.
  */
+#include "kernel/errno.h"
 #include "kernel/frame.h"
+#include "kernel/page.h"
 #include "kernel/print.h"
+#include "kernel/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 
@@ -36,27 +39,42 @@ struct __attribute__((packed)) tss {
 };
 
 /**
- * struct cpu - one CPU.  Hidden GS base, so system calls find it; other code
- * knows it by the task register.
+ * struct processor - what one CPU has for itself.  System calls find it by the
+ * hidden GS base, other code by the number in the task register.
  */
-struct cpu {
-    uint64_t user_rsp; /* for five instructions of trap_syscall */
+struct processor {
+    uint64_t user_rsp; /* for three instructions of trap_syscall */
     uint32_t padding;
     struct tss tss;
     uint8_t nmi_stack[PAGE_SIZE] __attribute__((aligned(16)));
     uint8_t fault_stack[PAGE_SIZE] __attribute__((aligned(16)));
 } __attribute__((aligned(64)));
 
-_Static_assert(offsetof(struct cpu, user_rsp) == CPU_USER_RSP, "entry code");
-_Static_assert(offsetof(struct cpu, tss.rsp0) == CPU_RSP0, "entry code");
+_Static_assert(offsetof(struct processor, user_rsp) == CPU_USER_RSP, "entry code");
+_Static_assert(offsetof(struct processor, tss.rsp0) == CPU_RSP0, "entry code");
 
-static struct cpu cpus[1];
+static struct processor boot_processor;
+static struct processor *processors[CPU_MAX] = {&boot_processor};
 
-static struct cpu *this_cpu(void)
+unsigned cpu_number(void)
 {
     uint16_t selector;
     __asm__("str %0" : "=r"(selector));
-    return &cpus[(selector - SEL_TSS) / 16];
+    return (selector - SEL_TSS) / 16;
+}
+
+int cpu_create(unsigned number)
+{
+    const size_t pages = PAGES_FOR(sizeof(struct processor));
+    unsigned order = 0;
+    while ((1ul << order) < pages)
+        order++;
+    struct page *page = page_alloc(order);
+    if (!page)
+        return -ENOMEM;
+    processors[number] = page_address(page);
+    memset(processors[number], 0, sizeof(struct processor));
+    return 0;
 }
 
 /* ---- Segments ---------------------------------------------------------------------- */
@@ -82,9 +100,10 @@ static void tss_describe(unsigned number, const struct tss *tss)
 
 static void segments_init(unsigned number)
 {
-    struct tss *tss = &cpus[number].tss;
-    tss->ist[0] = (uintptr_t)cpus[number].nmi_stack + PAGE_SIZE;
-    tss->ist[1] = (uintptr_t)cpus[number].fault_stack + PAGE_SIZE;
+    struct processor *processor = processors[number];
+    struct tss *tss = &processor->tss;
+    tss->ist[0] = (uintptr_t)processor->nmi_stack + PAGE_SIZE;
+    tss->ist[1] = (uintptr_t)processor->fault_stack + PAGE_SIZE;
     tss->io_map = sizeof(*tss);
     tss_describe(number, tss);
 
@@ -97,23 +116,24 @@ static void segments_init(unsigned number)
 /* ---- Traps ------------------------------------------------------------------------- */
 
 /* Exceptions as (vector, privilege from which INT n may raise it, stack: 0 is the task's). */
-#define TRAP_LIST(TRAP)                                                                       \
-    TRAP(0, 0, 0)                                                                             \
-    TRAP(1, 0, 0)                                                                             \
-    TRAP(2, 0, 1)                                                                             \
-    TRAP(3, 3, 0)                                                                             \
-    TRAP(4, 3, 0)                                                                             \
-    TRAP(5, 0, 0)                                                                             \
-    TRAP(6, 0, 0)                                                                             \
-    TRAP(7, 0, 0)                                                                             \
-    TRAP(8, 0, 2)                                                                             \
-    TRAP(10, 0, 0)                                                                            \
-    TRAP(11, 0, 0) TRAP(12, 0, 0) TRAP(13, 0, 0) TRAP(14, 0, 0) TRAP(16, 0, 0) TRAP(17, 0, 0) \
-        TRAP(18, 0, 1) TRAP(19, 0, 0)
+#define TRAP_LIST(TRAP) \
+    TRAP(0, 0, 0)       \
+    TRAP(1, 0, 0)       \
+    TRAP(2, 0, 1)       \
+    TRAP(3, 3, 0)       \
+    TRAP(4, 3, 0)       \
+    TRAP(5, 0, 0)       \
+    TRAP(6, 0, 0)       \
+    TRAP(7, 0, 0)       \
+    TRAP(8, 0, 2)       \
+    TRAP(10, 0, 0)      \
+    TRAP(11, 0, 0)      \
+    TRAP(12, 0, 0)      \
+    TRAP(13, 0, 0) TRAP(14, 0, 0) TRAP(16, 0, 0) TRAP(17, 0, 0) TRAP(18, 0, 1) TRAP(19, 0, 0)
 
 #define TRAP_DECLARE(vector, privilege, stack) extern const char trap_##vector[];
 TRAP_LIST(TRAP_DECLARE)
-extern const char trap_257[], trap_spurious[], trap_syscall[], trap_syscall32[];
+extern const char trap_257[], trap_flush[], trap_spurious[], trap_syscall[], trap_syscall32[];
 
 struct gate {
     uint64_t low, high;
@@ -135,6 +155,8 @@ static void gates_init(void)
     TRAP_LIST(TRAP_GATE)
     gate_set(INTERRUPT_TIMER, trap_257, 0, 0);
     gate_set(INTERRUPT_SERIAL, trap_257, 0, 0);
+    gate_set(INTERRUPT_KICK, trap_257, 0, 0);
+    gate_set(INTERRUPT_FLUSH, trap_flush, 0, 0);
     for (unsigned i = 0; i < 16; i++)
         gate_set(INTERRUPT_OLD_PIC + i, trap_spurious, 0, 0);
     gate_set(INTERRUPT_SPURIOUS, trap_spurious, 0, 0);
@@ -142,10 +164,15 @@ static void gates_init(void)
 
 NORETURN void trap_fatal(const struct frame *frame);
 
-/* NMI, double fault, machine check: no task to blame, perhaps no stack left to work on. */
+/*
+ * NMI, double fault, machine check: no task to blame, perhaps no stack left to
+ * work on.  An NMI may be the word of a CPU that panics.
+ */
 void trap_fatal(const struct frame *frame)
 {
     const uint64_t vector = frame->vector;
+    if (vector == 2 && smp_stopped())
+        halt();
     panic_frame(frame, vector == 2   ? "non-maskable interrupt"
                        : vector == 8 ? "double fault: is the kernel stack used up?"
                                      : "machine check");
@@ -158,7 +185,7 @@ static void system_calls_init(unsigned number)
     msr_write(MSR_LSTAR, (uintptr_t)trap_syscall);
     msr_write(MSR_CSTAR, (uintptr_t)trap_syscall32);
     msr_write(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC);
-    msr_write(MSR_HIDDEN_GS, (uintptr_t)&cpus[number]);
+    msr_write(MSR_HIDDEN_GS, (uintptr_t)processors[number]);
 }
 
 /* Bit @bit of register @which (0 is eax) that CPUID leaf @leaf gives; false without that leaf. */
@@ -209,7 +236,7 @@ uintptr_t platform_fault_address(void)
 
 void platform_kernel_stack(void *top)
 {
-    this_cpu()->tss.rsp0 = (uintptr_t)top;
+    processors[cpu_number()]->tss.rsp0 = (uintptr_t)top;
 }
 
 void platform_user_bases(uint64_t fs, uint64_t gs)

@@ -185,6 +185,38 @@ enter_fatal:
         call    trap_fatal
         ud2
 
+/*
+ * Another CPU waits until this one has forgotten its translations.  It holds
+ * the kernel's lock, so this must not ask for that, as trap_handle would.
+ */
+FUNC(trap_flush)
+        push    %rax
+        push    %rcx
+        push    %rdx
+        push    %rdi
+        push    %rsi
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        push    %rbp
+        mov     %rsp, %rbp
+        and     $-16, %rsp
+        cld
+        call    smp_flush_interrupt
+        mov     %rbp, %rsp
+        pop     %rbp
+        pop     %r11
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rsi
+        pop     %rdi
+        pop     %rdx
+        pop     %rcx
+        pop     %rax
+        iretq
+
 /* What the local APIC or a masked PIC raised by mistake. */
 FUNC(trap_spurious)
         iretq

@@ -8,6 +8,7 @@
 
 #define IMAGE_PHYS  0x100000                   /* the image's first byte, in physical memory */
 #define IMAGE_BASE  (KERNEL_BASE + IMAGE_PHYS) /* and where it runs */
+#define AP_START    0x8000                     /* where other CPUs begin, in real mode */
 #define DEVICE_BASE 0xffffffffc0000000         /* device registers and firmware tables */
 
 /* The descriptor table.  SYSCALL and SYSRET demand this order; the numbers are
@@ -22,6 +23,8 @@
 /* Interrupts: all in one word of the local APIC's in-service register. */
 #define INTERRUPT_TIMER    0x20
 #define INTERRUPT_SERIAL   0x21
+#define INTERRUPT_KICK     0x22 /* from another CPU: look around */
+#define INTERRUPT_FLUSH    0x23 /* from another CPU: forget translations */
 #define INTERRUPT_OLD_PIC  0x30 /* to 0x3f: what the masked PICs may still raise */
 #define INTERRUPT_SPURIOUS 0xff
 

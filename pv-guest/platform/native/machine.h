@@ -68,22 +68,36 @@ void *device_map(uint64_t physical, size_t size);
 
 /* Forget the process's cached translations on this CPU. */
 void tlb_flush_here(void);
+/* Leave the boot's page tables. */
+void mmu_init_cpu(void);
 
 /* ---- CPUs (cpu.c) ------------------------------------------------------------------ */
 
+/* Room for CPU @number; -ENOMEM. */
+MUST_CHECK int cpu_create(unsigned number);
 /* Tables and registers of the CPU that calls: segments, traps, system calls. */
 void cpu_init(unsigned number);
+/* Which one that is; after cpu_init. */
+unsigned cpu_number(void);
+
+static inline NORETURN void halt(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
 
 /* ---- Several CPUs (smp.c) ----------------------------------------------------------- */
 
 /* On the CPUs of @cpus but this one, forget the process's cached translations. */
 void tlb_flush_others(cpus_t cpus);
+/* Another CPU has stopped this one. */
+bool smp_stopped(void);
 
 /* ---- What the machine is made of ---------------------------------------------------- */
 
 struct acpi {
     unsigned cpus;
-    uint8_t apic_id[CPU_MAX];
+    uint8_t apic_id[CPU_MAX]; /* first that of the CPU which booted */
     uint64_t lapic, ioapic;
     uint32_t isa_gsi[16]; /* which pin of the IO-APIC an ISA interrupt comes in at */
     uint16_t isa_flags[16];
@@ -102,6 +116,11 @@ void shutdown_init(const char *command_line);
 
 void apic_init(void);     /* the machine's interrupt controllers */
 void apic_init_cpu(void); /* this CPU's own */
+uint8_t apic_id(void);
+void apic_interrupt(unsigned cpu, uint8_t vector); /* interrupt that CPU */
+void apic_start(unsigned cpu, bool again);         /* wake it up at AP_START */
+void apic_stop_others(void);                       /* by NMI */
+void apic_end(void);                               /* of the interrupt that is being served */
 void apic_route(unsigned isa_interrupt, uint8_t vector);
 void apic_timer_start(uint32_t ticks);
 uint32_t apic_timer_left(void);

@@ -86,6 +86,11 @@ void mmu_init(pfn_t next, unsigned long page_count)
     root_load(kernel_root);
 }
 
+void mmu_init_cpu(void)
+{
+    root_load(kernel_root);
+}
+
 pfn_t mmu_first_free(void)
 {
     return next_table;
@@ -171,13 +176,15 @@ void platform_root_load(const struct platform_root *root)
 void platform_tlb_flush(cpus_t cpus)
 {
     tlb_flush_others(cpus);
-    tlb_flush_here();
+    if (cpus >> cpu_number() & 1)
+        tlb_flush_here();
 }
 
 void platform_tlb_flush_page(cpus_t cpus, uintptr_t address)
 {
     tlb_flush_others(cpus);
-    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+    if (cpus >> cpu_number() & 1)
+        __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
 void platform_commit(void)

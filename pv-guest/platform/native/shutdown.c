@@ -38,6 +38,5 @@ void platform_shutdown(enum shutdown_reason reason)
         out16(acpi.pm1a_control, acpi.s5);
     if (reason == SHUTDOWN_AS_REBOOT)
         out8(0x64, 0xfe); /* pulse the reset line */
-    for (;;)
-        __asm__ volatile("cli; hlt");
+    halt();
 }

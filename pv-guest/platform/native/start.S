@@ -93,6 +93,54 @@ high:
         call    boot_start
         ud2
 
+/*
+ * The other CPUs begin here, in a copy of this at AP_START (smp.c).
+ *   In:  real mode, cs:ip = the copy, interrupts off
+ *   Out: never; smp_start_cpu on *ap_stack
+ */
+        .section .rodata.start, "a"
+        .globl  ap_start, ap_start_end
+        .balign 16
+        .code16
+ap_start:
+        cli
+        cld
+        mov     %cs, %ax
+        mov     %ax, %ds
+        lgdtl   ap_gdt_pointer - ap_start
+        mov     $CR4_START, %eax
+        mov     %eax, %cr4
+        mov     $PHYS(boot_l4), %eax
+        mov     %eax, %cr3
+        mov     $MSR_EFER, %ecx
+        mov     $EFER_START, %eax
+        xor     %edx, %edx
+        wrmsr
+        mov     $CR0_KERNEL, %eax
+        mov     %eax, %cr0
+        ljmpl   $SEL_KERNEL_CODE, $(AP_START + ap_long_mode - ap_start)
+        .code64
+ap_long_mode:
+        movabs  $ap_high, %rax
+        jmp     *%rax
+ap_gdt_pointer:
+        .word   23
+        .long   PHYS(boot_gdt)
+ap_start_end:
+
+        .section .text.start, "ax"
+ap_high:
+        xor     %eax, %eax
+        mov     %eax, %ss
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %fs
+        mov     %eax, %gs
+        mov     ap_stack(%rip), %rsp
+        xor     %ebp, %ebp
+        call    smp_start_cpu
+        ud2
+
         .section .rodata.start, "a"
 no_long_mode:
         .asciz  "pv-guest: this CPU has no 64-bit mode\r\n"
