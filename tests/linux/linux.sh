@@ -1,0 +1,48 @@
+# Debian's kernels on Paravane, on Xen and on the bare machine.  Sourced by the test-*.sh here, which
+# meson calls with the build folder as first argument; on top of tests/boot/tap.sh.
+#
+#   kernel FLAVOUR            the path of the kernel, cloud-amd64 (lz4) or amd64 (xz), from its package
+#   on_paravane KERNEL WORDS  options of `paravane run` in $options; WORDS for the kernel's command line
+#   on_bare KERNEL WORDS      the same kernel on the machine without a hypervisor; $model, $vcpus
+# Both leave the console in $out, without carriage returns, and what else was said in $err.
+. "$(dirname "$0")/../boot/tap.sh"
+initramfs=$build/tests/linux/initramfs.cpio
+seconds=${seconds:-300} # no single run may take longer
+
+kernel() { # FLAVOUR
+    ls "$build/oracle/guests/$1"/boot/vmlinuz-* 2>/dev/null
+}
+
+# Names of the flavours, or a failure that says what to do.
+need_kernels() {
+    for flavour in cloud-amd64 amd64; do
+        [ -e "$(kernel $flavour)" ] && continue
+        result 1 "there is Debian's $flavour kernel: run tools/setup --guests"
+        plan
+        exit
+    done
+}
+
+plain_text() { # FILE: as a person reads it
+    sed -i 's/\r//g' "$1"
+}
+
+on_paravane() {
+    image=$1
+    shift
+    status=0
+    # shellcheck disable=SC2086
+    "$paravane" run --timeout "$seconds" -m 256 $options -r "$initramfs" \
+        "$image" console=hvc0 panic=-1 rdinit=/linux/init "$@" >"$out" 2>"$err" </dev/null || status=$?
+    plain_text "$out"
+}
+
+on_bare() {
+    image=$1
+    shift
+    status=0
+    timeout "$seconds" qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot -accel tcg \
+        -serial stdio -m 256 -cpu "$model" -smp "$vcpus" -kernel "$image" -initrd "$initramfs" \
+        -append "console=ttyS0 panic=-1 rdinit=/linux/init $*" >"$out" 2>"$err" </dev/null || status=$?
+    plain_text "$out"
+}
