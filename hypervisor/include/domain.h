@@ -105,6 +105,7 @@ struct vcpu {
 };
 
 struct domain {
+    uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic); first: entry.S */
     domid_t id;
     uint16_t roles;
     uint16_t max_vcpus;
@@ -124,7 +125,6 @@ struct domain {
     uint64_t linear_slots[8]; /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
     struct shared_info *shared;
-    uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic) */
     uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown and audit */
 
     /* Event channels. */

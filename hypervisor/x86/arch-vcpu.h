@@ -28,17 +28,19 @@ _Static_assert(sizeof(struct guest_regs) == 176, "22 slots, 16-aligned");
 struct arch_vcpu {
     /* Hot. */
     uint64_t kernel_cr3, user_cr3;  /* machine addresses of the L4 tables; 0: none */
-    uint64_t kernel_sp, kernel_ss;  /* stack_switch */
+    uint64_t kernel_sp;             /* stack_switch */
+    struct trap_info *traps;        /* 256 entries, one page */
+    uint64_t syscall_callback;      /* 0: none */
+    uint8_t syscall_masks, failsafe_masks, syscall32_masks, sysenter_masks;         /* CALLBACKF_mask_events */
     uint64_t event_callback, failsafe_callback;
-    uint64_t syscall_callback, syscall32_callback, sysenter_callback; /* 0: none */
-    uint8_t failsafe_masks, syscall_masks, syscall32_masks, sysenter_masks;         /* CALLBACKF_mask_events */
+    uint64_t syscall32_callback, sysenter_callback; /* 0: none */
+    uint64_t kernel_ss;             /* stack_switch */
     uint8_t ts;                     /* the guest set CR0.TS */
     uint8_t iopl;                   /* physdev set_iopl: 0..3 */
     uint8_t fpu_dirty;              /* the FPU registers may differ from @fpu */
     uint8_t nmi_masked;
     uint8_t fault_vector;           /* of the last fault of ours that had a fixup... */
     uint16_t fault_error;           /* ... and its error code */
-    struct trap_info *traps;        /* 256 entries, one page */
     struct guest_regs *regs;        /* at the top of its stack */
 
     /* Context switch (x86/vcpu.c). */

@@ -8,6 +8,8 @@
  *
  * cs+mask: bits 0-15 the selector, RPL 0 when the kernel itself was interrupted; bits 32-39 the upcall mask as it was,
  * from which the guest restores it.  rflags shows IF as the opposite of the mask.  (ABI.md 2.4)
+ *
+ * A program's SYSCALL and a page fault seldom come here: entry.S delivers them itself unless something is unusual.
  */
 #include "guest.h"
 #include "evtchn.h"
@@ -18,8 +20,7 @@
 #include "sched.h"
 #include "traps.h"
 
-#define HANDLER_CLEARS (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF)
-#define GATE_MASKS     4 /* trap_info.flags: the gate masks event upcalls */
+_Static_assert(HANDLER_CLEARS == (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF), "entry.h");
 
 void guest_toggle_mode(struct vcpu *v)
 {
@@ -94,7 +95,7 @@ static inline void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce
     regs->cs = SEL_GUEST_CS64;
     regs->ss = SEL_GUEST_DS;
     regs->rsp = sp;
-    regs->rflags &= ~HANDLER_CLEARS;
+    regs->rflags &= ~(uint64_t)HANDLER_CLEARS;
     return;
 
 bad_stack:
@@ -246,5 +247,5 @@ void guest_failsafe(struct vcpu *v)
     regs->cs = SEL_GUEST_CS64;
     regs->ss = SEL_GUEST_DS;
     regs->rsp = sp;
-    regs->rflags &= ~HANDLER_CLEARS;
+    regs->rflags &= ~(uint64_t)HANDLER_CLEARS;
 }

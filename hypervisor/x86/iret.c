@@ -5,13 +5,17 @@
  *
  * cs with RPL 3 means the guest's user mode.  The frame is the guest's to write: selectors get RPL 3, rflags loses what ring 3
  * must not set, and a target that cannot be reached ends in the failsafe callback (entry.S, iret_failed).
+ *
+ * Most never come here: entry.S (fast_iret) does the same, unless the frame cannot be read, an event waits to be delivered, or
+ * something else is unusual.
  */
 #include "guest.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
 
-#define KEPT_CLEAR (RFLAGS_IOPL | RFLAGS_VM | RFLAGS_NT | RFLAGS_RF | 0xffffffff00008028ull)
+#define KEPT_CLEAR (0xffffffff00000000ull | IRET_CLEARS)
+_Static_assert(IRET_CLEARS == (RFLAGS_IOPL | RFLAGS_VM | RFLAGS_NT | RFLAGS_RF | 0x8028), "entry.h");
 
 /* Word @n of the frame at @at, whose range has been checked; a fault goes to label unreadable. */
 #define FRAME_WORD(at, field)                                                                    \
@@ -29,7 +33,7 @@
  * flat selectors: right for those, and for Linux's 0x33, which Xen treats so. */
 static inline bool leaves_by_sysret(uint64_t flags, uint64_t cs)
 {
-    return (flags & VGCF_in_syscall) && ((cs | 3) == SEL_GUEST_CS64 || (cs | 3) == 0x33);
+    return (flags & VGCF_in_syscall) && ((cs | 3) == SEL_GUEST_CS64 || (cs | 3) == SEL_LINUX_USER_CS);
 }
 
 long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
