@@ -22,12 +22,13 @@ table() {
         /^ \* Instruction: /                 { start("instruction", " * Instruction: "); next }
         /^ \* Hypercall: /                   { start("hypercall", " * Hypercall: "); next }
         /^ \* Why: /                         { start("why", " * Why: "); next }
-        /^ \* / && at != ""                  { text[at] = text[at] " " substr($0, 4) }
+        /^ \* / && at != ""                  { sub(/^ \* +/, ""); text[at] = text[at] " " $0 }
         /^ \*\/$/ && name != "" {
             for (field in text)
                 sub(/^ +/, "", text[field])
-            printf "| `%s`%s | %s | %s | %s |\n", name, text["what"] ~ /^Queued/ ? " (queued)" : "",
-                   text["instruction"], text["hypercall"], text["why"]
+            if (text["instruction"] != "" && text["hypercall"] != "" && text["why"] != "")
+                printf "| `%s`%s | %s | %s | %s |\n", name, text["what"] ~ /^Queued/ ? " (queued)" : "",
+                       text["instruction"], text["hypercall"], text["why"]
             name = at = ""
         }' $header
 }

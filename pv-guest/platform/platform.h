@@ -69,7 +69,8 @@ enum shutdown_reason { SHUTDOWN_AS_POWEROFF, SHUTDOWN_AS_REBOOT, SHUTDOWN_AS_CRA
 
 /*
  * platform_shutdown - End the machine, saying why.
- * Instruction: OUT to the emulator's exit port, or to ACPI's PM1a control
+ * Instruction: OUT to the emulator's exit port; without one to ACPI's PM1a control, or to the
+ *              keyboard controller's reset line
  * Hypercall:   sched_op SCHEDOP_shutdown
  * Why:         a domain has no chipset; the reason tells the toolstack whether to restart or to
  *              dump it
@@ -205,7 +206,7 @@ void platform_idle(void);
 
 /*
  * platform_return - Continue what @frame describes, unmasking interrupts as its rflags say.
- * Instruction: IRETQ, with SWAPGS when going to a process
+ * Instruction: SYSRET after a system call, else IRETQ
  * Hypercall:   iret
  * Why:         going to a process changes page tables and mode, which only the hypervisor can do;
  *              unmasking must be one step with leaving
@@ -230,7 +231,7 @@ void platform_kernel_stack(void *top);
 
 /*
  * platform_user_bases - Queued.  The process's FS and GS segments start at @fs and @gs.
- * Instruction: WRMSR to FS_BASE and KERNEL_GS_BASE
+ * Instruction: WRMSR to FS_BASE and GS_BASE
  * Hypercall:   set_segment_base SEGBASE_FS and SEGBASE_GS_USER
  * Why:         WRMSR is privileged
  */
@@ -239,17 +240,20 @@ void platform_user_bases(uint64_t fs, uint64_t gs);
 /*
  * platform_user_selectors_clear - Queued.  Make DS, ES, FS and GS null for the next process;
  * ahead of platform_user_bases.
- * Instruction: MOV to segment registers, GS between two SWAPGS
+ * Instruction: MOV to segment registers
  * Hypercall:   none for DS, ES, FS; set_segment_base SEGBASE_GS_USER_SEL for GS
- * Why:         MOV to GS acts on the active base, which is the kernel's; SWAPGS is privileged
+ * Why:         MOV to GS acts on the active base, which is the kernel's there, since it cannot
+ *              SWAPGS; the bare kernel leaves GS to the process but for three instructions
  */
 void platform_user_selectors_clear(void);
 
 /*
- * platform_fpu_enable - Let processes on this CPU use those of @wanted (bits of XCR0: 0 x87, 1 SSE,
- * 2 AVX) that the CPU has, and the kernel save them by XSAVE; returns which, 0 if there is no
- * XSAVE. Instruction: MOV to CR4, XSETBV Hypercall:   none: the same two, which trap and are
- * emulated, once when a CPU starts Why:         it is the same, as Xen has no call for it
+ * platform_fpu_enable - Let processes on this CPU use those of @wanted that the CPU has (bits of
+ * XCR0: 0 x87, 1 SSE, 2 AVX), and the kernel save them by XSAVE; returns which, 0 if there is no
+ * XSAVE.
+ * Instruction: MOV to CR4, XSETBV
+ * Hypercall:   none: the same two, which trap and are emulated, once when a CPU starts
+ * Why:         it is the same, as Xen has no call for it
  */
 uint64_t platform_fpu_enable(uint64_t wanted);
 
