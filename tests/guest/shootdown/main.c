@@ -91,7 +91,7 @@ static void other(void *argument)
             __atomic_fetch_sub(&paused, 1, __ATOMIC_SEQ_CST);
         }
         look(me, &count);
-        if (count % 64 == 0)
+        if (count % 16384 == 0)
             hypercall_sched_op(SCHEDOP_yield, NULL); /* they may share a CPU */
     }
 }
@@ -220,7 +220,7 @@ static void test_promotion(void)
         wait_for_looks(20);
         written += page[0] || page[1] || page[2];
         rc = rc ? rc : set_window(0);
-        rc = rc ? rc : page_protect(page, PTE_RO); /* flushes where it runs, no more */
+        rc = rc ? rc : mmu_set(memory_entry_ma((unsigned long)page, 1), pte_of(page_mfn(page), PTE_RO));
         rc = rc ? rc : mmuext(MMUEXT_PIN_L1_TABLE, page_mfn(page));
         bad += !stays(page);
         let_all(PAUSE);
