@@ -31,7 +31,7 @@ static void inherit(struct task *child, const struct task *parent)
     child->alternate = parent->alternate;
     memcpy(child->name, parent->name, sizeof(child->name));
     memcpy(child->actions, parent->actions, sizeof(child->actions));
-    memcpy(child->fpu, parent->fpu, sizeof(child->fpu));
+    memcpy(child->fpu, parent->fpu, fpu_size());
     child->cwd = parent->cwd;
     inode_get(child->cwd);
 }

@@ -27,7 +27,8 @@
 #define TURN_NS 10000000ul
 
 static struct list run_queue = LIST_INIT(run_queue);
-static cpus_t sleeping, fetched; /* idle CPUs: nobody has kicked them; on their way since a kick */
+cpus_t sched_sleeping;
+static cpus_t fetched;                                         /* kicked, on their way */
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
 
 void context_switch(uint64_t *save_sp, uint64_t load_sp);
@@ -92,32 +93,35 @@ static void share(void)
 {
     cpus_t coming = fetched;
     struct task *t;
-    if (!sleeping)
+    if (!sched_sleeping)
         return;
     list_for_each(t, &run_queue, run)
     {
         if (coming & t->cpus) {
             coming &= ~cpu_bit(&cpus[choose(t, coming & t->cpus)]);
-        } else if (sleeping & t->cpus) {
-            const unsigned cpu = choose(t, sleeping & t->cpus);
-            sleeping &= ~cpu_bit(&cpus[cpu]);
+        } else if (sched_sleeping & t->cpus) {
+            const unsigned cpu = choose(t, sched_sleeping & t->cpus);
+            sched_sleeping &= ~cpu_bit(&cpus[cpu]);
             fetched |= cpu_bit(&cpus[cpu]);
             platform_cpu_kick(cpu);
         }
     }
 }
 
-bool sched_wanted(void)
+bool sched_turn_over(void)
 {
     struct cpu *const cpu = cpu_this();
 
     share();
     if (!cpu->slice_over)
         return false;
-    if (first_for(cpu) || !may_run(cpu->current, cpu))
-        return true;
-    turn_begin(cpu, cpu->current);
-    return false;
+    if (!first_for(cpu) && may_run(cpu->current, cpu)) {
+        turn_begin(cpu, cpu->current);
+        return false;
+    }
+    sched_ready(cpu->current);
+    sched_switch();
+    return true;
 }
 
 void sched_point(void)
@@ -127,10 +131,7 @@ void sched_point(void)
     kernel_unlock();
     platform_interrupts_take();
     kernel_lock();
-    while (sched_wanted()) {
-        sched_ready(task_current());
-        sched_switch();
-    }
+    (void)sched_fair();
 }
 
 void sched_poke(const struct task *task)
@@ -236,11 +237,11 @@ void sched_idle(void)
     for (;;) {
         while (!first_for(cpu)) {
             drop_dead_space(cpu);
-            sleeping |= cpu_bit(cpu);
+            sched_sleeping |= cpu_bit(cpu);
             kernel_unlock();
             platform_idle();
             kernel_lock();
-            sleeping &= ~cpu_bit(cpu);
+            sched_sleeping &= ~cpu_bit(cpu);
             fetched &= ~cpu_bit(cpu);
         }
         sched_switch();

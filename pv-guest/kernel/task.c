@@ -145,7 +145,6 @@ struct task *task_create(struct task *parent, void (*start)(void))
     if (parent)
         list_add(&task->sibling, &parent->children);
     list_add(&task->link, &all_tasks);
-    fpu_reset(task);
     return task;
 }
 

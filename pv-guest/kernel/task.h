@@ -143,8 +143,17 @@ void sched_sleep_over(struct timer *timer);
 void sched_switch(void);
 /* Let @next, which is ready, run before all others, and the caller soon after. */
 void sched_yield_to(struct task *next);
-/* Called on the way back to a process: has somebody else a right to the CPU? */
-bool sched_wanted(void);
+extern cpus_t sched_sleeping; /* idle CPUs that nobody has kicked */
+bool sched_turn_over(void);
+/*
+ * Called on the way back to a process: let others have what they have a right to,
+ * this CPU if the turn is over, and idle ones if there is work for them.  True if
+ * the caller has not been running for a while.
+ */
+static inline bool sched_fair(void)
+{
+    return (cpu_this()->slice_over || sched_sleeping) && sched_turn_over();
+}
 /*
  * In the middle of long work: let interrupts and other CPUs into the kernel, and
  * other tasks onto this CPU if their turn has come.  The caller's data must be

@@ -68,13 +68,9 @@ static void exception(struct frame *frame)
 static void before_return(struct frame *frame)
 {
     do {
-        while (sched_wanted()) {
-            sched_ready(task_current());
-            sched_switch();
-        }
         if (signal_due(task_current(), frame))
             signal_deliver(frame);
-    } while (sched_wanted());
+    } while (sched_fair());
 }
 
 /* Whoever is interrupted elsewhere, copying to or from a process, holds the lock already. */

@@ -42,7 +42,9 @@ struct frame;
 /* What a platform knows when it calls kernel_start. */
 struct platform_boot {
     const char *command_line;
-    unsigned long page_count; /* all pfns below this are RAM and in the direct map */
+    unsigned long page_count; /* all pfns below this are RAM and in the direct map... */
+    pfn_t hole_start;         /* ...but those from here... */
+    pfn_t hole_end;           /* ...to before here, if there are any */
     pfn_t first_free;         /* the pages below hold the image, boot tables and such */
     const void *ramdisk;      /* in the direct map; its pages may lie anywhere */
     size_t ramdisk_size;
@@ -148,7 +150,8 @@ void platform_cpu_stop_others(void);
  * platform_relax - One turn of a loop that waits for another CPU; @turns counts them from 0.
  * Instruction: PAUSE; and what other CPUs ask by interrupt, TLB flushes, is done here, because
  *              interrupts are masked
- * Hypercall:   none for a while: PAUSE; then sched_op SCHEDOP_yield
+ * Hypercall:   none for a while: PAUSE; then sched_op SCHEDOP_poll without a port, to sleep some
+ *              microseconds
  * Why:         the CPU that is waited for may be waiting itself, for the processor that this one
  *              uses up
  */

@@ -16,7 +16,8 @@
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 
-#define YIELD_AFTER 64 /* turns of a waiting loop */
+#define SPIN_TURNS 64    /* of a waiting loop, before it sleeps */
+#define NAP_NS     20000 /* as long as many stays in the kernel */
 
 static struct vcpu vcpus[CPU_MAX];
 cpus_t vcpus_started = 1;
@@ -119,9 +120,17 @@ void platform_cpu_stop_others(void)
             (void)hypercall_vcpu_op(VCPUOP_down, cpu, NULL);
 }
 
+/* Sleep, without regard to events, for as long as it takes; so whoever is waited for has a
+ * processor. */
+static void nap(void)
+{
+    struct sched_poll poll = {.nr_ports = 0, .timeout = platform_time() + NAP_NS};
+    (void)hypercall_sched_op(SCHEDOP_poll, &poll);
+}
+
 void platform_relax(unsigned turns)
 {
     __builtin_ia32_pause();
-    if (turns % YIELD_AFTER == YIELD_AFTER - 1)
-        (void)hypercall_sched_op(SCHEDOP_yield, NULL);
+    if (turns % SPIN_TURNS == SPIN_TURNS - 1)
+        nap();
 }
