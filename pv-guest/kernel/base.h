@@ -2,8 +2,8 @@
  * What every file of the kernel may assume: sizes, small arithmetic, boxed frame numbers.
  *
  * A page frame number (pfn_t) counts the pages that this kernel was given, from
- * zero and without holes.  What the machine calls the same page is nobody's
- * business outside platform/.
+ * zero on.  What the machine calls the same page is nobody's business outside
+ * platform/.
  */
 #pragma once
 

@@ -140,10 +140,10 @@ void kernel_start(const struct platform_boot *platform)
     text_copy(line, boot.command_line, sizeof(line));
     command_line_read(line);
     print_note("pv-guest %s on %s: %lu KiB of memory\n", KERNEL_VERSION, boot.name,
-               boot.page_count * 4);
+               (boot.page_count - (boot.hole_end.n - boot.hole_start.n)) * 4);
 
     task_init(); /* who we are: the idle task   */
-    page_init(boot.page_count, boot.first_free, boot.ramdisk, boot.ramdisk_size);
+    page_init(&boot);
     clock_init();
     inode_init(); /* an empty root directory     */
     initramfs_unpack();

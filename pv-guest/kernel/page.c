@@ -8,6 +8,7 @@
 #include "page.h"
 #include "print.h"
 #include "text.h"
+#include "platform/platform.h"
 
 static struct page *pages;
 static unsigned long page_total;
@@ -113,16 +114,25 @@ void page_release_range(const void *start, size_t size)
     }
 }
 
-void page_init(unsigned long count, pfn_t first_free, const void *reserved, size_t reserved_size)
+static bool within(unsigned long n, unsigned long start, unsigned long end)
 {
-    const unsigned long keep_start = ((uintptr_t)reserved - DIRECT_MAP_BASE) >> PAGE_SHIFT;
-    const unsigned long keep_end = keep_start + PAGES_FOR(reserved_size);
-    const unsigned long own = PAGES_FOR(count * sizeof(struct page));
-    unsigned long at = first_free.n;
+    return n >= start && n < end;
+}
 
-    /* The array itself goes to the first hole that is large enough. */
-    if (reserved_size && at < keep_end && at + own > keep_start)
-        at = keep_end;
+void page_init(const struct platform_boot *boot)
+{
+    const unsigned long count = boot->page_count, own = PAGES_FOR(count * sizeof(struct page));
+    const unsigned long disk = ((uintptr_t)boot->ramdisk - DIRECT_MAP_BASE) >> PAGE_SHIFT;
+    const unsigned long disk_end = boot->ramdisk_size ? disk + PAGES_FOR(boot->ramdisk_size) : disk;
+    const unsigned long hole = boot->hole_start.n, hole_end = boot->hole_end.n;
+    unsigned long at = boot->first_free.n;
+
+    /* The array itself goes where there is room for it, if need be behind the ramdisk or the hole.
+     */
+    if (at < disk_end && at + own > disk)
+        at = disk_end;
+    if (at < hole_end && at + own > hole)
+        at = hole_end;
     if (at + own > count)
         panic("%lu pages are too few: their own table needs %lu", count, own);
     pages = page_at(pfn(at));
@@ -132,10 +142,10 @@ void page_init(unsigned long count, pfn_t first_free, const void *reserved, size
         list_init(&free_blocks[order]);
 
     for (unsigned long n = 0; n < count; n++) {
-        const bool kept = reserved_size && n >= keep_start && n < keep_end;
         list_init(&pages[n].link);
         pages[n].refs = 1;
-        if (n < first_free.n || kept || (n >= at && n < at + own))
+        if (n < boot->first_free.n || within(n, disk, disk_end) || within(n, hole, hole_end) ||
+            within(n, at, at + own))
             continue;
         page_release_range(page_at(pfn(n)), PAGE_SIZE);
     }

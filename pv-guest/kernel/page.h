@@ -30,8 +30,9 @@ struct page {
 
 #define PAGE_ORDERS 11
 
-/* Take over all pages of the machine but those below @first_free and those of @reserved. */
-void page_init(unsigned long count, pfn_t first_free, const void *reserved, size_t reserved_size);
+struct platform_boot;
+/* Take over all pages of the machine but those that are in use already. */
+void page_init(const struct platform_boot *boot);
 /* Give pages to the allocator that it has never had, such as the ramdisk's. */
 void page_release_range(const void *start, size_t size);
 

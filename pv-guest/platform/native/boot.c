@@ -3,8 +3,8 @@
  *
  * Page numbers are the machine's own, with the first megabyte's among them:
  *
- *      BIOS, loader's data | image | kernel's page tables | free ... [ramdisk] ... | end of RAM
- *      0                   IMAGE_PHYS                     first_free
+ *      BIOS, loader's data | image | kernel's page tables | free ... [ramdisk] | devices | more RAM
+ *      0                   IMAGE_PHYS                     first_free           hole      4 GiB
  */
 #include <stdint.h>
 #include <xen/arch-x86/hvm/start_info.h>
@@ -24,16 +24,16 @@ static const void *loader_data(uint64_t at)
     return (const void *)(DIRECT_MAP_BASE + at);
 }
 
-/* Where the RAM that the image lies in ends. */
-static uint64_t ram_end(const struct hvm_start_info *info)
+/* Where the RAM ends that begins at or below @start; @start if there is none. */
+static uint64_t ram_end(const struct hvm_start_info *info, uint64_t start)
 {
     const struct hvm_memmap_table_entry *map = loader_data(info->memmap_paddr);
     const uint32_t entries = info->version >= 1 ? info->memmap_entries : 0;
     for (uint32_t i = 0; i < entries; i++)
-        if (map[i].type == XEN_HVM_MEMMAP_TYPE_RAM && map[i].addr <= IMAGE_PHYS &&
-            map[i].addr + map[i].size > IMAGE_PHYS)
+        if (map[i].type == XEN_HVM_MEMMAP_TYPE_RAM && map[i].addr <= start &&
+            map[i].addr + map[i].size > start)
             return map[i].addr + map[i].size;
-    panic("the loader's map of memory does not have the kernel in it");
+    return start;
 }
 
 static struct hvm_modlist_entry ramdisk_of(const struct hvm_start_info *info)
@@ -63,11 +63,13 @@ void boot_start(uint32_t info_at)
     shutdown_init(command_line);
     cpu_init(0);
 
-    const uint64_t ram = ram_end(info);
+    const uint64_t low = ram_end(info, IMAGE_PHYS), high = ram_end(info, FOUR_GIB);
+    if (low == IMAGE_PHYS)
+        panic("the loader's map of memory does not have the kernel in it");
     const struct hvm_modlist_entry ramdisk = ramdisk_of(info);
-    if (ramdisk.paddr + ramdisk.size > ram)
-        panic("the ramdisk at %lx lies outside of RAM, which ends at %lx", ramdisk.paddr, ram);
-    mmu_init(tables_start(&ramdisk, ram), ram >> PAGE_SHIFT);
+    if (ramdisk.paddr + ramdisk.size > low)
+        panic("the ramdisk at %lx lies outside of RAM, which ends at %lx", ramdisk.paddr, low);
+    mmu_init(tables_start(&ramdisk, high), low, high);
     acpi_init(info->rsdp_paddr);
     apic_init();
     serial_interrupt_on();
@@ -75,7 +77,9 @@ void boot_start(uint32_t info_at)
 
     const struct platform_boot boot = {
         .command_line = command_line,
-        .page_count = ram >> PAGE_SHIFT,
+        .page_count = (high > FOUR_GIB ? high : low) >> PAGE_SHIFT,
+        .hole_start = pfn(high > FOUR_GIB ? low >> PAGE_SHIFT : 0),
+        .hole_end = pfn(high > FOUR_GIB ? FOUR_GIB >> PAGE_SHIFT : 0),
         .first_free = mmu_first_free(),
         .ramdisk = ramdisk.size ? loader_data(ramdisk.paddr) : NULL,
         .ramdisk_size = ramdisk.size,

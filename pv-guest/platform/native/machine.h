@@ -59,8 +59,11 @@ static inline uint64_t tsc_read(void)
 #define PTE_GLOBAL (1ul << 8) /* stays in the TLB when CR3 is written */
 #define PTE_DEVICE (1ul << 4) /* not cached */
 
-/* Take pages for page tables from @next on, and build the kernel's half. */
-void mmu_init(pfn_t next, unsigned long page_count);
+#define FOUR_GIB 0x100000000ul /* behind the hole that every PC has for its devices */
+
+/* Take pages for page tables from @next on, and build the kernel's half, with
+ * the RAM up to @low and from FOUR_GIB to @high in the direct map. */
+void mmu_init(pfn_t next, uint64_t low, uint64_t high);
 /* The first page that mmu_init and the mappings since have left. */
 pfn_t mmu_first_free(void);
 /* Map @size bytes of device registers or firmware tables; NULL when the window is full. */
@@ -68,8 +71,8 @@ void *device_map(uint64_t physical, size_t size);
 
 /* Forget the process's cached translations on this CPU. */
 void tlb_flush_here(void);
-/* Leave the boot's page tables. */
-void mmu_init_cpu(void);
+/* What CR3 holds while there is no process. */
+uint64_t mmu_root(void);
 
 /* ---- CPUs (cpu.c) ------------------------------------------------------------------ */
 

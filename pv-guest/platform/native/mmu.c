@@ -70,15 +70,22 @@ static void map_image(uintptr_t start, uintptr_t end, uint64_t flags)
     map(start, end, start - KERNEL_BASE, 1, flags);
 }
 
-void mmu_init(pfn_t next, unsigned long page_count)
+/* What is left at the end of 2 MiB pages is mapped in those of 4 KiB. */
+static void map_ram(uint64_t start, uint64_t end)
+{
+    const uint64_t large = end & ~(LARGE_SIZE - 1);
+    map(DIRECT_MAP_BASE + start, DIRECT_MAP_BASE + large, start, 2, PTE_KERNEL_DATA);
+    map(DIRECT_MAP_BASE + large, DIRECT_MAP_BASE + end, large, 1, PTE_KERNEL_DATA);
+}
+
+void mmu_init(pfn_t next, uint64_t low, uint64_t high)
 {
     extern const char image_text_start[], image_text_end[], image_rodata_end[], image_end[];
-    const uint64_t size = page_count << PAGE_SHIFT, large = size & ~(LARGE_SIZE - 1);
 
     next_table = next;
     kernel_root = table_take();
-    map(DIRECT_MAP_BASE, DIRECT_MAP_BASE + large, 0, 2, PTE_KERNEL_DATA);
-    map(DIRECT_MAP_BASE + large, DIRECT_MAP_BASE + size, large, 1, PTE_KERNEL_DATA);
+    map_ram(0, low);
+    map_ram(FOUR_GIB, high);
     map_image((uintptr_t)image_text_start, (uintptr_t)image_text_end, PTE_KERNEL);
     map_image((uintptr_t)image_text_end, (uintptr_t)image_rodata_end, PTE_KERNEL | PTE_NX);
     map_image((uintptr_t)image_rodata_end, (uintptr_t)image_end, PTE_KERNEL_DATA);
@@ -86,9 +93,9 @@ void mmu_init(pfn_t next, unsigned long page_count)
     root_load(kernel_root);
 }
 
-void mmu_init_cpu(void)
+uint64_t mmu_root(void)
 {
-    root_load(kernel_root);
+    return kernel_root.n << PAGE_SHIFT;
 }
 
 pfn_t mmu_first_free(void)

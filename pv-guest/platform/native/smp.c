@@ -17,7 +17,10 @@
 
 #define ANSWER_NS 200000000ul /* what a CPU may take to start */
 
-extern void *ap_stack; /* of the one that is being started; for start.S */
+/* For the one that is being started; start.S reads the first two. */
+extern uint64_t ap_root;
+extern void *ap_stack;
+uint64_t ap_root;
 void *ap_stack;
 static unsigned ap_number;
 static cpus_t online = 1, flush_wanted, stopped;
@@ -42,7 +45,6 @@ void smp_start_cpu(void)
 {
     const unsigned number = ap_number;
     cpu_init(number);
-    mmu_init_cpu();
     apic_init_cpu();
     __atomic_fetch_or(&online, bit(number), __ATOMIC_SEQ_CST);
     kernel_start_cpu(number);
@@ -64,6 +66,7 @@ int platform_cpu_start(unsigned cpu, void *stack)
     if (rc)
         return rc;
     memcpy(page_at(pfn(AP_START >> PAGE_SHIFT)), ap_start, ap_start_end - ap_start);
+    ap_root = mmu_root();
     ap_stack = stack;
     ap_number = cpu;
 

@@ -113,7 +113,7 @@ ap_start:
         mov     $PHYS(boot_l4), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
-        mov     $EFER_START, %eax
+        mov     $(EFER_START | EFER_NXE), %eax
         xor     %edx, %edx
         wrmsr
         mov     $CR0_KERNEL, %eax
@@ -136,6 +136,8 @@ ap_high:
         mov     %eax, %es
         mov     %eax, %fs
         mov     %eax, %gs
+        mov     ap_root(%rip), %rax       /* the boot's tables do not reach */
+        mov     %rax, %cr3                /* every stack                    */
         mov     ap_stack(%rip), %rsp
         xor     %ebp, %ebp
         call    smp_start_cpu
