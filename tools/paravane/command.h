@@ -6,6 +6,8 @@
 #define COMMAND_LIST(C)                                                               \
     C(run, "[options] KERNEL [args...] | FILE.cfg ...",                               \
       "boot guests in QEMU, exit with the verdict")                                   \
+    C(strace, "[options of run] KERNEL [args...] | FILE.cfg ...",                         \
+      "the same, and print every hypercall")                                          \
     C(inspect, "[-o json] KERNEL", "print an image's notes and say whether it boots") \
     C(explain, "[VERDICT | CODE | RULE]", "what an exit code or a refusal means")     \
     C(hypercalls, "[NAME]", "list the hypercalls, or show one")                       \

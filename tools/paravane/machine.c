@@ -14,6 +14,7 @@
 enum {
     OWN_MIB = 64,    /* for Paravane itself, generously: hypervisor/README.md has the table */
     XEN_MIB = 192,   /* for Xen 4.17 */
+    STRACE_MIB = 16, /* a block of 8 MiB, wherever it fits */
     LEAST_MIB = 128, /* no machine is smaller than this */
 };
 
@@ -220,6 +221,8 @@ static char *hypervisor_words(const struct machine *m, const struct domain *d)
         bytes_format(&words, " debug-exit=%#x", DEBUG_EXIT_PORT);
     if (m->explain && !m->is_xen)
         bytes_format(&words, " explain");
+    if (m->strace_ram)
+        bytes_format(&words, " strace=%#x", STRACE_PORT);
     if (m->append)
         bytes_format(&words, " %s", m->append);
     return words.data;
@@ -230,6 +233,8 @@ static uint64_t memory_needed(const struct machine *m, const struct domain *doma
                               uint64_t modules_size)
 {
     uint64_t mib = (m->is_xen ? XEN_MIB : OWN_MIB) + 2 * (modules_size >> 20) + 2;
+    if (m->strace_ram)
+        mib += STRACE_MIB;
     for (size_t i = 0; i < count; i++)
         mib += domains[i].max_memory_mib > domains[i].memory_mib ? domains[i].max_memory_mib
                                                                  : domains[i].memory_mib;
@@ -271,6 +276,18 @@ static void add_accelerator(struct arguments *a, const struct machine *m)
     add_words(a, (const char *const[]){"-cpu", m->cpu ? m->cpu : kvm ? "host" : "qemu64", NULL});
 }
 
+/* RAM is a file that we map, too; a byte to the port goes into the pipe. */
+static void add_strace(struct arguments *a, const struct machine *m, uint64_t memory_mib)
+{
+    add(a, memory_strdup("-object"));
+    add(a, memory_format("memory-backend-file,id=ram,share=on,size=%luM,mem-path=%s", (unsigned long)memory_mib,
+                         m->strace_ram));
+    add_words(a, (const char *const[]){"-machine", "memory-backend=ram", "-chardev", NULL});
+    add(a, memory_format("file,id=strace,path=%s", m->strace_pipe));
+    add(a, memory_strdup("-device"));
+    add(a, memory_format("isa-debugcon,iobase=%#x,chardev=strace", STRACE_PORT));
+}
+
 static void add_machine(struct arguments *a, const struct machine *m, uint64_t memory_mib)
 {
     static const char *const bare[] = {
@@ -290,6 +307,8 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
         add(a, memory_strdup("-device"));
         add(a, memory_format("isa-debug-exit,iobase=%#x,iosize=4", DEBUG_EXIT_PORT));
     }
+    if (m->strace_ram)
+        add_strace(a, m, memory_mib);
     if (m->gdb)
         add_words(a, (const char *const[]){"-s", "-S", NULL});
 }

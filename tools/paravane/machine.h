@@ -27,6 +27,9 @@
     E(0x33, TOO_LITTLE_MEMORY) \
     E(0x34, CANNOT_BOOT)
 
+/* Where it rings for what it has recorded (paravane/strace.h): QEMU's isa-debugcon. */
+#define STRACE_PORT 0xe9
+
 struct machine {
     char *hypervisor; /* path of its file */
     bool is_xen;      /* Xen: plain modules only, its own lines, no debug-exit */
@@ -34,6 +37,7 @@ struct machine {
     bool privileged;  /* plain modules, domain 0 */
     bool explain;
     bool icount, gdb;
+    const char *strace_ram, *strace_pipe; /* paths; NULL: hypercalls are not recorded */
     const char *accel, *cpu; /* cpu NULL: the default of the accelerator */
     const char *append;      /* more words for the hypervisor, or NULL */
     const char *tree;        /* a tree to use instead of ours, or NULL */

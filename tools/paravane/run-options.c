@@ -39,6 +39,11 @@
     O(log, 0, "FILE", "write the whole console there, too")                                        \
     O(quiet, 'q', NULL, "do not show the hypervisor's own lines")                                  \
     O(explain, 0, NULL, "have every refused hypercall explained when it happens")                  \
+    O(strace, 'e', "[FILTER]", "print every hypercall, or those that FILTER names")                \
+    O(strace_output, 'o', "FILE", "print them there, instead of on stderr")                        \
+    O(summary, 0, NULL, "--strace, but only a table at the end: counts, failures, costs")          \
+    O(timestamps, 0, NULL, "--strace with the system time of each call")                           \
+    O(symbols, 0, "FILE", "names for the guest's addresses: an ELF file or a System.map")          \
     O(append, 0, "TEXT", "more words for the hypervisor's command line")                           \
     O(tree, 0, "FILE", "give the hypervisor this device tree instead of one made here")            \
     O(machine_memory, 0, "MIB", "memory of the machine (default: what the domains need)")          \
@@ -67,26 +72,35 @@ static char *dashed(const char *name)
     return text;
 }
 
+/* A value in brackets may be left out; given, it follows a '='. */
+static int argument_kind(const char *value)
+{
+    return !value ? no_argument : *value == '[' ? optional_argument : required_argument;
+}
+
+/* Once a process: not freed. */
 static struct option *long_options(void)
 {
-    static struct option table[] = {
+    const struct option all[] = {
 #define O(name, letter, value, help) \
-    {#name, (value) ? required_argument : no_argument, NULL, (letter) ? (letter) : OPTION_##name},
+    {#name, argument_kind(value), NULL, (letter) ? (letter) : OPTION_##name},
         OPTION_LIST(O)
 #undef O
             {0}};
+    struct option *table = memory_zalloc(sizeof(all));
+    memcpy(table, all, sizeof(all));
     for (struct option *o = table; o->name; o++)
         if (strchr(o->name, '_'))
-            o->name = dashed(o->name); /* once a process: not freed */
+            o->name = dashed(o->name);
     return table;
 }
 
 static void help_line(FILE *out, const char *name, char letter, const char *value, const char *help)
 {
+    const bool optional = value && *value == '[';
     char *option = dashed(name), *left;
-    left = letter ? memory_format("-%c, --%s%s%s", letter, option, value ? " " : "",
-                                  value ? value : "")
-                  : memory_format("    --%s%s%s", option, value ? " " : "", value ? value : "");
+    left = memory_format("%s--%s%s%s", letter ? (char[]){'-', letter, ',', ' ', 0} : "    ", option,
+                         optional ? "[=" : value ? " " : "", value ? value + optional : "");
     fprintf(out, "  %-28s %s\n", left, help);
     free(option);
     free(left);
@@ -236,6 +250,10 @@ static bool *flag_of(struct run_options *o, int option)
         return &o->session.quiet;
     case OPTION_explain:
         return &o->machine.explain;
+    case OPTION_summary:
+        return &o->strace.summary;
+    case OPTION_timestamps:
+        return &o->strace.timestamps;
     case OPTION_gdb:
         return &o->machine.gdb;
     case OPTION_print_command:
@@ -261,6 +279,10 @@ static const char **text_of(struct run_options *o, int option)
         return &o->machine.append;
     case OPTION_tree:
         return &o->machine.tree;
+    case 'o':
+        return &o->strace.output;
+    case OPTION_symbols:
+        return &o->symbols;
     case OPTION_until:
         return &o->until;
     case OPTION_bundle:
@@ -293,6 +315,10 @@ static enum verdict set_value(struct run_options *o, int option)
         return set_log(o, optarg);
     case OPTION_expect:
         return set_expect(o, optarg);
+    case 'e':
+        o->strace.on = true;
+        o->strace.filter = optarg;
+        return VERDICT_OK;
     case OPTION_add:
         o->added = memory_resize(o->added, (o->added_count + 1) * sizeof(*o->added));
         o->added[o->added_count++] = optarg;
@@ -329,6 +355,7 @@ static enum verdict settle_native(struct run_options *o)
         {"append", o->machine.append},
         {"tree", o->machine.tree},
         {"until", o->until},
+        {"strace", o->strace.on},
         {"copies", o->copies > 1},
         {"machine-memory", o->machine.memory_mib},
     };
@@ -351,6 +378,11 @@ static enum verdict settle(struct run_options *o)
         return wrong_usage("run needs a KERNEL or a FILE.cfg");
     if (o->machine.icount && strcmp(o->machine.accel, "kvm") == 0)
         return wrong_usage("--icount needs tcg, kvm counts nothing");
+    if (o->strace.summary || o->strace.timestamps || o->strace.output)
+        o->strace.on = true;
+    if (o->strace.on && o->print_command)
+        return wrong_usage("--strace reads from the machine while it runs, so there is no command to print");
+    o->strace.icount = o->machine.icount;
     if (o->session.tap)
         o->session.read_stdin = false;
     if (o->machine.tree && file_check(o->machine.tree, "the device tree", NULL))
@@ -376,7 +408,7 @@ enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
     int option;
 
     /* "+": what follows KERNEL is the guest's, dashes or not. */
-    while (!v && (option = getopt_long(argc, argv, "+r:x:m:c:qh", table, NULL)) >= 0) {
+    while (!v && (option = getopt_long(argc, argv, "+r:x:m:c:e:o:qh", table, NULL)) >= 0) {
         if (option == 'h') {
             run_options_help(stdout);
             exit(VERDICT_OK);

@@ -12,6 +12,8 @@ struct run_options {
     struct session_options session;
     const char *hypervisor; /* "paravane", "xen" or a path */
     const char *ramdisk, *extra;
+    struct strace_options strace;
+    const char *symbols;
     const char **added; /* --add, in order */
     size_t added_count;
     const char *until; /* name of a domain, or NULL */

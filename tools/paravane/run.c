@@ -208,15 +208,37 @@ static enum verdict start_and_watch(struct run_options *o, const struct domain_l
                                     char **argv)
 {
     struct qemu qemu;
-    enum verdict v = qemu_start(&qemu, argv);
-    if (v)
+    o->session.symbols = symbols_open(o->machine.hypervisor, list->domains, list->count);
+    enum verdict v = o->symbols ? symbols_use(o->session.symbols, o->symbols) : VERDICT_OK;
+    v = v ? v : qemu_start(&qemu, argv);
+    if (v) {
+        symbols_close(o->session.symbols);
         return v;
+    }
     if (o->machine.gdb)
         fprintf(stderr, "paravane: waiting for a debugger: gdb %s -ex 'target remote :1234'\n",
                 o->machine.native ? o->operands[0] : o->machine.hypervisor);
-    o->session.symbols = symbols_open(o->machine.hypervisor, list->domains, list->count);
+    if (o->session.strace)
+        strace_start(o->session.strace, o->session.symbols);
     v = session_run(&qemu, &o->session);
+    const enum verdict traced = o->session.strace ? strace_finish(o->session.strace) : VERDICT_OK;
+    v = v ? v : traced;
     symbols_close(o->session.symbols);
+    return v;
+}
+
+/* Only Paravane records what it is asked. */
+static enum verdict open_strace(struct run_options *o)
+{
+    if (!o->strace.on)
+        return VERDICT_OK;
+    if (o->machine.is_xen)
+        return verdict_say(VERDICT_USAGE, "--strace is Paravane's own, Xen does not tell; leave out --hypervisor xen");
+    enum verdict v = strace_open(&o->strace, &o->session.strace);
+    if (!v) {
+        o->machine.strace_ram = strace_ram(o->session.strace);
+        o->machine.strace_pipe = strace_pipe(o->session.strace);
+    }
     return v;
 }
 
@@ -233,6 +255,18 @@ static int as_expected(const struct run_options *o, enum verdict v)
     return v;
 }
 
+/* `paravane strace` is `paravane run` with that option first. */
+int command_strace(int argc, char **argv)
+{
+    char **words = memory_zalloc(((size_t)argc + 2) * sizeof(*words));
+    words[0] = argv[0];
+    words[1] = (char[]){"--strace"};
+    memcpy(words + 2, argv + 1, (size_t)argc * sizeof(*words)); /* its NULL, too */
+    const int v = command_run(argc + 1, words);
+    free(words);
+    return v;
+}
+
 /* The options, the domains, the command, the run; each step only if all before it went well. */
 int command_run(int argc, char **argv)
 {
@@ -245,6 +279,7 @@ int command_run(int argc, char **argv)
     bundle.folder = o.bundle_folder;
     if (!v && !o.machine.native)
         v = machine_find_hypervisor(&o.machine, o.hypervisor);
+    v = v ? v : open_strace(&o);
     v = v ? v : find_linux(&o, &o.machine);
     v = v ? v : make_ramdisk(&o, &bundle);
     v = v ? v : read_domains(&list, &o);
@@ -264,6 +299,7 @@ int command_run(int argc, char **argv)
     free(list.domains);
     free(o.machine.hypervisor);
     free(o.added);
+    strace_close(o.session.strace);
     if (o.session.log)
         fclose(o.session.log);
     return v == VERDICT_USAGE ? v : as_expected(&o, v);

@@ -211,13 +211,14 @@ static void take_terminal(struct session *s)
 
 static void wait_and_serve(struct session *s)
 {
-    enum { CONSOLE, ERRORS, STDIN, SIGNALS, FDS };
+    enum { CONSOLE, ERRORS, STDIN, SIGNALS, STRACE, FDS };
     bool more = s->stdin_open && s->typist.text.size < READ_AHEAD;
     struct pollfd fds[FDS] = {
         [CONSOLE] = {s->qemu->console, (short)(POLLIN | (s->to_guest.size ? POLLOUT : 0)), 0},
         [ERRORS] = {s->qemu->errors, POLLIN, 0},
         [STDIN] = {more ? STDIN_FILENO : -1, POLLIN, 0},
         [SIGNALS] = {s->signals, POLLIN, 0},
+        [STRACE] = {s->options->strace ? strace_fd(s->options->strace) : -1, POLLIN, 0},
     };
 
     int ready = poll(fds, FDS, patience(s));
@@ -229,6 +230,8 @@ static void wait_and_serve(struct session *s)
         pass_errors(s);
     if (fds[STDIN].revents)
         read_stdin(s);
+    if (fds[STRACE].revents)
+        strace_read(s->options->strace);
     if (fds[CONSOLE].revents)
         read_console(s);
     type(s);

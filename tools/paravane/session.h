@@ -16,6 +16,7 @@
 #include "memory.h"
 #include "outcome.h"
 #include "qemu.h"
+#include "strace.h"
 #include "symbols.h"
 
 struct session_options {
@@ -29,6 +30,7 @@ struct session_options {
     double timeout;      /* seconds, 0: none */
     FILE *log;           /* all that was shown, and what --quiet hid, or NULL */
     struct symbols *symbols;
+    struct strace *strace; /* or NULL */
 };
 
 /* Run until the machine has ended; QEMU has ended when this returns. */

@@ -22,9 +22,18 @@
 #define HYPERVISOR_START 0xffff800000000000ull
 #define HYPERVISOR_END   0xffff880000000000ull
 
+/* A line of a System.map. */
+struct symbol {
+    uint64_t address;
+    char *name;
+};
+
 struct program {
     char *path; /* or NULL: nothing known */
     Dwfl *dwfl; /* or NULL: not read yet */
+    char *map;  /* a System.map to look at first, or NULL */
+    struct symbol *symbols;
+    size_t symbol_count;
 };
 
 struct symbols {
@@ -57,6 +66,21 @@ static char *guest_path(const struct kernel_image *kernel)
     return bundle_add_data(&in_memory, "symbols", kernel->data, kernel->size, &name) ? NULL : name;
 }
 
+/* Linux's lies beside its kernel; Debian's says in one line that it is elsewhere. */
+static char *map_beside(const char *kernel)
+{
+    const char *name = strstr(kernel, "vmlinuz-");
+    if (!name || strchr(name, '/'))
+        return NULL;
+    char *path =
+        memory_format("%.*sSystem.map-%s", (int)(name - kernel), kernel, name + strlen("vmlinuz-"));
+    size_t size = 0;
+    if (file_exists(path) && file_check(path, "the symbols", &size) == VERDICT_OK && size > 4096)
+        return path;
+    free(path);
+    return NULL;
+}
+
 struct symbols *symbols_open(const char *hypervisor, const struct domain *domains, size_t count)
 {
     struct symbols *s = memory_zalloc(sizeof(*s));
@@ -67,12 +91,17 @@ struct symbols *symbols_open(const char *hypervisor, const struct domain *domain
     for (size_t i = 0; i < count; i++) {
         s->ids[i] = domains[i].id;
         s->guests[i].path = guest_path(&domains[i].kernel);
+        s->guests[i].map = map_beside(domains[i].kernel.path);
     }
     return s;
 }
 
 static void program_close(struct program *p)
 {
+    for (size_t i = 0; i < p->symbol_count; i++)
+        free(p->symbols[i].name);
+    free(p->symbols);
+    free(p->map);
     if (p->dwfl)
         dwfl_end(p->dwfl);
     free(p->path);
@@ -119,10 +148,84 @@ static const char *short_name(const char *file)
     return strncmp(file, root, n) == 0 && file[n] == '/' ? file + n + 1 : file;
 }
 
+/* --- System.map: "ffffffff81000000 T _text", in order of addresses --------- */
+
+static int by_address(const void *a, const void *b)
+{
+    const struct symbol *x = a, *y = b;
+    return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static void map_read(struct program *p)
+{
+    FILE *f = fopen(p->map, "re");
+    unsigned long address;
+    char *line = NULL, type, name[256];
+    size_t room = 0, space = 0;
+
+    while (f && getline(&line, &room, f) > 0) {
+        if (sscanf(line, "%lx %c %255s", &address, &type, name) != 3 || !strchr("tTwW", type))
+            continue;
+        if (p->symbol_count == space)
+            p->symbols =
+                memory_resize(p->symbols, (space = 2 * space + 1024) * sizeof(*p->symbols));
+        p->symbols[p->symbol_count++] = (struct symbol){address, memory_strdup(name)};
+    }
+    free(line);
+    if (f)
+        fclose(f);
+    if (p->symbol_count)
+        qsort(p->symbols, p->symbol_count, sizeof(*p->symbols), by_address);
+    free(p->map); /* read once */
+    p->map = NULL;
+}
+
+static bool map_describe(struct program *p, uint64_t address, struct bytes *out)
+{
+    if (p->map)
+        map_read(p);
+    size_t low = 0, high = p->symbol_count; /* the last symbol that is not above */
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (p->symbols[middle].address <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!low)
+        return false;
+    bytes_format(out, " %s+%#lx", p->symbols[low - 1].name,
+                 (unsigned long)(address - p->symbols[low - 1].address));
+    return true;
+}
+
+enum verdict symbols_use(struct symbols *s, const char *path)
+{
+    char magic[4] = "";
+    enum verdict v = file_check(path, "the symbols", NULL);
+    FILE *f = v ? NULL : fopen(path, "re");
+
+    if (!f)
+        return v ? v : verdict_say(VERDICT_NO_FILE, "cannot read %s; check the permissions", path);
+    const bool elf =
+        fread(magic, 1, sizeof(magic), f) == sizeof(magic) && memcmp(magic, "\177ELF", 4) == 0;
+    fclose(f);
+    for (size_t i = 0; i < s->count; i++) {
+        char **file = elf ? &s->guests[i].path : &s->guests[i].map;
+        free(*file);
+        *file = memory_strdup(path);
+    }
+    return VERDICT_OK;
+}
+
+/* --- Addresses ------------------------------------------------------------- */
+
 static void describe(struct symbols *s, uint64_t address, struct bytes *out)
 {
     bool ours = address >= HYPERVISOR_START && address < HYPERVISOR_END;
     struct program *p = ours ? &s->hypervisor : s->count ? &s->guests[s->current] : NULL;
+    if (p && map_describe(p, address, out))
+        return;
     Dwfl *dwfl = p ? program_read(p) : NULL;
     Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, address) : NULL;
     if (!module)
@@ -152,6 +255,33 @@ static void note_domain(struct symbols *s, const char *line)
     for (size_t i = 0; i < s->count; i++)
         if (s->ids[i] == id)
             s->current = i;
+}
+
+/* Looking one up takes a while, and those of hypercalls come again and again: keep them. */
+struct known {
+    unsigned domain;
+    uint64_t address;
+    char *text;
+};
+#define KNOWN 4096u
+
+void symbols_name(struct symbols *s, unsigned domain, uint64_t address, struct bytes *out)
+{
+    static struct known known[KNOWN];
+    struct known *k = &known[(address ^ address >> 12 ^ domain) % KNOWN];
+
+    if (!k->text || k->address != address || k->domain != domain) {
+        struct bytes text = {0};
+        for (size_t i = 0; i < s->count; i++)
+            if (s->ids[i] == domain)
+                s->current = i;
+        describe(s, address, &text);
+        if (!text.data)
+            bytes_append(&text, "", 0);
+        free(k->text);
+        *k = (struct known){domain, address, text.data};
+    }
+    bytes_format(out, "%s", k->text);
 }
 
 char *symbols_annotate(struct symbols *s, const char *line)
