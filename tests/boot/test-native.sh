@@ -33,6 +33,8 @@ ask 'a ramdisk that is none' 20 native -r "$guest" "$guest"
 says 'is named' 'the ramdisk is no cpio archive'
 ask 'a CPU without no-execute pages' 20 boot --cpu qemu64,-nx "$guest"
 says 'is named, too' 'no-execute'
+ask 'memory on both sides of the hole below 4 GiB, on two CPUs' 0 boot -m 5000 -c 2 "$guest" init=/bin/true
+says 'all of it' '5119872 KiB of memory'
 ask 'a processor of this century, from the same file' 0 boot --cpu max "$guest" quiet init=/bin/true
 
 # Without privileges and hypervisor alike, the machine counts the same twice.

@@ -164,12 +164,13 @@ void apic_init(void)
         io_write(IOAPIC_ENTRY(i), ENTRY_MASKED);
     apic_init_cpu();
 
-    /* CPU 0 is this one, wherever the firmware has listed it. */
+    /* CPU 0 is this one, wherever the firmware has listed it, if it has listed any. */
+    const uint8_t self = apic_id();
     for (unsigned i = 1; i < acpi.cpus; i++)
-        if (acpi.apic_id[i] == apic_id()) {
+        if (acpi.apic_id[i] == self)
             acpi.apic_id[i] = acpi.apic_id[0];
-            acpi.apic_id[0] = apic_id();
-        }
+    acpi.apic_id[0] = self;
+    acpi.cpus = MAX(acpi.cpus, 1u);
 }
 
 /* ---- Arrival ------------------------------------------------------------------------ */

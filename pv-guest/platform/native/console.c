@@ -15,6 +15,7 @@ enum {
     UART_LINE_CONTROL,
     UART_MODEM_CONTROL,
     UART_LINE_STATUS,
+    UART_SCRATCH = COM1 + 7,
 };
 #define LINE_8N1           0x03
 #define FIFO_ON_AND_CLEAR  0x07
@@ -24,6 +25,7 @@ enum {
 #define STATUS_DATA        0x01
 #define STATUS_CAN_SEND    0x20
 
+static bool present;
 static bool early; /* a byte came before anybody could take it */
 static char early_byte;
 
@@ -33,6 +35,10 @@ static char early_byte;
  */
 void serial_init(void)
 {
+    out8(UART_SCRATCH, 0x5a);
+    present = in8(UART_SCRATCH) == 0x5a;
+    if (!present)
+        return;
     out8(UART_INTERRUPT_ENABLE, 0);
     out8(UART_LINE_CONTROL, LINE_8N1);
     out8(UART_MODEM_CONTROL, MODEM_LOOPBACK);
@@ -47,13 +53,15 @@ void serial_init(void)
 /* Route first: enabling raises the interrupt for what waits already. */
 void serial_interrupt_on(void)
 {
+    if (!present)
+        return;
     apic_route(COM1_ISA, INTERRUPT_SERIAL);
     out8(UART_INTERRUPT_ENABLE, 1);
 }
 
 void platform_console_write(const char *text, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; present && i < size; i++) {
         if (i % FIFO_BYTES == 0)
             while (!(in8(UART_LINE_STATUS) & STATUS_CAN_SEND))
                 ;
@@ -68,7 +76,7 @@ size_t platform_console_read(char *to, size_t size)
         to[n++] = early_byte;
         early = false;
     }
-    while (n < size && (in8(UART_LINE_STATUS) & STATUS_DATA))
+    while (present && n < size && (in8(UART_LINE_STATUS) & STATUS_DATA))
         to[n++] = (char)in8(UART_DATA);
     return n;
 }

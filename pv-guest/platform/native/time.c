@@ -97,6 +97,7 @@ enum {
     RTC_B = 11,
 };
 #define RTC_A_UPDATING 0x80
+#define RTC_PATIENCE   1000000
 #define RTC_B_24_HOURS 0x02
 #define RTC_B_BINARY   0x04
 #define RTC_HOUR_PM    0x80
@@ -137,7 +138,7 @@ static uint64_t days_since_1970(uint64_t year, unsigned month, unsigned day)
 
 static uint64_t rtc_seconds_once(void)
 {
-    while (rtc_read(RTC_A) & RTC_A_UPDATING)
+    for (unsigned looks = 0; looks < RTC_PATIENCE && rtc_read(RTC_A) & RTC_A_UPDATING; looks++)
         ;
     const uint8_t b = rtc_read(RTC_B);
     const bool binary = b & RTC_B_BINARY;
