@@ -110,35 +110,36 @@ static const char *fields_of(const struct strace_field *f)
     return "";
 }
 
-/* The operation that the only structure of an array names (mmuext_op with one operation), or NULL.
- */
-static const struct operation *operation_of_array(const struct strace_record *r,
-                                                  const struct strace_field *f)
+/* The operation of the @i-th structure of an array (mmuext_op's), or NULL: there are no more, or
+ * none has one. */
+static const struct operation *operation_of_element(const struct strace_record *r,
+                                                    const struct strace_field *f, unsigned i)
 {
     const char *fields = fields_of(f);
     struct strace_field first = {0};
     int written;
+    const unsigned size = strace_structure_size(fields, &written);
 
-    if (r->in != strace_structure_size(fields, &written) || !strace_field_next(&fields, &first) ||
+    if ((i + 1) * size > r->in || !strace_field_next(&fields, &first) ||
         first.kind != FORMAT_OPERATION)
         return NULL;
     uint32_t value;
-    memcpy(&value, r + 1, sizeof(value));
+    memcpy(&value, (const char *)(r + 1) + i * size, sizeof(value));
     return operation_of(first.list, first.list_length, value);
 }
 
-/* The operation that @r's arguments name, if they do. */
-static const struct operation *operation_in(const struct strace_record *r)
+/* The @i-th operation that @r names; NULL: there are no more. */
+static const struct operation *operation_at(const struct strace_record *r, unsigned i)
 {
     const struct call *c = call_of(r->number);
     const char *at = c ? c->args : "";
     struct strace_field f = {0};
 
     for (unsigned n = 0; n < r->args && strace_field_next(&at, &f); n++) {
-        if (f.kind == FORMAT_OPERATION)
+        if (f.kind == FORMAT_ARRAY && f.list)
+            return operation_of_element(r, &f, i);
+        if (f.kind == FORMAT_OPERATION && i-- == 0)
             return operation_of(f.list, f.list_length, (uint32_t)r->arg[n]);
-        if (f.kind == FORMAT_ARRAY)
-            return operation_of_array(r, &f);
     }
     return NULL;
 }
@@ -154,9 +155,9 @@ const char *strace_call_name(unsigned number)
     return c ? c->name : NULL;
 }
 
-const char *strace_operation_name(const struct strace_record *r)
+const char *strace_operation_name(const struct strace_record *r, unsigned i)
 {
-    const struct operation *o = operation_in(r);
+    const struct operation *o = operation_at(r, i);
     return o ? o->name : NULL;
 }
 
@@ -336,13 +337,22 @@ static const char *data_of(const struct strace_record *r, bool wrote)
     return (const char *)(r + 1) + (wrote ? (r->in + 7) & ~7 : 0);
 }
 
+static bool is_read(const char *fields)
+{
+    struct strace_field f = {0};
+    while (strace_field_next(&fields, &f))
+        if (f.read)
+            return true;
+    return false;
+}
+
 /* What lies behind a pointer, before the call or after it; false: nothing was recorded. */
 static bool put_pointed(struct bytes *out, const struct strace_record *r, const struct call *c,
                         const struct strace_field *f, bool wrote)
 {
     const size_t size = wrote ? r->out : r->in;
     const uint64_t count = count_of(r, c, f);
-    const struct operation *o = operation_in(r);
+    const struct operation *o = operation_at(r, 0);
     const char *fields = f->kind == FORMAT_SUB ? (o ? o->fields : "") : fields_of(f);
     int written;
 
@@ -353,7 +363,7 @@ static bool put_pointed(struct bytes *out, const struct strace_record *r, const 
         return true;
     }
     const size_t each = strace_structure_size(fields, &written);
-    if (!size || !*fields || (wrote && !written))
+    if (!size || !*fields || (wrote ? !written : !is_read(fields)))
         return false;
     size_t shown = size / each;
     if (count == ~0ull && f->kind == FORMAT_SUB) {

@@ -96,12 +96,18 @@ static enum verdict read_filter(struct strace *s)
     return v;
 }
 
+static bool is_word(const struct word *w, const char *name)
+{
+    return name && strlen(name) == w->length && memcmp(name, w->name, w->length) == 0;
+}
+
 static bool is_named(const struct word *w, const struct strace_record *r)
 {
-    const char *call = strace_call_name(r->number), *operation = strace_operation_name(r);
-    return (call && strlen(call) == w->length && memcmp(call, w->name, w->length) == 0) ||
-           (operation && strlen(operation) == w->length &&
-            memcmp(operation, w->name, w->length) == 0);
+    const char *operation;
+    for (unsigned i = 0; (operation = strace_operation_name(r, i)); i++)
+        if (is_word(w, operation))
+            return true;
+    return is_word(w, strace_call_name(r->number));
 }
 
 /* Of the words of one kind one must fit, of each kind that there is; and no !name may. */
@@ -142,7 +148,7 @@ static bool is_wanted(const struct strace *s, const struct strace_record *r)
 
 static struct row *row_of(struct strace *s, const struct strace_record *r)
 {
-    const char *operation = strace_operation_name(r);
+    const char *operation = strace_operation_name(r, 0);
     for (size_t i = 0; i < s->row_count; i++)
         if (s->rows[i].number == r->number && s->rows[i].operation == operation)
             return &s->rows[i];
