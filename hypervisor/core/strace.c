@@ -1,5 +1,5 @@
 /*
- * A record of every hypercall: see paravane/strace.h for where it goes.
+ * A record of every hypercall: see paravane/strace-record.h for where it goes.
  *
  *     entry.S, multicall --> hypercall_calls --> strace_NAME() --> begin, hypercall_NAME(), end
  *
@@ -17,7 +17,7 @@
 #include "lib.h"
 #include "sched.h"
 
-#include <paravane/strace.h>
+#include <paravane/strace-record.h>
 #include <xen/callback.h>
 #include <xen/grant_table.h>
 #include <xen/memory.h>

@@ -1,5 +1,5 @@
 /*
- * A record of every hypercall, for `paravane strace` (paravane/strace.h has the layout and the transport).
+ * A record of every hypercall, for `paravane strace` (paravane/strace-record.h has the layout and the transport).
  *
  * Off, it costs nothing: calls are dispatched through hypercall_calls, which names another table when tracing
  * is on (core/strace.c).  Only refusals, which are off the hot paths, look at strace_on.

@@ -1,5 +1,5 @@
 /*
- * One record of a hypercall (paravane/strace.h) as a line that a person reads.
+ * One record of a hypercall (paravane/strace-record.h) as a line that a person reads.
  *
  *   event_channel_op(EVTCHNOP_bind_virq, {virq=0, vcpu=0}) = 0 {port=5}
  *   update_va_mapping(0xffffffff82a00000, 0x8010000003f2067, 0x2) = -EBUSY refused PT-004: L1 entry
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <paravane/strace.h>
+#include <paravane/strace-record.h>
 
 #include "memory.h"
 

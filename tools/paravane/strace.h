@@ -1,5 +1,5 @@
 /*
- * `--strace`: what the hypervisor records (paravane/strace.h), filtered, as lines or as a table.
+ * `--strace`: what the hypervisor records (paravane/strace-record.h), filtered, as lines or as a table.
  *
  * The machine's RAM is a file that this program maps as well; a pipe says which chunks of the ring
  * in it are full.  So a record costs the guest no exit to QEMU, and a reader that is slow makes the
