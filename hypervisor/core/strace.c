@@ -328,15 +328,16 @@ static hypercall_fn *const strace_table[HYPERCALL_LIMIT] = {
 
 /* --- refusals ---------------------------------------------------------------------------------- */
 
-/* Calls that nobody serves reach no table: of one in a multicall the number is known, of others two arguments. */
-static void put_unserved(struct vcpu *v, uint64_t number)
+/* Calls that are refused before a table is looked at: of one in a multicall the number is known, of others two
+ * arguments. */
+static void put_unserved(struct vcpu *v, uint64_t number, enum rule_id rule)
 {
     struct strace_record r;
 
     record_init(&r, v, STRACE_CALL);
     r.number = (uint32_t)number;
-    r.rule = RULE_HC_001;
-    r.result = (uint64_t)-XEN_ENOSYS;
+    r.rule = (uint16_t)rule;
+    r.result = (uint64_t)-rule_text[rule].error;
     r.operand[0] = number;
     if (v->strace) {
         r.flags = STRACE_ENTRY;
@@ -356,8 +357,8 @@ void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, u
     struct strace_frame *f = v->strace;
     struct strace_record own, *r = f ? &f->r : &own;
 
-    if (rule == RULE_HC_001 && (!f || f->r.number == __HYPERVISOR_multicall)) {
-        put_unserved(v, a);
+    if ((rule == RULE_HC_001 && (!f || f->r.number == __HYPERVISOR_multicall)) || rule == RULE_HC_003) {
+        put_unserved(v, rule == RULE_HC_003 ? __HYPERVISOR_multicall : a, rule);
         return;
     }
     if (!f) {

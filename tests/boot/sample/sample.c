@@ -6,13 +6,18 @@
  * any Xen), and does what the words of its command line say, in their order:
  *
  *   say:TEXT        print TEXT ('_' is a blank, '~' a newline)
+ *   calls           make the hypercalls of calls.c
  *   shell           prompt, read a line, answer with its length, until "exit"
  *   poweroff        shut down with this reason; likewise reboot, crash
  *   fault           execute ud2, with no handler for it: the hypervisor ends us
+ *   yield:N         give up the CPU N times
+ *   block           wait for an event: there is none
  *   spin            never end
  *
  * Without a word that ends it, it powers off.
  */
+#include "calls.h"
+
 #include <paravane/hypercall.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -113,10 +118,21 @@ static void shell(void)
     }
 }
 
+static void yield(const char *digit, size_t size)
+{
+    unsigned long n = 0;
+    while (size--)
+        n = 10 * n + (unsigned long)(*digit++ - '0');
+    while (n--)
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+}
+
 static void obey(const char *word, size_t size)
 {
     if (is_word(word, size, "say:"))
         say(word + 4, size - 4);
+    else if (is_word(word, size, "calls"))
+        calls();
     else if (is_word(word, size, "shell"))
         shell();
     else if (is_word(word, size, "poweroff"))
@@ -127,6 +143,10 @@ static void obey(const char *word, size_t size)
         shut_down(SHUTDOWN_crash);
     else if (is_word(word, size, "fault"))
         __asm__ volatile("ud2");
+    else if (is_word(word, size, "yield:"))
+        yield(word + 6, size - 6);
+    else if (is_word(word, size, "block"))
+        hypercall_sched_op(SCHEDOP_block, NULL);
     else if (is_word(word, size, "spin"))
         for (;;)
             hypercall_sched_op(SCHEDOP_yield, NULL);

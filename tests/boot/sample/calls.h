@@ -1,0 +1,4 @@
+/* The word `calls` of the sample guest. */
+#pragma once
+
+void calls(void);
