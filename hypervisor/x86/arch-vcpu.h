@@ -38,7 +38,8 @@ struct arch_vcpu {
     uint8_t ts;                     /* the guest set CR0.TS */
     uint8_t iopl;                   /* physdev set_iopl: 0..3 */
     uint8_t fpu_dirty;              /* the FPU registers may differ from @fpu */
-    uint8_t nmi_masked;
+    uint8_t nmi_masked;             /* from an NMI's delivery to the next iret hypercall */
+    uint8_t nmi_waits;              /* one came meanwhile */
     uint8_t fault_vector;           /* of the last fault of ours that had a fixup... */
     uint16_t fault_error;           /* ... and its error code */
     struct guest_regs *regs;        /* at the top of its stack */

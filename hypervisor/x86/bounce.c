@@ -193,15 +193,18 @@ void guest_sysenter(struct vcpu *v)
     bounce(v, v->arch.regs, (struct bounce){.handler = v->arch.sysenter_callback, .masks = v->arch.sysenter_masks});
 }
 
-bool guest_nmi(struct vcpu *v)
+void guest_nmi(struct vcpu *v)
 {
     const struct trap_info *gate = &v->arch.traps[VECTOR_NMI];
-    uint64_t handler = gate->address;
 
-    if (!handler)
-        return false;
-    bounce(v, v->arch.regs, (struct bounce){.handler = handler, .masks = true});
-    return true;
+    if (v->arch.nmi_masked) {
+        v->arch.nmi_waits = 1;
+        return;
+    }
+    if (!gate->address)
+        return;
+    v->arch.nmi_masked = 1;
+    bounce(v, v->arch.regs, (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS});
 }
 
 /* --- the failsafe callback: a return to the guest, or a reload of its selectors, failed ----------------------- */

@@ -11,6 +11,7 @@
 #include "sched.h"
 
 #include <xen/callback.h>
+#include <xen/nmi.h>
 
 /* --- trap table ------------------------------------------------------------------ */
 
@@ -146,6 +147,23 @@ long hypercall_callback_op(struct vcpu *v, const struct hypercall_args *a)
         return callback_unregister(v, unreg.type);
     default:
         return refuse(CB_005, (uint32_t)a->arg[0]);
+    }
+}
+
+/* nmi_op(cmd, arg): the older way to the same handler. */
+long hypercall_nmi_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    struct xennmi_callback cb;
+
+    switch ((uint32_t)a->arg[0]) {
+    case XENNMI_register_callback:
+        if (guest_read(&cb, guest_ptr(a->arg[1]), sizeof(cb)))
+            return refuse(HC_002, a->arg[1]);
+        return callback_register(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
+    case XENNMI_unregister_callback:
+        return callback_unregister(v, CALLBACKTYPE_nmi);
+    default:
+        return refuse(CB_006, (uint32_t)a->arg[0]);
     }
 }
 

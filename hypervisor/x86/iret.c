@@ -13,6 +13,7 @@
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
+#include "traps.h"
 
 #define KEPT_CLEAR (0xffffffff00000000ull | IRET_CLEARS)
 _Static_assert(IRET_CLEARS == (RFLAGS_IOPL | RFLAGS_VM | RFLAGS_NT | RFLAGS_RF | 0x8028), "entry.h");
@@ -68,6 +69,8 @@ long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
     /* Events are open again exactly when the frame's IF says so; a pending one is delivered before the target's
      * first instruction, by exit_to_guest. */
     v->info->evtchn_upcall_mask = !(rflags & RFLAGS_IF);
+    if (unlikely(v->arch.nmi_masked))
+        guest_nmi_returned(v);
     return (long)rax;
 
 unreadable:

@@ -34,6 +34,7 @@ enum {
 #define TIMER_DIVIDE_BY_1 0xb
 #define COMMAND_PENDING   BIT(12)
 #define COMMAND_ASSERT    BIT(14)
+#define COMMAND_SELF      BIT(18)
 #define COMMAND_INIT      (5u << 8)
 #define COMMAND_STARTUP   (6u << 8)
 #define APIC_BASE_ENABLE  BIT(11)
@@ -108,6 +109,12 @@ void lapic_ipi(uint32_t apic_id, uint8_t vector)
     lapic_command(apic_id, COMMAND_ASSERT | vector);
 }
 
+/* Writes no destination: also right in the middle of lapic_command() (from an NMI). */
+void lapic_ipi_self(uint8_t vector)
+{
+    lapic_write(LAPIC_COMMAND_LOW, COMMAND_SELF | COMMAND_ASSERT | vector);
+}
+
 void lapic_init_ipi(uint32_t apic_id)
 {
     lapic_command(apic_id, COMMAND_ASSERT | COMMAND_INIT);
@@ -139,6 +146,7 @@ void interrupt(unsigned vector)
         timer_interrupt();
         break;
     case INTERRUPT_KICK: /* its work was to interrupt: exit_work is looked at on the way out */
+        nmi_look();
         break;
     case INTERRUPT_FLUSH:
         arch_serve_flush();

@@ -199,6 +199,7 @@ void lapic_timer_mode(uint32_t mode);   /* LAPIC_TIMER_* */
 #define LAPIC_TIMER_ONESHOT  0u
 #define LAPIC_TIMER_DEADLINE (2u << 17)
 void lapic_ipi(uint32_t apic_id, uint8_t vector);
+void lapic_ipi_self(uint8_t vector);
 void lapic_init_ipi(uint32_t apic_id);
 void lapic_startup_ipi(uint32_t apic_id, uint64_t entry);
 

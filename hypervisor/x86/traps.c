@@ -84,8 +84,12 @@ void trap_in_hypervisor(struct guest_regs *regs)
     if (vector == VECTOR_PF && in_ldt_view(current_vcpu(), read_cr2(), &offset) &&
         descriptors_ldt_fault(current_vcpu(), offset, false))
         return;
-    if (vector == VECTOR_NMI)
+    if (vector == VECTOR_NMI) {
+        nmi_arrived(false);
         return;
+    }
+    if (vector == VECTOR_MC)
+        machine_check(regs);
     if (vector == VECTOR_DB) {
         /* A guest's breakpoint that a MOV SS held back until our first instruction (XSA-260): nothing of ours is
          * broken, and we run no single steps. */
@@ -180,8 +184,10 @@ void trap_from_guest(struct vcpu *v, struct guest_regs *regs)
         plain_exception(v, regs);
         return;
     case VECTOR_NMI: /* the machine's, not the guest's */
+        nmi_arrived(true);
         return;
     case VECTOR_MC:
+        machine_check(regs);
     case VECTOR_DF:
         hypervisor_fault(regs, read_cr2());
     default:
@@ -207,5 +213,5 @@ void exit_work(struct vcpu *v)
     if (work & EXIT_FAILSAFE)
         vcpu_retry_selectors(v);
     if (work & EXIT_NMI)
-        (void)guest_nmi(v); /* without a handler it is lost, as on a machine whose IDT has none */
+        guest_nmi(v);
 }

@@ -10,8 +10,15 @@ void guest_iret_failed(struct vcpu *v);
 
 void guest_syscall32(struct vcpu *v);
 void guest_sysenter(struct vcpu *v);
-/* Deliver an NMI now if the guest has a handler and is not in one; false: dropped. */
-bool guest_nmi(struct vcpu *v);
+/* Deliver an NMI now, or when the guest comes back from the one that it is in; without a handler it is lost. */
+void guest_nmi(struct vcpu *v);
+/* nmi.c: the guest's kernel has come back from an NMI. */
+cold_ void guest_nmi_returned(struct vcpu *v);
+/* The machine's NMI; @may_look: no lock is held here.  Else nmi_look() is called when that is so. */
+void nmi_arrived(bool may_look);
+void nmi_look(void);
+/* machine-check.c */
+noreturn_ void machine_check(const struct guest_regs *regs);
 
 void interrupt(unsigned vector);        /* lapic.c: vectors from 32 */
 

@@ -50,7 +50,7 @@
     CALL(set_segment_base,            2, FAST,  "which:op:SEGBASE base:va")                      \
     CALL(mmuext_op,                   4, TABLE, "ops:array:mmuext*count count:u done:ptr domain:dom")\
     NONE(xsm_op,                      1, "op:ptr")                                               \
-    NONE(nmi_op,                      2, "cmd:u arg:ptr")                                        \
+    CALL(nmi_op,                      2, FAST,  "cmd:u arg:ptr")                                 \
     CALL(sched_op,                    2, FAST,  "cmd:op:SCHEDOP arg:sub")                        \
     CALL(callback_op,                 2, FAST,  "cmd:op:CALLBACKOP arg:sub")                     \
     NONE(xenoprof_op,                 2, "op:u arg:ptr")                                         \
@@ -65,7 +65,7 @@
     NONE(xenpmu_op,                   2, "cmd:u arg:ptr")                                        \
     NONE(dm_op,                       3, "domain:dom count:u buffers:ptr")                       \
     NONE(hypfs_op,                    5, "cmd:u arg1:ptr arg2:x arg3:ptr arg4:x")                \
-    NONE(arch_0,                      1, "mca:ptr")
+    CALL(arch_0,                      1, FAST,  "mca:ptr")
 
 /*
  * Sub-operations of the multiplexed calls: OP(constant, served, fields).

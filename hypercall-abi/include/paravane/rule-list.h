@@ -76,6 +76,7 @@
     RULE(CB_003, EINVAL, "a guest without its callbacks cannot be entered", "callback of type %lu cannot be unregistered", "xen/callback.h") \
     RULE(CB_004, ENOSYS, "an unknown type changes nothing", "there is no callback type %lu", "xen/callback.h") \
     RULE(CB_005, ENOSYS, "an unknown sub-operation changes nothing", "callback_op sub-operation %lu is not served", "xen/callback.h") \
+    RULE(CB_006, ENOSYS, "an unknown sub-operation changes nothing", "nmi_op sub-operation %lu is not served", "xen/nmi.h") \
     RULE(DT_001, EINVAL, "GDT entries from 7168 up are the hypervisor's", "GDT of %lu entries, at most %lu are the guest's", "xen/arch-x86/xen.h") \
     RULE(DT_002, EINVAL, "what the processor reads as descriptors, nobody writes", "frame %lx cannot be a descriptor table: it is not this domain's RAM, is writable or a page table, or holds a descriptor that is not allowed", "xen/arch-x86/xen.h") \
     RULE(DT_003, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor at %lx is misaligned, or its value %lx is a system segment or a bad call gate", "xen/arch-x86/xen.h") \
@@ -156,6 +157,7 @@
     RULE(PR_003, ENOSYS, "an unknown operation changes nothing", "hypercall %lu sub-operation %lu is not served", "xen/domctl.h") \
     RULE(PR_004, EINVAL, "fields that must be zero are", "settime64: mbz is %lx", "xen/platform.h") \
     RULE(PR_005, ESRCH, "what the firmware did not leave cannot be told", "no firmware information of type %lu", "xen/platform.h") \
+    RULE(PR_006, EINVAL, "errors are told in the one way that was agreed", "mca sub-operation %lu is not served, or not with these flags", "xen/arch-x86/xen-mca.h") \
     RULE(ME_001, EINVAL, "only lists are continued", "memory_op that takes no list, started at extent %lu", "xen/memory.h") \
     RULE(ME_002, ESRCH, "memory belongs to a domain that exists", "domain %lu does not exist", "xen/memory.h") \
     RULE(ME_003, EPERM, "a domain manages its own memory only", "memory of domain %lu is not the caller's, and the caller has no control role", "xen/memory.h") \

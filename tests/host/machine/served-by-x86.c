@@ -19,6 +19,8 @@ REFUSED(iret)
 REFUSED(set_segment_base)
 REFUSED(callback_op)
 REFUSED(physdev_op)
+REFUSED(nmi_op)
+REFUSED(arch_0)
 
 /* A descriptor table is good if its first descriptor is: enough to have one that is refused. */
 int arch_segment_page_validate(uint64_t *descriptors);
