@@ -91,7 +91,7 @@ static int link_to_seen(const struct archive *a, const struct seen *seen, unsign
             continue;
         char name[NAME_MAX + 1];
         struct inode *dir;
-        int rc = path_parent(root_inode, a->name, &dir, name);
+        int rc = path_parent(root_inode, a->name, 0, &dir, name);
         if (rc)
             return rc;
         rc = dir_add(dir, name, seen[i].inode);
@@ -110,7 +110,7 @@ static int unpack_member(const struct archive *a, struct seen *seen, unsigned *c
     if (rc == 1)
         return a->fields[SIZE] ? fill_file(inode, a) : 0;
     if (!rc)
-        rc = path_make(root_inode, a->name, mode, &inode);
+        rc = path_make(root_inode, a->name, 0, mode, &inode);
     if (rc == -EEXIST && (mode & S_IFMT) == S_IFDIR)
         return 0;
     if (rc)

@@ -1,6 +1,7 @@
 /* /dev: the devices that need no hardware, and the terminal. */
 #include "errno.h"
 #include "file.h"
+#include "heap.h"
 #include "print.h"
 #include "random.h"
 #include "text.h"
@@ -50,32 +51,64 @@ static const struct file_ops full_ops = {
 static const struct file_ops random_ops = {
     .read = random_read, .write = null_write, .poll = always_ready};
 
-#define DEVICE(major, minor) ((major) << 8 | (minor))
-
 static const struct {
-    const char *path;
+    const char *name;
     const struct file_ops *ops;
     unsigned device;
 } devices[] = {
-    {"/dev/null", &null_ops, DEVICE(1, 3)},      {"/dev/zero", &zero_ops, DEVICE(1, 5)},
-    {"/dev/full", &full_ops, DEVICE(1, 7)},      {"/dev/random", &random_ops, DEVICE(1, 8)},
-    {"/dev/urandom", &random_ops, DEVICE(1, 9)}, {"/dev/tty", &tty_ops, DEVICE(5, 0)},
-    {"/dev/console", &tty_ops, DEVICE(5, 1)},
+    {"null", &null_ops, DEVICE(1, 3)},      {"zero", &zero_ops, DEVICE(1, 5)},
+    {"full", &full_ops, DEVICE(1, 7)},      {"random", &random_ops, DEVICE(1, 8)},
+    {"urandom", &random_ops, DEVICE(1, 9)}, {"tty", &tty_ops, DEVICE(5, 0)},
+    {"console", &tty_ops, DEVICE(5, 1)},    {"hvc0", &tty_ops, DEVICE(229, 0)},
 };
 
-/* The initramfs may have brought /dev, and even inodes in it that nobody serves. */
-void dev_init(void)
+void dev_assign(struct inode *inode, unsigned device)
+{
+    inode->device = device;
+    for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
+        if (devices[i].device == device && inode_is(inode, S_IFCHR))
+            inode->ops = devices[i].ops;
+}
+
+/* A symbolic link where programs look for what they have open. */
+static void add_link(struct inode *dir, const char *name, const char *target)
 {
     struct inode *inode;
-    if (!path_make(root_inode, "/dev", S_IFDIR | 0755, &inode))
-        inode_put(inode);
+    char *text = heap_alloc(strlen(target) + 1);
+    if (!text || path_make(dir, name, 0, S_IFLNK | 0777, &inode)) {
+        heap_free(text);
+        return;
+    }
+    text_copy(text, target, strlen(target) + 1);
+    inode->target = text;
+    inode->size = strlen(target);
+    inode_put(inode);
+}
+
+/* The initramfs may have brought inodes that nobody serves. */
+void dev_populate(struct inode *dir)
+{
+    struct inode *inode;
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
-        if (path_make(root_inode, devices[i].path, S_IFCHR | 0666, &inode) &&
-            path_find(root_inode, devices[i].path, 0, &inode))
-            panic("cannot make %s", devices[i].path);
+        if (path_make(dir, devices[i].name, 0, S_IFCHR | 0666, &inode) &&
+            path_find(dir, devices[i].name, PATH_NOFOLLOW, &inode))
+            panic("cannot make /dev/%s", devices[i].name);
         inode->mode = S_IFCHR | 0666;
-        inode->ops = devices[i].ops;
-        inode->device = devices[i].device;
+        dev_assign(inode, devices[i].device);
         inode_put(inode);
     }
+    add_link(dir, "fd", "/proc/self/fd");
+    add_link(dir, "stdin", "/proc/self/fd/0");
+    add_link(dir, "stdout", "/proc/self/fd/1");
+    add_link(dir, "stderr", "/proc/self/fd/2");
+}
+
+void dev_init(void)
+{
+    struct inode *dir;
+    if (path_make(root_inode, "/dev", 0, S_IFDIR | 0755, &dir) &&
+        path_find(root_inode, "/dev", 0, &dir))
+        panic("cannot make /dev");
+    dev_populate(dir);
+    inode_put(dir);
 }

@@ -9,8 +9,11 @@
 #include "errno.h"
 #include "exec.h"
 #include "file.h"
+#include "futex.h"
 #include "heap.h"
+#include "posix-timer.h"
 #include "print.h"
+#include "process.h"
 #include "random.h"
 #include "signal.h"
 #include "text.h"
@@ -124,7 +127,7 @@ static int script_args(struct exec_args *to, const struct exec_args *from, const
 
 static int open_program(const char *path, struct inode **file)
 {
-    const int rc = path_find(task_current()->cwd, path, 0, file);
+    const int rc = path_find(process_current()->cwd, path, 0, file);
     if (rc)
         return rc;
     if (inode_is(*file, S_IFREG) && ((*file)->mode & 0111))
@@ -173,7 +176,7 @@ struct stack {
 static user_t push(struct stack *s, const void *bytes, size_t size)
 {
     s->sp -= size;
-    if (s->sp < USER_STACK_TOP - USER_STACK_SIZE / 2 || user_write(s->sp, bytes, size))
+    if (s->sp < USER_STACK_TOP - USER_STACK_LEAST || user_write(s->sp, bytes, size))
         s->failed = true;
     return s->sp;
 }
@@ -249,6 +252,9 @@ static user_t build_stack(const struct exec_args *args, const struct elf_image *
     random_bytes(random, sizeof(random));
     const user_t path_at = push(&s, path, strlen(path) + 1);
     user_t strings = push(&s, args->text, args->used);
+    struct process *const p = process_current();
+    p->arguments_start = strings;
+    p->variables_end = strings + args->used;
     const user_t random_at = push(&s, random, sizeof(random));
     const user_t platform_at = push(&s, platform, sizeof(platform));
 
@@ -260,6 +266,7 @@ static user_t build_stack(const struct exec_args *args, const struct elf_image *
     s.sp -= (args->arguments + args->variables + 2) * 8;
     const char *text = args->text;
     push_pointers(&s, s.sp, &text, args->arguments, &strings);
+    p->arguments_end = p->variables_start = strings;
     push_pointers(&s, s.sp + (args->arguments + 1) * 8, &text, args->variables, &strings);
     push_word(&s, args->arguments);
     return s.failed ? 0 : s.sp;
@@ -301,20 +308,33 @@ static void set_name(struct task *task, const char *path)
     text_copy(task->name, name, sizeof(task->name));
 }
 
-/* Everything that cannot fail any more, or only by ending the process. */
-static void commit(struct space *space, const struct elf_image *image, const struct exec_args *args,
-                   const char *path)
+/*
+ * Everything that cannot fail any more, or only by ending the process; and before it the one thing
+ * that ends all other threads.
+ */
+static int commit(struct space *space, const struct elf_image *image, const struct exec_args *args,
+                  struct inode *program, const char *path)
 {
     struct task *const task = task_current();
+    struct process *const p = task->process;
 
+    const int rc = process_threads_end();
+    if (rc)
+        return rc;
+    futex_task_exit(task);
+    task->clear_tid = task->robust_list = 0;
     adopt_space(task, space);
     space->brk_start = space->brk = ROUND_UP(image->end, PAGE_SIZE);
     task_vfork_done(task);
     files_close_on_exec(task->files);
-    signal_reset(task);
+    signal_reset(p);
+    posix_timers_delete(p);
     set_name(task, path);
-    task->clear_tid = 0;
-    task->has_exec = true;
+    p->has_exec = true;
+    inode_get(program);
+    if (p->program)
+        inode_put(p->program);
+    p->program = program;
     for (unsigned i = 0; i < image->zeroes; i++)
         /* A read-only segment with a tail is the linker's business: leave it. */
         (void)!user_zero(image->zero_from[i], image->zero_to[i] - image->zero_from[i]);
@@ -322,27 +342,35 @@ static void commit(struct space *space, const struct elf_image *image, const str
     if (!sp)
         signal_fault(task, SIGKILL, 0);
     start_program(task, image, sp);
+    return 0;
+}
+
+/* Load the program that @source has found and start it. */
+static int load(const char *path, const struct source *source)
+{
+    struct elf_image image;
+    const uint64_t limit = process_current()->limits[RLIMIT_STACK].current;
+    const size_t stack = MIN(MAX(limit, USER_STACK_LEAST), USER_STACK_MOST) & PAGE_MASK;
+    struct space *space = space_create();
+    int rc = space ? elf_map(source->file, space, &image) : -ENOMEM;
+    if (!rc)
+        rc =
+            space_map(space, USER_STACK_TOP - stack, stack, PROT_READ | PROT_WRITE, false, NULL, 0);
+    if (!rc)
+        rc = commit(space, &image, &source->args, source->file, path);
+    if (rc && space)
+        space_put(space);
+    return rc;
 }
 
 int exec_path(const char *path, struct exec_args *args)
 {
     struct source source;
-    struct elf_image image;
-    struct space *space = NULL;
-
     int rc = resolve(path, args, &source);
     if (!rc) {
-        space = space_create();
-        rc = space ? elf_map(source.file, space, &image) : -ENOMEM;
-        if (!rc)
-            rc = space_map(space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE,
-                           PROT_READ | PROT_WRITE, false, NULL, 0);
+        rc = load(path, &source);
         inode_put(source.file);
     }
-    if (!rc)
-        commit(space, &image, &source.args, path);
-    else if (space)
-        space_put(space);
     if (source.rewritten)
         exec_args_free(&source.args);
     return rc;

@@ -1,10 +1,12 @@
-/* The end of processes, and parents who wait for it. */
+/* The end of tasks and processes, and parents who wait for it. */
 #include "errno.h"
 #include "file.h"
+#include "futex.h"
 #include "platform/platform.h"
+#include "posix-timer.h"
 #include "print.h"
 #include "signal.h"
-#include "task.h"
+#include "text.h"
 #include "tty.h"
 
 /* The machine lives as long as pid 1 does. */
@@ -17,135 +19,197 @@ static NORETURN void init_exited(int status)
     platform_shutdown(SHUTDOWN_AS_POWEROFF);
 }
 
-static void orphans_to_init(struct task *task)
-{
-    struct task *child, *after;
-    list_for_each_safe(child, after, &task->children, sibling)
-    {
-        list_remove(&child->sibling);
-        list_add(&child->sibling, &init_task->children);
-        child->parent = init_task;
-        if (child->state == TASK_ZOMBIE) {
-            signal_send(init_task, SIGCHLD);
-            wait_wake(&init_task->child_wait);
-        }
-    }
-}
-
-/* A terminal's session ends with its leader. */
-static void leave_session(struct task *task)
-{
-    if (task->session != task->pid)
-        return;
-    tty_release(task->session);
-}
-
+/* What a task gives back when it ends, whether or not others hold it, too. */
 static void release_resources(struct task *task)
 {
-    const uint32_t zero = 0;
-    if (task->clear_tid)
-        (void)!user_write(task->clear_tid, &zero, sizeof(zero));
-    timer_stop(&task->alarm);
+    futex_task_exit(task);
     files_put(task->files);
     task->files = NULL;
-    inode_put(task->cwd);
-    task->cwd = NULL;
 
     struct space *space = task->space;
     task->space = NULL;
     space_load(NULL);
     platform_commit();
     space_put(space);
+    task_vfork_done(task);
+}
+
+/* A group that a terminal has stopped, and whose shell is gone, must not stay so for ever. */
+static void check_orphaned(int group, int session)
+{
+    struct process *p;
+    if (!process_group_orphaned(group, session))
+        return;
+    for_each_process(p)
+    {
+        if (p->group != group || !p->stopped)
+            continue;
+        signal_group(group, SIGHUP);
+        signal_group(group, SIGCONT);
+        return;
+    }
+}
+
+static void orphans_to_init(struct process *p)
+{
+    struct process *child, *after;
+    list_for_each_safe(child, after, &p->children, sibling)
+    {
+        list_remove(&child->sibling);
+        list_add(&child->sibling, &init_process->children);
+        child->parent = init_process;
+        if (child->zombie)
+            signal_parent(child, CLD_EXITED, child->exit_status);
+        else if (child->parent_death_signal)
+            signal_send(child, child->parent_death_signal);
+        if (child->session == p->session && child->group != p->group)
+            check_orphaned(child->group, child->session);
+    }
 }
 
 /* Nobody will ask for this status: the parent has said so. */
-static bool unwanted(const struct task *task)
+static bool unwanted(const struct process *p)
 {
-    const struct linux_sigaction *a = &task->parent->actions[SIGCHLD];
+    const struct linux_sigaction *a = &p->parent->actions[SIGCHLD];
     return a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT);
+}
+
+/* Its last task has ended. */
+static void process_end(struct process *p)
+{
+    const int status = p->exit_status;
+
+    text_copy(p->name, task_current()->name, sizeof(p->name));
+    p->zombie = true;
+    timer_stop(&p->alarm);
+    posix_timers_delete(p);
+    inode_put(p->cwd);
+    inode_put(p->root);
+    if (p->program)
+        inode_put(p->program);
+    signal_set_drop(&p->signals, ~0ul);
+    orphans_to_init(p);
+    if (p->session == p->pid)
+        tty_release(p->session);
+    if (p->parent->session == p->session && p->parent->group != p->group)
+        check_orphaned(p->group, p->session);
+    signal_parent(p, status & 0x7f ? CLD_KILLED : CLD_EXITED,
+                  status & 0x7f ? status & 0x7f : status >> 8);
+    if (unwanted(p)) {
+        process_free(p);
+        task_bury_soon();
+    }
 }
 
 void task_exit(int status)
 {
     struct task *const task = task_current();
+    struct process *const p = task->process;
 
-    if (task == init_task)
-        init_exited(status);
+    if (!p->exiting && task->tid == p->pid)
+        p->exit_status = status;
+    if (p == init_process && p->thread_count == 1)
+        init_exited(p->exit_status);
     release_resources(task);
-    orphans_to_init(task);
-    leave_session(task);
-    task_vfork_done(task);
-    task->exit_status = status;
-    task->state = TASK_ZOMBIE;
-    signal_send(task->parent, SIGCHLD);
-    wait_wake(&task->parent->child_wait);
-    if (unwanted(task))
-        task_bury(task);
+    p->ended_time += task->run_time + platform_time() - task->run_since;
+    task_die(task);
+    if (!p->thread_count) {
+        process_end(p);
+    } else {
+        wait_wake(&p->threads_end);
+        task_bury_soon();
+    }
     sched_switch();
     panic("a dead task runs");
 }
 
-static bool matches(const struct task *waiter, const struct task *child, int pid)
+void process_exit(int status)
 {
-    if (pid > 0)
-        return child->pid == pid;
-    if (pid == -1)
-        return true;
-    return child->group == (pid ? -pid : waiter->group);
+    struct process *const p = process_current();
+    if (!p->exiting) {
+        p->exiting = true;
+        p->exit_status = status;
+        signal_attention(p, task_current());
+    }
+    task_exit(status);
 }
 
-/* What happened to @child that wait4 with @options would tell; -1 if nothing. */
-static int news(struct task *child, unsigned options)
+int process_threads_end(void)
 {
-    if (child->state == TASK_ZOMBIE)
-        return child->exit_status;
-    if (child->state == TASK_STOPPED && child->stop_signal && (options & WUNTRACED)) {
+    struct task *const task = task_current();
+    struct process *const p = task->process;
+    if (p->exiting || p->sole)
+        return -EINTR;
+    p->sole = task;
+    signal_attention(p, task);
+    while (p->thread_count > 1)
+        wait_deaf(&p->threads_end);
+    p->sole = NULL;
+    task->tid = p->pid;
+    return p->exiting ? -EINTR : 0;
+}
+
+/* ---- Waiting ---- */
+
+static bool matches(const struct process *child, enum wait_for which, int id)
+{
+    return which == WAIT_ANY || id == (which == WAIT_PID ? child->pid : child->group);
+}
+
+/* What happened to @child that @options ask for, as wait4 reports it; -1 if nothing. */
+static int news(struct process *child, unsigned options)
+{
+    const bool keep = options & WNOWAIT;
+    if (child->zombie)
+        return options & WEXITED ? child->exit_status : -1;
+    if (child->stopped && child->stop_signal && (options & WUNTRACED)) {
         const int status = child->stop_signal << 8 | 0x7f;
-        child->stop_signal = 0;
+        child->stop_signal = keep ? child->stop_signal : 0;
         return status;
     }
     if (child->continued && (options & WCONTINUED)) {
-        child->continued = false;
+        child->continued = keep;
         return 0xffff;
     }
     return -1;
 }
 
-static void reap(struct task *child)
+static void reap(struct process *child)
 {
-    task_current()->children_time += child->run_time + child->children_time;
-    task_free(child);
+    process_current()->children_time += child->ended_time + child->children_time;
+    process_free(child);
+    task_bury();
 }
 
 /* One look at the children: a pid, 0 if none has news, -ECHILD if there is none. */
-static int look(struct task *task, int pid, unsigned options, int *status)
+static int look(enum wait_for which, int id, unsigned options, struct wait_result *result)
 {
-    struct task *child, *after;
+    struct process *child, *after;
     bool any = false;
-    list_for_each_safe(child, after, &task->children, sibling)
+    list_for_each_safe(child, after, &process_current()->children, sibling)
     {
-        if (child->self_reaping || !matches(task, child, pid))
+        if (!matches(child, which, id))
             continue;
         any = true;
-        *status = news(child, options);
-        if (*status < 0)
+        const int status = news(child, options);
+        if (status < 0)
             continue;
-        const int found = child->pid;
-        if (child->state == TASK_ZOMBIE)
+        *result = (struct wait_result){child->pid, status, process_time(child)};
+        if (child->zombie && !(options & WNOWAIT))
             reap(child);
-        return found;
+        return result->pid;
     }
     return any ? 0 : -ECHILD;
 }
 
-long task_wait(int pid, unsigned options, int *status)
+int process_wait(enum wait_for which, int id, unsigned options, struct wait_result *result)
 {
-    struct task *const task = task_current();
+    *result = (struct wait_result){0};
     for (;;) {
-        const int found = look(task, pid, options, status);
+        const int found = look(which, id, options, result);
         if (found || (options & WNOHANG))
-            return found;
-        const int rc = wait_until(&task->child_wait, FOREVER);
+            return MIN(found, 0);
+        const int rc = wait_until(&process_current()->child_wait, FOREVER);
         if (rc)
             return rc;
     }

@@ -1,6 +1,7 @@
-/* Open files, descriptor tables, and the operations of regular files and directories. */
+/* Open files, and the operations of regular ones and directories. */
 #include "errno.h"
 #include "file.h"
+#include "file-lock.h"
 #include "heap.h"
 #include "page.h"
 #include "print.h"
@@ -28,6 +29,10 @@ void file_put(struct file *file)
     BUG_ON(!file->refs);
     if (--file->refs)
         return;
+    if (file->watched)
+        epoll_file_gone(file);
+    if (file->locked)
+        file_locks_drop(file);
     if (file->ops->release)
         file->ops->release(file);
     if (file->inode)
@@ -37,13 +42,15 @@ void file_put(struct file *file)
 
 static const struct file_ops *ops_of(const struct inode *inode)
 {
+    if (inode->ops)
+        return inode->ops;
     if (inode_is(inode, S_IFREG))
         return &regular_ops;
     if (inode_is(inode, S_IFDIR))
         return &directory_ops;
     if (inode_is(inode, S_IFIFO))
         return &fifo_ops;
-    return inode->ops;
+    return NULL;
 }
 
 int file_open(struct inode *inode, unsigned flags, struct file **file)
@@ -65,107 +72,10 @@ int file_open(struct inode *inode, unsigned flags, struct file **file)
     return 0;
 }
 
-/* Descriptor tables. */
-
-struct files *files_new(void)
+bool file_seekable(const struct file *file)
 {
-    struct files *files = heap_alloc(sizeof(*files));
-    if (files)
-        files->refs = 1;
-    return files;
-}
-
-struct files *files_copy(struct files *from)
-{
-    struct files *files = files_new();
-    if (!files)
-        return NULL;
-    files->end = from->end;
-    memcpy(files->close_on_exec, from->close_on_exec, sizeof(files->close_on_exec));
-    for (int fd = 0; fd < from->end; fd++) {
-        files->table[fd] = from->table[fd];
-        if (files->table[fd])
-            file_get(files->table[fd]);
-    }
-    return files;
-}
-
-void files_put(struct files *files)
-{
-    if (--files->refs)
-        return;
-    for (int fd = 0; fd < files->end; fd++)
-        if (files->table[fd])
-            file_put(files->table[fd]);
-    heap_free(files);
-}
-
-void files_close_on_exec(struct files *files)
-{
-    for (int fd = 0; fd < files->end; fd++) {
-        if (!files->table[fd] || !(files->close_on_exec[fd / 64] >> fd % 64 & 1))
-            continue;
-        file_put(files->table[fd]);
-        files->table[fd] = NULL;
-    }
-    memset(files->close_on_exec, 0, sizeof(files->close_on_exec));
-}
-
-struct file *fd_file(int fd)
-{
-    return fd >= 0 && fd < FILES_MAX ? task_current()->files->table[fd] : NULL;
-}
-
-bool fd_close_on_exec(int fd)
-{
-    return task_current()->files->close_on_exec[fd / 64] >> fd % 64 & 1;
-}
-
-void fd_set_close_on_exec(int fd, bool on)
-{
-    uint64_t *word = &task_current()->files->close_on_exec[fd / 64];
-    *word = on ? *word | 1ul << fd % 64 : *word & ~(1ul << fd % 64);
-}
-
-int fd_install(struct file *file, int from, bool close_on_exec)
-{
-    struct files *files = task_current()->files;
-    if (from < 0 || from >= FILES_MAX)
-        return -EINVAL;
-    for (int fd = from; fd < FILES_MAX; fd++) {
-        if (files->table[fd])
-            continue;
-        files->table[fd] = file;
-        files->end = MAX(files->end, fd + 1);
-        fd_set_close_on_exec(fd, close_on_exec);
-        return fd;
-    }
-    return -EMFILE;
-}
-
-int fd_replace(int fd, struct file *file, bool close_on_exec)
-{
-    if (fd < 0 || fd >= FILES_MAX)
-        return -EBADF;
-    struct files *files = task_current()->files;
-    struct file **slot = &files->table[fd];
-    struct file *old = *slot;
-    *slot = file;
-    files->end = MAX(files->end, fd + 1);
-    fd_set_close_on_exec(fd, close_on_exec);
-    if (old)
-        file_put(old);
-    return fd;
-}
-
-int fd_close(int fd)
-{
-    struct file *file = fd_file(fd);
-    if (!file)
-        return -EBADF;
-    task_current()->files->table[fd] = NULL;
-    file_put(file);
-    return 0;
+    const struct inode *inode = file->inode;
+    return inode && !inode_is(inode, S_IFIFO) && file->ops != &tty_ops;
 }
 
 /* Regular files. */
@@ -204,8 +114,13 @@ static long regular_write(struct file *file, user_t from, size_t size)
 
     if (file->flags & O_APPEND)
         file->offset = inode->size;
-    if (size > (1ul << 40) || (rc = inode_reserve(inode, file->offset + size)))
-        return rc ? rc : -EFBIG;
+    if (!size)
+        return 0;
+    if (size > FILE_SIZE_MAX || file->offset > FILE_SIZE_MAX)
+        return -EFBIG;
+    rc = inode_reserve(inode, file->offset + size);
+    if (rc)
+        return rc;
     while (done < size) {
         const size_t in_page = file->offset % PAGE_SIZE;
         const size_t n = MIN(size - done, PAGE_SIZE - in_page);
@@ -218,7 +133,7 @@ static long regular_write(struct file *file, user_t from, size_t size)
         if (file->offset > inode->size)
             inode->size = file->offset;
     }
-    inode->mtime = clock_now();
+    inode_modified(inode);
     return done ? (long)done : rc;
 }
 

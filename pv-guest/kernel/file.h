@@ -9,6 +9,7 @@ struct file;
 
 /* What a kind of file can do; absent means -EINVAL (or -ENOTTY for ioctl). */
 struct file_ops {
+    const char *name; /* of files without an inode, for /proc */
     long (*open)(struct file *file);
     long (*read)(struct file *file, user_t to, size_t size);
     long (*write)(struct file *file, user_t from, size_t size);
@@ -21,17 +22,22 @@ struct file {
     unsigned refs;
     unsigned flags; /* O_* */
     uint64_t offset;
-    struct inode *inode; /* NULL: a pipe */
+    struct inode *inode; /* NULL: it has no name and needs none */
     const struct file_ops *ops;
     void *object; /* of ops */
+    bool watched; /* epoll.c knows it */
+    bool locked;  /* file-lock.c: flock */
 };
 
-#define FILES_MAX 256
+#define FILES_MAX     1024
+#define FILES_FIRST   32
+#define FILE_SIZE_MAX (1ul << 40)
 
 struct files {
     unsigned refs;
-    int end; /* all descriptors in use are below */
-    struct file *table[FILES_MAX];
+    int end;   /* all descriptors in use are below */
+    int slots; /* of table */
+    struct file **table, *first[FILES_FIRST];
     uint64_t close_on_exec[FILES_MAX / 64];
 };
 
@@ -45,24 +51,43 @@ void file_put(struct file *file);
 /* Open @inode as its kind requires: 0 and *file, or -errno. */
 MUST_CHECK int file_open(struct inode *inode, unsigned flags, struct file **file);
 
+/* Does it have an offset that can be moved? */
+bool file_seekable(const struct file *file);
+
 struct files *files_new(void);
 struct files *files_copy(struct files *from);
 void files_put(struct files *files);
 void files_close_on_exec(struct files *files);
 
-/* The running task's file @fd, without a reference (nobody else can close it); NULL if none. */
+/* The running task's file @fd, or NULL; without a reference, and another thread may close it during
+ * a wait. */
 struct file *fd_file(int fd);
 /* Give @file (whose reference moves) the lowest number from @from on; or -EMFILE. */
 MUST_CHECK int fd_install(struct file *file, int from, bool close_on_exec);
 MUST_CHECK int fd_replace(int fd, struct file *file, bool close_on_exec);
 MUST_CHECK int fd_close(int fd);
+/* Give @file, whose reference moves, the lowest number; without one it is dropped. NULL: -ENOMEM.
+ */
+long fd_open(struct file *file, bool close_on_exec);
+/* @files has no use for @file any more, which was in its table. */
+void file_let_go(struct files *files, struct file *file);
 bool fd_close_on_exec(int fd);
 void fd_set_close_on_exec(int fd, bool on);
 
 /* Everybody in poll or select waits here; whatever becomes ready wakes it. */
 extern struct wait_queue poll_wait;
 
+/* Which of POLLIN and its kin hold now. */
+int file_ready(struct file *file);
+/* epoll.c: nobody has @file open any more. */
+void epoll_file_gone(struct file *file);
+
 extern const struct file_ops regular_ops, directory_ops, tty_ops;
+#define DEVICE(major, minor) ((major) << 8 | (minor))
 void dev_init(void);
+/* Put all devices into @dir. */
+void dev_populate(struct inode *dir);
+/* @inode is device @device from now on, whether or not there is one. */
+void dev_assign(struct inode *inode, unsigned device);
 MUST_CHECK int pipe_new(unsigned flags, struct file **reader, struct file **writer);
 extern const struct file_ops fifo_ops;

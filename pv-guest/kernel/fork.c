@@ -1,12 +1,14 @@
-/* New processes. */
+/* New processes and threads. */
 #include "errno.h"
 #include "file.h"
 #include "fork.h"
 #include "inode.h"
 #include "page.h"
 #include "platform/platform.h"
-#include "task.h"
 #include "text.h"
+
+/* What a thread shares; a process that shares less, or another one more, is not to be had. */
+#define CLONE_SHARED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 
 static struct wait_queue vfork_parents = WAIT_QUEUE_INIT(vfork_parents);
 
@@ -19,21 +21,39 @@ void task_vfork_done(struct task *child)
     wait_wake(&vfork_parents);
 }
 
-/* What a child has of its parent besides memory and files. */
-static void inherit(struct task *child, const struct task *parent)
+/* What a child process has of its parent besides memory and files. */
+static void process_inherit(struct process *child, const struct process *parent)
 {
     child->group = parent->group;
     child->session = parent->session;
     child->umask = parent->umask;
+    child->nice = parent->nice;
+    child->personality = parent->personality;
+    child->arguments_start = parent->arguments_start;
+    child->arguments_end = parent->arguments_end;
+    child->variables_start = parent->variables_start;
+    child->variables_end = parent->variables_end;
+    memcpy(child->actions, parent->actions, sizeof(child->actions));
+    memcpy(child->limits, parent->limits, sizeof(child->limits));
+    child->cwd = parent->cwd;
+    child->root = parent->root;
+    child->program = parent->program;
+    inode_get(child->cwd);
+    inode_get(child->root);
+    if (child->program)
+        inode_get(child->program);
+}
+
+/* What a task starts with that its creator had. */
+static void task_inherit(struct task *child, const struct task *parent)
+{
     child->blocked = parent->blocked;
     child->fs_base = parent->fs_base;
     child->gs_base = parent->gs_base;
-    child->alternate = parent->alternate;
     memcpy(child->name, parent->name, sizeof(child->name));
-    memcpy(child->actions, parent->actions, sizeof(child->actions));
     memcpy(child->fpu, parent->fpu, fpu_size());
-    child->cwd = parent->cwd;
-    inode_get(child->cwd);
+    *task_frame(child) = *task_frame(parent);
+    task_frame(child)->rax = 0;
 }
 
 static struct files *child_files(struct task *parent, uint64_t flags)
@@ -52,10 +72,75 @@ static struct space *child_space(struct task *parent, uint64_t flags)
     return parent->space;
 }
 
-/* A thread would need to share what only vfork shares for a while. */
+/* All or nothing: see CLONE_SHARED.  A child process may share memory and files. */
 static bool unsupported(uint64_t flags)
 {
-    return (flags & CLONE_THREAD) || ((flags & CLONE_VM) && !(flags & CLONE_VFORK));
+    if (flags & CLONE_THREAD)
+        return (flags & CLONE_SHARED) != CLONE_SHARED || (flags & CLONE_VFORK);
+    return flags & (CLONE_SIGHAND | CLONE_FS | CLONE_PARENT | CLONE_NAMESPACES);
+}
+
+/*
+ * How many tasks there may be: each costs memory that processes cannot be made to
+ * give back.  One process group may have three quarters of them, so that a shell
+ * can still start what ends the others.
+ */
+static bool too_many(const struct process *parent)
+{
+    const unsigned most = MIN(MAX(page_count().total / 64, 64ul), (unsigned long)PID_MAX / 2);
+    const uint64_t own = parent->limits[RLIMIT_NPROC].current;
+    const struct process *p;
+    unsigned group = 0;
+
+    if (task_count < MIN(most / 4, own))
+        return false;
+    for_each_process(p) group += p->group == parent->group ? p->thread_count : 0;
+    return task_count >= MIN(most, own) || group >= most - most / 4;
+}
+
+/* Its own memory and files, or the creator's. */
+static int task_equip(struct task *child, struct task *parent, uint64_t flags)
+{
+    fpu_save(parent);
+    child->files = child_files(parent, flags);
+    if (!child->files)
+        return -ENOMEM;
+    child->space = child_space(parent, flags);
+    if (child->space)
+        return 0;
+    files_put(child->files);
+    return -ENOMEM;
+}
+
+/* A task for @request that could begin at once; NULL without memory. */
+static struct task *child_create(const struct fork_request *r, struct task *parent)
+{
+    const bool thread = r->flags & CLONE_THREAD;
+    struct process *p = thread ? parent->process : process_create(parent->process);
+    struct task *child = p ? task_create(p, NULL) : NULL;
+
+    if (child && !task_equip(child, parent, r->flags)) {
+        task_inherit(child, parent);
+        if (!thread)
+            process_inherit(p, parent->process);
+        if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))
+            child->alternate = parent->alternate;
+        else
+            child->alternate.flags = SS_DISABLE;
+        return child;
+    }
+    if (child)
+        task_free(child);
+    if (p && !thread)
+        process_free(p);
+    return NULL;
+}
+
+static int write_tid(struct task *child, const struct fork_request *r)
+{
+    if (r->flags & CLONE_PARENT_SETTID)
+        return user_write(r->parent_tid, &child->tid, sizeof(child->tid));
+    return 0;
 }
 
 long task_fork(const struct fork_request *r)
@@ -63,47 +148,35 @@ long task_fork(const struct fork_request *r)
     struct task *const parent = task_current();
     if (unsupported(r->flags))
         return -EINVAL;
+    if (too_many(parent->process))
+        return -EAGAIN;
     /* Rather no new process than one that must be killed at its first write. */
     if (!page_available(PAGE_FOR_FILE))
         return -ENOMEM;
-    struct task *child = task_create(parent, NULL);
+    struct task *child = child_create(r, parent);
     if (!child)
         return -ENOMEM;
 
-    fpu_save(parent);
-    child->files = child_files(parent, r->flags);
-    child->space = child_space(parent, r->flags);
-    if (!child->files || !child->space) {
-        if (child->files)
-            files_put(child->files);
-        if (child->space)
-            space_put(child->space);
-        task_free(child);
-        return -ENOMEM;
-    }
-    inherit(child, parent);
-    *task_frame(child) = *task_frame(parent);
-    task_frame(child)->rax = 0;
     if (r->stack)
         task_frame(child)->rsp = r->stack;
     if (r->flags & CLONE_SETTLS)
         child->fs_base = r->tls;
     if (r->flags & CLONE_CHILD_CLEARTID)
         child->clear_tid = r->child_tid;
-    const int pid = child->pid;
-    if (r->flags & CLONE_PARENT_SETTID)
-        (void)!user_write(r->parent_tid, &pid, sizeof(pid));
     child->set_tid = r->flags & CLONE_CHILD_SETTID ? r->child_tid : 0;
+    const int tid = child->tid;
+    (void)!write_tid(child, r); /* a bad pointer is the caller's loss, as on Linux */
 
     if (r->flags & CLONE_VFORK) {
         child->vfork_parent = parent;
         parent->vfork_waiting = true;
     }
+    sched_ready(child);
     /* The child first: it is about to exec, or to undo what it has inherited of
      * signals, and each page that the parent writes before that is a copy. */
-    sched_ready(child);
-    sched_yield_to(child);
+    if (!(r->flags & CLONE_THREAD))
+        sched_yield_to(child);
     while (parent->vfork_waiting)
         wait_deaf(&vfork_parents);
-    return pid;
+    return tid;
 }

@@ -1,7 +1,7 @@
 /* New processes. */
 #pragma once
 
-#include "task.h"
+#include "process.h"
 
 struct fork_request {
     uint64_t flags; /* CLONE_* */
@@ -10,5 +10,8 @@ struct fork_request {
     uint64_t tls;
 };
 
-/* The running task's child: its pid, or -errno.  The child returns 0 from the same call. */
+/*
+ * A child or a further thread of the running task: its tid, or -errno.  It returns 0 from the same
+ * call.
+ */
 long task_fork(const struct fork_request *request);

@@ -4,10 +4,39 @@
 #include "inode.h"
 #include "page.h"
 #include "print.h"
+#include "process.h"
 #include "text.h"
 #include "timer.h"
 
 struct inode *root_inode;
+static unsigned long page_total; /* of all files */
+const struct filesystem root_filesystem = {"rootfs", 0x858458f6, 1};
+
+struct inode *inode_root(void)
+{
+    const struct process *p = process_current();
+    return p ? p->root : root_inode;
+}
+
+void inode_changed(struct inode *inode)
+{
+    inode->ctime = clock_now();
+}
+
+void inode_modified(struct inode *inode)
+{
+    inode->mtime = inode->ctime = clock_now();
+}
+
+unsigned inode_links(const struct inode *inode)
+{
+    const struct entry *e;
+    unsigned links = 2;
+    if (!inode_is(inode, S_IFDIR))
+        return inode->links;
+    list_for_each(e, &inode->entries, link) links += inode_is(e->inode, S_IFDIR);
+    return links;
+}
 
 struct inode *inode_new(unsigned mode)
 {
@@ -18,7 +47,7 @@ struct inode *inode_new(unsigned mode)
     inode->refs = 1;
     inode->mode = mode;
     inode->number = ++last_number;
-    inode->mtime = clock_now();
+    inode->atime = inode->mtime = inode->ctime = clock_now();
     list_init(&inode->entries);
     return inode;
 }
@@ -29,14 +58,17 @@ void inode_init(void)
     BUG_ON(!root_inode);
     root_inode->parent = root_inode;
     root_inode->links = 1;
+    root_inode->fs = &root_filesystem;
 }
 
 static void drop_pages(struct inode *inode, size_t from)
 {
     for (size_t i = from; i < inode->page_slots; i++) {
-        if (inode->pages[i])
-            page_put(inode->pages[i]);
+        if (!inode->pages[i])
+            continue;
+        page_put(inode->pages[i]);
         inode->pages[i] = NULL;
+        page_total--;
     }
 }
 
@@ -48,6 +80,8 @@ void inode_put(struct inode *inode)
     drop_pages(inode, 0);
     heap_free(inode->pages);
     heap_free(inode->target);
+    if (inode->holds_parent)
+        inode_put(inode->parent);
     heap_free(inode);
 }
 
@@ -77,9 +111,9 @@ int dir_add(struct inode *dir, const char *name, struct inode *inode)
     list_add(&e->link, &dir->entries);
     inode_get(inode);
     inode->links++;
-    if (inode_is(inode, S_IFDIR))
-        inode->parent = dir;
-    dir->mtime = clock_now();
+    inode->parent = dir;
+    inode_changed(inode);
+    inode_modified(dir);
     return 0;
 }
 
@@ -89,9 +123,10 @@ void dir_remove(struct inode *dir, struct entry *e)
     list_remove(&e->link);
     heap_free(e);
     inode->links--;
-    if (inode_is(inode, S_IFDIR))
+    if (inode->parent == dir)
         inode->parent = NULL;
-    dir->mtime = clock_now();
+    inode_changed(inode);
+    inode_modified(dir);
     inode_put(inode);
 }
 
@@ -113,19 +148,30 @@ int inode_reserve(struct inode *inode, uint64_t size)
     return 0;
 }
 
+static void page_made(struct inode *inode, uint64_t index)
+{
+    inode->pages[index] = page_alloc_zero(PAGE_FOR_FILE);
+    page_total += inode->pages[index] != NULL;
+}
+
+unsigned long inode_page_count(void)
+{
+    return page_total;
+}
+
 struct page *inode_page_at(struct inode *inode, uint64_t index, bool create)
 {
     if (index >= inode->page_slots)
         return NULL;
     if (!inode->pages[index] && create)
-        inode->pages[index] = page_alloc_zero(PAGE_FOR_FILE);
+        page_made(inode, index);
     return inode->pages[index];
 }
 
 int inode_page(struct inode *inode, uint64_t offset, struct page **page)
 {
     if (offset >= ROUND_UP(inode->size, PAGE_SIZE))
-        return -EFAULT;
+        return -ENXIO;
     if (inode_reserve(inode, inode->size))
         return -ENOMEM;
     *page = inode_page_at(inode, offset >> PAGE_SHIFT, true);
@@ -162,6 +208,25 @@ int inode_resize(struct inode *inode, uint64_t size)
             return rc;
     }
     inode->size = size;
-    inode->mtime = clock_now();
+    inode_modified(inode);
+    return 0;
+}
+
+static void zero_in_page(struct inode *inode, uint64_t from, uint64_t to)
+{
+    struct page *page = inode_page_at(inode, from >> PAGE_SHIFT, false);
+    if (page && to > from)
+        memset((char *)page_address(page) + from % PAGE_SIZE, 0, to - from);
+}
+
+/* Pages stay, so that mappings of them stay true; they cost memory, not correctness. */
+int inode_punch(struct inode *inode, uint64_t start, uint64_t end)
+{
+    while (start < end) {
+        const uint64_t to = MIN(end, (start & PAGE_MASK) + PAGE_SIZE);
+        zero_in_page(inode, start, to);
+        start = to;
+    }
+    inode_modified(inode);
     return 0;
 }

@@ -15,27 +15,62 @@ struct pipe;
 #define NAME_MAX 255
 #define PATH_MAX 4096
 
+/* A tree of inodes: what stat calls a device, and statfs a file system. */
+struct filesystem {
+    const char *type;
+    uint32_t magic; /* as statfs tells it */
+    unsigned number;
+};
+
+/* What getdents64 tells about an entry. */
+struct dir_record {
+    const char *name;
+    uint64_t number;
+    unsigned mode;
+    uint64_t cookie;
+};
+
+struct inode;
+
+/* A directory whose entries are made up when they are asked for (proc.c). */
+struct dir_ops {
+    /* 0 and *found with a reference, or -errno. */
+    int (*find)(struct inode *dir, const char *name, struct inode **found);
+    /* The entry behind @cookie; its name may be put into @name.  False at the end. */
+    bool (*next)(const struct inode *dir, uint64_t cookie, struct dir_record *record,
+                 char name[NAME_MAX + 1]);
+};
+
 /**
  * struct inode - a file, directory, symbolic link or device.
  *
  * I1  refs = directory entries naming it + open files, mappings, working
- *     directories and lookups in progress.  At zero it is freed.
- * I2  A directory other than the root has at most one entry naming it, in @parent.
+ *     directories, mounts and lookups in progress.  At zero it is freed.
+ * I2  A directory other than a root has at most one entry naming it, in @parent.
+ * I3  Another file's @parent has an entry naming it, or is NULL.
  */
 struct inode {
     unsigned refs;
     unsigned mode, uid, gid, links;
-    uint64_t number, size, mtime;
+    uint64_t number, size, atime, mtime, ctime;
+    const struct filesystem *fs;
 
     struct list entries;  /* directory */
-    struct inode *parent; /* directory; NULL once removed */
+    struct inode *parent; /* of a directory NULL once removed */
     uint64_t next_cookie;
+    struct inode *mounted; /* the root of what is mounted here */
+    struct inode *covers;  /* of a mounted root: where */
 
     struct page **pages; /* regular file; holes are NULL */
     size_t page_slots;
-    char *target; /* symbolic link */
+    char *target; /* of a symbolic link; of a made-up inode its name */
 
-    const struct file_ops *ops; /* device */
+    const struct file_ops *ops; /* device, or a file that is made up */
+    const struct dir_ops *dynamic;
+    int (*follow)(struct inode *link, struct inode **to); /* a link that is no path */
+    const void *node;  /* of a made-up one: proc.c's business... */
+    int pid, index;    /* ...as well */
+    bool holds_parent; /* made up, with a reference on @parent */
     unsigned device;
     struct pipe *pipe; /* named pipe, while open */
 };
@@ -50,6 +85,15 @@ struct entry {
 };
 
 extern struct inode *root_inode;
+extern const struct filesystem root_filesystem;
+
+/* Where the running process's absolute paths begin. */
+struct inode *inode_root(void);
+/* The content, or what is known about it, has changed. */
+void inode_modified(struct inode *inode);
+void inode_changed(struct inode *inode);
+/* What stat tells: 2 and one for each directory in it, or the number of its names. */
+unsigned inode_links(const struct inode *inode);
 
 void inode_init(void);
 struct inode *inode_new(unsigned mode); /* one reference; NULL without memory */
@@ -70,23 +114,29 @@ struct entry *dir_find(struct inode *dir, const char *name);
 MUST_CHECK int dir_add(struct inode *dir, const char *name, struct inode *inode);
 void dir_remove(struct inode *dir, struct entry *entry);
 
-/* The page that holds @offset of a file, made if it is a hole; -EFAULT behind the end. */
+/* The page that holds @offset of a file, made if it is a hole; -ENXIO behind the end. */
 MUST_CHECK int inode_page(struct inode *inode, uint64_t offset, struct page **page);
+/* How many pages all files have. */
+unsigned long inode_page_count(void);
 /* Kernel-side read; returns bytes, 0 at the end. */
 size_t inode_read(struct inode *inode, uint64_t offset, void *to, size_t size);
 MUST_CHECK int inode_resize(struct inode *inode, uint64_t size);
 /* Room for [0, size): allocates the array, not the pages. */
 MUST_CHECK int inode_reserve(struct inode *inode, uint64_t size);
+/* Give back the content of [start, end), which reads as zeroes from now on. */
+MUST_CHECK int inode_punch(struct inode *inode, uint64_t start, uint64_t end);
 struct page *inode_page_at(struct inode *inode, uint64_t index, bool create);
 
 /* path.c: all return 0 or -errno; *@found carries a reference. */
 #define PATH_NOFOLLOW 1
+#define PATH_FOLLOW   2 /* path_parent, path_make: where the last one, a symbolic link, leads */
 MUST_CHECK int path_find(struct inode *start, const char *path, unsigned flags,
                          struct inode **found);
 /* The directory in which @path's last component is or would be; its name goes to @name. */
-MUST_CHECK int path_parent(struct inode *start, const char *path, struct inode **dir,
-                           char name[NAME_MAX + 1]);
+MUST_CHECK int path_parent(struct inode *start, const char *path, unsigned flags,
+                           struct inode **dir, char name[NAME_MAX + 1]);
 /* Make @path, an inode of @mode, below existing directories. */
-MUST_CHECK int path_make(struct inode *start, const char *path, unsigned mode, struct inode **made);
-/* Absolute path of a directory into @to; length or -ERANGE or -ENOENT. */
-MUST_CHECK long path_of(struct inode *dir, char *to, size_t size);
+MUST_CHECK int path_make(struct inode *start, const char *path, unsigned flags, unsigned mode,
+                         struct inode **made);
+/* Absolute path of @inode into @to; length or -ERANGE or -ENOENT. */
+MUST_CHECK long path_of(const struct inode *inode, char *to, size_t size);

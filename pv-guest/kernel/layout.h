@@ -17,12 +17,14 @@
 #define KERNEL_BASE     0xffffffff80000000
 #define DIRECT_MAP_BASE 0xffff880000000000
 
-#define USER_START      0x0000000000001000 /* nothing maps page zero */
-#define USER_END        0x00007ffffffff000
-#define USER_STACK_TOP  0x0000007ffffff000
-#define USER_STACK_SIZE 0x0000000000800000
-#define USER_MAP_TOP    0x0000007fff000000 /* mmap searches downwards from here */
-#define USER_IMAGE_BASE 0x0000000010000000
+#define USER_START       0x0000000000001000 /* nothing maps page zero */
+#define USER_END         0x00007ffffffff000
+#define USER_STACK_TOP   0x0000007ffffff000
+#define USER_STACK_SIZE  0x0000000000800000 /* RLIMIT_STACK decides, within what follows */
+#define USER_STACK_LEAST 0x0000000000080000ul
+#define USER_STACK_MOST  0x0000000040000000ul
+#define USER_MAP_TOP     0x0000007fff000000 /* mmap searches downwards from here */
+#define USER_IMAGE_BASE  0x0000000010000000
 
 #define KERNEL_STACK_SIZE 16384
 #define KERNEL_STACK_MASK 16383

@@ -27,13 +27,14 @@
 #define AT_EMPTY_PATH       0x1000
 
 /* modes */
-#define S_IFMT  0170000
-#define S_IFIFO 0010000
-#define S_IFCHR 0020000
-#define S_IFDIR 0040000
-#define S_IFBLK 0060000
-#define S_IFREG 0100000
-#define S_IFLNK 0120000
+#define S_IFMT   0170000
+#define S_IFIFO  0010000
+#define S_IFCHR  0020000
+#define S_IFDIR  0040000
+#define S_IFBLK  0060000
+#define S_IFREG  0100000
+#define S_IFLNK  0120000
+#define S_IFSOCK 0140000
 
 struct linux_stat {
     uint64_t dev, ino, nlink;
@@ -61,38 +62,56 @@ struct linux_dirent64 {
 };
 
 /* fcntl */
-#define F_DUPFD         0
-#define F_GETFD         1
-#define F_SETFD         2
-#define F_GETFL         3
-#define F_SETFL         4
-#define F_DUPFD_CLOEXEC 1030
-#define FD_CLOEXEC      1
+#define F_DUPFD             0
+#define F_GETFD             1
+#define F_SETFD             2
+#define F_GETFL             3
+#define F_SETFL             4
+#define F_GETLK             5
+#define F_SETLK             6
+#define F_SETLKW            7
+#define F_DUPFD_CLOEXEC     1030
+#define FD_CLOEXEC          1
+#define CLOSE_RANGE_CLOEXEC 4
 
 /* memory */
-#define PROT_READ     1
-#define PROT_WRITE    2
-#define PROT_EXEC     4
-#define MAP_SHARED    1
-#define MAP_PRIVATE   2
-#define MAP_FIXED     0x10
-#define MAP_ANONYMOUS 0x20
-#define MAP_NOREPLACE 0x100000
+#define PROT_READ           1
+#define PROT_WRITE          2
+#define PROT_EXEC           4
+#define MAP_SHARED          1
+#define MAP_PRIVATE         2
+#define MAP_SHARED_VALIDATE 3
+#define MAP_TYPE            3
+#define MAP_FIXED           0x10
+#define MAP_ANONYMOUS       0x20
+#define MAP_LOCKED          0x2000
+#define MAP_POPULATE        0x8000
+#define MAP_NOREPLACE       0x100000
 
 /* processes */
 #define CLONE_VM             0x100
 #define CLONE_FS             0x200
 #define CLONE_FILES          0x400
+#define CLONE_SIGHAND        0x800
+#define CLONE_PIDFD          0x1000
 #define CLONE_VFORK          0x4000
+#define CLONE_PARENT         0x8000
 #define CLONE_THREAD         0x10000
 #define CLONE_SETTLS         0x80000
 #define CLONE_PARENT_SETTID  0x100000
 #define CLONE_CHILD_CLEARTID 0x200000
 #define CLONE_CHILD_SETTID   0x1000000
+#define CLONE_NAMESPACES     0x7e020000 /* of mounts, names, processes, users... */
 
-#define WNOHANG    1
-#define WUNTRACED  2
-#define WCONTINUED 8
+#define WNOHANG          1
+#define WUNTRACED        2
+#define WEXITED          4
+#define WCONTINUED       8
+#define WNOWAIT          0x01000000
+#define WAIT_ALL_THREADS 0xe0000000 /* __WALL, __WCLONE, __WNOTHREAD: no difference here */
+#define RUSAGE_SIZE      144        /* struct rusage, user time first */
+
+#define PID_MAX 32768
 
 #define ARCH_SET_GS 0x1001
 #define ARCH_SET_FS 0x1002
@@ -129,6 +148,9 @@ struct linux_timeval {
 struct linux_itimerval {
     struct linux_timeval interval, value;
 };
+struct linux_itimerspec {
+    struct linux_timespec interval, value;
+};
 #define CLOCK_REALTIME        0
 #define CLOCK_MONOTONIC       1
 #define CLOCK_PROCESS_CPUTIME 2
@@ -158,6 +180,8 @@ struct linux_itimerval {
 #define SIGTTOU      22
 #define SIGURG       23
 #define SIGWINCH     28
+#define SIGSYS       31
+#define SIGRTMIN     32
 #define SIGNAL_COUNT 64
 
 #define SIG_DFL     0
@@ -166,6 +190,7 @@ struct linux_itimerval {
 #define SIG_UNBLOCK 1
 #define SIG_SETMASK 2
 
+#define SA_NOCLDSTOP 1
 #define SA_NOCLDWAIT 2
 #define SA_SIGINFO   4
 #define SA_RESTORER  0x04000000
@@ -223,8 +248,11 @@ _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo");
 #define TIOCGWINSZ 0x5413
 #define TIOCSWINSZ 0x5414
 #define FIONREAD   0x541b
+#define FIONBIO    0x5421
 #define TIOCNOTTY  0x5422
 #define TIOCGSID   0x5429
+#define FIONCLEX   0x5450
+#define FIOCLEX    0x5451
 
 #define ICRNL   0x100
 #define IXON    0x400
@@ -240,6 +268,7 @@ _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo");
 #define ECHOK   0x20
 #define ECHOCTL 0x200
 #define ECHOKE  0x800
+#define TOSTOP  0x100
 #define IEXTEN  0x8000
 
 #define VINTR  0
@@ -262,11 +291,14 @@ struct linux_winsize {
 };
 
 /* poll */
-#define POLLIN   1
-#define POLLOUT  4
-#define POLLERR  8
-#define POLLHUP  0x10
-#define POLLNVAL 0x20
+#define POLLIN     1
+#define POLLOUT    4
+#define POLLERR    8
+#define POLLHUP    0x10
+#define POLLNVAL   0x20
+#define POLLRDNORM 0x40
+#define POLLWRNORM 0x100
+#define POLLRDHUP  0x2000
 
 struct linux_pollfd {
     int32_t fd;
@@ -290,7 +322,9 @@ struct linux_rlimit {
     uint64_t current, maximum;
 };
 #define RLIMIT_STACK  3
+#define RLIMIT_NPROC  6
 #define RLIMIT_NOFILE 7
+#define RLIMIT_AS     9
 #define RLIMITS       16
 
 struct linux_iovec {

@@ -9,11 +9,12 @@
 #include "heap.h"
 #include "inode.h"
 #include "kernel.h"
+#include "mount.h"
 #include "page.h"
 #include "platform/platform.h"
 #include "print.h"
 #include "syscall.h"
-#include "task.h"
+#include "process.h"
 #include "text.h"
 #include "tty.h"
 
@@ -25,6 +26,11 @@ static unsigned init_argument_count;
 const char *kernel_platform(void)
 {
     return boot.name;
+}
+
+const char *kernel_command_line(void)
+{
+    return boot.command_line;
 }
 
 /* Words before "--" are ours, those behind it are init's. */
@@ -106,7 +112,7 @@ static void init_start(void)
     static const char *const paths[] = {"/init", "/sbin/init", "/bin/sh"};
     struct task *const task = task_current();
 
-    tty_give(task->pid);
+    tty_give(task->tid);
     open_console();
     int rc = -ENOENT;
     if (init_path)
@@ -121,16 +127,19 @@ static void init_start(void)
 
 static void init_create(void)
 {
-    init_task = task_create(NULL, init_start);
-    if (!init_task)
+    struct process *const p = init_process = process_create(NULL);
+    struct task *const task = p ? task_create(p, init_start) : NULL;
+    if (!task || !(task->files = files_new()))
         panic("no memory for the first process");
-    init_task->files = files_new();
-    init_task->cwd = root_inode;
+    p->cwd = p->root = root_inode;
     inode_get(root_inode);
-    init_task->session = init_task->group = init_task->pid;
-    init_task->umask = 022;
-    BUG_ON(!init_task->files || init_task->pid != 1);
-    sched_ready(init_task);
+    inode_get(root_inode);
+    p->session = p->group = p->pid;
+    p->umask = 022;
+    for (unsigned i = 0; i < RLIMITS; i++)
+        p->limits[i] = limit_default(i);
+    BUG_ON(p->pid != 1);
+    sched_ready(task);
 }
 
 void kernel_start(const struct platform_boot *platform)
@@ -148,6 +157,7 @@ void kernel_start(const struct platform_boot *platform)
     inode_init(); /* an empty root directory     */
     initramfs_unpack();
     dev_init();
+    mount_init(); /* /proc                       */
     cpus_start(); /* they wait for the lock      */
     init_create();
     task_reaper_start();

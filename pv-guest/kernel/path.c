@@ -32,7 +32,7 @@ static int walk_start(struct walk *w, struct inode *start, const char *path)
     }
     w->rest = w->text;
     w->links = 0;
-    w->at = *path == '/' ? root_inode : start;
+    w->at = *path == '/' ? inode_root() : start;
     inode_get(w->at);
     return 0;
 }
@@ -85,7 +85,41 @@ static int walk_link(struct walk *w, struct inode *link)
     heap_free(w->text);
     w->text = w->rest = text;
     if (*text == '/')
-        walk_move(w, root_inode);
+        walk_move(w, inode_root());
+    return 0;
+}
+
+/* The root of what is mounted on @inode, or on that in turn. */
+static struct inode *uppermost(struct inode *inode)
+{
+    while (inode->mounted)
+        inode = inode->mounted;
+    return inode;
+}
+
+/* The entry of the directory we are at for the component in hand, with a reference. */
+static int walk_find(struct walk *w, struct inode **found)
+{
+    if (w->at->dynamic)
+        return w->at->dynamic->find(w->at, w->name, found);
+    struct entry *e = dir_find(w->at, w->name);
+    if (!e)
+        return -ENOENT;
+    *found = e->inode;
+    inode_get(*found);
+    return 0;
+}
+
+static int walk_follow(struct walk *w, struct inode *link)
+{
+    struct inode *to;
+    if (!link->follow)
+        return walk_link(w, link);
+    const int rc = link->follow(link, &to);
+    if (rc)
+        return rc;
+    walk_move(w, to);
+    inode_put(to);
     return 0;
 }
 
@@ -98,19 +132,24 @@ static int walk_step(struct walk *w, unsigned flags)
     if (!strcmp(w->name, "."))
         return 0;
     if (!strcmp(w->name, "..")) {
+        if (w->at == inode_root())
+            return 0;
         if (!w->at->parent)
             return -ENOENT;
         walk_move(w, w->at->parent);
         return 0;
     }
-    struct entry *e = dir_find(w->at, w->name);
-    if (!e)
-        return -ENOENT;
+    struct inode *found;
+    int rc = walk_find(w, &found);
+    if (rc)
+        return rc;
     const bool keep = (flags & PATH_NOFOLLOW) && at_last(w) && *w->rest != '/';
-    if (inode_is(e->inode, S_IFLNK) && !keep)
-        return walk_link(w, e->inode);
-    walk_move(w, e->inode);
-    return 0;
+    if (inode_is(found, S_IFLNK) && !keep)
+        rc = walk_follow(w, found);
+    else
+        walk_move(w, uppermost(found));
+    inode_put(found);
+    return rc;
 }
 
 int path_find(struct inode *start, const char *path, unsigned flags, struct inode **found)
@@ -133,13 +172,26 @@ int path_find(struct inode *start, const char *path, unsigned flags, struct inod
     return rc;
 }
 
-int path_parent(struct inode *start, const char *path, struct inode **dir, char name[NAME_MAX + 1])
+/* Is the component in hand a symbolic link? */
+static bool names_link(struct walk *w)
+{
+    struct inode *found;
+    if (!inode_is(w->at, S_IFDIR) || walk_find(w, &found))
+        return false;
+    const bool link = inode_is(found, S_IFLNK);
+    inode_put(found);
+    return link;
+}
+
+int path_parent(struct inode *start, const char *path, unsigned flags, struct inode **dir,
+                char name[NAME_MAX + 1])
 {
     struct walk w;
     int rc = walk_start(&w, start, path);
     if (rc)
         return rc;
-    while ((rc = walk_component(&w)) > 0 && !at_last(&w))
+    while ((rc = walk_component(&w)) > 0 &&
+           (!at_last(&w) || ((flags & PATH_FOLLOW) && names_link(&w))))
         if ((rc = walk_step(&w, 0)))
             break;
     if (rc == 0)
@@ -156,47 +208,71 @@ int path_parent(struct inode *start, const char *path, struct inode **dir, char 
     return 0;
 }
 
-int path_make(struct inode *start, const char *path, unsigned mode, struct inode **made)
+/* Give a new inode of @mode the name @name in @dir. */
+static int make_in(struct inode *dir, const char *name, unsigned mode, struct inode **made)
 {
-    char name[NAME_MAX + 1];
-    struct inode *dir;
-    int rc = path_parent(start, path, &dir, name);
-    if (rc)
-        return rc;
+    if (dir->dynamic)
+        return -EPERM;
+    if (!strcmp(name, ".") || !strcmp(name, ".."))
+        return -EEXIST;
     struct inode *inode = inode_new(mode);
-    rc = !inode                                      ? -ENOMEM
-         : !strcmp(name, ".") || !strcmp(name, "..") ? -EEXIST
-                                                     : dir_add(dir, name, inode);
-    inode_put(dir);
-    if (rc && inode)
+    if (!inode)
+        return -ENOMEM;
+    inode->fs = dir->fs;
+    const int rc = dir_add(dir, name, inode);
+    if (rc)
         inode_put(inode);
-    if (!rc)
+    else
         *made = inode;
     return rc;
 }
 
-static const char *name_in_parent(const struct inode *dir)
+int path_make(struct inode *start, const char *path, unsigned flags, unsigned mode,
+              struct inode **made)
+{
+    char name[NAME_MAX + 1];
+    struct inode *dir;
+    const size_t length = strlen(path);
+    int rc = path_parent(start, path, flags, &dir, name);
+    if (rc)
+        return rc;
+    /* Only a directory can be meant by a name with a slash behind it. */
+    rc = length && path[length - 1] == '/' && (mode & S_IFMT) != S_IFDIR
+             ? -ENOENT
+             : make_in(dir, name, mode, made);
+    inode_put(dir);
+    return rc;
+}
+
+static const char *name_in_parent(const struct inode *inode)
 {
     struct entry *e;
-    list_for_each(e, &dir->parent->entries, link)
+    /* A mounted root is where what it covers is. */
+    const struct inode *named = inode->covers ? inode->covers : inode;
+    while (named->covers)
+        named = named->covers;
+    list_for_each(e, &inode->parent->entries, link)
     {
-        if (e->inode == dir)
+        if (e->inode == named)
             return e->name;
     }
     return NULL;
 }
 
 /* From the end of the buffer backwards, then moved to its start. */
-long path_of(struct inode *dir, char *to, size_t size)
+long path_of(const struct inode *inode, char *to, size_t size)
 {
+    const struct inode *const root = inode_root();
     size_t at = size;
     if (size < 2)
         return -ERANGE;
     to[--at] = 0;
-    if (dir == root_inode)
+    if (inode == root)
         to[--at] = '/';
-    for (; dir != root_inode; dir = dir->parent) {
-        const char *name = dir->parent ? name_in_parent(dir) : NULL;
+    for (; inode != root; inode = inode->parent) {
+        const char *name = inode == root_inode || !inode->parent ? NULL
+                           : inode->holds_parent                 ? inode->target
+                                                                 : name_in_parent(inode);
         if (!name)
             return -ENOENT;
         const size_t n = strlen(name);

@@ -7,28 +7,18 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "pipe.h"
 #include "signal.h"
 #include "text.h"
 
-#define PIPE_SIZE 16384
-#define PIPE_BUF  4096
-
-struct pipe {
-    char *data;
-    size_t head, used;
-    unsigned readers, writers;
-    struct wait_queue changed;
-};
-
-static void pipe_wake(struct pipe *p)
+void pipe_wake(struct pipe *p)
 {
     wait_wake(&p->changed);
     wait_wake(&poll_wait);
 }
 
-static long pipe_read(struct file *file, user_t to, size_t size)
+long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
 {
-    struct pipe *p = file->object;
     size_t done = 0;
 
     if (!size)
@@ -36,7 +26,7 @@ static long pipe_read(struct file *file, user_t to, size_t size)
     while (!p->used) {
         if (!p->writers)
             return 0;
-        if (file->flags & O_NONBLOCK)
+        if (!wait)
             return -EAGAIN;
         const int rc = wait_until(&p->changed, FOREVER);
         if (rc)
@@ -55,17 +45,15 @@ static long pipe_read(struct file *file, user_t to, size_t size)
 }
 
 /* Wait until there is room for all of a small write, or for something of a large one. */
-static int wait_for_room(struct file *file, struct pipe *p, size_t left)
+static int wait_for_room(struct pipe *p, bool wait, size_t left)
 {
     const size_t needed = left <= PIPE_BUF ? left : 1;
     for (;;) {
-        if (!p->readers) {
-            signal_send(task_current(), SIGPIPE);
+        if (!p->readers)
             return -EPIPE;
-        }
         if (PIPE_SIZE - p->used >= needed)
             return 0;
-        if (file->flags & O_NONBLOCK)
+        if (!wait)
             return -EAGAIN;
         const int rc = wait_until(&p->changed, FOREVER);
         if (rc)
@@ -73,13 +61,12 @@ static int wait_for_room(struct file *file, struct pipe *p, size_t left)
     }
 }
 
-static long pipe_write(struct file *file, user_t from, size_t size)
+long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
 {
-    struct pipe *p = file->object;
     size_t done = 0;
 
     while (done < size) {
-        const int rc = wait_for_room(file, p, size - done);
+        const int rc = wait_for_room(p, wait, size - done);
         if (rc)
             return done ? (long)done : rc;
         while (done < size && p->used < PIPE_SIZE) {
@@ -93,6 +80,19 @@ static long pipe_write(struct file *file, user_t from, size_t size)
         pipe_wake(p);
     }
     return done;
+}
+
+static long pipe_read(struct file *file, user_t to, size_t size)
+{
+    return pipe_take(file->object, !(file->flags & O_NONBLOCK), to, size);
+}
+
+static long pipe_write(struct file *file, user_t from, size_t size)
+{
+    const long n = pipe_give(file->object, !(file->flags & O_NONBLOCK), from, size);
+    if (n == -EPIPE)
+        signal_broken_pipe();
+    return n;
 }
 
 static bool reads(const struct file *file)
@@ -133,13 +133,19 @@ static void pipe_release(struct file *file)
     pipe_wake(p);
     if (p->readers || p->writers)
         return;
-    if (file->inode)
-        file->inode->pipe = NULL;
+    file->inode->pipe = NULL;
+    pipe_free(p);
+}
+
+void pipe_free(struct pipe *p)
+{
+    if (!p)
+        return;
     heap_free(p->data);
     heap_free(p);
 }
 
-static struct pipe *pipe_create(void)
+struct pipe *pipe_create(void)
 {
     struct pipe *p = heap_alloc(sizeof(*p));
     char *data = heap_alloc(PIPE_SIZE);
@@ -153,7 +159,8 @@ static struct pipe *pipe_create(void)
     return p;
 }
 
-/* Opening a named pipe waits until the other side has come, too. */
+/* Opening a named pipe waits until the other side has come, too; one without a name (which can be
+ * opened through /proc) had both. */
 static long fifo_open(struct file *file)
 {
     struct inode *inode = file->inode;
@@ -163,7 +170,7 @@ static long fifo_open(struct file *file)
     p->readers += reads(file);
     p->writers += writes(file);
     pipe_wake(p);
-    while (!(file->flags & O_NONBLOCK) && (!p->readers || !p->writers)) {
+    while (inode->links && !(file->flags & O_NONBLOCK) && (!p->readers || !p->writers)) {
         const int rc = wait_until(&p->changed, FOREVER);
         if (rc)
             return rc;
@@ -171,13 +178,6 @@ static long fifo_open(struct file *file)
     return 0;
 }
 
-static const struct file_ops pipe_ops = {
-    .read = pipe_read,
-    .write = pipe_write,
-    .poll = pipe_poll,
-    .ioctl = pipe_ioctl,
-    .release = pipe_release,
-};
 const struct file_ops fifo_ops = {
     .open = fifo_open,
     .read = pipe_read,
@@ -187,20 +187,24 @@ const struct file_ops fifo_ops = {
     .release = pipe_release,
 };
 
+/* A pipe without a name is one whose inode is in no directory. */
 int pipe_new(unsigned flags, struct file **reader, struct file **writer)
 {
+    struct inode *inode = inode_new(S_IFIFO | 0600);
     struct pipe *p = pipe_create();
-    if (!p)
-        return -ENOMEM;
-    struct file *r = file_new(NULL, &pipe_ops, O_RDONLY | (flags & O_NONBLOCK));
-    struct file *w = file_new(NULL, &pipe_ops, O_WRONLY | (flags & O_NONBLOCK));
-    if (!r || !w) {
-        heap_free(r);
-        heap_free(w);
-        heap_free(p->data);
-        heap_free(p);
+    struct file *r = inode ? file_new(inode, &fifo_ops, O_RDONLY | (flags & O_NONBLOCK)) : NULL;
+    struct file *w = inode ? file_new(inode, &fifo_ops, O_WRONLY | (flags & O_NONBLOCK)) : NULL;
+    if (inode)
+        inode_put(inode);
+    if (!p || !r || !w) {
+        if (r)
+            file_put(r);
+        if (w)
+            file_put(w);
+        pipe_free(p);
         return -ENOMEM;
     }
+    inode->pipe = p;
     p->readers = p->writers = 1;
     r->object = w->object = p;
     *reader = r;

@@ -14,6 +14,7 @@
 #include "text.h"
 
 #define PRINT_LINE 512
+#define PRINT_LOG  16384
 
 static bool quiet;
 
@@ -81,9 +82,10 @@ static void put_formatted(struct output *out, const char *f, va_list ap)
             break;
         }
         case 'u':
+        case 'o':
         case 'x': {
             const uint64_t v = wide ? va_arg(ap, uint64_t) : va_arg(ap, unsigned);
-            put_number(out, v, *f == 'x' ? 16 : 10, width, pad, false);
+            put_number(out, v, *f == 'x' ? 16 : *f == 'o' ? 8 : 10, width, pad, false);
             break;
         }
         case 'p':
@@ -101,15 +103,41 @@ static void put_formatted(struct output *out, const char *f, va_list ap)
     }
 }
 
-size_t print_to(char *to, size_t size, const char *format, ...)
+size_t print_to_list(char *to, size_t size, const char *format, va_list ap)
 {
     struct output out = {to, to + size - 1};
-    va_list ap;
-    va_start(ap, format);
     put_formatted(&out, format, ap);
-    va_end(ap);
     *out.at = 0;
     return out.at - to;
+}
+
+size_t print_to(char *to, size_t size, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    const size_t n = print_to_list(to, size, format, ap);
+    va_end(ap);
+    return n;
+}
+
+/* What has been printed, the oldest overwritten: syslog(2) tells it. */
+static char log_ring[PRINT_LOG];
+static size_t log_end; /* bytes ever printed */
+
+static void log_add(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        log_ring[log_end++ % PRINT_LOG] = text[i];
+}
+
+size_t print_log_size(void)
+{
+    return MIN(log_end, (size_t)PRINT_LOG);
+}
+
+char print_log_at(size_t i)
+{
+    return log_ring[(log_end - print_log_size() + i) % PRINT_LOG];
 }
 
 static void print_list(const char *format, va_list ap)
@@ -117,6 +145,7 @@ static void print_list(const char *format, va_list ap)
     char line[PRINT_LINE];
     struct output out = {line, line + sizeof(line)};
     put_formatted(&out, format, ap);
+    log_add(line, out.at - line);
     char *start = line;
     for (char *c = line; c < out.at; c++) {
         if (*c != '\n')
@@ -144,11 +173,13 @@ void print_quiet(bool on)
 
 void print_note(const char *format, ...)
 {
-    if (quiet)
-        return;
+    char line[PRINT_LINE];
     va_list ap;
     va_start(ap, format);
-    print_list(format, ap);
+    if (quiet)
+        log_add(line, print_to_list(line, sizeof(line), format, ap));
+    else
+        print_list(format, ap);
     va_end(ap);
 }
 

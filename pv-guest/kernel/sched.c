@@ -30,6 +30,7 @@ static struct list run_queue = LIST_INIT(run_queue);
 cpus_t sched_sleeping;
 static cpus_t fetched;                                         /* kicked, on their way */
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
+static uint64_t switches;
 
 void context_switch(uint64_t *save_sp, uint64_t load_sp);
 
@@ -149,6 +150,19 @@ void sched_set_cpus(struct task *task, cpus_t allowed)
     }
 }
 
+uint64_t sched_idle_time(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < cpu_count; i++)
+        sum += cpus[i].idle->run_time;
+    return sum;
+}
+
+uint64_t sched_switch_count(void)
+{
+    return switches;
+}
+
 void space_load(struct space *space)
 {
     struct cpu *const cpu = cpu_this();
@@ -211,13 +225,14 @@ void sched_switch(void)
         return;
 
     const uint64_t now = platform_time();
+    switches++;
     previous->run_time += now - previous->run_since;
     next->run_since = now;
     if (previous->space)
         fpu_save(previous);
     next->cpu = cpu;
     cpu->current = next;
-    if (next->pid)
+    if (next->tid)
         switch_process(next);
     context_switch(&previous->sp, next->sp);
     /* Here any CPU may be running us; @cpu was the one we left. */
@@ -259,7 +274,7 @@ int wait_until(struct wait_queue *q, uint64_t deadline)
 {
     struct task *const task = task_current();
 
-    if (signal_waiting(task))
+    if (task->attention && signal_interrupts(task))
         return -ERESTART;
     if (deadline != FOREVER) {
         if (platform_time() >= deadline)
@@ -274,7 +289,7 @@ int wait_until(struct wait_queue *q, uint64_t deadline)
         if (platform_time() >= deadline)
             return -ETIMEDOUT;
     }
-    return signal_waiting(task) ? -ERESTART : 0;
+    return task->attention && signal_interrupts(task) ? -ERESTART : 0;
 }
 
 void wait_deaf(struct wait_queue *q)

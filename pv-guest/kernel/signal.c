@@ -1,127 +1,312 @@
 /*
- * Signals.
+ * Signals: sending them, and acting upon them.
  *
- * A pending signal is acted upon when its task is about to return to its
- * process.  A handler is entered by making room on the process's stack for what
- * Linux puts there,
- *
- *      siginfo | ucontext (registers, mask) | restorer's address  <- rsp
- *
- * with the FPU's registers above, and returning to the handler instead.  The
- * restorer calls rt_sigreturn, which puts it all back.
+ * A signal is sent to a process or to one thread, and pends there.  It is acted
+ * upon when a thread that does not block it is about to return to its program;
+ * @attention in the task says that there is something to look at.
  *
  * A system call that was interrupted while waiting returns -ERESTART so far.
  * If no handler runs, or one with SA_RESTART, the process is set back to the
- * SYSCALL instruction; otherwise it sees -EINTR.
+ * SYSCALL instruction; otherwise it sees -EINTR.  Being stopped and continued
+ * interrupts nothing: that happens inside wait_until.
  */
 #include "errno.h"
 #include "platform/platform.h"
-#include "print.h"
 #include "signal.h"
-#include "text.h"
-#include "user.h"
 
-#define BIT(number)    (1ul << ((number)-1))
-#define UNBLOCKABLE    (BIT(SIGKILL) | BIT(SIGSTOP))
-#define DEFAULT_IGNORE (BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH))
-#define DEFAULT_STOP   (BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
-#define RED_ZONE       128 /* below a process's rsp, still its own */
+#define DEFAULT_IGNORE \
+    (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 
-struct signal_frame {
-    uint64_t restorer;
-    struct linux_ucontext context;
-    struct linux_siginfo info;
-};
-
-static bool ignored(const struct task *task, int number)
+static bool ignored(const struct process *p, int number)
 {
-    const uint64_t handler = task->actions[number].handler;
-    if (task == init_task && handler == SIG_DFL)
+    const uint64_t handler = p->actions[number].handler;
+    if (p == init_process && handler == SIG_DFL)
         return true; /* pid 1 gets only what it asked for */
-    return handler == SIG_IGN || (handler == SIG_DFL && (DEFAULT_IGNORE & BIT(number)));
+    return handler == SIG_IGN || (handler == SIG_DFL && (DEFAULT_IGNORE & SIGNAL_BIT(number)));
+}
+
+/* Pending signals that @task does not block. */
+static uint64_t candidates(const struct task *task)
+{
+    return (task->signals.pending | task->process->signals.pending) & ~task->blocked;
+}
+
+/* Its process ends, or goes on without it. */
+static bool must_end(const struct task *task)
+{
+    const struct process *p = task->process;
+    return p->exiting || (p->sole && p->sole != task);
 }
 
 bool signal_waiting(const struct task *task)
 {
-    const uint64_t candidates = task->pending & ~(task->blocked & ~UNBLOCKABLE);
-    for (uint64_t left = candidates; left; left &= left - 1)
-        if (!ignored(task, __builtin_ctzl(left) + 1))
+    const struct process *p = task->process;
+    if (must_end(task) || ((task->signals.pending | p->signals.pending) & task->wanted))
+        return true;
+    for (uint64_t left = candidates(task); left; left &= left - 1)
+        if (!ignored(p, __builtin_ctzl(left) + 1))
             return true;
     return false;
 }
 
-static void resume(struct task *task)
+/* ---- Sending ---- */
+
+void signal_attention(struct process *p, const struct task *except)
 {
-    task->pending &= ~DEFAULT_STOP;
-    if (task->state != TASK_STOPPED)
-        return;
-    task->stop_signal = 0;
-    task->continued = true;
-    sched_ready(task);
+    struct task *t;
+    for_each_thread(t, p)
+    {
+        if (t == except)
+            continue;
+        t->attention = true;
+        if (t->state == TASK_WAITING || t->state == TASK_STOPPED)
+            sched_ready(t);
+        else
+            sched_poke(t);
+    }
 }
 
-void signal_send(struct task *task, int number)
+/* @number has become pending for @task: have it look. */
+static void tell(struct task *task, int number)
 {
-    if (task->state == TASK_ZOMBIE)
+    if (task->blocked & ~task->wanted & SIGNAL_BIT(number))
         return;
-    if (number == SIGCONT)
-        resume(task);
-    if (DEFAULT_STOP & BIT(number))
-        task->pending &= ~BIT(SIGCONT);
-    if (ignored(task, number) && !(task->blocked & BIT(number)))
-        return;
-    task->pending |= BIT(number);
+    task->attention = true;
     if (task->state == TASK_WAITING && signal_waiting(task))
-        sched_ready(task);
-    else if (task->state == TASK_STOPPED && number == SIGKILL)
         sched_ready(task);
     else
         sched_poke(task);
 }
 
-int signal_send_group(int group, int number)
+static void resume(struct process *p)
 {
-    struct task *t, *after;
+    struct task *t;
+    signal_set_drop(&p->signals, SIGNALS_STOP);
+    for_each_thread(t, p) signal_set_drop(&t->signals, SIGNALS_STOP);
+    if (!p->stopped)
+        return;
+    p->stopped = false;
+    p->stop_signal = 0;
+    p->continued = true;
+    signal_attention(p, NULL);
+    signal_parent(p, CLD_CONTINUED, SIGCONT);
+}
+
+/* What a signal does just by being sent.  False if there is no more to it. */
+static bool send_effects(struct process *p, uint64_t blocked, int number)
+{
+    if (p->zombie || p->exiting)
+        return false;
+    if (number == SIGCONT)
+        resume(p);
+    if (SIGNALS_STOP & SIGNAL_BIT(number))
+        signal_set_drop(&p->signals, SIGNAL_BIT(SIGCONT));
+    if (number == SIGKILL && p != init_process) {
+        p->stopped = false;
+        signal_attention(p, NULL);
+    }
+    return !ignored(p, number) || (blocked & SIGNAL_BIT(number));
+}
+
+void signal_send_info(struct process *p, const struct signal_info *info)
+{
+    struct task *t;
+    uint64_t blocked = 0;
+    for_each_thread(t, p) blocked |= t->blocked | t->wanted;
+    if (!send_effects(p, blocked, info->number))
+        return;
+    signal_set_add(&p->signals, info);
+    for_each_thread(t, p) tell(t, info->number);
+}
+
+void signal_send_task(struct task *task, const struct signal_info *info)
+{
+    if (!send_effects(task->process, task->blocked | task->wanted, info->number))
+        return;
+    signal_set_add(&task->signals, info);
+    tell(task, info->number);
+}
+
+void signal_send(struct process *p, int number)
+{
+    const struct signal_info info = {.number = number, .code = SI_KERNEL};
+    signal_send_info(p, &info);
+}
+
+void signal_broken_pipe(void)
+{
+    const struct signal_info info = {.number = SIGPIPE, .code = SI_KERNEL};
+    signal_send_task(task_current(), &info);
+}
+
+struct signal_info signal_info_user(int number, int code)
+{
+    return (struct signal_info){number, code, {(unsigned)process_current()->pid, 0}};
+}
+
+int signal_send_group(int group, const struct signal_info *info)
+{
+    struct process *p, *after;
     int rc = -ESRCH;
-    list_for_each_safe(t, after, &all_tasks, link)
+    list_for_each_safe(p, after, &all_processes, link)
     {
-        if (t->group != group || t->state == TASK_ZOMBIE)
+        if (p->group != group)
             continue;
-        if (number)
-            signal_send(t, number);
+        if (info->number)
+            signal_send_info(p, info);
         rc = 0;
     }
     return rc;
 }
 
+void signal_group(int group, int number)
+{
+    const struct signal_info info = {.number = number, .code = SI_KERNEL};
+    (void)signal_send_group(group, &info);
+}
+
+void signal_parent(struct process *p, int code, int status)
+{
+    const struct signal_info info = {SIGCHLD, code, {(unsigned)p->pid, (unsigned)status}};
+    const bool ended = code != CLD_STOPPED && code != CLD_CONTINUED;
+    if (ended || !(p->parent->actions[SIGCHLD].flags & SA_NOCLDSTOP))
+        signal_send_info(p->parent, &info);
+    wait_wake(&p->parent->child_wait);
+}
+
+/* The code that tells a handler why. */
+static int fault_code(const struct task *task, int number, uint64_t address)
+{
+    if (number == SIGSEGV)
+        return area_find(task->space, address) ? 2 : 1; /* may not, or nothing there */
+    if (number == SIGTRAP || number == SIGFPE)
+        return 1;
+    return number == SIGBUS || number == SIGILL ? 2 : SI_KERNEL;
+}
+
 void signal_fault(struct task *task, int number, uint64_t address)
 {
-    struct linux_sigaction *action = &task->actions[number];
-    if ((task->blocked & BIT(number)) || action->handler == SIG_IGN)
+    struct linux_sigaction *action = &task->process->actions[number];
+    const struct signal_info info = {number, fault_code(task, number, address), {address}};
+    if ((task->blocked & SIGNAL_BIT(number)) || action->handler == SIG_IGN)
         action->handler = SIG_DFL;
-    task->blocked &= ~BIT(number);
-    task->pending |= BIT(number);
+    task->blocked &= ~SIGNAL_BIT(number);
+    signal_set_add(&task->signals, &info);
+    task->attention = true;
     task->fault_signal = number;
     task->fault_address = address;
 }
 
-void signal_reset(struct task *task)
+void signal_forget_ignored(int number)
+{
+    struct process *const p = process_current();
+    struct task *t;
+    if (!ignored(p, number))
+        return;
+    signal_set_drop(&p->signals, SIGNAL_BIT(number));
+    for_each_thread(t, p) signal_set_drop(&t->signals, SIGNAL_BIT(number));
+}
+
+void signal_reset(struct process *p)
 {
     for (int n = 1; n <= SIGNAL_COUNT; n++) {
-        const uint64_t keep = task->actions[n].handler == SIG_IGN ? SIG_IGN : SIG_DFL;
-        task->actions[n] = (struct linux_sigaction){.handler = keep};
+        const uint64_t keep = p->actions[n].handler == SIG_IGN ? SIG_IGN : SIG_DFL;
+        p->actions[n] = (struct linux_sigaction){.handler = keep};
     }
-    task->alternate = (struct linux_sigaltstack){.flags = SS_DISABLE};
+    task_current()->alternate = (struct linux_sigaltstack){.flags = SS_DISABLE};
 }
 
 void signal_alarm_over(struct timer *timer)
 {
-    struct task *task = container_of(timer, struct task, alarm);
+    struct process *p = container_of(timer, struct process, alarm);
     /* From now, not from the old deadline: a tiny interval must not pile up. */
-    if (task->alarm_interval)
-        timer_start(timer, MAX(timer->deadline, platform_time()) + task->alarm_interval);
-    signal_send(task, SIGALRM);
+    if (p->alarm_interval)
+        timer_start(timer, MAX(timer->deadline, platform_time()) + p->alarm_interval);
+    signal_send(p, SIGALRM);
 }
+
+/* ---- Masks ---- */
+
+void signal_block(uint64_t mask)
+{
+    struct task *const task = task_current();
+    task->blocked = mask & ~SIGNALS_UNBLOCKABLE;
+    if (candidates(task))
+        task->attention = true;
+}
+
+void signal_block_for_call(uint64_t mask)
+{
+    struct task *const task = task_current();
+    task->blocked_saved = task->blocked;
+    task->restore_blocked = true;
+    task->blocked = mask & ~SIGNALS_UNBLOCKABLE;
+    task->attention = true;
+}
+
+/* ---- Stopping ---- */
+
+static void stop_process(struct process *p, int number)
+{
+    p->stopped = true;
+    p->stop_signal = number;
+    signal_attention(p, task_current());
+    signal_parent(p, CLD_STOPPED, number);
+}
+
+static void stay_stopped(struct task *task)
+{
+    while (task->process->stopped && !must_end(task)) {
+        task->state = TASK_STOPPED;
+        sched_switch();
+    }
+}
+
+/* Nobody could continue a member of an orphaned group that the terminal has stopped. */
+static bool stop_is_void(const struct process *p, int number)
+{
+    return number != SIGSTOP && process_group_orphaned(p->group, p->session);
+}
+
+/* The signal by which @task is to stop, if that is all it has to do; else 0. */
+static int only_stop(const struct task *task)
+{
+    const struct process *p = task->process;
+    int found = 0;
+    for (uint64_t left = candidates(task); left; left &= left - 1) {
+        const int number = __builtin_ctzl(left) + 1;
+        if (ignored(p, number))
+            continue;
+        if (!(SIGNALS_STOP & SIGNAL_BIT(number)) || p->actions[number].handler != SIG_DFL)
+            return 0;
+        found = number;
+    }
+    return found;
+}
+
+bool signal_interrupts(struct task *task)
+{
+    struct process *const p = task->process;
+    if (!p)
+        return false;
+    for (;;) {
+        struct signal_info info;
+        if (must_end(task))
+            return true;
+        if (p->stopped) {
+            stay_stopped(task);
+            continue;
+        }
+        const int number = only_stop(task);
+        if (!number)
+            return signal_waiting(task);
+        (void)signal_take(task, SIGNAL_BIT(number), &info);
+        if (!stop_is_void(p, number))
+            stop_process(p, number);
+    }
+}
+
+/* ---- Acting ---- */
 
 /* Decide about an interrupted system call: again from the start, or -EINTR. */
 static void settle_restart(struct frame *frame, bool again)
@@ -136,158 +321,73 @@ static void settle_restart(struct frame *frame, bool again)
     }
 }
 
-static void save_context(const struct task *task, const struct frame *f, uint64_t mask,
-                         struct linux_ucontext *c)
+int signal_take(struct task *task, uint64_t mask, struct signal_info *info)
 {
-    *c = (struct linux_ucontext){
-        .stack = task->alternate,
-        .r8 = f->r8,
-        .r9 = f->r9,
-        .r10 = f->r10,
-        .r11 = f->r11,
-        .r12 = f->r12,
-        .r13 = f->r13,
-        .r14 = f->r14,
-        .r15 = f->r15,
-        .rdi = f->rdi,
-        .rsi = f->rsi,
-        .rbp = f->rbp,
-        .rbx = f->rbx,
-        .rdx = f->rdx,
-        .rax = f->rax,
-        .rcx = f->rcx,
-        .rsp = f->rsp,
-        .rip = f->rip,
-        .rflags = f->rflags,
-        .cs = 0x33,
-        .ss = 0x2b,
-        .trap = f->vector,
-        .cr2 = task->fault_address,
-        .mask = mask,
-    };
-}
-
-static bool on_alternate(const struct task *task, uint64_t sp)
-{
-    return sp - task->alternate.sp < task->alternate.size;
-}
-
-/* Lay out the handler's frame and point @frame at the handler. */
-static int enter_handler(struct task *task, struct frame *frame, int number, uint64_t mask)
-{
-    const struct linux_sigaction *action = &task->actions[number];
-    struct signal_frame s = {.restorer = action->restorer};
-    uint64_t sp = frame->rsp - RED_ZONE;
-
-    if ((action->flags & SA_ONSTACK) && !(task->alternate.flags & SS_DISABLE) &&
-        !on_alternate(task, frame->rsp))
-        sp = task->alternate.sp + task->alternate.size;
-    const uint64_t fpu_at = (sp - fpu_size()) & ~63ul;
-    const uint64_t at = ((fpu_at - sizeof(s)) & ~15ul) - 8;
-
-    save_context(task, frame, mask, &s.context);
-    s.context.fpu = fpu_at;
-    s.info.number = number;
-    s.info.address = task->fault_address;
-    fpu_save(task);
-    if (user_write(fpu_at, task->fpu, fpu_size()) || user_write(at, &s, sizeof(s)))
-        return -EFAULT;
-
-    frame->rip = action->handler;
-    frame->rsp = at;
-    frame->rdi = number;
-    frame->rsi = at + offsetof(struct signal_frame, info);
-    frame->rdx = at + offsetof(struct signal_frame, context);
-    frame->rax = 0;
-    frame->rflags &= ~(uint64_t)(RFLAGS_DF | RFLAGS_TF);
-    return 0;
-}
-
-long signal_return(struct frame *frame)
-{
-    struct task *const task = task_current();
-    struct linux_ucontext c;
-    const uint64_t at = frame->rsp - 8 + offsetof(struct signal_frame, context);
-
-    if (user_read(&c, at, sizeof(c)) || c.rip >= USER_END ||
-        (c.fpu && user_read(task->fpu, c.fpu, fpu_size()))) {
-        signal_fault(task, SIGSEGV, at);
+    const uint64_t own = task->signals.pending & mask;
+    const uint64_t all = own | (task->process->signals.pending & mask);
+    if (!all)
         return 0;
-    }
-    if (c.fpu) {
-        fpu_mend(task);
-        fpu_load(task);
-    }
-    task->blocked = c.mask & ~UNBLOCKABLE;
-    frame->r8 = c.r8, frame->r9 = c.r9, frame->r10 = c.r10, frame->r11 = c.r11;
-    frame->r12 = c.r12, frame->r13 = c.r13, frame->r14 = c.r14, frame->r15 = c.r15;
-    frame->rdi = c.rdi, frame->rsi = c.rsi, frame->rbp = c.rbp, frame->rbx = c.rbx;
-    frame->rdx = c.rdx, frame->rcx = c.rcx, frame->rsp = c.rsp, frame->rip = c.rip;
-    frame->rflags = (frame->rflags & ~(uint64_t)RFLAGS_USER_MASK) | (c.rflags & RFLAGS_USER_MASK);
-    frame->vector = 0; /* not a system call any more: do not restart it */
-    return c.rax;
-}
-
-static void stop(struct task *task, int number)
-{
-    task->stop_signal = number;
-    task->state = TASK_STOPPED;
-    signal_send(task->parent, SIGCHLD);
-    wait_wake(&task->parent->child_wait);
-    sched_switch();
+    const bool fault = task->fault_signal && (own & SIGNAL_BIT(task->fault_signal));
+    const int number = fault ? task->fault_signal : __builtin_ctzl(all) + 1;
+    signal_set_take(own & SIGNAL_BIT(number) ? &task->signals : &task->process->signals, number,
+                    info);
+    return number;
 }
 
 static void default_action(struct task *task, int number)
 {
-    if (DEFAULT_STOP & BIT(number))
-        stop(task, number);
-    else if (!(DEFAULT_IGNORE & BIT(number)))
-        task_exit(number);
+    if (!(SIGNALS_STOP & SIGNAL_BIT(number)))
+        process_exit(number);
+    if (!stop_is_void(task->process, number))
+        stop_process(task->process, number);
 }
 
-/* The next signal to act upon, no longer pending; 0 if there is none. */
-static int take_signal(struct task *task)
+/* Act upon one signal that has been taken. */
+static void act(struct task *task, struct frame *frame, const struct signal_info *info)
 {
-    uint64_t candidates = task->pending & ~(task->blocked & ~UNBLOCKABLE);
-    for (; candidates; candidates &= candidates - 1) {
-        const int number = __builtin_ctzl(candidates) + 1;
-        const bool forced = number == task->fault_signal;
-        task->pending &= ~BIT(number);
-        if (forced)
-            task->fault_signal = 0;
-        if (forced || !ignored(task, number))
-            return number;
+    const int number = info->number;
+    struct linux_sigaction *action = &task->process->actions[number];
+    const bool forced = number == task->fault_signal;
+
+    if (forced)
+        task->fault_signal = 0;
+    else if (ignored(task->process, number))
+        return;
+    if (action->handler == SIG_DFL || action->handler == SIG_IGN || number == SIGKILL) {
+        default_action(task, number);
+        return;
     }
-    return 0;
+    settle_restart(frame, action->flags & SA_RESTART);
+    const uint64_t mask = task->restore_blocked ? task->blocked_saved : task->blocked;
+    task->restore_blocked = false;
+    if (signal_enter(task, frame, info, mask))
+        process_exit(SIGSEGV);
+    task->blocked |= action->mask & ~SIGNALS_UNBLOCKABLE;
+    if (!(action->flags & SA_NODEFER))
+        task->blocked |= SIGNAL_BIT(number);
+    if (action->flags & SA_RESETHAND)
+        action->handler = SIG_DFL;
+    frame->vector = 0; /* not a system call any more: do not restart it */
 }
 
 void signal_deliver(struct frame *frame)
 {
     struct task *const task = task_current();
-    int number;
+    struct signal_info info;
 
-    while ((number = take_signal(task))) {
-        struct linux_sigaction *action = &task->actions[number];
-        if (action->handler == SIG_DFL || action->handler == SIG_IGN || number == SIGKILL) {
-            default_action(task, number);
+    for (;;) {
+        stay_stopped(task);
+        if (must_end(task))
+            task_exit(0);
+        if (signal_take(task, ~task->blocked, &info)) {
+            act(task, frame, &info);
             continue;
         }
-        settle_restart(frame, action->flags & SA_RESTART);
-        const uint64_t mask = task->restore_blocked ? task->blocked_saved : task->blocked;
+        settle_restart(frame, true);
+        if (!task->restore_blocked)
+            break;
         task->restore_blocked = false;
-        if (enter_handler(task, frame, number, mask)) {
-            task_exit(SIGSEGV);
-        }
-        task->blocked |= action->mask & ~UNBLOCKABLE;
-        if (!(action->flags & SA_NODEFER))
-            task->blocked |= BIT(number);
-        if (action->flags & SA_RESETHAND)
-            action->handler = SIG_DFL;
-        frame->vector = 0;
-    }
-    settle_restart(frame, true);
-    if (task->restore_blocked) {
         task->blocked = task->blocked_saved;
-        task->restore_blocked = false;
     }
+    task->attention = false;
 }

@@ -110,6 +110,31 @@ static void area_insert(struct space *space, struct area *area)
     list_add_before(&area->link, &at->link);
 }
 
+/* Is @upper the continuation of @lower? */
+static bool continues(const struct area *lower, const struct area *upper)
+{
+    return lower->end == upper->start && lower->protection == upper->protection &&
+           lower->shared == upper->shared && lower->file == upper->file &&
+           lower->keep_read_only == upper->keep_read_only &&
+           (!lower->file || lower->offset + (lower->end - lower->start) == upper->offset);
+}
+
+/* Make one area of @area and its neighbours where they are alike; @area stays. */
+static void area_merge(struct space *space, struct area *area)
+{
+    struct area *const before = list_entry(area->link.prev, struct area, link);
+    struct area *const behind = list_entry(area->link.next, struct area, link);
+    if (&before->link != &space->areas && continues(before, area)) {
+        area->start = before->start;
+        area->offset = before->offset;
+        area_free(before);
+    }
+    if (&behind->link != &space->areas && continues(area, behind)) {
+        area->end = behind->end;
+        area_free(behind);
+    }
+}
+
 static bool range_valid(uintptr_t start, size_t size)
 {
     return start % PAGE_SIZE == 0 && size && size % PAGE_SIZE == 0 && start >= USER_START &&
@@ -117,29 +142,44 @@ static bool range_valid(uintptr_t start, size_t size)
 }
 
 /* Entries of [start, end) become absent now; their pages are dropped once no TLB has them. */
-static int leaf_clear(pte_t *slot, uintptr_t address, void *gone)
+struct clearing {
+    struct space *space;
+    struct list gone;
+};
+
+static int leaf_clear(pte_t *slot, uintptr_t address, void *arg)
 {
+    struct clearing *c = arg;
     struct page *page = page_of(leaf_page(*slot));
     platform_pte_write(slot, PTE_NONE);
     if (page->refs == 1 && list_empty(&page->link))
-        list_add(&page->link, gone);
+        list_add(&page->link, &c->gone);
     else
         page_put(page);
+    c->space->resident--;
     return 0;
 }
 
 static void pages_drop(struct space *space, uintptr_t start, uintptr_t end)
 {
-    struct list gone = LIST_INIT(gone);
+    struct clearing c = {space, LIST_INIT(c.gone)};
     struct page *page, *after;
-    table_walk(space, start, end, leaf_clear, &gone);
+    table_walk(space, start, end, leaf_clear, &c);
     platform_tlb_flush(space->cpus);
     platform_commit();
-    list_for_each_safe(page, after, &gone, link)
+    list_for_each_safe(page, after, &c.gone, link)
     {
         list_remove(&page->link);
         page_put(page);
     }
+}
+
+int space_drop(struct space *space, uintptr_t start, size_t size)
+{
+    if (!range_valid(start, size))
+        return -EINVAL;
+    pages_drop(space, start, start + size);
+    return 0;
 }
 
 int space_unmap(struct space *space, uintptr_t start, size_t size)
@@ -182,6 +222,7 @@ int space_map(struct space *space, uintptr_t start, size_t size, unsigned protec
     if (file)
         inode_get(file);
     area_insert(space, area);
+    area_merge(space, area);
     return 0;
 }
 
@@ -214,9 +255,12 @@ int space_protect(struct space *space, uintptr_t start, size_t size, unsigned pr
     if (!range_valid(start, size))
         return -EINVAL;
     const uintptr_t end = start + size;
-    for (uintptr_t at = start; at < end; at = area->end)
+    for (uintptr_t at = start; at < end; at = area->end) {
         if (!(area = area_find(space, at)))
             return -ENOMEM;
+        if ((protection & PROT_WRITE) && area->keep_read_only)
+            return -EACCES;
+    }
     if (area_split(space, start) || area_split(space, end))
         return -ENOMEM;
     list_for_each(area, &space->areas, link)
@@ -225,6 +269,7 @@ int space_protect(struct space *space, uintptr_t start, size_t size, unsigned pr
             continue;
         area->protection = protection;
         table_walk(space, area->start, area->end, leaf_protect, area);
+        area_merge(space, area);
     }
     platform_tlb_flush(space->cpus);
     platform_commit();
@@ -280,6 +325,7 @@ static void map_around(struct space *space, struct area *area, uintptr_t address
         if (at == address || !page || pte_present(*slot) || leaf_held(*slot))
             continue;
         page_get(page);
+        space->resident++;
         platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, false)));
     }
 }
@@ -307,6 +353,7 @@ static int fault_absent(struct space *space, struct area *area, pte_t *slot, uin
     }
     if (!page)
         return -ENOMEM;
+    space->resident++;
     platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
     if (area->file && !own)
         map_around(space, area, address);
@@ -387,6 +434,7 @@ struct space *space_fork(struct space *from)
         return NULL;
 
     child->brk_start = from->brk_start;
+    child->resident = from->resident;
     child->brk = from->brk;
     struct fork f = {.child = child};
     list_for_each(area, &from->areas, link)

@@ -15,8 +15,9 @@ struct area {
     uintptr_t start, end;
     unsigned protection; /* PROT_* */
     bool shared;
-    struct inode *file; /* NULL: zeroes.  Holds a reference. */
-    uint64_t offset;    /* of @start in @file */
+    bool keep_read_only; /* shared with a file that the process may not write to */
+    struct inode *file;  /* NULL: zeroes.  Holds a reference. */
+    uint64_t offset;     /* of @start in @file */
 };
 
 /**
@@ -36,6 +37,7 @@ struct space {
     struct platform_root root;
     struct list tables; /* pages of all tables below the root */
     struct list areas;
+    unsigned long resident; /* leaves that hold a page */
     uintptr_t brk_start, brk;
 };
 
@@ -62,13 +64,23 @@ MUST_CHECK int space_map(struct space *space, uintptr_t start, size_t size, unsi
 MUST_CHECK int space_unmap(struct space *space, uintptr_t start, size_t size);
 MUST_CHECK int space_protect(struct space *space, uintptr_t start, size_t size,
                              unsigned protection);
+/* Give back what [start, start+size) holds; it begins anew, as when it was mapped. */
+MUST_CHECK int space_drop(struct space *space, uintptr_t start, size_t size);
+/* Fault in all of [start, start+size). */
+MUST_CHECK int space_populate(struct space *space, uintptr_t start, size_t size);
+/* Move the pages of [from, from+size) to [to, to+size), which is mapped the same way and empty. */
+MUST_CHECK int space_move(struct space *space, uintptr_t from, uintptr_t to, size_t size);
+/* Is all of [start, start+size) mapped? */
+bool space_is_mapped(struct space *space, uintptr_t start, size_t size);
+/* How much is mapped in all. */
+size_t space_size(struct space *space);
 /* The highest free range of @size below USER_MAP_TOP, or 0. */
 uintptr_t space_gap(struct space *space, size_t size);
 bool space_is_free(struct space *space, uintptr_t start, size_t size);
 
 /*
  * The process touched @address in the way @want (PROT_*): make it work.
- * 0; -EFAULT if it may not; -ENOMEM.
+ * 0; -EFAULT if it may not; -ENXIO behind the end of a file; -ENOMEM.
  */
 MUST_CHECK int space_fault(struct space *space, uintptr_t address, unsigned want);
 

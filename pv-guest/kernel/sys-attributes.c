@@ -18,7 +18,7 @@ long syscall_truncate(const struct syscall_args *a)
     long rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
     if (rc)
         return rc;
-    rc = truncate(inode, a->arg[1]);
+    rc = (int64_t)a->arg[1] < 0 ? -EINVAL : truncate(inode, a->arg[1]);
     inode_put(inode);
     return rc;
 }
@@ -39,6 +39,7 @@ static long set_mode(int rc, struct inode *inode, unsigned mode)
     if (rc)
         return rc;
     inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
+    inode_changed(inode);
     inode_put(inode);
     return 0;
 }
@@ -49,6 +50,7 @@ static long set_owner(int rc, struct inode *inode, unsigned uid, unsigned gid)
         return rc;
     inode->uid = uid == ~0u ? inode->uid : uid;
     inode->gid = gid == ~0u ? inode->gid : gid;
+    inode_changed(inode);
     inode_put(inode);
     return 0;
 }
@@ -102,50 +104,90 @@ long syscall_fchownat(const struct syscall_args *a)
     return set_owner(rc, inode, a->arg[2], a->arg[3]);
 }
 
-/* The time to set from element @i of an array of pairs in units of @unit ns. */
-static int new_time(user_t times, unsigned i, uint64_t unit, uint64_t *result)
+/* ---- Times ---- */
+
+#define UTIME_NOW  0x3fffffff
+#define UTIME_OMIT 0x3ffffffe
+
+struct new_times {
+    uint64_t atime, mtime; /* TIME_FAR: leave it */
+};
+
+/* One time, of @sec and @ns, into *@to. */
+static int new_time(int64_t sec, int64_t ns, uint64_t *to)
 {
-    int64_t t[2];
-    *result = clock_now();
-    if (!times)
-        return 0;
-    if (user_read(t, times + i * sizeof(t), sizeof(t)))
-        return -EFAULT;
-    if (unit == 1 && t[1] >= 0x3ffffffe) /* UTIME_NOW, UTIME_OMIT */
-        return t[1] == 0x3fffffff ? 0 : 1;
-    *result = time_span(t[0], MIN((uint64_t)t[1], 1ul << 40) * unit);
+    if (ns == UTIME_OMIT)
+        *to = TIME_FAR;
+    else if (ns == UTIME_NOW)
+        *to = clock_now();
+    else if (ns < 0 || ns >= 1000000000)
+        return -EINVAL;
+    else
+        *to = MIN(time_span(MAX(sec, 0l), ns), TIME_FAR - 1);
     return 0;
 }
 
-static long set_times(int dirfd, user_t path, unsigned at_flags, uint64_t mtime)
+/* Two pairs of seconds and @unit nanoseconds at @from; both are now without it. */
+static int read_times(user_t from, int64_t unit, struct new_times *t)
+{
+    int64_t pairs[4];
+    t->atime = t->mtime = clock_now();
+    if (!from)
+        return 0;
+    if (user_read(pairs, from, sizeof(pairs)))
+        return -EFAULT;
+    if (unit != 1 && (pairs[1] < 0 || pairs[1] >= 1000000 || pairs[3] < 0 || pairs[3] >= 1000000))
+        return -EINVAL;
+    const int rc = new_time(pairs[0], pairs[1] * unit, &t->atime);
+    return rc ? rc : new_time(pairs[2], pairs[3] * unit, &t->mtime);
+}
+
+static long set_times(int dirfd, user_t path, unsigned at_flags, const struct new_times *t)
 {
     struct inode *inode;
     const int rc = path ? user_path_find(dirfd, path, at_flags, &inode) : find_fd(dirfd, &inode);
     if (rc)
         return rc;
-    inode->mtime = mtime;
+    if (t->atime != TIME_FAR)
+        inode->atime = t->atime;
+    if (t->mtime != TIME_FAR)
+        inode->mtime = t->mtime;
+    inode_changed(inode);
     inode_put(inode);
     return 0;
 }
 
 long syscall_utimensat(const struct syscall_args *a)
 {
-    uint64_t mtime;
-    const int rc = new_time(a->arg[2], 1, 1, &mtime);
-    return rc ? MIN(rc, 0) : set_times(a->arg[0], a->arg[1], a->arg[3], mtime);
+    struct new_times t;
+    const int rc = read_times(a->arg[2], 1, &t);
+    if (!rc && !a->arg[1] && (int)a->arg[0] == AT_FDCWD)
+        return -EFAULT;
+    return rc ? rc : set_times(a->arg[0], a->arg[1], a->arg[3], &t);
+}
+
+long syscall_futimesat(const struct syscall_args *a)
+{
+    struct new_times t;
+    const int rc = read_times(a->arg[2], 1000, &t);
+    return rc ? rc : set_times(a->arg[0], a->arg[1], 0, &t);
 }
 
 long syscall_utimes(const struct syscall_args *a)
 {
-    uint64_t mtime;
-    const int rc = new_time(a->arg[1], 1, 1000, &mtime);
-    return rc ? rc : set_times(AT_FDCWD, a->arg[0], 0, mtime);
+    const struct syscall_args at = {.arg = {AT_FDCWD, a->arg[0], a->arg[1]}};
+    return a->arg[0] ? syscall_futimesat(&at) : -EFAULT;
 }
 
 long syscall_utime(const struct syscall_args *a)
 {
-    int64_t t[2] = {0, clock_now() / 1000000000};
+    int64_t t[2];
+    struct new_times new = {clock_now(), clock_now()};
     if (a->arg[1] && user_read(t, a->arg[1], sizeof(t)))
         return -EFAULT;
-    return set_times(AT_FDCWD, a->arg[0], 0, time_span(t[1], 0));
+    if (!a->arg[0])
+        return -EFAULT;
+    if (a->arg[1])
+        new = (struct new_times){time_span(MAX(t[0], 0l), 0), time_span(MAX(t[1], 0l), 0)};
+    return set_times(AT_FDCWD, a->arg[0], 0, &new);
 }

@@ -1,117 +1,28 @@
-/* System calls on open files. */
+/* System calls on open files and their descriptors. */
 #include "errno.h"
 #include "file.h"
-#include "heap.h"
-#include "page.h"
+#include "file-lock.h"
+#include "pipe.h"
 #include "syscall.h"
-#include "text.h"
-#include "timer.h"
 
-#define IOV_MAX 1024
-
-static long file_read(struct file *file, user_t to, size_t size)
-{
-    if ((file->flags & O_ACCMODE) == O_WRONLY)
-        return -EBADF;
-    return file->ops->read ? file->ops->read(file, to, size) : -EINVAL;
-}
-
-static long file_write(struct file *file, user_t from, size_t size)
-{
-    if ((file->flags & O_ACCMODE) == O_RDONLY)
-        return -EBADF;
-    return file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
-}
-
-typedef long (*transfer_fn)(struct file *file, user_t at, size_t size);
-
-/* A file may be closed by a signal handler's exit while we wait in it: hold on. */
-static long transfer(int fd, user_t at, size_t size, transfer_fn fn)
-{
-    struct file *file = fd_file(fd);
-    if (!file)
-        return -EBADF;
-    file_get(file);
-    const long rc = fn(file, at, size);
-    file_put(file);
-    return rc;
-}
-
-long syscall_read(const struct syscall_args *a)
-{
-    return transfer(a->arg[0], a->arg[1], a->arg[2], file_read);
-}
-
-long syscall_write(const struct syscall_args *a)
-{
-    return transfer(a->arg[0], a->arg[1], a->arg[2], file_write);
-}
-
-static long transfer_vector(const struct syscall_args *a, transfer_fn fn)
-{
-    const unsigned count = a->arg[2];
-    long done = 0;
-    if (count > IOV_MAX)
-        return -EINVAL;
-    for (unsigned i = 0; i < count; i++) {
-        struct linux_iovec v;
-        if (user_read(&v, a->arg[1] + i * sizeof(v), sizeof(v)))
-            return done ? done : -EFAULT;
-        if (!v.size)
-            continue;
-        const long rc = transfer(a->arg[0], v.base, v.size, fn);
-        if (rc < 0)
-            return done ? done : rc;
-        done += rc;
-        if ((uint64_t)rc < v.size)
-            break;
-    }
-    return done;
-}
-
-long syscall_readv(const struct syscall_args *a)
-{
-    return transfer_vector(a, file_read);
-}
-
-long syscall_writev(const struct syscall_args *a)
-{
-    return transfer_vector(a, file_write);
-}
-
-static long transfer_at(const struct syscall_args *a, transfer_fn fn)
-{
-    struct file *file = fd_file(a->arg[0]);
-    if (!file)
-        return -EBADF;
-    if (!file->inode || !inode_is(file->inode, S_IFREG))
-        return -ESPIPE;
-    const uint64_t offset = file->offset;
-    file->offset = a->arg[3];
-    const long rc = fn(file, a->arg[1], a->arg[2]);
-    file->offset = offset;
-    return rc;
-}
-
-long syscall_pread64(const struct syscall_args *a)
-{
-    return transfer_at(a, file_read);
-}
-
-long syscall_pwrite64(const struct syscall_args *a)
-{
-    return transfer_at(a, file_write);
-}
-
-/* Callers fall back to read and write. */
-long syscall_sendfile(const struct syscall_args *a)
-{
-    return -EINVAL;
-}
+#define F_GETPIPE_SZ 1032
 
 long syscall_close(const struct syscall_args *a)
 {
     return fd_close(a->arg[0]);
+}
+
+/* SEEK_DATA and SEEK_HOLE: the first byte from @at on that is (not) in a page that there is. */
+static long seek_hole(struct file *file, uint64_t at, bool hole)
+{
+    struct inode *const inode = file->inode;
+    if (at >= inode->size)
+        return -ENXIO;
+    while (at < inode->size && !inode_page_at(inode, at >> PAGE_SHIFT, false) != hole)
+        at = (at & PAGE_MASK) + PAGE_SIZE;
+    if (at >= inode->size && !hole)
+        return -ENXIO;
+    return file->offset = MIN(at, inode->size);
 }
 
 long syscall_lseek(const struct syscall_args *a)
@@ -119,8 +30,10 @@ long syscall_lseek(const struct syscall_args *a)
     struct file *file = fd_file(a->arg[0]);
     if (!file)
         return -EBADF;
-    if (!file->inode || inode_is(file->inode, S_IFCHR) || inode_is(file->inode, S_IFIFO))
+    if (!file_seekable(file))
         return -ESPIPE;
+    if (a->arg[2] == 3 || a->arg[2] == 4)
+        return seek_hole(file, a->arg[1], a->arg[2] == 4);
     int64_t base = 0;
     if (a->arg[2] == 1)
         base = file->offset;
@@ -147,10 +60,13 @@ long syscall_dup(const struct syscall_args *a)
 static long dup_to(int from, int to, bool close_on_exec)
 {
     struct file *file = fd_file(from);
-    if (!file || to < 0 || to >= FILES_MAX)
+    if (!file)
         return -EBADF;
     file_get(file);
-    return fd_replace(to, file, close_on_exec);
+    const int rc = fd_replace(to, file, close_on_exec);
+    if (rc < 0)
+        file_put(file);
+    return rc;
 }
 
 long syscall_dup2(const struct syscall_args *a)
@@ -162,9 +78,19 @@ long syscall_dup2(const struct syscall_args *a)
 
 long syscall_dup3(const struct syscall_args *a)
 {
-    if (a->arg[0] == a->arg[1])
+    if (a->arg[0] == a->arg[1] || (a->arg[2] & ~(uint64_t)O_CLOEXEC))
         return -EINVAL;
     return dup_to(a->arg[0], a->arg[1], a->arg[2] & O_CLOEXEC);
+}
+
+/* Call @fn, which may wait: another thread could close @file meanwhile. */
+static long with_file(struct file *file, long (*fn)(struct file *, unsigned, user_t), unsigned what,
+                      user_t arg)
+{
+    file_get(file);
+    const long rc = fn(file, what, arg);
+    file_put(file);
+    return rc;
 }
 
 long syscall_fcntl(const struct syscall_args *a)
@@ -192,26 +118,58 @@ long syscall_fcntl(const struct syscall_args *a)
         file->flags =
             (file->flags & ~(O_APPEND | O_NONBLOCK)) | (a->arg[2] & (O_APPEND | O_NONBLOCK));
         return 0;
-    case 5: /* F_GETLK and F_SETLK: nobody else has a lock */
-    case 6:
-    case 7:
-        return 0;
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+        return with_file(file, record_lock, a->arg[1], a->arg[2]);
+    case F_GETPIPE_SZ:
+        return file->inode && inode_is(file->inode, S_IFIFO) ? PIPE_SIZE : -EBADF;
     default:
         return -EINVAL;
     }
 }
 
-long syscall_flock(const struct syscall_args *a)
+static long lock_whole(struct file *file, unsigned operation, user_t unused)
 {
-    return fd_file(a->arg[0]) ? 0 : -EBADF;
+    return file_lock(file, operation);
 }
 
+long syscall_flock(const struct syscall_args *a)
+{
+    struct file *file = fd_file(a->arg[0]);
+    return file ? with_file(file, lock_whole, a->arg[1], 0) : -EBADF;
+}
+
+static long set_nonblocking(struct file *file, user_t arg)
+{
+    int on;
+    if (user_read(&on, arg, sizeof(on)))
+        return -EFAULT;
+    file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK;
+    return 0;
+}
+
+static long ioctl(struct file *file, unsigned command, user_t arg)
+{
+    return file->ops->ioctl ? file->ops->ioctl(file, command, arg) : -ENOTTY;
+}
+
+/* What every file can do, and then what this one can. */
 long syscall_ioctl(const struct syscall_args *a)
 {
     struct file *file = fd_file(a->arg[0]);
     if (!file)
         return -EBADF;
-    return file->ops->ioctl ? file->ops->ioctl(file, a->arg[1], a->arg[2]) : -ENOTTY;
+    switch ((unsigned)a->arg[1]) {
+    case FIOCLEX:
+    case FIONCLEX:
+        fd_set_close_on_exec(a->arg[0], a->arg[1] == FIOCLEX);
+        return 0;
+    case FIONBIO:
+        return set_nonblocking(file, a->arg[2]);
+    default:
+        return with_file(file, ioctl, a->arg[1], a->arg[2]);
+    }
 }
 
 static long pipe_make(user_t to, unsigned flags)
@@ -239,6 +197,8 @@ long syscall_pipe(const struct syscall_args *a)
 
 long syscall_pipe2(const struct syscall_args *a)
 {
+    if (a->arg[1] & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK))
+        return -EINVAL;
     return pipe_make(a->arg[0], a->arg[1]);
 }
 
@@ -249,7 +209,50 @@ long syscall_ftruncate(const struct syscall_args *a)
         return -EBADF;
     if (!file->inode || !inode_is(file->inode, S_IFREG) || (file->flags & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
+    if ((int64_t)a->arg[1] < 0)
+        return -EINVAL;
     return inode_resize(file->inode, a->arg[1]);
+}
+
+#define FALLOC_KEEP_SIZE  1
+#define FALLOC_PUNCH_HOLE 2
+
+/* Pages come when they are written to; here only the size can be provided for. */
+long syscall_fallocate(const struct syscall_args *a)
+{
+    struct file *file = fd_file(a->arg[0]);
+    const uint64_t start = a->arg[2], size = a->arg[3];
+    if (!file || (file->flags & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
+    if (!file->inode || !inode_is(file->inode, S_IFREG))
+        return -ENODEV;
+    if ((int64_t)start < 0 || (int64_t)size <= 0)
+        return -EINVAL;
+    if (start > FILE_SIZE_MAX || size > FILE_SIZE_MAX - start)
+        return -EFBIG;
+    if (a->arg[1] == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
+        return inode_punch(file->inode, start, MIN(start + size, file->inode->size));
+    if (a->arg[1] & ~(uint64_t)FALLOC_KEEP_SIZE)
+        return -EOPNOTSUPP;
+    if (a->arg[1] || start + size <= file->inode->size)
+        return 0;
+    return inode_resize(file->inode, start + size);
+}
+
+long syscall_close_range(const struct syscall_args *a)
+{
+    const unsigned first = a->arg[0], last = a->arg[1];
+    if (first > last || (a->arg[2] & ~(uint64_t)CLOSE_RANGE_CLOEXEC))
+        return -EINVAL;
+    for (int fd = first; fd < task_current()->files->end && (unsigned)fd <= last; fd++) {
+        if (!fd_file(fd))
+            continue;
+        if (a->arg[2])
+            fd_set_close_on_exec(fd, true);
+        else
+            (void)!fd_close(fd);
+    }
+    return 0;
 }
 
 /* There is no disk behind anything. */
@@ -263,71 +266,30 @@ long syscall_fdatasync(const struct syscall_args *a)
     return syscall_fsync(a);
 }
 
+long syscall_syncfs(const struct syscall_args *a)
+{
+    return syscall_fsync(a);
+}
+
+long syscall_sync_file_range(const struct syscall_args *a)
+{
+    return syscall_fsync(a);
+}
+
 long syscall_sync(const struct syscall_args *a)
 {
     return 0;
 }
 
+/* Advice about what is in memory anyway. */
 long syscall_fadvise64(const struct syscall_args *a)
 {
-    return 0;
+    const struct file *file = fd_file(a->arg[0]);
+    return !file ? -EBADF : file_seekable(file) ? 0 : -ESPIPE;
 }
 
-static uint8_t entry_type(const struct inode *inode)
+long syscall_readahead(const struct syscall_args *a)
 {
-    return inode->mode >> 12 & 15; /* DT_* are the type bits of the mode */
-}
-
-/* One directory record at @to, if it fits: its length, 0, or -EFAULT. */
-static long give_entry(user_t to, size_t room, const struct inode *inode, uint64_t cookie,
-                       const char *name)
-{
-    const size_t length = ROUND_UP(sizeof(struct linux_dirent64) + strlen(name) + 1, 8ul);
-    uint64_t buffer[(sizeof(struct linux_dirent64) + NAME_MAX + 8) / 8] = {0};
-    struct linux_dirent64 *record = (struct linux_dirent64 *)buffer;
-
-    if (length > room)
-        return 0;
-    record->ino = inode->number;
-    record->off = cookie;
-    record->reclen = length;
-    record->type = entry_type(inode);
-    text_copy(record->name, name, NAME_MAX + 1);
-    return user_write(to, record, length) ? -EFAULT : (long)length;
-}
-
-/* Cookies 1 and 2 are "." and "..", entries follow with theirs + 2. */
-long syscall_getdents64(const struct syscall_args *a)
-{
-    struct file *file = fd_file(a->arg[0]);
-    const user_t to = a->arg[1];
-    const size_t size = (unsigned)a->arg[2];
-    if (!file)
-        return -EBADF;
-    struct inode *dir = file->inode;
-    if (!dir || !inode_is(dir, S_IFDIR))
-        return -ENOTDIR;
-
-    size_t done = 0;
-    long n = 1;
-    for (uint64_t cookie = file->offset + 1; cookie <= 2; cookie++) {
-        const struct inode *self = cookie == 1 || !dir->parent ? dir : dir->parent;
-        n = give_entry(to + done, size - done, self, cookie, cookie == 1 ? "." : "..");
-        if (n <= 0)
-            return done ? (long)done : n < 0 ? n : -EINVAL;
-        done += n;
-        file->offset = cookie;
-    }
-    struct entry *e;
-    list_for_each(e, &dir->entries, link)
-    {
-        if (e->cookie + 2 <= file->offset)
-            continue;
-        n = give_entry(to + done, size - done, e->inode, e->cookie + 2, e->name);
-        if (n <= 0)
-            break;
-        done += n;
-        file->offset = e->cookie + 2;
-    }
-    return done || n > 0 ? (long)done : n < 0 ? n : -EINVAL;
+    const struct file *file = fd_file(a->arg[0]);
+    return !file ? -EBADF : file->inode && inode_is(file->inode, S_IFREG) ? 0 : -EINVAL;
 }

@@ -10,13 +10,21 @@
 #include "task.h"
 #include "text.h"
 
-static char node_name[65] = "paravane";
+static char node_name[65] = "paravane", domain_name[65] = "(none)";
+
+const char *kernel_node_name(void)
+{
+    return node_name;
+}
 
 long syscall_uname(const struct syscall_args *a)
 {
-    /* The release tells the C library how new a Linux this is as good as. */
     struct linux_utsname u = {
-        .system = "Linux", .release = "5.10.0-paravane", .machine = "x86_64", .domain = "(none)"};
+        .system = "Linux",
+        .release = KERNEL_RELEASE,
+        .machine = "x86_64",
+    };
+    text_copy(u.domain, domain_name, sizeof(u.domain));
     text_copy(u.node, node_name, sizeof(u.node));
     print_to(u.version, sizeof(u.version), "pv-guest %s on %s", KERNEL_VERSION, kernel_platform());
     return user_write(a->arg[0], &u, sizeof(u));
@@ -47,52 +55,55 @@ long syscall_sysinfo(const struct syscall_args *a)
     return user_write(a->arg[0], &s, sizeof(s));
 }
 
-static struct linux_rlimit limit(unsigned which)
-{
-    if (which == RLIMIT_STACK)
-        return (struct linux_rlimit){USER_STACK_SIZE, USER_STACK_SIZE};
-    if (which == RLIMIT_NOFILE)
-        return (struct linux_rlimit){FILES_MAX, FILES_MAX};
-    return (struct linux_rlimit){~0ul, ~0ul};
-}
-
-long syscall_getrlimit(const struct syscall_args *a)
-{
-    const struct linux_rlimit l = limit(a->arg[0]);
-    return a->arg[0] >= RLIMITS ? -EINVAL : user_write(a->arg[1], &l, sizeof(l));
-}
-
-long syscall_setrlimit(const struct syscall_args *a)
-{
-    return a->arg[0] >= RLIMITS ? -EINVAL : 0; /* limits are what they are */
-}
-
-long syscall_prlimit64(const struct syscall_args *a)
-{
-    const struct linux_rlimit l = limit(a->arg[1]);
-    if (a->arg[1] >= RLIMITS)
-        return -EINVAL;
-    return a->arg[3] ? user_write(a->arg[3], &l, sizeof(l)) : 0;
-}
-
-/* struct rusage: user time first, everything else unknown. */
-long syscall_getrusage(const struct syscall_args *a)
-{
-    const struct task *const task = task_current();
-    const uint64_t ns = (int)a->arg[0] == -1 ? task->children_time
-                                             : task->run_time + platform_time() - task->run_since;
-    const struct linux_timeval used = {ns / 1000000000, ns % 1000000000 / 1000};
-    if (user_zero(a->arg[1], 144))
-        return -EFAULT;
-    return user_write(a->arg[1], &used, sizeof(used));
-}
+#define RANDOM_MOST (1ul << 20)
 
 long syscall_getrandom(const struct syscall_args *a)
 {
     char bytes[256];
-    const size_t size = MIN(a->arg[1], sizeof(bytes));
-    random_bytes(bytes, size);
-    return user_write(a->arg[0], bytes, size) ? -EFAULT : (long)size;
+    const size_t size = MIN(a->arg[1], RANDOM_MOST);
+    if (a->arg[2] & ~7ul) /* GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE: all the same */
+        return -EINVAL;
+    for (size_t done = 0; done < size; done += sizeof(bytes)) {
+        random_bytes(bytes, sizeof(bytes));
+        if (user_write(a->arg[0] + done, bytes, MIN(sizeof(bytes), size - done)))
+            return done ? (long)done : -EFAULT;
+    }
+    return size;
+}
+
+#define LOG_READ_ALL   3
+#define LOG_READ_CLEAR 4
+#define LOG_SIZE_ALL   10
+#define LOG_LEVEL_LAST 8
+
+/* dmesg: the end of what the kernel has printed.  It is never forgotten, whoever asks for that. */
+long syscall_syslog(const struct syscall_args *a)
+{
+    const size_t size = print_log_size();
+    if (a->arg[0] == LOG_SIZE_ALL)
+        return size;
+    if (a->arg[0] != LOG_READ_ALL && a->arg[0] != LOG_READ_CLEAR)
+        return a->arg[0] > 5 && a->arg[0] <= LOG_LEVEL_LAST ? 0 : -EINVAL;
+    if ((int)a->arg[2] < 0 || !a->arg[1])
+        return -EINVAL;
+    const size_t n = MIN(a->arg[2], size);
+    for (size_t i = 0; i < n; i++) {
+        const char c = print_log_at(size - n + i);
+        if (user_write(a->arg[1] + i, &c, 1))
+            return -EFAULT;
+    }
+    return n;
+}
+
+long syscall_setdomainname(const struct syscall_args *a)
+{
+    char name[65] = "";
+    if (a->arg[1] >= sizeof(name))
+        return -EINVAL;
+    if (user_read(name, a->arg[0], a->arg[1]))
+        return -EFAULT;
+    memcpy(domain_name, name, sizeof(name));
+    return 0;
 }
 
 long syscall_reboot(const struct syscall_args *a)

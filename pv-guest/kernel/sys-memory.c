@@ -1,6 +1,7 @@
 /* System calls about memory. */
 #include "errno.h"
 #include "file.h"
+#include "process.h"
 #include "space.h"
 #include "syscall.h"
 #include "task.h"
@@ -8,6 +9,13 @@
 static uintptr_t page_up(uintptr_t x)
 {
     return ROUND_UP(x, PAGE_SIZE);
+}
+
+/* May the process map @more bytes? */
+bool memory_allowed(struct space *space, size_t more)
+{
+    const uint64_t limit = process_current()->limits[RLIMIT_AS].current;
+    return limit == ~0ul || space_size(space) + more <= limit;
 }
 
 long syscall_brk(const struct syscall_args *a)
@@ -18,7 +26,8 @@ long syscall_brk(const struct syscall_args *a)
 
     if (wanted < space->brk_start || wanted >= USER_MAP_TOP)
         return space->brk;
-    if (then > now && !space_is_free(space, now, then - now))
+    if (then > now &&
+        (!space_is_free(space, now, then - now) || !memory_allowed(space, then - now)))
         return space->brk;
     if (then > now)
         rc = space_map(space, now, then - now, PROT_READ | PROT_WRITE, false, NULL, 0);
@@ -46,18 +55,22 @@ static int backing(const struct syscall_args *a, struct inode **file)
 {
     const unsigned flags = a->arg[3];
     *file = NULL;
-    if ((flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE))
+    if ((flags & MAP_ANONYMOUS) && (flags & MAP_TYPE) == MAP_PRIVATE)
         return 0;
-    if (flags & MAP_ANONYMOUS) {
+    struct file *f = flags & MAP_ANONYMOUS ? NULL : fd_file(a->arg[4]);
+    if (!f && !(flags & MAP_ANONYMOUS))
+        return -EBADF;
+    if (f && f->inode && f->inode->device == DEVICE(1, 5)) /* /dev/zero */
+        f = NULL;
+    if (!f && (flags & MAP_TYPE) == MAP_PRIVATE)
+        return 0;
+    if (!f) {
         /* Shared with children: a file without a name. */
         *file = inode_new(S_IFREG);
         if (*file)
             (*file)->size = page_up(a->arg[1]);
         return *file ? 0 : -ENOMEM;
     }
-    struct file *f = fd_file(a->arg[4]);
-    if (!f)
-        return -EBADF;
     if (!f->inode || !inode_is(f->inode, S_IFREG))
         return -ENODEV;
     if ((f->flags & O_ACCMODE) == O_WRONLY ||
@@ -68,17 +81,29 @@ static int backing(const struct syscall_args *a, struct inode **file)
     return 0;
 }
 
+/* What was mapped at @start shares @f: mprotect must not make more of it than open did. */
+static void mark_read_only(struct space *space, uintptr_t start, const struct file *f)
+{
+    if ((f->flags & O_ACCMODE) == O_RDONLY)
+        area_find(space, start)->keep_read_only = true;
+}
+
 long syscall_mmap(const struct syscall_args *a)
 {
     struct space *const space = task_current()->space;
     const size_t size = page_up(a->arg[1]);
     const unsigned flags = a->arg[3];
+    const bool shared = flags & MAP_SHARED;
     struct inode *file;
 
-    if (!a->arg[1] || a->arg[5] % PAGE_SIZE || !(flags & (MAP_SHARED | MAP_PRIVATE)))
+    if (!a->arg[1] || a->arg[5] % PAGE_SIZE || !(flags & MAP_TYPE) ||
+        (flags & MAP_TYPE) > MAP_SHARED_VALIDATE)
         return -EINVAL;
-    if (size < a->arg[1] || size > USER_END)
+    if (size < a->arg[1] || size > USER_END || !memory_allowed(space, size))
         return -ENOMEM;
+    if ((flags & (MAP_FIXED | MAP_NOREPLACE)) &&
+        (a->arg[0] < USER_START || a->arg[0] > USER_END - size))
+        return a->arg[0] % PAGE_SIZE ? -EINVAL : a->arg[0] < USER_START ? -EPERM : -ENOMEM;
     const uintptr_t start = place(space, a->arg[0], size, flags);
     if (!start)
         return -ENOMEM;
@@ -87,10 +112,16 @@ long syscall_mmap(const struct syscall_args *a)
     int rc = backing(a, &file);
     if (rc)
         return rc;
-    rc = space_map(space, start, size, a->arg[2] & 7, flags & MAP_SHARED, file, a->arg[5]);
+    rc = space_map(space, start, size, a->arg[2] & 7, shared, file, a->arg[5]);
     if (file)
         inode_put(file);
-    return rc ? rc : (long)start;
+    if (rc)
+        return rc;
+    if (shared && !(flags & MAP_ANONYMOUS))
+        mark_read_only(space, start, fd_file(a->arg[4]));
+    if (flags & (MAP_POPULATE | MAP_LOCKED))
+        (void)!space_populate(space, start, size);
+    return start;
 }
 
 long syscall_munmap(const struct syscall_args *a)
@@ -105,13 +136,128 @@ long syscall_mprotect(const struct syscall_args *a)
     return space_protect(task_current()->space, a->arg[0], page_up(a->arg[1]), a->arg[2] & 7);
 }
 
-/* Advice is not taken; shared mappings are the file, so there is nothing to write back. */
+#define MADV_WILLNEED   3
+#define MADV_DONTNEED   4
+#define MADV_FREE       8
+#define MADV_HUGEPAGE   14
+#define MADV_NOHUGEPAGE 15
+#define MADV_DONTDUMP   16
+#define MADV_DODUMP     17
+
+/* Most advice is not taken; what promises zeroes is. */
 long syscall_madvise(const struct syscall_args *a)
 {
-    return a->arg[2] == 4 ? -EINVAL : 0; /* MADV_DONTNEED promises zeroes: say no */
+    struct space *const space = task_current()->space;
+    const uintptr_t start = a->arg[0];
+    const size_t size = page_up(a->arg[1]);
+    if (start % PAGE_SIZE || size < a->arg[1] || start + size < start)
+        return -EINVAL;
+    if (!size)
+        return 0;
+    if (!space_is_mapped(space, start, size))
+        return -ENOMEM;
+    switch ((int)a->arg[2]) {
+    case MADV_DONTNEED:
+        return space_drop(space, start, size);
+    case MADV_FREE: /* may be taken at once, or never */
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+        return 0;
+    default: /* MADV_NORMAL, RANDOM, SEQUENTIAL, WILLNEED */
+        return a->arg[2] <= MADV_WILLNEED ? 0 : -EINVAL;
+    }
 }
 
+/* A range that a call names, in whole pages; all of it has to be mapped. */
+static int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *size)
+{
+    *start = a->arg[0] & PAGE_MASK;
+    *size = page_up(a->arg[0] % PAGE_SIZE + a->arg[1]);
+    if (*size < a->arg[1] || *start + *size < *start || *start + *size > USER_END)
+        return -ENOMEM;
+    return space_is_mapped(task_current()->space, *start, *size) ? 0 : -ENOMEM;
+}
+
+#define MS_KNOWN 7 /* MS_ASYNC, MS_INVALIDATE, MS_SYNC */
+
+/* Shared mappings are the file, so there is nothing to write back. */
 long syscall_msync(const struct syscall_args *a)
 {
+    uintptr_t start;
+    size_t size;
+    const unsigned flags = a->arg[2];
+    if (a->arg[0] % PAGE_SIZE || (flags & ~MS_KNOWN) || (flags & 5) == 5)
+        return -EINVAL;
+    return mapped_range(a, &start, &size);
+}
+
+long syscall_mincore(const struct syscall_args *a)
+{
+    struct space *const space = task_current()->space;
+    uintptr_t start;
+    size_t size;
+    if (a->arg[0] % PAGE_SIZE)
+        return -EINVAL;
+    int rc = mapped_range(a, &start, &size);
+    for (size_t i = 0; !rc && i < size / PAGE_SIZE; i++) {
+        const uintptr_t at = start + i * PAGE_SIZE;
+        const struct area *area = area_find(space, at);
+        const pte_t *slot = table_slot(space, at, false);
+        const uint8_t there =
+            (slot && slot->bits) ||
+            (area->file &&
+             inode_page_at(area->file, (area->offset + at - area->start) >> PAGE_SHIFT, false));
+        rc = user_write(a->arg[2] + i, &there, 1);
+    }
+    return rc;
+}
+
+/* Nothing is ever swapped out: what is there stays. */
+long syscall_mlock(const struct syscall_args *a)
+{
+    uintptr_t start;
+    size_t size;
+    const int rc = mapped_range(a, &start, &size);
+    return rc ? rc : space_populate(task_current()->space, start, size);
+}
+
+long syscall_mlock2(const struct syscall_args *a)
+{
+    return a->arg[2] & ~1ul ? -EINVAL : a->arg[2] ? 0 : syscall_mlock(a);
+}
+
+long syscall_munlock(const struct syscall_args *a)
+{
+    uintptr_t start;
+    size_t size;
+    return mapped_range(a, &start, &size);
+}
+
+long syscall_mlockall(const struct syscall_args *a)
+{
+    return a->arg[0] && a->arg[0] <= 7 ? 0 : -EINVAL;
+}
+
+long syscall_munlockall(const struct syscall_args *a)
+{
     return 0;
+}
+
+/* A file without a name. */
+long syscall_memfd_create(const struct syscall_args *a)
+{
+    char name[250];
+    const long n = user_read_text(name, a->arg[0], sizeof(name));
+    if (n < 0)
+        return n == -ENAMETOOLONG ? -EINVAL : n;
+    if (a->arg[1] & ~3ul) /* MFD_CLOEXEC, MFD_ALLOW_SEALING: there are no seals to set */
+        return -EINVAL;
+    struct inode *inode = inode_new(S_IFREG | 0777);
+    if (!inode)
+        return -ENOMEM;
+    struct file *file = file_new(inode, &regular_ops, O_RDWR);
+    inode_put(inode);
+    return fd_open(file, a->arg[1] & 1);
 }

@@ -1,19 +1,23 @@
 /* System calls that wait for several files. */
 #include "errno.h"
 #include "file.h"
+#include "signal.h"
 #include "syscall.h"
 #include "text.h"
 #include "platform/platform.h"
 
 /* poll and select: look at all files, sleep until anything changes, look again. */
 
+int file_ready(struct file *file)
+{
+    const int ready = file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT;
+    return ready | (ready & POLLIN ? POLLRDNORM : 0) | (ready & POLLOUT ? POLLWRNORM : 0);
+}
+
 static int ready_events(int fd, int wanted)
 {
     struct file *file = fd_file(fd);
-    if (!file)
-        return POLLNVAL;
-    const int ready = file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT;
-    return ready & (wanted | POLLERR | POLLHUP);
+    return file ? file_ready(file) & (wanted | POLLERR | POLLHUP) : POLLNVAL;
 }
 
 static long poll_files(user_t at, unsigned count, uint64_t deadline)
@@ -47,7 +51,7 @@ static int read_timeout(user_t at, uint64_t unit, uint64_t *deadline)
         return 0;
     if (user_read(t, at, sizeof(t)))
         return -EFAULT;
-    if (t[0] < 0 || t[1] < 0)
+    if (t[0] < 0 || t[1] < 0 || (unit == 1 && t[1] >= 1000000000))
         return -EINVAL;
     *deadline = platform_time() + time_span(t[0], MIN(t[1], 1l << 40) * unit);
     return 0;
@@ -63,15 +67,12 @@ long syscall_poll(const struct syscall_args *a)
 /* A mask of signals for the time of a call; signal_deliver puts the old one back. */
 static int use_mask(user_t at)
 {
-    struct task *const task = task_current();
     uint64_t mask;
     if (!at)
         return 0;
     if (user_read(&mask, at, sizeof(mask)))
         return -EFAULT;
-    task->blocked_saved = task->blocked;
-    task->restore_blocked = true;
-    task->blocked = mask;
+    signal_block_for_call(mask);
     return 0;
 }
 
@@ -112,6 +113,8 @@ static long select_once(int count, const struct select_sets *wanted, struct sele
 static long select_files(const struct syscall_args *a, uint64_t deadline)
 {
     const int count = MIN((int)a->arg[0], FILES_MAX);
+    if ((int)a->arg[0] < 0)
+        return -EINVAL;
     const size_t size = count > 0 ? (count + 63) / 64 * 8 : 0;
     struct select_sets wanted = {0}, ready;
     long found;

@@ -1,4 +1,4 @@
-/* System calls about processes: making, ending, waiting, identity. */
+/* System calls about processes: making, ending, waiting. */
 #include "errno.h"
 #include "exec.h"
 #include "fork.h"
@@ -7,7 +7,10 @@
 #include "platform/platform.h"
 #include "signal.h"
 #include "syscall.h"
+#include "sys-time.h"
 #include "text.h"
+
+#define CLONE_SIGNAL 0xff /* the signal that tells the parent; here it is always SIGCHLD */
 
 long syscall_fork(const struct syscall_args *a)
 {
@@ -24,11 +27,36 @@ long syscall_vfork(const struct syscall_args *a)
 long syscall_clone(const struct syscall_args *a)
 {
     const struct fork_request r = {
-        .flags = a->arg[0],
+        .flags = a->arg[0] & ~(uint64_t)CLONE_SIGNAL,
         .stack = a->arg[1],
         .parent_tid = a->arg[2],
         .child_tid = a->arg[3],
         .tls = a->arg[4],
+    };
+    return task_fork(&r);
+}
+
+struct linux_clone_args {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+};
+
+long syscall_clone3(const struct syscall_args *a)
+{
+    struct linux_clone_args c;
+    if (a->arg[1] < sizeof(c))
+        return -EINVAL;
+    if (a->arg[1] > PAGE_SIZE)
+        return -E2BIG;
+    if (user_read(&c, a->arg[0], sizeof(c)))
+        return -EFAULT;
+    if (c.flags & (CLONE_SIGNAL | CLONE_PIDFD) || !c.stack != !c.stack_size)
+        return -EINVAL;
+    const struct fork_request r = {
+        .flags = c.flags,
+        .stack = c.stack + c.stack_size,
+        .parent_tid = c.parent_tid,
+        .child_tid = c.child_tid,
+        .tls = c.tls,
     };
     return task_fork(&r);
 }
@@ -84,135 +112,81 @@ long syscall_exit(const struct syscall_args *a)
 
 long syscall_exit_group(const struct syscall_args *a)
 {
-    task_exit((a->arg[0] & 0xff) << 8);
+    process_exit((a->arg[0] & 0xff) << 8);
 }
+
+/* struct rusage: the time that @result's child has used. */
+static long give_usage(user_t to, const struct wait_result *result)
+{
+    const struct linux_timeval used = {result->time / NS, result->time % NS / 1000};
+    if (user_zero(to, RUSAGE_SIZE))
+        return -EFAULT;
+    return user_write(to, &used, sizeof(used));
+}
+
+#define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | WAIT_ALL_THREADS)
 
 long syscall_wait4(const struct syscall_args *a)
 {
-    int status;
-    const long pid = task_wait((int)a->arg[0], a->arg[2], &status);
-    if (pid > 0 && a->arg[1] && user_write(a->arg[1], &status, sizeof(status)))
-        return -EFAULT;
-    if (pid > 0 && a->arg[3] && user_zero(a->arg[3], 144)) /* struct rusage */
-        return -EFAULT;
-    return pid;
-}
-
-long syscall_getpid(const struct syscall_args *a)
-{
-    return task_current()->pid;
-}
-
-long syscall_gettid(const struct syscall_args *a)
-{
-    return task_current()->pid;
-}
-
-long syscall_getppid(const struct syscall_args *a)
-{
-    const struct task *parent = task_current()->parent;
-    return parent ? parent->pid : 0;
-}
-
-/* The task that @pid (0: the caller) means. */
-static struct task *by_pid(int pid)
-{
-    return pid ? task_find(pid) : task_current();
-}
-
-long syscall_getpgid(const struct syscall_args *a)
-{
-    const struct task *t = by_pid(a->arg[0]);
-    return t ? t->group : -ESRCH;
-}
-
-long syscall_getpgrp(const struct syscall_args *a)
-{
-    return task_current()->group;
-}
-
-long syscall_getsid(const struct syscall_args *a)
-{
-    const struct task *t = by_pid(a->arg[0]);
-    return t ? t->session : -ESRCH;
-}
-
-static bool group_in_session(int group, int session)
-{
-    const struct task *t;
-    for_each_task(t)
-    {
-        if (t->group == group && t->session == session)
-            return true;
-    }
-    return false;
-}
-
-long syscall_setpgid(const struct syscall_args *a)
-{
-    struct task *const self = task_current(), *t = by_pid(a->arg[0]);
-    const int group = (int)a->arg[1] ? (int)a->arg[1] : t ? t->pid : 0;
-
-    if (!t || (t != self && t->parent != self))
-        return -ESRCH;
-    if (group < 0)
+    struct wait_result r;
+    const int pid = (int)a->arg[0];
+    const enum wait_for which = pid > 0 ? WAIT_PID : pid == -1 ? WAIT_ANY : WAIT_GROUP;
+    if ((unsigned)a->arg[2] & ~WAIT4_OPTIONS)
         return -EINVAL;
-    if (t->session != self->session || t->pid == t->session)
-        return -EPERM;
-    if (t != self && t->has_exec)
-        return -EACCES;
-    if (group != t->pid && !group_in_session(group, self->session))
-        return -EPERM;
-    t->group = group;
-    return 0;
+    const int rc = process_wait(which,
+                                pid > 0 ? pid
+                                : pid   ? -pid
+                                        : process_current()->group,
+                                a->arg[2] | WEXITED, &r);
+    if (rc)
+        return rc;
+    if (r.pid && a->arg[1] && user_write(a->arg[1], &r.status, sizeof(r.status)))
+        return -EFAULT;
+    if (r.pid && a->arg[3] && give_usage(a->arg[3], &r))
+        return -EFAULT;
+    return r.pid;
 }
 
-long syscall_setsid(const struct syscall_args *a)
+/* wait4's status in waitid's terms. */
+static struct linux_siginfo child_info(const struct wait_result *r)
 {
-    struct task *const self = task_current();
-    const struct task *t;
-    for_each_task(t)
-    {
-        if (t->group == self->pid)
-            return -EPERM;
+    struct linux_siginfo s = {.number = r->pid ? SIGCHLD : 0, .pid = r->pid};
+    if (r->status == 0xffff) {
+        s.code = CLD_CONTINUED;
+        s.status = SIGCONT;
+    } else if ((r->status & 0xff) == 0x7f) {
+        s.code = CLD_STOPPED;
+        s.status = r->status >> 8;
+    } else {
+        s.code = r->status & 0x7f ? CLD_KILLED : CLD_EXITED;
+        s.status = r->status & 0x7f ? r->status & 0x7f : r->status >> 8;
     }
-    return self->session = self->group = self->pid;
+    return s;
 }
 
-/* Everybody is root. */
-#define ALWAYS_ZERO(name)                             \
-    long syscall_##name(const struct syscall_args *a) \
-    {                                                 \
-        return 0;                                     \
-    }
-ALWAYS_ZERO(getuid)
-ALWAYS_ZERO(getgid)
-ALWAYS_ZERO(geteuid)
-ALWAYS_ZERO(getegid)
-ALWAYS_ZERO(setuid)
-ALWAYS_ZERO(setgid)
-ALWAYS_ZERO(getgroups)
-ALWAYS_ZERO(setgroups)
-ALWAYS_ZERO(setpriority)
+#define WAITID_OPTIONS (WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WAIT_ALL_THREADS)
 
-/* Nice 0, in the form in which the kernel tells it. */
-long syscall_getpriority(const struct syscall_args *a)
+long syscall_waitid(const struct syscall_args *a)
 {
-    return 20;
+    struct wait_result r;
+    const unsigned options = a->arg[3];
+    const int id = (int)a->arg[1];
+    if ((options & ~WAITID_OPTIONS) || !(options & (WEXITED | WUNTRACED | WCONTINUED)) ||
+        a->arg[0] > WAIT_GROUP || (a->arg[0] == WAIT_PID && id <= 0))
+        return -EINVAL;
+    const int rc = process_wait(a->arg[0], id ? id : process_current()->group, options, &r);
+    if (rc)
+        return rc;
+    const struct linux_siginfo s = child_info(&r);
+    if (a->arg[2] && user_write(a->arg[2], &s, sizeof(s)))
+        return -EFAULT;
+    return r.pid && a->arg[4] ? give_usage(a->arg[4], &r) : 0;
 }
 
 long syscall_set_tid_address(const struct syscall_args *a)
 {
     task_current()->clear_tid = a->arg[0];
-    return task_current()->pid;
-}
-
-ALWAYS_ZERO(set_robust_list) /* no threads, so no owner of a lock dies unnoticed */
-
-long syscall_futex(const struct syscall_args *a)
-{
-    /* FUTEX_WAKE finds nobody; to wait without threads is to have been woken. */
-    return 0;
+    return task_current()->tid;
 }
 
 /* Restartable sequences are an optimization that the C library tries at each
@@ -222,14 +196,30 @@ long syscall_rseq(const struct syscall_args *a)
     return -ENOSYS;
 }
 
-#define PR_SET_NAME 15
-#define PR_GET_NAME 16
+/* Only what is told: nothing here depends on it. */
+long syscall_personality(const struct syscall_args *a)
+{
+    struct process *const p = process_current();
+    const unsigned old = p->personality;
+    if ((unsigned)a->arg[0] != ~0u)
+        p->personality = a->arg[0];
+    return old;
+}
+
+#define PR_SET_PDEATHSIG    1
+#define PR_GET_PDEATHSIG    2
+#define PR_GET_DUMPABLE     3
+#define PR_SET_DUMPABLE     4
+#define PR_SET_NAME         15
+#define PR_GET_NAME         16
+#define PR_SET_NO_NEW_PRIVS 38
+#define PR_GET_NO_NEW_PRIVS 39
 
 long syscall_prctl(const struct syscall_args *a)
 {
     struct task *const task = task_current();
     char name[sizeof(task->name)] = "";
-    switch (a->arg[0]) {
+    switch ((int)a->arg[0]) {
     case PR_SET_NAME: {
         const long n = user_read_text(name, a->arg[1], sizeof(name) - 1);
         if (n == -EFAULT)
@@ -239,6 +229,19 @@ long syscall_prctl(const struct syscall_args *a)
     }
     case PR_GET_NAME:
         return user_write(a->arg[1], task->name, sizeof(task->name));
+    case PR_SET_PDEATHSIG:
+        if (a->arg[1] > SIGNAL_COUNT)
+            return -EINVAL;
+        task->process->parent_death_signal = a->arg[1];
+        return 0;
+    case PR_GET_PDEATHSIG:
+        return user_write(a->arg[1], &task->process->parent_death_signal, sizeof(int));
+    case PR_GET_DUMPABLE: /* there are no dumps, and everybody may look at everybody */
+    case PR_GET_NO_NEW_PRIVS:
+        return 1;
+    case PR_SET_DUMPABLE:
+    case PR_SET_NO_NEW_PRIVS: /* there are none to get */
+        return a->arg[1] <= 1 ? 0 : -EINVAL;
     default:
         return -EINVAL;
     }

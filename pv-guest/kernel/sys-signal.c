@@ -3,60 +3,108 @@
 #include "platform/platform.h"
 #include "signal.h"
 #include "syscall.h"
+#include "sys-time.h"
+#include "text.h"
 
-#define MASK_SIZE      8
-#define ALARM_SHORTEST 100000ul /* ns; a shorter period would leave no time between */
+#define MASK_SIZE 8
 
 static bool valid(int number)
 {
     return number >= 0 && number <= SIGNAL_COUNT;
 }
 
-static long send_to_all(int number)
+static long send_to_all(const struct signal_info *info)
 {
-    struct task *t, *after;
+    struct process *p, *after;
     long rc = -ESRCH;
-    list_for_each_safe(t, after, &all_tasks, link)
+    list_for_each_safe(p, after, &all_processes, link)
     {
-        if (t == init_task || t == task_current())
+        if (p == init_process || p == process_current())
             continue;
-        if (number)
-            signal_send(t, number);
+        if (info->number)
+            signal_send_info(p, info);
         rc = 0;
     }
     return rc;
 }
 
-static long send_to(int pid, int number)
+static long send_to(int pid, const struct signal_info *info)
 {
-    struct task *t = task_find(pid);
-    if (!t)
+    struct process *p = process_find(pid);
+    if (!p)
         return -ESRCH;
-    if (number)
-        signal_send(t, number);
+    if (info->number)
+        signal_send_info(p, info);
     return 0;
 }
 
 long syscall_kill(const struct syscall_args *a)
 {
-    const int pid = (int)a->arg[0], number = (int)a->arg[1];
-    if (!valid(number))
+    const int pid = (int)a->arg[0];
+    if (!valid(a->arg[1]))
         return -EINVAL;
+    const struct signal_info info = signal_info_user(a->arg[1], SI_USER);
     if (pid > 0)
-        return send_to(pid, number);
+        return send_to(pid, &info);
     if (pid == -1)
-        return send_to_all(number);
-    return signal_send_group(pid ? -pid : task_current()->group, number);
+        return send_to_all(&info);
+    return signal_send_group(pid ? -pid : process_current()->group, &info);
+}
+
+/* To thread @tid, which must be of process @pid if that is not 0. */
+static long send_to_thread(int pid, int tid, const struct signal_info *info)
+{
+    struct task *t = task_find(tid);
+    if (!t || !t->process || (pid && t->process->pid != pid))
+        return -ESRCH;
+    if (info->number)
+        signal_send_task(t, info);
+    return 0;
 }
 
 long syscall_tkill(const struct syscall_args *a)
 {
-    return valid(a->arg[1]) ? send_to(a->arg[0], a->arg[1]) : -EINVAL;
+    if (!valid(a->arg[1]) || (int)a->arg[0] <= 0)
+        return -EINVAL;
+    const struct signal_info info = signal_info_user(a->arg[1], SI_TKILL);
+    return send_to_thread(0, a->arg[0], &info);
 }
 
 long syscall_tgkill(const struct syscall_args *a)
 {
-    return valid(a->arg[2]) ? send_to(a->arg[1], a->arg[2]) : -EINVAL;
+    if (!valid(a->arg[2]) || (int)a->arg[0] <= 0 || (int)a->arg[1] <= 0)
+        return -EINVAL;
+    const struct signal_info info = signal_info_user(a->arg[2], SI_TKILL);
+    return send_to_thread(a->arg[0], a->arg[1], &info);
+}
+
+/* A siginfo that the caller has made up; it may not pretend to be the kernel's or kill's. */
+static int read_info(user_t from, int number, struct signal_info *info)
+{
+    struct linux_siginfo s;
+    if (user_read(&s, from, sizeof(s)))
+        return -EFAULT;
+    if (!valid(number))
+        return -EINVAL;
+    if (s.code >= 0 || s.code == SI_TKILL)
+        return -EPERM;
+    *info = (struct signal_info){.number = number, .code = s.code};
+    memcpy(info->words, s.space, sizeof(info->words));
+    return 0;
+}
+
+long syscall_rt_sigqueueinfo(const struct syscall_args *a)
+{
+    struct signal_info info;
+    const int rc = read_info(a->arg[2], a->arg[1], &info);
+    return rc ? rc : send_to(a->arg[0], &info);
+}
+
+long syscall_rt_tgsigqueueinfo(const struct syscall_args *a)
+{
+    struct signal_info info;
+    const int rc = read_info(a->arg[3], a->arg[2], &info);
+    return rc ? rc : send_to_thread(a->arg[0], a->arg[1], &info);
 }
 
 long syscall_rt_sigaction(const struct syscall_args *a)
@@ -64,7 +112,7 @@ long syscall_rt_sigaction(const struct syscall_args *a)
     const int number = (int)a->arg[0];
     if (number < 1 || number > SIGNAL_COUNT || a->arg[3] != MASK_SIZE)
         return -EINVAL;
-    struct linux_sigaction *action = &task_current()->actions[number], wanted;
+    struct linux_sigaction *action = &process_current()->actions[number], wanted;
     if (a->arg[1] && user_read(&wanted, a->arg[1], sizeof(wanted)))
         return -EFAULT;
     if (a->arg[2] && user_write(a->arg[2], action, sizeof(*action)))
@@ -74,13 +122,14 @@ long syscall_rt_sigaction(const struct syscall_args *a)
     if (number == SIGKILL || number == SIGSTOP)
         return -EINVAL;
     *action = wanted;
+    action->mask &= ~SIGNALS_UNBLOCKABLE;
+    signal_forget_ignored(number);
     return 0;
 }
 
 long syscall_rt_sigprocmask(const struct syscall_args *a)
 {
-    struct task *const task = task_current();
-    const uint64_t old = task->blocked;
+    const uint64_t old = task_current()->blocked;
     uint64_t set = 0;
 
     if (a->arg[3] != MASK_SIZE || a->arg[0] > SIG_SETMASK)
@@ -91,9 +140,7 @@ long syscall_rt_sigprocmask(const struct syscall_args *a)
         return -EFAULT;
     if (!a->arg[1])
         return 0;
-    task->blocked = a->arg[0] == SIG_BLOCK     ? old | set
-                    : a->arg[0] == SIG_UNBLOCK ? old & ~set
-                                               : set;
+    signal_block(a->arg[0] == SIG_BLOCK ? old | set : a->arg[0] == SIG_UNBLOCK ? old & ~set : set);
     return 0;
 }
 
@@ -104,7 +151,10 @@ long syscall_rt_sigreturn(const struct syscall_args *a)
 
 long syscall_rt_sigpending(const struct syscall_args *a)
 {
-    const uint64_t set = task_current()->pending & task_current()->blocked;
+    const struct task *const task = task_current();
+    const uint64_t set = (task->signals.pending | task->process->signals.pending) & task->blocked;
+    if (a->arg[1] > MASK_SIZE)
+        return -EINVAL;
     return user_write(a->arg[0], &set, sizeof(set));
 }
 
@@ -118,15 +168,12 @@ static long wait_for_signal(void)
 
 long syscall_rt_sigsuspend(const struct syscall_args *a)
 {
-    struct task *const task = task_current();
     uint64_t mask;
     if (a->arg[1] != MASK_SIZE)
         return -EINVAL;
     if (user_read(&mask, a->arg[0], sizeof(mask)))
         return -EFAULT;
-    task->blocked_saved = task->blocked;
-    task->restore_blocked = true;
-    task->blocked = mask;
+    signal_block_for_call(mask);
     return wait_for_signal();
 }
 
@@ -135,79 +182,58 @@ long syscall_pause(const struct syscall_args *a)
     return wait_for_signal();
 }
 
+/* Wait for a signal of a set that the caller blocks, and take it without a handler. */
+long syscall_rt_sigtimedwait(const struct syscall_args *a)
+{
+    static struct wait_queue nothing = WAIT_QUEUE_INIT(nothing);
+    struct task *const task = task_current();
+    struct signal_info info;
+    uint64_t mask, ns, deadline = FOREVER;
+    int rc = 0, number;
+
+    if (a->arg[3] != MASK_SIZE)
+        return -EINVAL;
+    if (user_read(&mask, a->arg[0], sizeof(mask)))
+        return -EFAULT;
+    if (a->arg[2] && (rc = timespec_read(a->arg[2], &ns)))
+        return rc;
+    if (a->arg[2])
+        deadline = platform_time() + ns;
+    mask &= ~SIGNALS_UNBLOCKABLE;
+    while (!(number = signal_take(task, mask, &info)) && !rc) {
+        task->wanted = mask;
+        rc = wait_until(&nothing, deadline);
+        task->wanted = 0;
+        if (rc == -ERESTART)
+            rc = -EINTR;
+    }
+    if (!number)
+        return rc == -ETIMEDOUT ? -EAGAIN : rc;
+    struct linux_siginfo s = {.number = number, .code = info.code};
+    memcpy(s.space, info.words, sizeof(info.words));
+    return a->arg[1] && user_write(a->arg[1], &s, sizeof(s)) ? -EFAULT : number;
+}
+
+#define ALTERNATE_LEAST 2048
+
 long syscall_sigaltstack(const struct syscall_args *a)
 {
     struct task *const task = task_current();
-    const struct linux_sigaltstack old = task->alternate;
-    if (a->arg[0] && user_read(&task->alternate, a->arg[0], sizeof(old)))
+    const uint64_t sp = a->frame->rsp;
+    struct linux_sigaltstack old = task->alternate, wanted = {0};
+    const bool on = !(old.flags & SS_DISABLE) && sp - old.sp < old.size;
+    old.flags = old.flags & SS_DISABLE ? SS_DISABLE : on ? SS_ONSTACK : 0;
+    if (a->arg[0] && user_read(&wanted, a->arg[0], sizeof(wanted)))
         return -EFAULT;
-    return a->arg[1] ? user_write(a->arg[1], &old, sizeof(old)) : 0;
-}
-
-/* alarm and setitimer: one timer a task, ITIMER_REAL. */
-
-static uint64_t alarm_left(const struct task *task)
-{
-    if (!timer_running(&task->alarm))
-        return 0;
-    const uint64_t now = platform_time();
-    return task->alarm.deadline > now ? task->alarm.deadline - now : 1;
-}
-
-static void alarm_set(struct task *task, uint64_t value, uint64_t interval)
-{
-    task->alarm_interval = interval ? MAX(interval, ALARM_SHORTEST) : 0;
-    timer_stop(&task->alarm);
-    if (value)
-        timer_start(&task->alarm, platform_time() + value);
-}
-
-long syscall_alarm(const struct syscall_args *a)
-{
-    struct task *const task = task_current();
-    const uint64_t left = alarm_left(task);
-    alarm_set(task, (unsigned)a->arg[0] * 1000000000ul, 0);
-    return (left + 999999999) / 1000000000;
-}
-
-static struct linux_timeval timeval(uint64_t ns)
-{
-    return (struct linux_timeval){ns / 1000000000, ns % 1000000000 / 1000};
-}
-
-static bool timeval_valid(struct linux_timeval t)
-{
-    return t.sec >= 0 && t.usec >= 0 && t.usec < 1000000;
-}
-
-static uint64_t nanoseconds(struct linux_timeval t)
-{
-    return time_span(t.sec, t.usec * 1000);
-}
-
-static struct linux_itimerval itimer(const struct task *task)
-{
-    return (struct linux_itimerval){timeval(task->alarm_interval), timeval(alarm_left(task))};
-}
-
-long syscall_getitimer(const struct syscall_args *a)
-{
-    const struct linux_itimerval now = itimer(task_current());
-    return a->arg[0] ? -EINVAL : user_write(a->arg[1], &now, sizeof(now));
-}
-
-long syscall_setitimer(const struct syscall_args *a)
-{
-    struct task *const task = task_current();
-    const struct linux_itimerval old = itimer(task);
-    struct linux_itimerval wanted;
+    if (a->arg[0] && on)
+        return -EPERM;
+    if (a->arg[0] && (wanted.flags & ~(SS_ONSTACK | SS_DISABLE)))
+        return -EINVAL;
+    if (a->arg[0] && !(wanted.flags & SS_DISABLE) && wanted.size < ALTERNATE_LEAST)
+        return -ENOMEM;
+    if (a->arg[1] && user_write(a->arg[1], &old, sizeof(old)))
+        return -EFAULT;
     if (a->arg[0])
-        return -EINVAL;
-    if (user_read(&wanted, a->arg[1], sizeof(wanted)) ||
-        (a->arg[2] && user_write(a->arg[2], &old, sizeof(old))))
-        return -EFAULT;
-    if (!timeval_valid(wanted.value) || !timeval_valid(wanted.interval))
-        return -EINVAL;
-    alarm_set(task, nanoseconds(wanted.value), nanoseconds(wanted.interval));
+        task->alternate = wanted;
     return 0;
 }

@@ -5,14 +5,12 @@
 #include "syscall.h"
 #include "user-path.h"
 
-#define DEVICE_NUMBER 1 /* of the one file system there is */
-
 static void describe(const struct inode *inode, struct linux_stat *s)
 {
     *s = (struct linux_stat){
-        .dev = DEVICE_NUMBER,
+        .dev = inode->fs ? inode->fs->number : 0,
         .ino = inode->number,
-        .nlink = inode_is(inode, S_IFDIR) ? 2 : inode->links,
+        .nlink = inode_links(inode),
         .mode = inode->mode,
         .uid = inode->uid,
         .gid = inode->gid,
@@ -21,18 +19,21 @@ static void describe(const struct inode *inode, struct linux_stat *s)
         .block_size = PAGE_SIZE,
         .blocks = PAGES_FOR(inode->size) * (PAGE_SIZE / 512),
     };
-    s->atime = s->mtime = s->ctime = inode->mtime / 1000000000;
-    s->atime_ns = s->mtime_ns = s->ctime_ns = inode->mtime % 1000000000;
+    s->atime = inode->atime / 1000000000;
+    s->atime_ns = inode->atime % 1000000000;
+    s->mtime = inode->mtime / 1000000000;
+    s->mtime_ns = inode->mtime % 1000000000;
+    s->ctime = inode->ctime / 1000000000;
+    s->ctime_ns = inode->ctime % 1000000000;
 }
 
-/* Pipes have no inode of their own. */
+/* What has no inode looks like a file of no type. */
 static void describe_file(const struct file *file, struct linux_stat *s)
 {
     if (file->inode)
         describe(file->inode, s);
     else
-        *s = (struct linux_stat){
-            .ino = 1, .nlink = 1, .mode = S_IFIFO | 0600, .block_size = PAGE_SIZE};
+        *s = (struct linux_stat){.ino = 1, .nlink = 1, .mode = 0600, .block_size = PAGE_SIZE};
 }
 
 static int describe_path(int dirfd, user_t path, unsigned at_flags, struct linux_stat *s)
@@ -112,7 +113,7 @@ long syscall_statx(const struct syscall_args *a)
     const int rc = describe_path(a->arg[0], a->arg[1], a->arg[2], &s);
     if (rc)
         return rc;
-    const struct statx_time t = {.sec = s.mtime, .nsec = s.mtime_ns};
+    const struct statx_time c = {.sec = s.ctime, .nsec = s.ctime_ns};
     const struct linux_statx x = {
         .mask = 0x7ff,
         .block_size = s.block_size,
@@ -123,26 +124,30 @@ long syscall_statx(const struct syscall_args *a)
         .ino = s.ino,
         .size = s.size,
         .blocks = s.blocks,
-        .atime = t,
-        .btime = t,
-        .ctime = t,
-        .mtime = t,
+        .atime = {.sec = s.atime, .nsec = s.atime_ns},
+        .btime = c,
+        .ctime = c,
+        .mtime = {.sec = s.mtime, .nsec = s.mtime_ns},
         .rdev_major = s.rdev >> 8,
         .rdev_minor = s.rdev & 0xff,
-        .dev_minor = DEVICE_NUMBER,
+        .dev_minor = s.dev,
     };
     return user_write(a->arg[4], &x, sizeof(x));
 }
 
-static long statfs(user_t to)
+/* Memory is what files are made of; what is made up takes none. */
+static long give_statfs(const struct inode *inode, user_t to)
 {
     const struct page_counts pages = page_count();
+    const struct filesystem *fs = inode && inode->fs ? inode->fs : &root_filesystem;
+    const bool memory = !inode || !inode->dynamic;
     const struct linux_statfs s = {
-        .type = 0x01021994, /* tmpfs */
+        .type = fs->magic,
         .block_size = PAGE_SIZE,
-        .blocks = pages.total,
-        .free = pages.free,
-        .available = pages.free,
+        .blocks = memory ? pages.total : 0,
+        .free = memory ? pages.free : 0,
+        .available = memory ? pages.free : 0,
+        .id = {fs->number, 0},
         .name_max = NAME_MAX,
         .fragment_size = PAGE_SIZE,
     };
@@ -151,12 +156,17 @@ static long statfs(user_t to)
 
 long syscall_statfs(const struct syscall_args *a)
 {
-    struct linux_stat s;
-    const int rc = describe_path(AT_FDCWD, a->arg[0], 0, &s);
-    return rc ? rc : statfs(a->arg[1]);
+    struct inode *inode;
+    long rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
+    if (rc)
+        return rc;
+    rc = give_statfs(inode, a->arg[1]);
+    inode_put(inode);
+    return rc;
 }
 
 long syscall_fstatfs(const struct syscall_args *a)
 {
-    return fd_file(a->arg[0]) ? statfs(a->arg[1]) : -EBADF;
+    const struct file *file = fd_file(a->arg[0]);
+    return file ? give_statfs(file->inode, a->arg[1]) : -EBADF;
 }

@@ -2,9 +2,8 @@
 #include "errno.h"
 #include "platform/platform.h"
 #include "syscall.h"
-#include "task.h"
+#include "sys-time.h"
 
-#define NS 1000000000ul
 #define HZ 100
 
 static uint64_t cpu_time(const struct task *task)
@@ -12,7 +11,12 @@ static uint64_t cpu_time(const struct task *task)
     return task->run_time + platform_time() - task->run_since;
 }
 
-static int clock_read(unsigned clock, uint64_t *now)
+bool clock_is_cpu_time(unsigned clock)
+{
+    return clock == CLOCK_PROCESS_CPUTIME || clock == CLOCK_THREAD_CPUTIME;
+}
+
+int clock_read(unsigned clock, uint64_t *now)
 {
     switch (clock) {
     case CLOCK_REALTIME:
@@ -26,6 +30,8 @@ static int clock_read(unsigned clock, uint64_t *now)
         *now = platform_time();
         return 0;
     case CLOCK_PROCESS_CPUTIME:
+        *now = process_time(process_current());
+        return 0;
     case CLOCK_THREAD_CPUTIME:
         *now = cpu_time(task_current());
         return 0;
@@ -97,9 +103,9 @@ long syscall_time(const struct syscall_args *a)
 
 long syscall_times(const struct syscall_args *a)
 {
-    const struct task *const task = task_current();
+    const struct process *const p = process_current();
     const uint64_t tick = NS / HZ;
-    const uint64_t t[4] = {cpu_time(task) / tick, 0, task->children_time / tick, 0};
+    const uint64_t t[4] = {process_time(p) / tick, 0, p->children_time / tick, 0};
     if (a->arg[0] && user_write(a->arg[0], t, sizeof(t)))
         return -EFAULT;
     return platform_time() / tick;
@@ -121,21 +127,43 @@ static long sleep_until(uint64_t deadline, user_t left)
     return -EINTR;
 }
 
-static int read_time(user_t from, uint64_t *ns)
+static bool timespec_valid(struct linux_timespec t)
+{
+    return t.sec >= 0 && t.nsec >= 0 && (uint64_t)t.nsec < NS;
+}
+
+int timespec_read(user_t from, uint64_t *ns)
 {
     struct linux_timespec t;
     if (user_read(&t, from, sizeof(t)))
         return -EFAULT;
-    if (t.sec < 0 || t.nsec < 0 || (uint64_t)t.nsec >= NS)
+    if (!timespec_valid(t))
         return -EINVAL;
     *ns = time_span(t.sec, t.nsec);
+    return 0;
+}
+
+int itimerspec_read(user_t from, unsigned clock, bool absolute, uint64_t *deadline,
+                    uint64_t *interval)
+{
+    struct linux_itimerspec t;
+    uint64_t passed = 0;
+    if (user_read(&t, from, sizeof(t)))
+        return -EFAULT;
+    if (!timespec_valid(t.value) || !timespec_valid(t.interval))
+        return -EINVAL;
+    const uint64_t value = time_span(t.value.sec, t.value.nsec);
+    if (absolute && clock_read(clock, &passed))
+        return -EINVAL;
+    *interval = time_span(t.interval.sec, t.interval.nsec);
+    *deadline = value ? platform_time() + (value > passed ? value - passed : 0) : 0;
     return 0;
 }
 
 long syscall_nanosleep(const struct syscall_args *a)
 {
     uint64_t ns;
-    const int rc = read_time(a->arg[0], &ns);
+    const int rc = timespec_read(a->arg[0], &ns);
     return rc ? rc : sleep_until(platform_time() + ns, a->arg[1]);
 }
 
@@ -144,7 +172,7 @@ long syscall_clock_nanosleep(const struct syscall_args *a)
     uint64_t ns, now;
     int rc = clock_read(a->arg[0], &now);
     if (!rc)
-        rc = read_time(a->arg[2], &ns);
+        rc = timespec_read(a->arg[2], &ns);
     if (rc)
         return rc;
     if (!(a->arg[1] & TIMER_ABSTIME))

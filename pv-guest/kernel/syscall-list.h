@@ -33,9 +33,9 @@
     CALL(22, pipe) \
     CALL(23, select) \
     CALL(24, sched_yield) \
-    NONE(25, mremap) \
+    CALL(25, mremap) \
     CALL(26, msync) \
-    NONE(27, mincore) \
+    CALL(27, mincore) \
     CALL(28, madvise) \
     NONE(29, shmget) \
     NONE(30, shmat) \
@@ -49,19 +49,19 @@
     CALL(38, setitimer) \
     CALL(39, getpid) \
     CALL(40, sendfile) \
-    NONE(41, socket) \
+    CALL(41, socket) \
     NONE(42, connect) \
     NONE(43, accept) \
-    NONE(44, sendto) \
-    NONE(45, recvfrom) \
-    NONE(46, sendmsg) \
-    NONE(47, recvmsg) \
-    NONE(48, shutdown) \
+    CALL(44, sendto) \
+    CALL(45, recvfrom) \
+    CALL(46, sendmsg) \
+    CALL(47, recvmsg) \
+    CALL(48, shutdown) \
     NONE(49, bind) \
     NONE(50, listen) \
     NONE(51, getsockname) \
     NONE(52, getpeername) \
-    NONE(53, socketpair) \
+    CALL(53, socketpair) \
     NONE(54, setsockopt) \
     NONE(55, getsockopt) \
     CALL(56, clone) \
@@ -111,7 +111,7 @@
     CALL(100, times) \
     NONE(101, ptrace) \
     CALL(102, getuid) \
-    NONE(103, syslog) \
+    CALL(103, syslog) \
     CALL(104, getgid) \
     CALL(105, setuid) \
     CALL(106, setgid) \
@@ -121,46 +121,46 @@
     CALL(110, getppid) \
     CALL(111, getpgrp) \
     CALL(112, setsid) \
-    NONE(113, setreuid) \
-    NONE(114, setregid) \
+    CALL(113, setreuid) \
+    CALL(114, setregid) \
     CALL(115, getgroups) \
     CALL(116, setgroups) \
-    NONE(117, setresuid) \
-    NONE(118, getresuid) \
-    NONE(119, setresgid) \
-    NONE(120, getresgid) \
+    CALL(117, setresuid) \
+    CALL(118, getresuid) \
+    CALL(119, setresgid) \
+    CALL(120, getresgid) \
     CALL(121, getpgid) \
-    NONE(122, setfsuid) \
-    NONE(123, setfsgid) \
+    CALL(122, setfsuid) \
+    CALL(123, setfsgid) \
     CALL(124, getsid) \
     NONE(125, capget) \
     NONE(126, capset) \
     CALL(127, rt_sigpending) \
-    NONE(128, rt_sigtimedwait) \
-    NONE(129, rt_sigqueueinfo) \
+    CALL(128, rt_sigtimedwait) \
+    CALL(129, rt_sigqueueinfo) \
     CALL(130, rt_sigsuspend) \
     CALL(131, sigaltstack) \
     CALL(132, utime) \
     CALL(133, mknod) \
     NONE(134, uselib) \
-    NONE(135, personality) \
+    CALL(135, personality) \
     NONE(136, ustat) \
     CALL(137, statfs) \
     CALL(138, fstatfs) \
     NONE(139, sysfs) \
     CALL(140, getpriority) \
     CALL(141, setpriority) \
-    NONE(142, sched_setparam) \
-    NONE(143, sched_getparam) \
-    NONE(144, sched_setscheduler) \
-    NONE(145, sched_getscheduler) \
-    NONE(146, sched_get_priority_max) \
-    NONE(147, sched_get_priority_min) \
-    NONE(148, sched_rr_get_interval) \
-    NONE(149, mlock) \
-    NONE(150, munlock) \
-    NONE(151, mlockall) \
-    NONE(152, munlockall) \
+    CALL(142, sched_setparam) \
+    CALL(143, sched_getparam) \
+    CALL(144, sched_setscheduler) \
+    CALL(145, sched_getscheduler) \
+    CALL(146, sched_get_priority_max) \
+    CALL(147, sched_get_priority_min) \
+    CALL(148, sched_rr_get_interval) \
+    CALL(149, mlock) \
+    CALL(150, munlock) \
+    CALL(151, mlockall) \
+    CALL(152, munlockall) \
     NONE(153, vhangup) \
     NONE(154, modify_ldt) \
     NONE(155, pivot_root) \
@@ -169,17 +169,17 @@
     CALL(158, arch_prctl) \
     NONE(159, adjtimex) \
     CALL(160, setrlimit) \
-    NONE(161, chroot) \
+    CALL(161, chroot) \
     CALL(162, sync) \
     NONE(163, acct) \
     CALL(164, settimeofday) \
-    NONE(165, mount) \
-    NONE(166, umount2) \
+    CALL(165, mount) \
+    CALL(166, umount2) \
     NONE(167, swapon) \
     NONE(168, swapoff) \
     CALL(169, reboot) \
     CALL(170, sethostname) \
-    NONE(171, setdomainname) \
+    CALL(171, setdomainname) \
     NONE(172, iopl) \
     NONE(173, ioperm) \
     NONE(174, create_module) \
@@ -195,7 +195,7 @@
     NONE(184, tuxcall) \
     NONE(185, security) \
     CALL(186, gettid) \
-    NONE(187, readahead) \
+    CALL(187, readahead) \
     NONE(188, setxattr) \
     NONE(189, lsetxattr) \
     NONE(190, fsetxattr) \
@@ -221,7 +221,7 @@
     NONE(210, io_cancel) \
     NONE(211, get_thread_area) \
     NONE(212, lookup_dcookie) \
-    NONE(213, epoll_create) \
+    CALL(213, epoll_create) \
     NONE(214, epoll_ctl_old) \
     NONE(215, epoll_wait_old) \
     NONE(216, remap_file_pages) \
@@ -230,18 +230,18 @@
     NONE(219, restart_syscall) \
     NONE(220, semtimedop) \
     CALL(221, fadvise64) \
-    NONE(222, timer_create) \
-    NONE(223, timer_settime) \
-    NONE(224, timer_gettime) \
-    NONE(225, timer_getoverrun) \
-    NONE(226, timer_delete) \
+    CALL(222, timer_create) \
+    CALL(223, timer_settime) \
+    CALL(224, timer_gettime) \
+    CALL(225, timer_getoverrun) \
+    CALL(226, timer_delete) \
     CALL(227, clock_settime) \
     CALL(228, clock_gettime) \
     CALL(229, clock_getres) \
     CALL(230, clock_nanosleep) \
     CALL(231, exit_group) \
-    NONE(232, epoll_wait) \
-    NONE(233, epoll_ctl) \
+    CALL(232, epoll_wait) \
+    CALL(233, epoll_ctl) \
     CALL(234, tgkill) \
     CALL(235, utimes) \
     NONE(236, vserver) \
@@ -255,7 +255,7 @@
     NONE(244, mq_notify) \
     NONE(245, mq_getsetattr) \
     NONE(246, kexec_load) \
-    NONE(247, waitid) \
+    CALL(247, waitid) \
     NONE(248, add_key) \
     NONE(249, request_key) \
     NONE(250, keyctl) \
@@ -269,7 +269,7 @@
     CALL(258, mkdirat) \
     CALL(259, mknodat) \
     CALL(260, fchownat) \
-    NONE(261, futimesat) \
+    CALL(261, futimesat) \
     CALL(262, newfstatat) \
     CALL(263, unlinkat) \
     CALL(264, renameat) \
@@ -282,30 +282,30 @@
     CALL(271, ppoll) \
     NONE(272, unshare) \
     CALL(273, set_robust_list) \
-    NONE(274, get_robust_list) \
+    CALL(274, get_robust_list) \
     NONE(275, splice) \
     NONE(276, tee) \
-    NONE(277, sync_file_range) \
+    CALL(277, sync_file_range) \
     NONE(278, vmsplice) \
     NONE(279, move_pages) \
     CALL(280, utimensat) \
-    NONE(281, epoll_pwait) \
+    CALL(281, epoll_pwait) \
     NONE(282, signalfd) \
-    NONE(283, timerfd_create) \
-    NONE(284, eventfd) \
-    NONE(285, fallocate) \
-    NONE(286, timerfd_settime) \
-    NONE(287, timerfd_gettime) \
+    CALL(283, timerfd_create) \
+    CALL(284, eventfd) \
+    CALL(285, fallocate) \
+    CALL(286, timerfd_settime) \
+    CALL(287, timerfd_gettime) \
     NONE(288, accept4) \
     NONE(289, signalfd4) \
-    NONE(290, eventfd2) \
-    NONE(291, epoll_create1) \
+    CALL(290, eventfd2) \
+    CALL(291, epoll_create1) \
     CALL(292, dup3) \
     CALL(293, pipe2) \
     NONE(294, inotify_init1) \
-    NONE(295, preadv) \
-    NONE(296, pwritev) \
-    NONE(297, rt_tgsigqueueinfo) \
+    CALL(295, preadv) \
+    CALL(296, pwritev) \
+    CALL(297, rt_tgsigqueueinfo) \
     NONE(298, perf_event_open) \
     NONE(299, recvmmsg) \
     NONE(300, fanotify_init) \
@@ -314,7 +314,7 @@
     NONE(303, name_to_handle_at) \
     NONE(304, open_by_handle_at) \
     NONE(305, clock_adjtime) \
-    NONE(306, syncfs) \
+    CALL(306, syncfs) \
     NONE(307, sendmmsg) \
     NONE(308, setns) \
     CALL(309, getcpu) \
@@ -327,16 +327,16 @@
     CALL(316, renameat2) \
     NONE(317, seccomp) \
     CALL(318, getrandom) \
-    NONE(319, memfd_create) \
+    CALL(319, memfd_create) \
     NONE(320, kexec_file_load) \
     NONE(321, bpf) \
     NONE(322, execveat) \
     NONE(323, userfaultfd) \
-    NONE(324, membarrier) \
-    NONE(325, mlock2) \
-    NONE(326, copy_file_range) \
-    NONE(327, preadv2) \
-    NONE(328, pwritev2) \
+    CALL(324, membarrier) \
+    CALL(325, mlock2) \
+    CALL(326, copy_file_range) \
+    CALL(327, preadv2) \
+    CALL(328, pwritev2) \
     NONE(329, pkey_mprotect) \
     NONE(330, pkey_alloc) \
     NONE(331, pkey_free) \
@@ -354,8 +354,8 @@
     NONE(432, fsmount) \
     NONE(433, fspick) \
     NONE(434, pidfd_open) \
-    NONE(435, clone3) \
-    NONE(436, close_range) \
+    CALL(435, clone3) \
+    CALL(436, close_range) \
     NONE(437, openat2) \
     NONE(438, pidfd_getfd) \
     CALL(439, faccessat2) \

@@ -30,7 +30,7 @@ static long missing(uint64_t number)
     if (number < ARRAY_SIZE(said) && !said[number]) {
         said[number] = true;
         print_note("system call %lu (%s) is not implemented; %s (pid %d) wants it\n", number,
-                   name_of(number), task_current()->name, task_current()->pid);
+                   name_of(number), task_current()->name, task_current()->tid);
     }
     return -ENOSYS;
 }
@@ -45,9 +45,9 @@ void syscall_handle(struct frame *f)
     const bool known = number < ARRAY_SIZE(handlers) && handlers[number];
 
     if (tracing)
-        print("[%d] %s(%lx, %lx, %lx, %lx)\n", task_current()->pid, name_of(number), a.arg[0],
+        print("[%d] %s(%lx, %lx, %lx, %lx)\n", task_current()->tid, name_of(number), a.arg[0],
               a.arg[1], a.arg[2], a.arg[3]);
     f->rax = known ? handlers[number](&a) : missing(number);
     if (tracing)
-        print("[%d] %s = %ld\n", task_current()->pid, name_of(number), (long)f->rax);
+        print("[%d] %s = %ld\n", task_current()->tid, name_of(number), (long)f->rax);
 }

@@ -1,32 +1,27 @@
 /* Creating, finding and freeing tasks. */
-#include "errno.h"
 #include "heap.h"
-#include "inode.h"
 #include "page.h"
 #include "print.h"
+#include "process.h"
 #include "signal.h"
 #include "task.h"
 #include "text.h"
 #include "platform/platform.h"
 
 struct list all_tasks = LIST_INIT(all_tasks);
-struct task *init_task;
+unsigned task_count;
 
-static struct task idle; /* of the first CPU */
-static int last_pid;
-
-static struct list dead = LIST_INIT(dead); /* self-reaping; linked by run */
+static struct task idle;                   /* of the first CPU */
+static struct list dead = LIST_INIT(dead); /* linked by run */
 static struct wait_queue reaper_wait = WAIT_QUEUE_INIT(reaper_wait);
 
 static void task_setup(struct task *task)
 {
-    list_init(&task->children);
     list_init(&task->sibling);
     list_init(&task->link);
     list_init(&task->run);
-    wait_init(&task->child_wait);
+    signal_set_init(&task->signals);
     timer_init(&task->sleep_timer, sched_sleep_over);
-    timer_init(&task->alarm, signal_alarm_over);
     task->cpus = CPUS_ALL;
 }
 
@@ -40,23 +35,36 @@ void task_init(void)
     cpu_boot(&idle);
 }
 
-struct task *task_find(int pid)
+struct task *task_find(int tid)
 {
     struct task *t;
     for_each_task(t)
     {
-        if (t->pid == pid)
+        if (t->tid == tid)
             return t;
     }
     return NULL;
 }
 
-static int pid_new(void)
+/* Process groups and sessions outlive the process that they are named after. */
+static bool number_taken(int number)
 {
+    const struct process *p;
+    for_each_process(p)
+    {
+        if (p->pid == number || p->group == number || p->session == number)
+            return true;
+    }
+    return task_find(number);
+}
+
+int task_number_new(void)
+{
+    static int last;
     do {
-        last_pid = last_pid >= 32767 ? 2 : last_pid + 1;
-    } while (task_find(last_pid));
-    return last_pid;
+        last = last >= PID_MAX - 1 ? 2 : last + 1;
+    } while (number_taken(last));
+    return last;
 }
 
 /* Where a new task's first context_switch returns to. */
@@ -64,7 +72,7 @@ static void task_begin(void)
 {
     struct task *const task = task_current();
     if (task->set_tid)
-        (void)!user_write(task->set_tid, &task->pid, sizeof(task->pid));
+        (void)!user_write(task->set_tid, &task->tid, sizeof(task->tid));
     task->set_tid = 0;
     task_return();
 }
@@ -74,31 +82,6 @@ void task_return(void)
     struct frame *const frame = task_frame(task_current());
     kernel_unlock();
     platform_return(frame);
-}
-
-/* No task can free the stack it stands on; this thread stands on another one. */
-static void reaper(void)
-{
-    for (;;) {
-        while (!list_empty(&dead))
-            task_free(list_entry(dead.next, struct task, run));
-        wait_deaf(&reaper_wait);
-    }
-}
-
-void task_reaper_start(void)
-{
-    struct task *task = task_create_kernel("reaper", reaper);
-    if (!task)
-        panic("no memory for a kernel thread");
-    sched_ready(task);
-}
-
-void task_bury(struct task *task)
-{
-    task->self_reaping = true;
-    list_add(&task->run, &dead);
-    wait_wake(&reaper_wait);
 }
 
 /* What all tasks have: a stack, on which it looks as if @start had called context_switch. */
@@ -135,25 +118,77 @@ struct task *task_create_kernel(const char *name, void (*start)(void))
     return task;
 }
 
-struct task *task_create(struct task *parent, void (*start)(void))
+struct task *task_create(struct process *process, void (*start)(void))
 {
     struct task *task = new (start ? start : task_begin);
     if (!task)
         return NULL;
-    task->pid = pid_new();
-    task->parent = parent;
-    if (parent)
-        list_add(&task->sibling, &parent->children);
+    task->process = process;
+    task->tid = process->thread_count++ ? task_number_new() : process->pid;
+    list_add(&task->sibling, &process->threads);
     list_add(&task->link, &all_tasks);
+    task_count++;
     return task;
 }
 
-/* Everything but memory and files, which a zombie has given back already. */
-void task_free(struct task *task)
+static void leave(struct task *task)
 {
-    list_remove(&task->sibling);
     list_remove(&task->link);
+    list_remove(&task->sibling);
+    task_count--;
+    task->process->thread_count--;
+    task->process = NULL;
+}
+
+static void release(struct task *task)
+{
     list_remove(&task->run);
     page_put(page_of_address(task->stack));
     heap_free(task);
+}
+
+void task_free(struct task *task)
+{
+    leave(task);
+    release(task);
+}
+
+void task_die(struct task *task)
+{
+    leave(task);
+    signal_set_drop(&task->signals, ~0ul);
+    task->state = TASK_DEAD;
+    list_add(&task->run, &dead);
+}
+
+/* No task can free the stack it stands on. */
+void task_bury(void)
+{
+    struct task *t, *after;
+    list_for_each_safe(t, after, &dead, run)
+    {
+        if (t != task_current())
+            release(t);
+    }
+}
+
+void task_bury_soon(void)
+{
+    wait_wake(&reaper_wait);
+}
+
+static void reaper(void)
+{
+    for (;;) {
+        task_bury();
+        wait_deaf(&reaper_wait);
+    }
+}
+
+void task_reaper_start(void)
+{
+    struct task *task = task_create_kernel("reaper", reaper);
+    if (!task)
+        panic("no memory for a kernel thread");
+    sched_ready(task);
 }

@@ -1,5 +1,5 @@
 /*
- * Tasks: who runs, who waits, who is whose child.
+ * Tasks: who runs, who waits.  What several of them may share is a process (process.h).
  *
  * Processes are preemptive, the kernel is not: in the kernel a task gives up its
  * CPU when it waits, when it is about to return to its process after its turn,
@@ -7,7 +7,7 @@
  * is in the kernel, on any CPU (cpu.h), which is all the locking there is.
  *
  * A kernel thread is a task without a process: it has no space, no files, no
- * pid, no parent, and nobody but who made it knows of it.
+ * tid, and nobody but who made it knows of it.
  */
 #pragma once
 
@@ -18,82 +18,72 @@
 #include "linux.h"
 #include "list.h"
 #include "space.h"
+#include "signal-set.h"
 #include "timer.h"
 #include "user.h"
+#include "wait.h"
 
 struct files;
-struct inode;
+struct process;
 
 enum task_state {
     TASK_READY,   /* running or in the run queue */
     TASK_WAITING, /* in a wait queue; a signal wakes it */
     TASK_DEAF,    /* in a wait queue; no signal wakes it */
     TASK_STOPPED, /* by SIGSTOP and its kin, until SIGCONT */
-    TASK_ZOMBIE,  /* dead, until its parent asks */
-};
-
-struct wait_queue {
-    struct list tasks;
+    TASK_DEAD,    /* has ended; task_bury frees it */
 };
 
 /**
- * struct task - a process.
+ * struct task - a thread of a process.
  *
  * I1  @run is linked exactly while the task is ready and not running (in the run
- *     queue), or waiting or deaf (in one wait queue), or dead and self-reaping.
- * I2  A zombie has no space, files or working directory; all it keeps is its
- *     kernel stack, its status and its place in the family.
- * I3  Every process but pid 1 has a parent that is no zombie.
+ *     queue), or waiting or deaf (in one wait queue), or dead.
+ * I2  A dead task has no process, space or files; all it keeps is its kernel stack.
+ * I3  A pending signal that the task does not block, and the end of its process,
+ *     set @attention.
  * I4  It is on one CPU at most: running there if it is that CPU's @current.
  */
 struct task {
-    int pid;            /* 0: a kernel thread */
-    int group, session; /* group: process group */
+    int tid;
     char name[16];
     enum task_state state;
-    int exit_status; /* as wait4 reports it */
+    struct process *process; /* NULL: a dead one, or a kernel thread */
 
     /* Where it is. */
-    struct list link; /* all_tasks */
-    struct list run;  /* run queue or wait queue */
-    struct cpu *cpu;  /* where it runs or ran last */
-    cpus_t cpus;      /* where it may run */
-    struct task *parent;
-    struct list children, sibling; /* sibling: in parent->children */
+    struct list link;    /* all_tasks */
+    struct list run;     /* run queue, wait queue, or the dead */
+    struct list sibling; /* in process->threads */
+    struct cpu *cpu;     /* where it runs or ran last */
+    cpus_t cpus;         /* where it may run */
 
     /* What it is made of. */
     void *stack;         /* the lowest address; holds a pointer back to this task */
     uint64_t sp;         /* while it is not running */
-    struct space *space; /* NULL: a zombie, or a kernel thread */
+    struct space *space; /* NULL: a dead one, or a kernel thread */
     struct files *files;
-    struct inode *cwd;
-    unsigned umask;
     uint64_t fs_base, gs_base;
     uint8_t fpu[FPU_SIZE] __attribute__((aligned(64))); /* while it is not running */
 
     /* Signals (signal.c). */
-    uint64_t pending, blocked;
-    uint64_t blocked_saved; /* put back by signal_deliver if restore_blocked */
+    bool attention; /* signal_deliver has something to look at */
     bool restore_blocked;
-    int fault_signal; /* raised by an exception: not to be ignored */
+    struct signal_set signals;
+    uint64_t blocked;
+    uint64_t blocked_saved; /* put back by signal_deliver if restore_blocked */
+    uint64_t wanted;        /* wakes it though blocked: sigtimedwait */
+    int fault_signal;       /* raised by an exception: not to be ignored */
     uint64_t fault_address;
-    struct linux_sigaction actions[SIGNAL_COUNT + 1];
     struct linux_sigaltstack alternate;
 
-    /* Family business (fork.c, exit.c). */
-    struct wait_queue child_wait; /* for something to happen to a child */
-    int stop_signal;              /* why it is stopped, until its parent knows */
-    bool continued;               /* by SIGCONT, until its parent knows */
-    bool self_reaping;            /* a zombie whose parent does not want to know */
-    bool has_exec;                /* its parent may no longer move it to another group */
-    struct task *vfork_parent;    /* waits until we exec or exit... */
-    bool vfork_waiting;           /* ...while this is set in it */
-    user_t set_tid, clear_tid;    /* where to write the pid at first, zero at last */
+    struct task *vfork_parent; /* waits until we exec or exit... */
+    bool vfork_waiting;        /* ...while this is set in it */
+    user_t set_tid, clear_tid; /* where to write the tid at first, zero at last */
+    user_t robust_list;        /* futex.c: locks that others wait for should we die */
 
     /* Time. */
-    uint64_t run_time, run_since, children_time; /* ns */
-    struct timer sleep_timer, alarm;
-    uint64_t alarm_interval; /* ns */
+    uint64_t run_time, run_since; /* ns */
+    struct timer sleep_timer;
 };
 
 /* The task that is running.  Its kernel stack knows. */
@@ -116,24 +106,34 @@ static inline struct frame *task_frame(const struct task *task)
 }
 
 extern struct list all_tasks;
-extern struct task *init_task; /* pid 1 */
+extern unsigned task_count; /* how many are linked there */
 
 #define for_each_task(t) list_for_each(t, &all_tasks, link)
 
 /* The boot stack becomes the idle task's. */
 void task_init(void);
-/* Start the thread that frees the dead whose parents do not want to know. */
+/* Start the thread that frees the dead. */
 void task_reaper_start(void);
-/* A process that will begin in @start (or by returning to its process when NULL); not yet ready. */
-struct task *task_create(struct task *parent, void (*start)(void));
+/*
+ * A thread of @process that will begin in @start, or by returning to its process
+ * when NULL; not yet ready.  NULL without memory.
+ */
+struct task *task_create(struct process *process, void (*start)(void));
 /* A kernel thread, not yet ready. */
 struct task *task_create_kernel(const char *name, void (*start)(void));
+/* Take back one that has never run. */
 void task_free(struct task *task);
-/* @task, the running one, is as good as dead, and nobody will ask for its status. */
-void task_bury(struct task *task);
+/* The running task has ended: leave its process, to be freed once it runs no longer. */
+void task_die(struct task *task);
+/* Free those that have ended. */
+void task_bury(void);
+/* Those that have ended will not be buried by whoever asks for their process: do it soon. */
+void task_bury_soon(void);
 /* Go (back) to the process, as its frame says. */
 NORETURN void task_return(void);
-struct task *task_find(int pid);
+struct task *task_find(int tid);
+/* An unused number for a process or a thread. */
+int task_number_new(void);
 
 /* sched.c */
 void sched_ready(struct task *task);
@@ -164,37 +164,16 @@ void sched_point(void);
 void sched_poke(const struct task *task);
 /* @allowed is where @task may run from now on; it contains a CPU that there is. */
 void sched_set_cpus(struct task *task, cpus_t allowed);
+/* For /proc: ns that all CPUs have idled, switches between tasks since boot. */
+uint64_t sched_idle_time(void);
+uint64_t sched_switch_count(void);
 /* Become the idle task of this CPU. */
 NORETURN void sched_idle(void);
-
-/* wait queues */
-#define WAIT_QUEUE_INIT(name)   \
-    {                           \
-        LIST_INIT((name).tasks) \
-    }
-
-static inline void wait_init(struct wait_queue *q)
-{
-    list_init(&q->tasks);
-}
-#define FOREVER (~0ul)
-/*
- * Sleep in @q until woken: 0; -ETIMEDOUT at @deadline; -ERESTART if a signal is
- * to be handled.  Callers loop over their condition.
- */
-MUST_CHECK int wait_until(struct wait_queue *q, uint64_t deadline);
-/* The same without regard to signals or time. */
-void wait_deaf(struct wait_queue *q);
-void wait_wake(struct wait_queue *q);
 
 /* Make @space (or the kernel alone) this CPU's address space; queued. */
 void space_load(struct space *space);
 /* Return when no CPU has @space loaded, which no task has any more; may sleep. */
 void space_unload(struct space *space);
 
-/* exit.c: end the running task; @status as wait4 reports it. */
-NORETURN void task_exit(int status);
-/* As wait4: a pid, 0 with WNOHANG, or -errno. */
-long task_wait(int pid, unsigned options, int *status);
 /* fork.c: @child has its own memory now, or none: its vfork parent may go on. */
 void task_vfork_done(struct task *child);

@@ -50,11 +50,11 @@ static void page_fault(struct frame *frame)
         return;
     }
     if (rc == -ENOMEM) {
-        print("out of memory: killing %s (pid %d)\n", task->name, task->pid);
+        print("out of memory: killing %s (pid %d)\n", task->name, task->tid);
         signal_fault(task, SIGKILL, address);
         return;
     }
-    signal_fault(task, SIGSEGV, address);
+    signal_fault(task, rc == -ENXIO ? SIGBUS : SIGSEGV, address);
 }
 
 static void exception(struct frame *frame)

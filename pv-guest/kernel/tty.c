@@ -100,7 +100,7 @@ static bool command_key(char c)
         if (mode(ECHO))
             echo(c);
         tty.used = 0;
-        (void)signal_send_group(tty.group, number);
+        signal_group(tty.group, number);
         return true;
     }
     if (!mode(ICANON) || (key != cc[VERASE] && key != cc[VKILL] && key != '\b'))
@@ -160,22 +160,27 @@ static void consume(unsigned n)
     fill();
 }
 
-/* A reader outside the foreground group is stopped. */
-static int in_background(void)
+/*
+ * May a process outside the foreground group do what @number would stop it for?  0; -EIO;
+ * or -ERESTART, and its whole group is on its way to stop.
+ */
+static int in_background(int number)
 {
-    struct task *const task = task_current();
-    if (task->session != tty.session || task->group == tty.group || !tty.group)
+    const struct process *p = process_current();
+    if (p->session != tty.session || p->group == tty.group || !tty.group)
         return 0;
-    if ((task->blocked >> (SIGTTIN - 1) & 1) || task->actions[SIGTTIN].handler == SIG_IGN)
+    if ((task_current()->blocked & SIGNAL_BIT(number)) || p->actions[number].handler == SIG_IGN)
+        return number == SIGTTIN ? -EIO : 0;
+    if (process_group_orphaned(p->group, p->session))
         return -EIO;
-    (void)signal_send_group(task->group, SIGTTIN);
+    signal_group(p->group, number);
     return -ERESTART;
 }
 
 static long tty_read(struct file *file, user_t to, size_t size)
 {
     unsigned there;
-    int rc = in_background();
+    int rc = in_background(SIGTTIN);
     if (rc)
         return rc;
     while (!(there = readable())) {
@@ -199,6 +204,9 @@ static long tty_read(struct file *file, user_t to, size_t size)
 static long tty_write(struct file *file, user_t from, size_t size)
 {
     char in[256], out[512];
+    const int rc = mode(TOSTOP) ? in_background(SIGTTOU) : 0;
+    if (rc)
+        return rc;
     for (size_t done = 0; done < size;) {
         const size_t n = MIN(size - done, sizeof(in));
         size_t length = 0;
@@ -231,14 +239,52 @@ static long set_mode(unsigned command, user_t arg)
     return 0;
 }
 
+static bool group_exists(int group, int session)
+{
+    const struct process *p;
+    for_each_process(p)
+    {
+        if (p->group == group && p->session == session)
+            return true;
+    }
+    return false;
+}
+
 static long set_group(user_t arg)
 {
     int group;
     if (user_read(&group, arg, sizeof(group)))
         return -EFAULT;
-    if (task_current()->session != tty.session)
+    if (process_current()->session != tty.session)
         return -ENOTTY;
+    const int rc = in_background(SIGTTOU);
+    if (rc)
+        return rc;
+    if (!group_exists(group, tty.session))
+        return group < 0 ? -EINVAL : -EPERM;
     tty.group = group;
+    return 0;
+}
+
+/* The session that the caller leads gets the terminal; @steal takes it from another one. */
+static long acquire(bool steal)
+{
+    const struct process *p = process_current();
+    if (p->session == tty.session)
+        return 0;
+    if (p->pid != p->session || (tty.session && !steal))
+        return -EPERM;
+    tty_give(p->session);
+    return 0;
+}
+
+/* Opening a terminal gives it to a session that has none; /dev/tty is the session's own. */
+static long tty_open(struct file *file)
+{
+    if (process_current()->session != tty.session && file->inode->device == DEVICE(5, 0))
+        return -ENXIO;
+    if (file->inode->device != DEVICE(5, 1) && !(file->flags & O_NOCTTY))
+        (void)acquire(false);
     return 0;
 }
 
@@ -261,18 +307,17 @@ static long tty_ioctl(struct file *file, unsigned command, user_t arg)
     case TIOCSWINSZ:
         return user_read(&tty.window, arg, sizeof(tty.window));
     case TIOCGPGRP:
-        return task_current()->session == tty.session ? give_number(arg, tty.group) : -ENOTTY;
+        return process_current()->session == tty.session ? give_number(arg, tty.group) : -ENOTTY;
     case TIOCSPGRP:
         return set_group(arg);
     case TIOCGSID:
-        return give_number(arg, tty.session);
+        return process_current()->session != tty.session ? -ENOTTY : give_number(arg, tty.session);
     case TIOCSCTTY:
-        if (task_current()->pid != task_current()->session)
-            return -EPERM;
-        tty_give(task_current()->pid);
-        return 0;
+        return acquire(arg == 1);
     case TIOCNOTTY:
-        tty_release(task_current()->pid);
+        if (process_current()->session != tty.session)
+            return -ENOTTY;
+        tty_release(process_current()->pid);
         return 0;
     case TCFLSH:
         tty.used = 0;
@@ -287,6 +332,7 @@ static long tty_ioctl(struct file *file, unsigned command, user_t arg)
 }
 
 const struct file_ops tty_ops = {
+    .open = tty_open,
     .read = tty_read,
     .write = tty_write,
     .poll = tty_poll,
@@ -298,8 +344,18 @@ void tty_give(int session)
     tty.session = tty.group = session;
 }
 
+/* The foreground group learns that nobody will type for it any more. */
 void tty_release(int session)
 {
-    if (tty.session == session)
-        tty.session = tty.group = 0;
+    const int group = tty.group;
+    if (tty.session != session)
+        return;
+    tty.session = tty.group = 0;
+    signal_group(group, SIGHUP);
+    signal_group(group, SIGCONT);
+}
+
+int tty_group(int session)
+{
+    return tty.session && tty.session == session ? tty.group : 0;
 }

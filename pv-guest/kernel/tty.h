@@ -7,3 +7,5 @@
 void tty_give(int session);
 /* The session has ended. */
 void tty_release(int session);
+/* The foreground group of the terminal, if it is @session's; else 0. */
+int tty_group(int session);

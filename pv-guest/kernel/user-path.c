@@ -5,6 +5,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "process.h"
 #include "text.h"
 #include "user-path.h"
 
@@ -16,7 +17,7 @@ struct path_arg {
 
 static int path_arg(struct path_arg *p, int dirfd, user_t path)
 {
-    p->start = task_current()->cwd;
+    p->start = process_current()->cwd;
     p->text = heap_alloc(PATH_MAX);
     if (!p->text)
         return -ENOMEM;
@@ -57,14 +58,14 @@ int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **fou
     return rc;
 }
 
-int user_path_make(int dirfd, user_t path, unsigned mode, struct inode **made)
+int user_path_make(int dirfd, user_t path, unsigned flags, unsigned mode, struct inode **made)
 {
     struct path_arg p;
     int rc = path_arg(&p, dirfd, path);
     if (rc)
         return rc;
-    const unsigned permissions = mode & 07777 & ~task_current()->umask;
-    rc = path_make(p.start, p.text, (mode & S_IFMT) | permissions, made);
+    const unsigned permissions = mode & 07777 & ~process_current()->umask;
+    rc = path_make(p.start, p.text, flags, (mode & S_IFMT) | permissions, made);
     path_arg_end(&p);
     return rc;
 }
@@ -75,7 +76,7 @@ int user_path_parent(int dirfd, user_t path, struct inode **dir, char name[NAME_
     int rc = path_arg(&p, dirfd, path);
     if (rc)
         return rc;
-    rc = path_parent(p.start, p.text, dir, name);
+    rc = path_parent(p.start, p.text, 0, dir, name);
     path_arg_end(&p);
     return rc;
 }

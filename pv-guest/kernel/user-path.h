@@ -8,7 +8,8 @@
  * With AT_EMPTY_PATH an empty path is @dirfd itself. */
 MUST_CHECK int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **found);
 /* As path_make; the umask is applied. */
-MUST_CHECK int user_path_make(int dirfd, user_t path, unsigned mode, struct inode **made);
+MUST_CHECK int user_path_make(int dirfd, user_t path, unsigned flags, unsigned mode,
+                              struct inode **made);
 /* As path_parent. */
 MUST_CHECK int user_path_parent(int dirfd, user_t path, struct inode **dir,
                                 char name[NAME_MAX + 1]);

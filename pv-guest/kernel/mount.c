@@ -1,0 +1,192 @@
+/*
+ * Mounting: a tree of inodes in place of a directory of another one.
+ *
+ * The covered directory points to the root on top of it, where a walk goes on;
+ * the root's parent is the covered directory's, so ".." needs to know nothing.
+ */
+#include "errno.h"
+#include "file.h"
+#include "heap.h"
+#include "mount.h"
+#include "print.h"
+#include "proc.h"
+#include "process.h"
+#include "syscall.h"
+#include "text.h"
+#include "user-path.h"
+
+#define TMPFS_MAGIC 0x01021994
+
+struct list mounts = LIST_INIT(mounts);
+
+static const struct filesystem *filesystem_new(const char *type, uint32_t magic)
+{
+    static unsigned last_number = 1;
+    struct filesystem *fs = heap_alloc(sizeof(*fs));
+    if (fs)
+        *fs = (struct filesystem){type, magic, ++last_number};
+    return fs;
+}
+
+static struct inode *tree_new(const char *type, uint32_t magic)
+{
+    const struct filesystem *fs = filesystem_new(type, magic);
+    struct inode *root = fs ? inode_new(S_IFDIR | 0755) : NULL;
+    if (root)
+        root->fs = fs;
+    else
+        heap_free((void *)fs);
+    return root;
+}
+
+/* A new tree of @type: *root with a reference; -ENODEV if there is no such file system. */
+static int tree_make(const char *type, struct inode **root)
+{
+    const bool proc = !strcmp(type, "proc"), devices = !strcmp(type, "devtmpfs");
+    if (!proc && !devices && strcmp(type, "tmpfs"))
+        return -ENODEV;
+    *root = tree_new(proc      ? "proc"
+                     : devices ? "devtmpfs"
+                               : "tmpfs",
+                     proc ? PROC_MAGIC : TMPFS_MAGIC);
+    if (!*root)
+        return -ENOMEM;
+    if (proc)
+        proc_populate(*root);
+    if (devices) {
+        (*root)->parent = root_inode; /* so that it is no removed directory */
+        dev_populate(*root);
+    }
+    return 0;
+}
+
+/* Put @root, whose reference moves, over @where. */
+static int attach(struct inode *where, struct inode *root, const char *source)
+{
+    struct mount *m = heap_alloc(sizeof(*m));
+    if (!m)
+        return -ENOMEM;
+    inode_get(where);
+    m->covered = where;
+    m->root = root;
+    text_copy(m->source, source, sizeof(m->source));
+    root->covers = where;
+    root->parent = where->parent;
+    where->mounted = root;
+    list_add(&m->link, &mounts);
+    return 0;
+}
+
+static void tree_free(struct inode *root)
+{
+    const struct filesystem *fs = root->fs;
+    struct entry *e, *after;
+    list_for_each_safe(e, after, &root->entries, link)
+    {
+        struct inode *inode = e->inode;
+        inode_get(inode);
+        dir_remove(root, e);
+        if (inode_is(inode, S_IFDIR)) {
+            inode->fs = NULL;
+            tree_free(inode);
+        } else {
+            inode_put(inode);
+        }
+    }
+    inode_put(root);
+    if (fs && fs != &root_filesystem)
+        heap_free((void *)fs);
+}
+
+/* Is anything of the tree below @dir in use, other than by its name in @dir? */
+static bool in_use(const struct inode *dir)
+{
+    const struct entry *e;
+    list_for_each(e, &dir->entries, link)
+    {
+        if (e->inode->refs > e->inode->links || e->inode->mounted ||
+            (inode_is(e->inode, S_IFDIR) && in_use(e->inode)))
+            return true;
+    }
+    return false;
+}
+
+static int detach(struct mount *m)
+{
+    if (m->root->refs > 1 || m->root->mounted || in_use(m->root))
+        return -EBUSY;
+    m->covered->mounted = NULL;
+    m->root->covers = NULL;
+    m->root->parent = m->root;
+    tree_free(m->root);
+    inode_put(m->covered);
+    list_remove(&m->link);
+    heap_free(m);
+    return 0;
+}
+
+static int mount_on(struct inode *where, const char *type, const char *source)
+{
+    struct inode *root;
+    if (!inode_is(where, S_IFDIR))
+        return -ENOTDIR;
+    if (where == root_inode || where->dynamic)
+        return -EBUSY;
+    int rc = tree_make(type, &root);
+    if (rc)
+        return rc;
+    rc = attach(where, root, source);
+    if (rc)
+        tree_free(root);
+    return rc;
+}
+
+#define MS_SUPPORTED 0xc0ed840e /* nosuid, nodev, noexec, silent, noatime...: no difference here \
+                                 */
+
+/* mount(source, target, type, flags, data) */
+long syscall_mount(const struct syscall_args *a)
+{
+    struct inode *where;
+    char type[16] = "", source[64] = "none";
+    if (a->arg[3] & ~(uint64_t)MS_SUPPORTED)
+        return -EINVAL;
+    long rc = a->arg[2] ? user_read_text(type, a->arg[2], sizeof(type)) : -EINVAL;
+    if (rc >= 0 && a->arg[0])
+        rc = user_read_text(source, a->arg[0], sizeof(source));
+    if (rc < 0)
+        return rc == -ENAMETOOLONG ? -ENODEV : rc;
+    rc = user_path_find(AT_FDCWD, a->arg[1], 0, &where);
+    if (rc)
+        return rc;
+    rc = mount_on(where, type, source);
+    inode_put(where);
+    return rc;
+}
+
+long syscall_umount2(const struct syscall_args *a)
+{
+    struct inode *root;
+    struct mount *m, *after;
+    int rc = user_path_find(AT_FDCWD, a->arg[0], 0, &root);
+    if (rc)
+        return rc;
+    inode_put(root); /* its mount holds it, if it is one */
+    list_for_each_safe(m, after, &mounts, link)
+    {
+        if (m->root == root)
+            return detach(m);
+    }
+    return -EINVAL;
+}
+
+void mount_init(void)
+{
+    struct inode *where;
+    if (path_make(root_inode, "/proc", 0, S_IFDIR | 0555, &where) &&
+        path_find(root_inode, "/proc", 0, &where))
+        panic("cannot make /proc");
+    if (mount_on(where, "proc", "proc"))
+        panic("cannot mount /proc");
+    inode_put(where);
+}

@@ -1,0 +1,72 @@
+/* Creating, finding and freeing processes. */
+#include "heap.h"
+#include "inode.h"
+#include "platform/platform.h"
+#include "process.h"
+#include "signal.h"
+
+struct list all_processes = LIST_INIT(all_processes);
+struct process *init_process;
+
+struct process *process_create(struct process *parent)
+{
+    struct process *p = heap_alloc(sizeof(*p));
+    if (!p)
+        return NULL;
+    list_init(&p->threads);
+    list_init(&p->children);
+    list_init(&p->sibling);
+    list_init(&p->timers);
+    wait_init(&p->threads_end);
+    wait_init(&p->child_wait);
+    signal_set_init(&p->signals);
+    timer_init(&p->alarm, signal_alarm_over);
+    p->start_time = platform_time();
+    p->pid = task_number_new();
+    p->parent = parent;
+    if (parent)
+        list_add(&p->sibling, &parent->children);
+    list_add(&p->link, &all_processes);
+    return p;
+}
+
+void process_free(struct process *p)
+{
+    signal_set_drop(&p->signals, ~0ul);
+    list_remove(&p->sibling);
+    list_remove(&p->link);
+    heap_free(p);
+}
+
+struct process *process_find(int pid)
+{
+    struct process *p;
+    for_each_process(p)
+    {
+        if (p->pid == pid)
+            return p;
+    }
+    return NULL;
+}
+
+uint64_t process_time(const struct process *p)
+{
+    const struct task *t, *const self = task_current();
+    uint64_t sum = p->ended_time;
+    for_each_thread(t, p) sum += t->run_time;
+    if (self->process == p)
+        sum += platform_time() - self->run_since;
+    return sum;
+}
+
+bool process_group_orphaned(int group, int session)
+{
+    const struct process *p;
+    for_each_process(p)
+    {
+        if (p->group == group && !p->zombie && p->parent && p->parent->group != group &&
+            p->parent->session == session)
+            return false;
+    }
+    return true;
+}

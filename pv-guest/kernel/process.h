@@ -1,0 +1,113 @@
+/*
+ * Processes: what the threads of one program have in common, and their families.
+ *
+ * A process is what has a pid, a parent and an exit status; a task (task.h) is
+ * what runs.  Most processes have one task, whose tid is the pid.  A process
+ * lives until its last task has ended, then it is a zombie until its parent asks.
+ */
+#pragma once
+
+#include "task.h"
+
+struct inode;
+
+/**
+ * struct process - what the threads of a program share, besides memory and files.
+ *
+ * I1  A zombie has no thread, and of all below it keeps what wait4 tells.
+ * I2  Every process but pid 1 has a parent that is no zombie.
+ * I3  @thread_count tasks are linked in @threads; each of them has not ended.
+ */
+struct process {
+    int pid, group, session; /* group: process group */
+    struct list link;        /* all_processes */
+    struct list threads;     /* struct task.sibling */
+    unsigned thread_count;
+    struct task *sole;             /* exec: all others are to end... */
+    struct wait_queue threads_end; /* ...and it waits here */
+    bool exiting;                  /* all are to end: exit_group, or a signal */
+    bool zombie;
+    int exit_status; /* as wait4 reports it */
+    char name[16];   /* of a zombie: its last task's */
+
+    /* Family (fork.c, exit.c). */
+    struct process *parent;
+    struct list children, sibling; /* sibling: in parent->children */
+    struct wait_queue child_wait;  /* for something to happen to a child */
+    bool stopped;                  /* by SIGSTOP and its kin, until SIGCONT */
+    int stop_signal;               /* why it is stopped, until its parent knows */
+    bool continued;                /* by SIGCONT, until its parent knows */
+    bool has_exec;                 /* its parent may no longer move it to another group */
+    int parent_death_signal;
+
+    /* Files (sys-path.c): where paths start. */
+    struct inode *cwd, *root;
+    struct inode *program; /* what was executed */
+    unsigned umask;
+
+    /* Where exec put what the process was called with; it may have moved on since. */
+    uint64_t arguments_start, arguments_end, variables_start, variables_end;
+
+    /* Signals (signal.c). */
+    struct signal_set signals; /* for whichever thread takes them */
+    struct linux_sigaction actions[SIGNAL_COUNT + 1];
+
+    /* Time. */
+    uint64_t start_time;                /* platform_time */
+    uint64_t ended_time, children_time; /* CPU time of ended threads, of children waited for */
+    struct timer alarm;
+    uint64_t alarm_interval; /* ns */
+    struct list timers;      /* sys-timer.c */
+
+    struct linux_rlimit limits[RLIMITS];
+    int nice;
+    unsigned personality;
+};
+
+extern struct list all_processes;
+extern struct process *init_process; /* pid 1 */
+
+#define for_each_process(p)         list_for_each(p, &all_processes, link)
+#define for_each_thread(t, process) list_for_each(t, &(process)->threads, sibling)
+
+/* A child of @parent (NULL: pid 1) that has no thread yet; NULL without memory. */
+struct process *process_create(struct process *parent);
+void process_free(struct process *process);
+struct process *process_find(int pid);
+
+static inline struct process *process_current(void)
+{
+    return task_current()->process;
+}
+
+/* CPU time of all its threads so far, in ns. */
+uint64_t process_time(const struct process *process);
+/* Has no member of @group a parent that is in its session, but in another group? */
+bool process_group_orphaned(int group, int session);
+
+/* sys-memory.c: may the running process map @more bytes in @space? */
+bool memory_allowed(struct space *space, size_t more);
+
+/* sys-limits.c: what pid 1 starts with. */
+struct linux_rlimit limit_default(unsigned which);
+
+/*
+ * exit.c: end the running task; with the last one the process ends.  @status, as wait4
+ * reports it, is the process's if the task is its first.
+ */
+NORETURN void task_exit(int status);
+/* End the running task and all others of its process. */
+NORETURN void process_exit(int status);
+/* Make the running task the only one of its process, with its pid; -EINTR if it is to end itself.
+ */
+MUST_CHECK int process_threads_end(void);
+
+/* What process_wait found. */
+struct wait_result {
+    int pid, status; /* status as wait4 reports it */
+    uint64_t time;   /* that the child has used, in ns */
+};
+enum wait_for { WAIT_ANY, WAIT_PID, WAIT_GROUP };
+/* As waitid: 0 with result->pid 0 if WNOHANG found nothing; -errno.  @options: W*. */
+MUST_CHECK int process_wait(enum wait_for which, int id, unsigned options,
+                            struct wait_result *result);

@@ -1,0 +1,66 @@
+/* What can be asked of a range of addresses, and done to it, besides mapping. */
+#include "errno.h"
+#include "linux.h"
+#include "page.h"
+#include "space.h"
+
+bool space_is_mapped(struct space *space, uintptr_t start, size_t size)
+{
+    for (uintptr_t at = start; at < start + size;) {
+        const struct area *area = area_find(space, at);
+        if (!area)
+            return false;
+        at = area->end;
+    }
+    return true;
+}
+
+size_t space_size(struct space *space)
+{
+    const struct area *area;
+    size_t sum = 0;
+    list_for_each(area, &space->areas, link) sum += area->end - area->start;
+    return sum;
+}
+
+int space_populate(struct space *space, uintptr_t start, size_t size)
+{
+    for (uintptr_t at = start; at < start + size; at += PAGE_SIZE) {
+        const struct area *area = area_find(space, at);
+        const pte_t *slot = table_slot(space, at, false);
+        if (!area)
+            return -ENOMEM;
+        if ((slot && slot->bits) || !area->protection)
+            continue;
+        const bool write = (area->protection & PROT_WRITE) && !area->shared;
+        if (space_fault(space, at, write ? PROT_WRITE : PROT_READ & area->protection))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+struct move {
+    struct space *space;
+    uintptr_t distance;
+};
+
+static int leaf_move(pte_t *slot, uintptr_t address, void *arg)
+{
+    const struct move *m = arg;
+    platform_pte_write(table_slot(m->space, address + m->distance, false), *slot);
+    platform_pte_write(slot, PTE_NONE);
+    return 0;
+}
+
+int space_move(struct space *space, uintptr_t from, uintptr_t to, size_t size)
+{
+    const struct move m = {space, to - from};
+    /* Tables first: that can fail. */
+    for (uintptr_t at = to; at < to + size; at = ((at >> 21) + 1) << 21)
+        if (!table_slot(space, at, true))
+            return -ENOMEM;
+    table_walk(space, from, from + size, leaf_move, (void *)&m);
+    platform_tlb_flush(space->cpus);
+    platform_commit();
+    return 0;
+}

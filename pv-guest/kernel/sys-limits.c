@@ -1,0 +1,78 @@
+/* System calls about what a process may use, and what it has used. */
+#include "errno.h"
+#include "file.h"
+#include "process.h"
+#include "sys-time.h"
+#include "syscall.h"
+
+#define UNLIMITED (~0ul)
+
+/* Honoured: RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
+struct linux_rlimit limit_default(unsigned which)
+{
+    if (which == RLIMIT_STACK)
+        return (struct linux_rlimit){USER_STACK_SIZE, UNLIMITED};
+    if (which == RLIMIT_NOFILE)
+        return (struct linux_rlimit){FILES_MAX, FILES_MAX};
+    return (struct linux_rlimit){UNLIMITED, UNLIMITED};
+}
+
+static long set(struct process *p, unsigned which, user_t from)
+{
+    struct linux_rlimit l;
+    if (user_read(&l, from, sizeof(l)))
+        return -EFAULT;
+    if (l.current > l.maximum)
+        return -EINVAL;
+    if (which == RLIMIT_NOFILE && l.maximum > FILES_MAX)
+        return -EPERM;
+    p->limits[which] = l;
+    return 0;
+}
+
+static long get_and_set(struct process *p, unsigned which, user_t from, user_t to)
+{
+    if (which >= RLIMITS)
+        return -EINVAL;
+    const struct linux_rlimit old = p->limits[which];
+    const long rc = from ? set(p, which, from) : 0;
+    return !rc && to ? user_write(to, &old, sizeof(old)) : rc;
+}
+
+long syscall_getrlimit(const struct syscall_args *a)
+{
+    struct process *const p = process_current();
+    return a->arg[0] >= RLIMITS ? -EINVAL
+                                : user_write(a->arg[1], &p->limits[a->arg[0]], sizeof(*p->limits));
+}
+
+long syscall_setrlimit(const struct syscall_args *a)
+{
+    return a->arg[0] >= RLIMITS ? -EINVAL : set(process_current(), a->arg[0], a->arg[1]);
+}
+
+long syscall_prlimit64(const struct syscall_args *a)
+{
+    struct process *p = a->arg[0] ? process_find(a->arg[0]) : process_current();
+    return p ? get_and_set(p, a->arg[1], a->arg[2], a->arg[3]) : -ESRCH;
+}
+
+#define RUSAGE_CHILDREN -1
+#define RUSAGE_THREAD   1
+
+/* struct rusage: user time first, everything else unknown. */
+long syscall_getrusage(const struct syscall_args *a)
+{
+    const struct process *const p = process_current();
+    const struct task *const task = task_current();
+    const int who = (int)a->arg[0];
+    if (who < RUSAGE_CHILDREN || who > RUSAGE_THREAD)
+        return -EINVAL;
+    const uint64_t ns = who == RUSAGE_CHILDREN ? p->children_time
+                        : who == RUSAGE_THREAD ? task->run_time + platform_time() - task->run_since
+                                               : process_time(p);
+    const struct linux_timeval used = {ns / NS, ns % NS / 1000};
+    if (user_zero(a->arg[1], RUSAGE_SIZE))
+        return -EFAULT;
+    return user_write(a->arg[1], &used, sizeof(used));
+}

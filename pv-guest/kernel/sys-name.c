@@ -1,0 +1,250 @@
+/* System calls that give, take and change names. */
+#include "errno.h"
+#include "file.h"
+#include "heap.h"
+#include "process.h"
+#include "syscall.h"
+#include "text.h"
+#include "user-path.h"
+
+/* Take the name of an entry away; @directory says which kind the caller means. */
+static long remove(int dirfd, user_t path, bool directory)
+{
+    struct inode *dir;
+    char name[NAME_MAX + 1];
+    int rc = user_path_parent(dirfd, path, &dir, name);
+    if (rc)
+        return rc;
+    const size_t length = strlen(name);
+    struct entry *e = dir_find(dir, name);
+    if (directory && (!strcmp(name, ".") || !strcmp(name, "..")))
+        rc = length == 1 ? -EINVAL : -ENOTEMPTY;
+    else if (!e)
+        rc = dir->dynamic ? -EPERM : !strcmp(name, ".") || !strcmp(name, "..") ? -EISDIR : -ENOENT;
+    else if (directory != inode_is(e->inode, S_IFDIR))
+        rc = directory ? -ENOTDIR : -EISDIR;
+    else if (e->inode->mounted)
+        rc = -EBUSY;
+    else if (directory && !list_empty(&e->inode->entries))
+        rc = -ENOTEMPTY;
+    else
+        dir_remove(dir, e);
+    inode_put(dir);
+    return rc;
+}
+
+long syscall_unlink(const struct syscall_args *a)
+{
+    return remove(AT_FDCWD, a->arg[0], false);
+}
+
+long syscall_rmdir(const struct syscall_args *a)
+{
+    return remove(AT_FDCWD, a->arg[0], true);
+}
+
+long syscall_unlinkat(const struct syscall_args *a)
+{
+    return remove(a->arg[0], a->arg[1], a->arg[2] & AT_REMOVEDIR);
+}
+
+static long symlink(user_t target, int dirfd, user_t path)
+{
+    struct inode *inode;
+    char *text = heap_alloc(PATH_MAX);
+    if (!text)
+        return -ENOMEM;
+    long rc = user_read_text(text, target, PATH_MAX);
+    if (rc >= 0)
+        rc = rc ? user_path_make(dirfd, path, 0, S_IFLNK | 0777, &inode) : -ENOENT;
+    if (rc) {
+        heap_free(text);
+        return rc;
+    }
+    inode->mode = S_IFLNK | 0777;
+    inode->size = strlen(text);
+    inode->target = text;
+    inode_put(inode);
+    return 0;
+}
+
+long syscall_symlink(const struct syscall_args *a)
+{
+    return symlink(a->arg[0], AT_FDCWD, a->arg[1]);
+}
+
+long syscall_symlinkat(const struct syscall_args *a)
+{
+    return symlink(a->arg[0], a->arg[1], a->arg[2]);
+}
+
+/* Give @inode the name @path, too. */
+static int add_name(int dirfd, user_t path, struct inode *inode)
+{
+    struct inode *dir;
+    char name[NAME_MAX + 1];
+    int rc = user_path_parent(dirfd, path, &dir, name);
+    if (rc)
+        return rc;
+    rc = dir->fs != inode->fs ? -EXDEV : dir_add(dir, name, inode);
+    inode_put(dir);
+    return rc;
+}
+
+#define AT_SYMLINK_FOLLOW 0x400
+
+static long link(int from_fd, user_t from, int to_fd, user_t to, unsigned at_flags)
+{
+    struct inode *inode;
+    const unsigned follow = at_flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW;
+    int rc = user_path_find(from_fd, from, follow | (at_flags & AT_EMPTY_PATH), &inode);
+    if (rc)
+        return rc;
+    rc = inode_is(inode, S_IFDIR) ? -EPERM : add_name(to_fd, to, inode);
+    inode_put(inode);
+    return rc;
+}
+
+long syscall_link(const struct syscall_args *a)
+{
+    return link(AT_FDCWD, a->arg[0], AT_FDCWD, a->arg[1], 0);
+}
+
+long syscall_linkat(const struct syscall_args *a)
+{
+    return link(a->arg[0], a->arg[1], a->arg[2], a->arg[3], a->arg[4]);
+}
+
+/* Is @inode @dir itself or above it? */
+static bool contains(const struct inode *inode, const struct inode *dir)
+{
+    for (; dir; dir = dir->parent) {
+        if (dir == inode)
+            return true;
+        if (dir == root_inode)
+            return false;
+    }
+    return false;
+}
+
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE  2
+
+/* May @inode, named in @from, be named in @to instead? */
+static int may_move(const struct inode *inode, const struct inode *to)
+{
+    if (inode->fs != to->fs || to->dynamic)
+        return -EXDEV;
+    if (inode->mounted)
+        return -EBUSY;
+    return inode_is(inode, S_IFDIR) && contains(inode, to) ? -EINVAL : 0;
+}
+
+static int exchange(struct inode *from, struct entry *source, struct inode *to,
+                    struct entry *target)
+{
+    struct inode *const inode = source->inode;
+    const int rc = may_move(target->inode, from);
+    if (rc)
+        return rc;
+    source->inode = target->inode;
+    target->inode = inode;
+    source->inode->parent = from;
+    inode->parent = to;
+    inode_modified(from);
+    inode_modified(to);
+    return 0;
+}
+
+/* May @target, if there is one, make room for @inode? */
+static int may_replace(const struct inode *inode, const struct entry *target, unsigned flags)
+{
+    const bool directory = inode_is(inode, S_IFDIR);
+    if (!target)
+        return flags & RENAME_EXCHANGE ? -ENOENT : 0;
+    if (flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (flags & RENAME_EXCHANGE)
+        return 0;
+    if (target->inode->mounted)
+        return -EBUSY;
+    if (inode_is(target->inode, S_IFDIR) != directory)
+        return directory ? -ENOTDIR : -EISDIR;
+    return list_empty(&target->inode->entries) ? 0 : -ENOTEMPTY;
+}
+
+/* Move @from's entry @old_name to @to under @new_name, replacing what is there. */
+static int move(struct inode *from, const char *old_name, struct inode *to, const char *new_name,
+                unsigned flags)
+{
+    struct entry *source = dir_find(from, old_name), *target = dir_find(to, new_name);
+    if (!source)
+        return from->dynamic ? -EPERM : -ENOENT;
+    struct inode *inode = source->inode;
+    if (target && target->inode == inode)
+        return 0;
+    int rc = may_move(inode, to);
+    if (!rc)
+        rc = may_replace(inode, target, flags);
+    if (rc)
+        return rc;
+    if (flags & RENAME_EXCHANGE)
+        return exchange(from, source, to, target);
+    /* The new name first: it needs memory. */
+    if (target) {
+        inode_get(inode);
+        inode->links++;
+        target->inode->links--;
+        target->inode->parent = NULL;
+        inode_changed(target->inode);
+        inode_put(target->inode);
+        target->inode = inode;
+    } else if ((rc = dir_add(to, new_name, inode))) {
+        return rc;
+    }
+    dir_remove(from, source);
+    inode->parent = to;
+    inode_modified(to);
+    return 0;
+}
+
+static bool is_dots(const char *name)
+{
+    return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+static long rename(int from_fd, user_t from, int to_fd, user_t to, unsigned flags)
+{
+    struct inode *from_dir, *to_dir;
+    char old_name[NAME_MAX + 1], new_name[NAME_MAX + 1];
+    int rc = user_path_parent(from_fd, from, &from_dir, old_name);
+    if (rc)
+        return rc == -EEXIST ? -EBUSY : rc;
+    rc = user_path_parent(to_fd, to, &to_dir, new_name);
+    if (!rc) {
+        rc = is_dots(old_name) || is_dots(new_name)
+                 ? -EBUSY
+                 : move(from_dir, old_name, to_dir, new_name, flags);
+        inode_put(to_dir);
+    }
+    inode_put(from_dir);
+    return rc == -EEXIST && !flags ? -EBUSY : rc;
+}
+
+long syscall_rename(const struct syscall_args *a)
+{
+    return rename(AT_FDCWD, a->arg[0], AT_FDCWD, a->arg[1], 0);
+}
+
+long syscall_renameat(const struct syscall_args *a)
+{
+    return rename(a->arg[0], a->arg[1], a->arg[2], a->arg[3], 0);
+}
+
+long syscall_renameat2(const struct syscall_args *a)
+{
+    const unsigned flags = a->arg[4], both = RENAME_NOREPLACE | RENAME_EXCHANGE;
+    if ((flags & ~both) || flags == both)
+        return -EINVAL;
+    return rename(a->arg[0], a->arg[1], a->arg[2], a->arg[3], flags);
+}

@@ -1,0 +1,124 @@
+/*
+ * System calls about who gets the CPU.  Everybody takes turns: priorities are kept and
+ * told, and make no difference.
+ */
+#include "errno.h"
+#include "process.h"
+#include "syscall.h"
+
+#define SCHED_OTHER 0
+#define SCHED_BATCH 3
+#define SCHED_IDLE  5
+
+/* The task that @tid (0: the caller) means. */
+static struct task *by_tid(int tid)
+{
+    return tid ? task_find(tid) : task_current();
+}
+
+long syscall_sched_getscheduler(const struct syscall_args *a)
+{
+    return by_tid(a->arg[0]) ? SCHED_OTHER : -ESRCH;
+}
+
+static bool policy_known(unsigned policy)
+{
+    return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
+
+long syscall_sched_setscheduler(const struct syscall_args *a)
+{
+    int priority;
+    if (!policy_known(a->arg[1]))
+        return a->arg[1] <= 2 ? -EPERM : -EINVAL; /* SCHED_FIFO and SCHED_RR would be promises */
+    if (user_read(&priority, a->arg[2], sizeof(priority)))
+        return -EFAULT;
+    return !by_tid(a->arg[0]) ? -ESRCH : priority ? -EINVAL : 0;
+}
+
+long syscall_sched_getparam(const struct syscall_args *a)
+{
+    if (!by_tid(a->arg[0]))
+        return -ESRCH;
+    return user_zero(a->arg[1], sizeof(int));
+}
+
+long syscall_sched_setparam(const struct syscall_args *a)
+{
+    int priority;
+    if (user_read(&priority, a->arg[1], sizeof(priority)))
+        return -EFAULT;
+    return !by_tid(a->arg[0]) ? -ESRCH : priority ? -EINVAL : 0;
+}
+
+static long priority_bound(unsigned policy, int realtime)
+{
+    return policy == 1 || policy == 2 ? realtime : policy_known(policy) ? 0 : -EINVAL;
+}
+
+long syscall_sched_get_priority_max(const struct syscall_args *a)
+{
+    return priority_bound(a->arg[0], 99);
+}
+
+long syscall_sched_get_priority_min(const struct syscall_args *a)
+{
+    return priority_bound(a->arg[0], 1);
+}
+
+long syscall_sched_rr_get_interval(const struct syscall_args *a)
+{
+    const struct linux_timespec turn = {.nsec = 10000000};
+    return by_tid(a->arg[0]) ? user_write(a->arg[1], &turn, sizeof(turn)) : -ESRCH;
+}
+
+/* All threads of a process pass through the kernel's one lock between any two steps of ours. */
+long syscall_membarrier(const struct syscall_args *a)
+{
+    return a->arg[0] ? -EINVAL : 0; /* MEMBARRIER_CMD_QUERY: there are no commands */
+}
+
+/* ---- Niceness ---- */
+
+#define PRIO_PROCESS 0
+#define PRIO_USER    2
+#define NICE_LEAST   -20
+#define NICE_MOST    19
+
+/* Is @p one that @which and @who mean? */
+static bool meant(const struct process *p, unsigned which, int who)
+{
+    const struct process *const self = process_current();
+    if (which == PRIO_PROCESS)
+        return who ? p->pid == who : p == self;
+    if (which == PRIO_USER)
+        return who == 0; /* root's are all */
+    return p->group == (who ? who : self->group);
+}
+
+/* The lowest, in the form in which the kernel tells it: 1 to 40, the nicest first. */
+long syscall_getpriority(const struct syscall_args *a)
+{
+    const struct process *p;
+    long best = -ESRCH;
+    if (a->arg[0] > PRIO_USER)
+        return -EINVAL;
+    for_each_process(p) if (meant(p, a->arg[0], a->arg[1])) best = MAX(best, 20 - p->nice);
+    return best;
+}
+
+long syscall_setpriority(const struct syscall_args *a)
+{
+    struct process *p;
+    long rc = -ESRCH;
+    if (a->arg[0] > PRIO_USER)
+        return -EINVAL;
+    for_each_process(p)
+    {
+        if (!meant(p, a->arg[0], a->arg[1]))
+            continue;
+        p->nice = MIN(MAX((int)a->arg[2], NICE_LEAST), NICE_MOST);
+        rc = 0;
+    }
+    return rc;
+}

@@ -1,0 +1,18 @@
+/* Clocks and times, for the system calls that take them. */
+#pragma once
+
+#include "process.h"
+
+#define NS 1000000000ul
+
+/* The time that @clock (CLOCK_*) shows; -EINVAL if there is no such clock. */
+MUST_CHECK int clock_read(unsigned clock, uint64_t *now);
+bool clock_is_cpu_time(unsigned clock);
+/* A struct timespec at @from, in ns; -EINVAL, -EFAULT. */
+MUST_CHECK int timespec_read(user_t from, uint64_t *ns);
+/*
+ * A struct itimerspec at @from: when it expires (platform_time; 0 is never) and its period.
+ * @absolute: the value is a time that @clock shows.
+ */
+MUST_CHECK int itimerspec_read(user_t from, unsigned clock, bool absolute, uint64_t *deadline,
+                               uint64_t *interval);

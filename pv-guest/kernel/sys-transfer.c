@@ -1,0 +1,274 @@
+/* System calls that move bytes between files and memory, or from file to file. */
+#include "errno.h"
+#include "file.h"
+#include "process.h"
+#include "syscall.h"
+
+#define IOV_MAX 1024
+
+static long file_read(struct file *file, user_t to, size_t size)
+{
+    if ((file->flags & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    return file->ops->read ? file->ops->read(file, to, size) : -EINVAL;
+}
+
+static long file_write(struct file *file, user_t from, size_t size)
+{
+    if ((file->flags & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
+    return file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
+}
+
+typedef long (*transfer_fn)(struct file *file, user_t at, size_t size);
+
+/* Another thread may close the file while we wait in it: hold on. */
+static long transfer(int fd, user_t at, size_t size, transfer_fn fn)
+{
+    struct file *file = fd_file(fd);
+    if (!file)
+        return -EBADF;
+    file_get(file);
+    const long rc = fn(file, at, size);
+    file_put(file);
+    return rc;
+}
+
+long syscall_read(const struct syscall_args *a)
+{
+    return transfer(a->arg[0], a->arg[1], a->arg[2], file_read);
+}
+
+long syscall_write(const struct syscall_args *a)
+{
+    return transfer(a->arg[0], a->arg[1], a->arg[2], file_write);
+}
+
+/* ---- At a place other than the file's own ---- */
+
+static long file_at(struct file *file, user_t at, size_t size, uint64_t offset, transfer_fn fn)
+{
+    if (!file_seekable(file))
+        return -ESPIPE;
+    if ((int64_t)offset < 0)
+        return -EINVAL;
+    /* What can be sought does not wait, so nobody sees this. */
+    const uint64_t own = file->offset;
+    file->offset = offset;
+    const long rc = fn(file, at, size);
+    file->offset = own;
+    return rc;
+}
+
+static long transfer_at(const struct syscall_args *a, transfer_fn fn)
+{
+    struct file *file = fd_file(a->arg[0]);
+    return file ? file_at(file, a->arg[1], a->arg[2], a->arg[3], fn) : -EBADF;
+}
+
+long syscall_pread64(const struct syscall_args *a)
+{
+    return transfer_at(a, file_read);
+}
+
+long syscall_pwrite64(const struct syscall_args *a)
+{
+    return transfer_at(a, file_write);
+}
+
+/* ---- Several pieces of memory ---- */
+
+#define HERE (~0ul) /* at the file's own offset */
+
+static long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset,
+                        transfer_fn fn)
+{
+    long done = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct linux_iovec v;
+        if (user_read(&v, vector + i * sizeof(v), sizeof(v)))
+            return done ? done : -EFAULT;
+        if ((int64_t)v.size < 0)
+            return done ? done : -EINVAL;
+        if (!v.size)
+            continue;
+        const long rc = offset == HERE ? fn(file, v.base, v.size)
+                                       : file_at(file, v.base, v.size, offset + done, fn);
+        if (rc < 0)
+            return done ? done : rc;
+        done += rc;
+        if ((uint64_t)rc < v.size)
+            break;
+    }
+    return done;
+}
+
+static long transfer_vector(const struct syscall_args *a, uint64_t offset, transfer_fn fn)
+{
+    struct file *file = fd_file(a->arg[0]);
+    if (!file)
+        return -EBADF;
+    if (a->arg[2] > IOV_MAX)
+        return -EINVAL;
+    if (offset != HERE && !file_seekable(file))
+        return -ESPIPE;
+    file_get(file);
+    const long rc = file_vector(file, a->arg[1], a->arg[2], offset, fn);
+    file_put(file);
+    return rc;
+}
+
+long syscall_readv(const struct syscall_args *a)
+{
+    return transfer_vector(a, HERE, file_read);
+}
+
+long syscall_writev(const struct syscall_args *a)
+{
+    return transfer_vector(a, HERE, file_write);
+}
+
+long syscall_preadv(const struct syscall_args *a)
+{
+    return a->arg[3] == HERE ? -EINVAL : transfer_vector(a, a->arg[3], file_read);
+}
+
+long syscall_pwritev(const struct syscall_args *a)
+{
+    return a->arg[3] == HERE ? -EINVAL : transfer_vector(a, a->arg[3], file_write);
+}
+
+/* With flags, of which we know none; an offset of -1 is the file's own. */
+long syscall_preadv2(const struct syscall_args *a)
+{
+    return a->arg[5] ? -EOPNOTSUPP : transfer_vector(a, a->arg[3], file_read);
+}
+
+long syscall_pwritev2(const struct syscall_args *a)
+{
+    return a->arg[5] ? -EOPNOTSUPP : transfer_vector(a, a->arg[3], file_write);
+}
+
+/* ---- From file to file ---- */
+
+#define BOUNCE_SIZE (16 * PAGE_SIZE)
+
+/* One end of a copy: a file, and where in it. */
+struct end {
+    struct file *file;
+    uint64_t offset; /* HERE: its own */
+};
+
+static long end_transfer(struct end *e, user_t at, size_t size, transfer_fn fn)
+{
+    if (e->offset == HERE)
+        return fn(e->file, at, size);
+    const long n = file_at(e->file, at, size, e->offset, fn);
+    e->offset += n > 0 ? n : 0;
+    return n;
+}
+
+/* @n bytes have been read in vain. */
+static void end_back(struct end *e, size_t n)
+{
+    if (e->offset == HERE)
+        e->file->offset -= n;
+    else
+        e->offset -= n;
+}
+
+/*
+ * Copy through memory of the process itself, mapped for as long as it takes: so
+ * this needs nothing of files but that they can be read and written.
+ */
+static long copy_through(struct end *from, struct end *to, size_t size, user_t bounce)
+{
+    size_t done = 0;
+    while (done < size) {
+        const long n = end_transfer(from, bounce, MIN(size - done, BOUNCE_SIZE), file_read);
+        if (n <= 0)
+            return done ? (long)done : n;
+        const long written = end_transfer(to, bounce, n, file_write);
+        if (written < n)
+            end_back(from, n - MAX(written, 0l));
+        if (written < 0)
+            return done ? (long)done : written;
+        done += written;
+        if (written < n)
+            break;
+    }
+    return done;
+}
+
+static long copy(struct end *from, struct end *to, size_t size)
+{
+    struct space *const space = task_current()->space;
+    const uintptr_t bounce = space_gap(space, BOUNCE_SIZE);
+    if (!bounce || space_map(space, bounce, BOUNCE_SIZE, PROT_READ | PROT_WRITE, false, NULL, 0))
+        return -ENOMEM;
+    file_get(from->file);
+    file_get(to->file);
+    const long rc = copy_through(from, to, size, bounce);
+    file_put(from->file);
+    file_put(to->file);
+    (void)!space_unmap(space, bounce, BOUNCE_SIZE);
+    return rc;
+}
+
+/* Where @e is in its file, if the caller keeps that itself. */
+static int end_read(struct end *e, int fd, user_t offset)
+{
+    e->file = fd_file(fd);
+    e->offset = HERE;
+    if (!e->file)
+        return -EBADF;
+    if (!offset)
+        return 0;
+    if (!file_seekable(e->file))
+        return -ESPIPE;
+    return user_read(&e->offset, offset, sizeof(e->offset));
+}
+
+static int end_write(const struct end *e, user_t offset)
+{
+    return offset ? user_write(offset, &e->offset, sizeof(e->offset)) : 0;
+}
+
+static bool is_regular(const struct end *e)
+{
+    return e->file->inode && inode_is(e->file->inode, S_IFREG);
+}
+
+long syscall_sendfile(const struct syscall_args *a)
+{
+    struct end from, to;
+    int rc = end_read(&to, a->arg[0], 0);
+    if (!rc)
+        rc = end_read(&from, a->arg[1], a->arg[2]);
+    if (rc)
+        return rc;
+    if (!is_regular(&from) || (to.file->flags & O_APPEND))
+        return -EINVAL;
+    const long n = copy(&from, &to, a->arg[3]);
+    return end_write(&from, a->arg[2]) ? -EFAULT : n;
+}
+
+long syscall_copy_file_range(const struct syscall_args *a)
+{
+    struct end from, to;
+    int rc = end_read(&from, a->arg[0], a->arg[1]);
+    if (!rc)
+        rc = end_read(&to, a->arg[2], a->arg[3]);
+    if (rc)
+        return rc;
+    if (a->arg[5] || !is_regular(&from) || !is_regular(&to))
+        return -EINVAL;
+    if (to.file->flags & O_APPEND)
+        return -EBADF;
+    const uint64_t at = from.offset == HERE ? from.file->offset : from.offset;
+    const uint64_t goal = to.offset == HERE ? to.file->offset : to.offset;
+    if (from.file->inode == to.file->inode && at < goal + a->arg[4] && goal < at + a->arg[4])
+        return -EINVAL;
+    const long n = copy(&from, &to, a->arg[4]);
+    return end_write(&from, a->arg[1]) || end_write(&to, a->arg[3]) ? -EFAULT : n;
+}
