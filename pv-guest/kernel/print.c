@@ -186,6 +186,8 @@ void print_note(const char *format, ...)
 /* The words on the kernel stack from @sp upwards; those that look like code are marked. */
 static void print_stack(const uint64_t *sp)
 {
+    if ((uintptr_t)sp < DIRECT_MAP_BASE) /* then that is what went wrong */
+        return;
     extern const char image_text_start[], image_text_end[];
     const uint64_t *end = (const uint64_t *)(((uintptr_t)sp | KERNEL_STACK_MASK) + 1);
     print("stack from %p:", (void *)sp);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The bare machine: our kernel's native build, and what is none.
 #   test-native.sh BUILD
+# What it needs of the machine is asked by check (guest-native-1 and -4).
 set -u
 . "$(dirname "$0")/tap.sh"
 guest=$build/pv-guest/pv-guest-native
@@ -37,7 +38,12 @@ ask 'memory on both sides of the hole below 4 GiB, on two CPUs' 0 boot -m 5000 -
 says 'all of it' '5119872 KiB of memory'
 ask 'a processor of this century, from the same file' 0 boot --cpu max "$guest" quiet init=/bin/true
 
-# Without privileges and hypervisor alike, the machine counts the same twice.
+ask 'a kernel that is lost resets the machine' 20 native "$sample-pvh"
+told 'and nobody takes that for a good end' 'had not said that it would'
+ask 'a hypervisor is a kernel, too' 18 native -m 128 "$build/hypervisor/paravane"
+told 'and says what it lacks' 'give a guest kernel'
+
+# The machine counts the same twice.
 for run in 1 2; do
     ask "counting instructions, run $run" 0 boot --icount "$guest" quiet init=/bin/measure
     cp "$out" "$work/measured-$run"

@@ -142,6 +142,9 @@ static enum verdict native_verdict(const struct outcome *o, int status, int mean
 {
     if (o->crashed || meaning == VERDICT_GUEST_CRASHED)
         return verdict_say(VERDICT_GUEST_CRASHED, "the kernel crashed; the lines above say where");
+    if (meaning > 0) /* a hypervisor is a kernel, too */
+        return verdict_say((enum verdict)meaning,
+                           "the kernel gave up; its last lines above say what to change");
     if (meaning != VERDICT_OK && !o->domain_ended)
         return qemu_verdict(o, status);
     return guest_verdict(o);
