@@ -7,7 +7,6 @@
 #include "arch.h"
 #include "builder.h"
 #include "console.h"
-#include "evtchn.h"
 #include "grant-table.h"
 #include "hypercall.h"
 #include "lib.h"
@@ -88,13 +87,11 @@ static int fill_rings(struct bootstrap *b, struct start_info *si)
     si->console.domU.evtchn = (uint32_t)port;
     grant_table_seed(b->d, GNTTAB_RESERVED_CONSOLE, 0, console);
 
-    port = xenstore_served() ? xenstore_attach(b->d, store, console, (uint32_t)port)
-                             : evtchn_alloc_unbound(b->d, xenstore_domain());
+    port = xenstore_connect(b->d, store, console, (uint32_t)port);
     if (port < 0)
         return (int)port;
     si->store_mfn = store.n;
     si->store_evtchn = (uint32_t)port;
-    grant_table_seed(b->d, GNTTAB_RESERVED_XENSTORE, xenstore_domain(), store);
     return 0;
 }
 

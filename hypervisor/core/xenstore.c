@@ -28,30 +28,41 @@
 
 #include "arch.h"
 #include "evtchn.h"
+#include "grant-table.h"
 #include "lib.h"
 #include "refuse.h"
 #include "xenstore-parts.h"
 
+#include <xen/grant_table.h>
+
 /* --- who serves ------------------------------------------------------------------------------ */
 
-static domid_t server = DOMID_SELF; /* DOMID_SELF: the hypervisor */
+static domid_t server = DOMID_SELF; /* DOMID_SELF: no domain, so the hypervisor */
 
 void xenstore_left_to(domid_t id)
 {
     server = id;
 }
 
-bool xenstore_served(void)
+/* store=no on the command line. */
+static bool nobody_serves(void)
 {
     size_t length;
     const char *word = cmdline_get("store", &length);
 
-    return server == DOMID_SELF && !(word && length == 2 && !strncmp(word, "no", 2));
+    return word && length == 2 && !strncmp(word, "no", 2);
 }
 
-domid_t xenstore_domain(void)
+long xenstore_connect(struct domain *d, mfn_t ring, mfn_t console, uint32_t console_port)
 {
-    return server == DOMID_SELF ? 0 : server;
+    if (server != DOMID_SELF) {
+        grant_table_seed(d, GNTTAB_RESERVED_XENSTORE, server, ring);
+        return evtchn_alloc_unbound(d, server);
+    }
+    if (nobody_serves())
+        return 0;
+    grant_table_seed(d, GNTTAB_RESERVED_XENSTORE, 0, ring);
+    return xenstore_attach(d, ring, console, console_port);
 }
 
 /* --- the ring -------------------------------------------------------------------------------- */

@@ -7,12 +7,14 @@
 
 struct xenstore;
 
-/* Is the store the hypervisor's to serve?  Not with store=no, nor if a domain has
- * FUNCTION_XENSTORE. */
-bool xenstore_served(void);
-void xenstore_left_to(domid_t id); /* a domain has it */
-/* The domain that the rings of others are for, if it is not the hypervisor. */
-domid_t xenstore_domain(void);
+/* Domain @id has FUNCTION_XENSTORE: the rings of all are for it to serve. */
+void xenstore_left_to(domid_t id);
+/*
+ * Give @d's ring, in guest frame @ring, to whoever serves: a domain, or the hypervisor, or nobody
+ * (store=no).  The guest's port, which is 0 in the last case; or -errno.  Before @d runs.
+ */
+long xenstore_connect(struct domain *d, mfn_t ring, mfn_t console,
+                      uint32_t console_port) must_check;
 
 /* Serve @d's ring, in guest frame @ring; @console and @console_port go into the tree.  The guest's
  * port, or -errno.  Before @d runs. */

@@ -57,6 +57,13 @@ enum verdict domain_check(const struct domain *d, bool native)
             "%d; shorten it",
             d->name, strlen(d->command_line), MAX_GUEST_CMDLINE - 1);
 
+    if (d->max_memory_mib && d->max_memory_mib < d->memory_mib)
+        return verdict_say(
+            VERDICT_USAGE,
+            "domain %s starts with %lu MiB and may have at most %lu; lower -m (memory=) or "
+            "raise --max-memory (maxmem=)",
+            d->name, (unsigned long)d->memory_mib, (unsigned long)d->max_memory_mib);
+
     uint64_t least = kernel_image_least_memory(&d->kernel, d->ramdisk_size);
     if (d->memory_mib << 20 < least)
         return verdict_say(VERDICT_TOO_LITTLE_MEMORY,

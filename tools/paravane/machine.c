@@ -214,9 +214,12 @@ static char *hypervisor_words(const struct machine *m, const struct domain *d)
 {
     struct bytes words = {0};
     bytes_format(&words, "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning");
-    if (m->privileged)
-        bytes_format(&words, " dom0_mem=%luM dom0_max_vcpus=%u", (unsigned long)d->memory_mib,
-                     d->vcpus);
+    if (m->privileged) {
+        bytes_format(&words, " dom0_mem=%luM", (unsigned long)d->memory_mib);
+        if (d->max_memory_mib)
+            bytes_format(&words, ",max:%luM", (unsigned long)d->max_memory_mib);
+        bytes_format(&words, " dom0_max_vcpus=%u", d->vcpus);
+    }
     if (!m->is_xen)
         bytes_format(&words, " debug-exit=%#x", DEBUG_EXIT_PORT);
     if (m->explain && !m->is_xen)

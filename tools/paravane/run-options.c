@@ -23,6 +23,7 @@
     O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
     O(extra, 'x', "TEXT", "more words for the guest's command line")                               \
     O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")            \
+    O(max_memory, 0, "MIB", "memory that the domain may grow to (default: --memory)")             \
     O(vcpus, 'c', "N", "vCPUs of the domain (default 1)")                                          \
     O(cpus, 0, "N", "physical CPUs of the machine (default 1)")                                    \
     O(copies, 0, "N", "so many domains of KERNEL: NAME-1, NAME-2, ... (default 1)")                \
@@ -297,6 +298,8 @@ static enum verdict set_value(struct run_options *o, int option)
     switch (option) {
     case 'm':
         return set_number("memory", optarg, 1 << 24, &o->memory_mib);
+    case OPTION_max_memory:
+        return set_number("max-memory", optarg, 1 << 24, &o->max_memory_mib);
     case 'c':
         return set_number("vcpus", optarg, VCPUS_MOST, &o->vcpus);
     case OPTION_cpus:
@@ -358,6 +361,7 @@ static enum verdict settle_native(struct run_options *o)
         {"strace", o->strace.on},
         {"copies", o->copies > 1},
         {"machine-memory", o->machine.memory_mib},
+        {"max-memory", o->max_memory_mib},
     };
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (others[i].given)

@@ -18,7 +18,7 @@ struct run_options {
     size_t added_count;
     const char *until; /* name of a domain, or NULL */
     const char *bundle_folder;
-    unsigned memory_mib, vcpus; /* 0: not given */
+    unsigned memory_mib, max_memory_mib, vcpus; /* 0: not given */
     unsigned copies;
     bool boot_linux, print_command;
     char **operands; /* KERNEL [args...] or a.cfg b.cfg ... */

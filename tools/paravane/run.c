@@ -56,6 +56,8 @@ static enum verdict apply_options(struct domain *d, const struct run_options *o)
         append_words(d, o->extra);
     if (o->memory_mib)
         d->memory_mib = o->memory_mib;
+    if (o->max_memory_mib)
+        d->max_memory_mib = o->max_memory_mib;
     if (o->vcpus)
         d->vcpus = o->vcpus;
     return set_ramdisk(d, o->ramdisk);
