@@ -211,7 +211,8 @@ static void put(struct strace_record *r, const void *in, uint64_t from)
     char *data = to + sizeof(*r);
     if (r->out && guest_read(data + padded(r->in), guest_ptr(from), r->out))
         r->out = 0;
-    memcpy(data, in, r->in);
+    if (r->in)
+        memcpy(data, in, r->in);
     memcpy(to, r, sizeof(*r));
     ring_advance(r->size);
     spin_unlock(&ring.lock);
