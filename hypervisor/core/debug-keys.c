@@ -26,8 +26,9 @@ static void list_vcpu(const struct vcpu *v)
     uint64_t ran = v->runstate_time[RUNSTATE_running];
     if (v->runstate == VCPU_RUNNING)
         ran += arch_now() - v->runstate_since;
-    printk("  v%u: CPU %u, %s (reasons to pause %x), ran for %lu ms, event upcall %s\n", v->id,
-           v->cpu, states[v->runstate], v->pause, ran / 1000000,
+    printk("  v%u: CPU %u, %s (reasons to pause %x), ran for %lu ms, %lu instructions emulated, "
+           "event upcall %s\n",
+           v->id, v->cpu, states[v->runstate], v->pause, ran / 1000000, v->emulated,
            vcpu_event_pending(v) ? "pending" : "not pending");
 }
 

@@ -21,6 +21,7 @@
 #include "grant-table.h"
 #include "lib.h"
 #include "page-tables.h"
+#include "refuse.h"
 #include "sched.h"
 #include "strace.h"
 #include "tlb.h"
@@ -476,6 +477,15 @@ void domain_memory_report(void)
            now * 4, count, theirs * 4, spent * 4, spent * 4 / MAX(count, 1u));
 }
 
+/* What a guest that is made for us does while it starts, and never again. */
+static unsigned long emulated(const struct domain *d)
+{
+    unsigned long count = 0;
+    for_each_vcpu (d, v)
+        count += v->emulated;
+    return count;
+}
+
 /* Everybody stopped, the rest of its output first, then the one line that tools wait for. */
 static void announce_end(struct domain *d)
 {
@@ -483,6 +493,8 @@ static void announce_end(struct domain *d)
         vcpu_pause_sync(v, PAUSE_DOMAIN);
     strace_domain_ended(d);
     console_detach(d);
+    if (refuse_explains)
+        printk("d%u: %lu instructions emulated\n", d->id, emulated(d));
     printk("d%u shut down: %s\n", d->id, shutdown_reason(d));
     if (d->shutdown_code == SHUTDOWN_crash || d->shutdown_code == SHUTDOWN_watchdog)
         verdict = MAX(verdict, VERDICT_CRASH);

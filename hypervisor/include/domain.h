@@ -96,6 +96,7 @@ struct vcpu {
     uint64_t period;            /* ns; 0: none */
     uint64_t period_last;       /* when the periodic timer last ticked */
     uint64_t time_published;    /* when vcpu_time_info was last written */
+    uint64_t emulated;          /* instructions that the hypervisor executed in its stead, so far */
 
     /* Event channels: guarded by domain->evtchn_lock. */
     uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */

@@ -301,6 +301,7 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
     if (store_apply(d, &s, regs, slot, (address & 7) * 8) == 0) {
         regs->rip += s.length;
         regs->rflags &= ~RFLAGS_RF;
+        v->emulated++;
         done = true;
     }
 out:

@@ -228,6 +228,7 @@ static void insn_retire(struct vcpu *v, const struct insn *i)
     struct guest_regs *r = i->regs;
     uint64_t next = i->start + i->length;
 
+    v->emulated++;
     r->rip = likely(i->wide) ? next : (uint32_t)next;
     r->rflags &= ~RFLAGS_RF;
     if (unlikely(r->rflags & RFLAGS_TF)) {
