@@ -53,7 +53,8 @@ long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
  * multicall(calls, count): each entry in turn, its result written back beside it.  An entry may be anything but another
  * multicall.  A successful iret ends the batch, since the registers are then another context's (XSA-213).
  */
-long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
+static inline __attribute__((always_inline)) long multicall(struct vcpu *v, const struct hypercall_args *a,
+                                                            hypercall_fn *const *table)
 {
     guest_ptr_t at = guest_ptr(a->arg[0]);
     const uint32_t count = (uint32_t)a->arg[1];
@@ -62,7 +63,6 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
         struct hypercall_args args;
     } call;
     _Static_assert(sizeof(call) == sizeof(multicall_entry_t), "xen/xen.h");
-    hypercall_fn *const *const table = hypercall_calls;
 
     if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
@@ -84,4 +84,14 @@ long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
             break;
     }
     return 0;
+}
+
+long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
+{
+    return multicall(v, a, hypercall_table);
+}
+
+long hypercall_multicall_traced(struct vcpu *v, const struct hypercall_args *a)
+{
+    return multicall(v, a, hypercall_calls);
 }

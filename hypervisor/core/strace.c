@@ -309,6 +309,7 @@ static long traced(struct vcpu *v, unsigned number, const struct hypercall_args 
     return result;
 }
 
+#define hypercall_multicall hypercall_multicall_traced /* its entries, too */
 #define CALL(name, nargs, cost, args)                                              \
     static long strace_##name(struct vcpu *v, const struct hypercall_args *a)      \
     {                                                                              \
@@ -317,6 +318,7 @@ static long traced(struct vcpu *v, unsigned number, const struct hypercall_args 
 #define NONE(name, nargs, args)
 HYPERCALL_LIST(CALL, NONE)
 #undef CALL
+#undef hypercall_multicall
 
 #define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = strace_##name,
 #pragma GCC diagnostic push
@@ -416,4 +418,5 @@ void strace_init(void)
     port_write(&hello, sizeof(hello));
     strace_on = true;
     hypercall_calls = strace_table;
+    linear_windows_exist = true; /* entry.S looks at it before its short way of iret, which passes the table by */
 }
