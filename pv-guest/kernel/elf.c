@@ -1,6 +1,6 @@
 /*
- * ELF64 programs, static ones: fixed (ET_EXEC) or placed by us (ET_DYN without
- * an interpreter).  Segments become areas; nothing is read before it is touched.
+ * ELF64 programs, fixed (ET_EXEC) or placed by us (ET_DYN), and the dynamic linker
+ * that some ask for.  Segments become areas; nothing is read before it is touched.
  */
 #include "errno.h"
 #include "exec.h"
@@ -34,6 +34,7 @@ struct elf_segment {
 #define SEGMENT_EXECUTE 1
 #define SEGMENT_WRITE   2
 #define SEGMENT_READ    4
+#define INTERPRETER_MAX 256
 
 static int header_check(const struct elf_header *h, size_t size)
 {
@@ -89,27 +90,96 @@ static int segment_map(struct inode *file, struct space *space, const struct elf
     return 0;
 }
 
-int elf_map(struct inode *file, struct space *space, struct elf_image *image)
+/* All segments of one file that are to be loaded. */
+static int segments_map(struct inode *file, struct space *space, const struct elf_header *h,
+                        uintptr_t base, struct elf_image *image)
 {
-    struct elf_header h;
     struct elf_segment s;
-    int rc = header_check(&h, inode_read(file, 0, &h, sizeof(h)));
-    if (rc)
-        return rc;
-
-    const uintptr_t base = h.type == ELF_DYN ? USER_IMAGE_BASE : 0;
-    *image = (struct elf_image){.entry = base + h.entry, .header_count = h.program_header_count};
-    for (unsigned i = 0; i < h.program_header_count; i++) {
-        const uint64_t at = h.program_headers + i * sizeof(s);
-        if (inode_read(file, at, &s, sizeof(s)) != sizeof(s) || s.type == SEGMENT_INTERP)
+    for (unsigned i = 0; i < h->program_header_count; i++) {
+        const uint64_t at = h->program_headers + i * sizeof(s);
+        if (inode_read(file, at, &s, sizeof(s)) != sizeof(s))
             return -ENOEXEC;
         if (s.type != SEGMENT_LOAD)
             continue;
-        rc = segment_map(file, space, &s, base, image);
+        const int rc = segment_map(file, space, &s, base, image);
         if (rc)
             return rc;
-        if (h.program_headers >= s.offset && h.program_headers < s.offset + s.file_size)
-            image->headers = base + s.address + h.program_headers - s.offset;
+        if (h->program_headers >= s.offset && h->program_headers < s.offset + s.file_size)
+            image->headers = base + s.address + h->program_headers - s.offset;
     }
-    return image->end && image->entry < USER_END ? 0 : -ENOEXEC;
+    return image->end && base + h->entry < USER_END ? 0 : -ENOEXEC;
+}
+
+/* How much room the segments take, from address zero. */
+static size_t image_size(struct inode *file, const struct elf_header *h)
+{
+    struct elf_segment s;
+    uint64_t end = 0;
+    for (unsigned i = 0; i < h->program_header_count; i++)
+        if (inode_read(file, h->program_headers + i * sizeof(s), &s, sizeof(s)) == sizeof(s) &&
+            s.type == SEGMENT_LOAD && s.address < USER_END && s.size < USER_END)
+            end = MAX(end, s.address + s.size);
+    return ROUND_UP(end, PAGE_SIZE);
+}
+
+/* The path in the program's interpreter segment: 0 and an empty one if it has none. */
+static int interpreter_path(struct inode *file, const struct elf_header *h,
+                            char path[INTERPRETER_MAX])
+{
+    struct elf_segment s;
+    path[0] = 0;
+    for (unsigned i = 0; i < h->program_header_count; i++) {
+        const uint64_t at = h->program_headers + i * sizeof(s);
+        if (inode_read(file, at, &s, sizeof(s)) != sizeof(s))
+            return -ENOEXEC;
+        if (s.type != SEGMENT_INTERP)
+            continue;
+        if (s.file_size < 2 || s.file_size > INTERPRETER_MAX ||
+            inode_read(file, s.offset, path, s.file_size) != s.file_size || path[s.file_size - 1])
+            return -ENOEXEC;
+    }
+    return 0;
+}
+
+/* Map the dynamic linker as well; it starts instead of the program. */
+static int interpreter_map(const char *path, struct space *space, struct elf_image *image)
+{
+    struct elf_header h;
+    struct inode *file;
+    struct elf_image linker = {0};
+    int rc = path_find(inode_root(), path, 0, &file);
+    if (rc)
+        return rc;
+    rc = header_check(&h, inode_read(file, 0, &h, sizeof(h)));
+    if (!rc) {
+        const size_t size = image_size(file, &h);
+        linker.base = h.type == ELF_DYN && size ? space_gap(space, size) : 0;
+        rc = linker.base ? segments_map(file, space, &h, linker.base, &linker) : -ENOEXEC;
+    }
+    inode_put(file);
+    if (rc)
+        return rc == -ENOEXEC ? -ELIBBAD : rc;
+    image->base = linker.base;
+    image->start = linker.base + h.entry;
+    for (unsigned i = 0; i < linker.zeroes && image->zeroes < ARRAY_SIZE(image->zero_from); i++) {
+        image->zero_from[image->zeroes] = linker.zero_from[i];
+        image->zero_to[image->zeroes++] = linker.zero_to[i];
+    }
+    return 0;
+}
+
+int elf_map(struct inode *file, struct space *space, struct elf_image *image)
+{
+    char interpreter[INTERPRETER_MAX];
+    struct elf_header h;
+    int rc = header_check(&h, inode_read(file, 0, &h, sizeof(h)));
+    if (!rc)
+        rc = interpreter_path(file, &h, interpreter);
+    if (rc)
+        return rc;
+    const uintptr_t base = h.type == ELF_DYN ? USER_IMAGE_BASE : 0;
+    *image = (struct elf_image){
+        .start = base + h.entry, .entry = base + h.entry, .header_count = h.program_header_count};
+    rc = segments_map(file, space, &h, base, image);
+    return rc || !interpreter[0] ? rc : interpreter_map(interpreter, space, image);
 }

@@ -40,8 +40,10 @@
 #define ENODATA         61
 #define ENOTSOCK        88
 #define EDESTADDRREQ    89
+#define ENOPROTOOPT     92
 #define EPROTONOSUPPORT 93
 #define ESOCKTNOSUPPORT 94
+#define ELIBBAD         80
 #define EOPNOTSUPP      95
 #define EAFNOSUPPORT    97
 #define EISCONN         106

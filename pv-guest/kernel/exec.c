@@ -214,7 +214,7 @@ static void push_auxiliary(struct stack *s, const struct elf_image *image, user_
         {AT_UID, 0},
         {AT_ENTRY, image->entry},
         {AT_FLAGS, 0},
-        {AT_BASE, 0},
+        {AT_BASE, image->base},
         {AT_PHNUM, image->header_count},
         {AT_PHENT, 56},
         {AT_PHDR, image->headers},
@@ -286,7 +286,7 @@ static void adopt_space(struct task *task, struct space *space)
 static void start_program(struct task *task, const struct elf_image *image, user_t sp)
 {
     struct frame *f = task_frame(task);
-    *f = (struct frame){.rip = image->entry,
+    *f = (struct frame){.rip = image->start,
                         .cs = platform_user_code,
                         .rflags = RFLAGS_IF,
                         .rsp = sp,

@@ -30,7 +30,9 @@ struct space;
 
 /* elf.c: what a program needs to start. */
 struct elf_image {
-    uintptr_t entry;
+    uintptr_t start;   /* the first instruction: the dynamic linker's, if there is one */
+    uintptr_t entry;   /* AT_ENTRY: the program's */
+    uintptr_t base;    /* AT_BASE: of the dynamic linker */
     uintptr_t headers; /* AT_PHDR */
     unsigned header_count;
     uintptr_t end;                      /* of the highest segment: the heap follows */

@@ -12,7 +12,7 @@ struct wait_queue poll_wait = WAIT_QUEUE_INIT(poll_wait);
 
 struct file *file_new(struct inode *inode, const struct file_ops *ops, unsigned flags)
 {
-    struct file *file = heap_alloc(sizeof(*file));
+    struct file *file = page_available(PAGE_FOR_PROCESS) ? heap_alloc(sizeof(*file)) : NULL;
     if (!file)
         return NULL;
     file->refs = 1;

@@ -141,8 +141,9 @@ static int mount_on(struct inode *where, const char *type, const char *source)
     return rc;
 }
 
-#define MS_SUPPORTED 0xc0ed840e /* nosuid, nodev, noexec, silent, noatime...: no difference here \
-                                 */
+#define MS_SUPPORTED                                                            \
+    0xc0ed840e /* nosuid, nodev, noexec, silent, noatime...: no difference here \
+                */
 
 /* mount(source, target, type, flags, data) */
 long syscall_mount(const struct syscall_args *a)

@@ -11,6 +11,7 @@
 #include "platform/platform.h"
 
 static struct page *pages;
+static bool emergency;
 static unsigned long page_total;
 static struct page_counts counts;
 static struct list free_blocks[PAGE_ORDERS];
@@ -76,7 +77,14 @@ struct page *page_alloc(unsigned order)
 /* Pages that @user must leave: a 64th of memory or a MiB, whichever is less, for each rank. */
 static unsigned long reserve(enum page_user user)
 {
+    if (emergency)
+        return 0;
     return user * MIN(counts.total / 64, 256ul);
+}
+
+void page_emergency(bool on)
+{
+    emergency = on;
 }
 
 bool page_available(enum page_user user)

@@ -42,6 +42,8 @@ void page_release_range(const void *start, size_t size);
  */
 enum page_user { PAGE_FOR_KERNEL, PAGE_FOR_PROCESS, PAGE_FOR_FILE };
 
+/* From now on, or no longer: let the running task have the last pages, for it must go on. */
+void page_emergency(bool on);
 /* Is there a page that @user may have? */
 bool page_available(enum page_user user);
 

@@ -7,6 +7,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "page.h"
 #include "pipe.h"
 #include "signal.h"
 #include "text.h"
@@ -147,8 +148,8 @@ void pipe_free(struct pipe *p)
 
 struct pipe *pipe_create(void)
 {
-    struct pipe *p = heap_alloc(sizeof(*p));
-    char *data = heap_alloc(PIPE_SIZE);
+    struct pipe *p = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*p)) : NULL;
+    char *data = p ? heap_alloc(PIPE_SIZE) : NULL;
     if (!p || !data) {
         heap_free(p);
         heap_free(data);

@@ -196,6 +196,59 @@ long syscall_shutdown(const struct syscall_args *a)
     return 0;
 }
 
+/* An unnamed AF_UNIX address, as both ends have. */
+static long give_address(const struct syscall_args *a)
+{
+    const uint16_t family = AF_UNIX;
+    int32_t room;
+    long rc;
+    if (!socket_file(a->arg[0], &rc))
+        return rc;
+    if (user_read(&room, a->arg[2], sizeof(room)))
+        return -EFAULT;
+    if (room < 0)
+        return -EINVAL;
+    if (user_write(a->arg[1], &family, MIN((size_t)room, sizeof(family))))
+        return -EFAULT;
+    room = sizeof(family);
+    return user_write(a->arg[2], &room, sizeof(room));
+}
+
+long syscall_getsockname(const struct syscall_args *a)
+{
+    return give_address(a);
+}
+
+long syscall_getpeername(const struct syscall_args *a)
+{
+    return give_address(a);
+}
+
+#define SOL_SOCKET 1
+#define SO_TYPE    3
+#define SO_ERROR   4
+#define SO_DOMAIN  39
+
+long syscall_getsockopt(const struct syscall_args *a)
+{
+    int32_t room, value;
+    long rc;
+    if (!socket_file(a->arg[0], &rc))
+        return rc;
+    if (user_read(&room, a->arg[4], sizeof(room)))
+        return -EFAULT;
+    if (room < 0)
+        return -EINVAL;
+    if (a->arg[1] != SOL_SOCKET ||
+        (a->arg[2] != SO_TYPE && a->arg[2] != SO_ERROR && a->arg[2] != SO_DOMAIN))
+        return -ENOPROTOOPT;
+    value = a->arg[2] == SO_TYPE ? SOCK_STREAM : a->arg[2] == SO_DOMAIN ? AF_UNIX : 0;
+    room = MIN((size_t)room, sizeof(value));
+    if (user_write(a->arg[3], &value, room))
+        return -EFAULT;
+    return user_write(a->arg[4], &room, sizeof(room));
+}
+
 typedef long (*move_fn)(struct file *file, user_t at, size_t size, unsigned flags);
 
 static long move(const struct syscall_args *a, unsigned known, move_fn fn)

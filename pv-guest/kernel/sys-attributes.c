@@ -191,3 +191,23 @@ long syscall_utime(const struct syscall_args *a)
         new = (struct new_times){time_span(MAX(t[0], 0l), 0), time_span(MAX(t[1], 0l), 0)};
     return set_times(AT_FDCWD, a->arg[0], 0, &new);
 }
+
+/* ---- Extended attributes: no file has any, nor can have ---- */
+
+#define NO_ATTRIBUTES(name)                           \
+    long syscall_##name(const struct syscall_args *a) \
+    {                                                 \
+        return -EOPNOTSUPP;                           \
+    }
+NO_ATTRIBUTES(setxattr)
+NO_ATTRIBUTES(lsetxattr)
+NO_ATTRIBUTES(fsetxattr)
+NO_ATTRIBUTES(getxattr)
+NO_ATTRIBUTES(lgetxattr)
+NO_ATTRIBUTES(fgetxattr)
+NO_ATTRIBUTES(listxattr)
+NO_ATTRIBUTES(llistxattr)
+NO_ATTRIBUTES(flistxattr)
+NO_ATTRIBUTES(removexattr)
+NO_ATTRIBUTES(lremovexattr)
+NO_ATTRIBUTES(fremovexattr)

@@ -59,11 +59,11 @@
     CALL(48, shutdown) \
     NONE(49, bind) \
     NONE(50, listen) \
-    NONE(51, getsockname) \
-    NONE(52, getpeername) \
+    CALL(51, getsockname) \
+    CALL(52, getpeername) \
     CALL(53, socketpair) \
     NONE(54, setsockopt) \
-    NONE(55, getsockopt) \
+    CALL(55, getsockopt) \
     CALL(56, clone) \
     CALL(57, fork) \
     CALL(58, vfork) \
@@ -196,18 +196,18 @@
     NONE(185, security) \
     CALL(186, gettid) \
     CALL(187, readahead) \
-    NONE(188, setxattr) \
-    NONE(189, lsetxattr) \
-    NONE(190, fsetxattr) \
-    NONE(191, getxattr) \
-    NONE(192, lgetxattr) \
-    NONE(193, fgetxattr) \
-    NONE(194, listxattr) \
-    NONE(195, llistxattr) \
-    NONE(196, flistxattr) \
-    NONE(197, removexattr) \
-    NONE(198, lremovexattr) \
-    NONE(199, fremovexattr) \
+    CALL(188, setxattr) \
+    CALL(189, lsetxattr) \
+    CALL(190, fsetxattr) \
+    CALL(191, getxattr) \
+    CALL(192, lgetxattr) \
+    CALL(193, fgetxattr) \
+    CALL(194, listxattr) \
+    CALL(195, llistxattr) \
+    CALL(196, flistxattr) \
+    CALL(197, removexattr) \
+    CALL(198, lremovexattr) \
+    CALL(199, fremovexattr) \
     CALL(200, tkill) \
     CALL(201, time) \
     CALL(202, futex) \

@@ -23,13 +23,14 @@ bool timer_running(const struct timer *timer);
 void timer_set_slice(struct cpu *cpu, uint64_t deadline);
 
 /* Later than anybody will wait; beyond it deadlines and spans are not told apart. */
-#define TIME_FAR (1ul << 61)
+#define TIME_FAR (1ul << 62)
 
 /* @seconds and @ns, neither negative, in nanoseconds; TIME_FAR if that is too much. */
 static inline uint64_t time_span(uint64_t seconds, uint64_t ns)
 {
-    return seconds < TIME_FAR / 2000000000 && ns < TIME_FAR / 2 ? seconds * 1000000000 + ns
-                                                                : TIME_FAR;
+    return seconds < TIME_FAR / 1000000000 && ns < TIME_FAR
+               ? MIN(seconds * 1000000000 + ns, TIME_FAR)
+               : TIME_FAR;
 }
 
 /* Nanoseconds since 1970. */

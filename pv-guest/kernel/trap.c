@@ -4,6 +4,8 @@
 #include "errno.h"
 #include "frame.h"
 #include "linux.h"
+#include "oom.h"
+#include "page.h"
 #include "print.h"
 #include "signal.h"
 #include "syscall.h"
@@ -33,25 +35,41 @@ static unsigned wanted_access(const struct frame *frame)
     return frame->error & FAULT_FETCH ? PROT_EXEC : PROT_READ;
 }
 
+/*
+ * There is no page for a fault.  A process goes back and faults again, when others
+ * have run; the kernel, which copies for it, cannot wait and takes from the reserve.
+ */
+static int without_memory(struct task *task, uintptr_t address, unsigned want, bool in_kernel)
+{
+    if (!oom_choose())
+        return in_kernel ? -EFAULT : 0;
+    if (!in_kernel) {
+        sched_ready(task);
+        sched_switch();
+        return 0;
+    }
+    page_emergency(true);
+    const int rc = space_fault(task->space, address, want);
+    page_emergency(false);
+    return rc;
+}
+
 static void page_fault(struct frame *frame)
 {
     const uintptr_t address = platform_fault_address();
     struct task *const task = task_current();
     const uintptr_t fixup = frame_from_user(frame) ? 0 : user_fixup(frame->rip);
+    const unsigned want = wanted_access(frame);
 
     if (!frame_from_user(frame) && (!fixup || address >= USER_END))
         panic_frame(frame, "page fault in the kernel");
-    const int rc =
-        address < USER_END ? space_fault(task->space, address, wanted_access(frame)) : -EFAULT;
+    int rc = address < USER_END ? space_fault(task->space, address, want) : -EFAULT;
+    if (rc == -ENOMEM)
+        rc = without_memory(task, address, want, fixup != 0);
     if (rc == 0)
         return;
     if (fixup) {
         frame->rip = fixup;
-        return;
-    }
-    if (rc == -ENOMEM) {
-        print("out of memory: killing %s (pid %d)\n", task->name, task->tid);
-        signal_fault(task, SIGKILL, address);
         return;
     }
     signal_fault(task, rc == -ENXIO ? SIGBUS : SIGSEGV, address);
