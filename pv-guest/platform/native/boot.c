@@ -14,7 +14,7 @@
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 
-#define EARLY_END 0x40000000ul /* start.S maps the first gigabyte */
+#define EARLY_END 0x40000000ul /* the boot's page tables map the first gigabyte */
 
 NORETURN void boot_start(uint32_t info_at);
 
@@ -49,19 +49,23 @@ static pfn_t tables_start(const struct hvm_modlist_entry *ramdisk, uint64_t ram)
     const uint64_t image = (uintptr_t)image_end - KERNEL_BASE;
     const uint64_t tables = (ram / (1ul << 21) + TABLE_ENTRIES) * 8; /* amply */
     const bool in_the_way = ramdisk->size && ramdisk->paddr < image + tables;
-    return pfn(PAGES_FOR(in_the_way ? ramdisk->paddr + ramdisk->size : image));
+    const uint64_t start = in_the_way ? ramdisk->paddr + ramdisk->size : image;
+    if (start + tables > EARLY_END)
+        panic("kernel and ramdisk leave no room for page tables below 1 GiB");
+    return pfn(PAGES_FOR(start));
 }
 
 void boot_start(uint32_t info_at)
 {
     const struct hvm_start_info *info = loader_data(info_at);
 
+    /* From the third line on a panic is heard, has a verdict, and knows its CPU. */
     serial_init();
-    if (info->magic != XEN_HVM_START_MAGIC_VALUE)
-        panic("the loader does not speak PVH");
     const char *command_line = info->cmdline_paddr ? loader_data(info->cmdline_paddr) : "";
     shutdown_init(command_line);
     cpu_init(0);
+    if (info->magic != XEN_HVM_START_MAGIC_VALUE)
+        panic("the loader does not speak PVH");
 
     const uint64_t low = ram_end(info, IMAGE_PHYS), high = ram_end(info, FOUR_GIB);
     if (low == IMAGE_PHYS)
