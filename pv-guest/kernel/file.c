@@ -80,6 +80,8 @@ bool file_seekable(const struct file *file)
 
 /* Regular files. */
 
+#define PAUSE_BYTES 0x40000 /* after so much copying others may have their turn */
+
 static long regular_open(struct file *file)
 {
     if ((file->flags & O_TRUNC) && (file->flags & O_ACCMODE) != O_RDONLY)
@@ -102,6 +104,8 @@ static long regular_read(struct file *file, user_t to, size_t size)
             return done ? (long)done : rc;
         done += n;
         file->offset += n;
+        if (file->offset % PAUSE_BYTES == 0)
+            sched_point();
     }
     return done;
 }
@@ -132,6 +136,8 @@ static long regular_write(struct file *file, user_t from, size_t size)
         file->offset += n;
         if (file->offset > inode->size)
             inode->size = file->offset;
+        if (file->offset % PAUSE_BYTES == 0)
+            sched_point();
     }
     inode_modified(inode);
     return done ? (long)done : rc;

@@ -48,6 +48,7 @@ static void process_inherit(struct process *child, const struct process *parent)
 static void task_inherit(struct task *child, const struct task *parent)
 {
     child->blocked = parent->blocked;
+    child->cpus = parent->cpus;
     child->fs_base = parent->fs_base;
     child->gs_base = parent->gs_base;
     memcpy(child->name, parent->name, sizeof(child->name));

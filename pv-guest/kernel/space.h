@@ -90,7 +90,10 @@ struct area *area_find(struct space *space, uintptr_t address);
 
 /* The leaf slot for @address, with tables made on the way if @create; else NULL. */
 pte_t *table_slot(struct space *space, uintptr_t address, bool create);
-/* Call @visit for every leaf in [start, end) that holds a page. */
+/*
+ * Call @visit for every leaf in [start, end) that holds a page.  If @space is
+ * nobody else's others get their turn in between (sched_point).
+ */
 int table_walk(struct space *space, uintptr_t start, uintptr_t end,
                int (*visit)(pte_t *slot, uintptr_t address, void *arg), void *arg);
 /* Seal all tables below the root and activate it. */

@@ -11,6 +11,9 @@
 #include "page.h"
 #include "print.h"
 #include "space.h"
+#include "task.h"
+
+#define PAUSE_TABLES 8 /* 16 MiB of pages that are there are a lot of work */
 
 static pte_t *table_at(pte_t entry)
 {
@@ -56,6 +59,8 @@ pte_t *table_slot(struct space *space, uintptr_t address, bool create)
 
 struct walk {
     uintptr_t start, end;
+    bool may_pause;
+    unsigned tables; /* of leaves, visited so far */
     int (*visit)(pte_t *slot, uintptr_t address, void *arg);
     void *arg;
 };
@@ -87,12 +92,15 @@ static int walk_leaves(const struct walk *w, pte_t *table, uintptr_t base)
 }
 
 /* Visit the leaves below @entry, a table of @level whose first address is @base. */
-static int walk_table(const struct walk *w, pte_t entry, int level, uintptr_t base)
+static int walk_table(struct walk *w, pte_t entry, int level, uintptr_t base)
 {
     const uintptr_t span = PAGE_SIZE << 9 * (level - 1);
     pte_t *table = table_at(entry);
-    if (level == 1)
+    if (level == 1) {
+        if (++w->tables % PAUSE_TABLES == 0 && w->may_pause)
+            sched_point();
         return walk_leaves(w, table, base);
+    }
 
     const unsigned end = walk_last(w, base, span);
     for (unsigned i = walk_first(w, base, span); i < end; i++) {
@@ -107,7 +115,7 @@ static int walk_table(const struct walk *w, pte_t entry, int level, uintptr_t ba
 int table_walk(struct space *space, uintptr_t start, uintptr_t end,
                int (*visit)(pte_t *slot, uintptr_t address, void *arg), void *arg)
 {
-    const struct walk w = {start, end, visit, arg};
+    struct walk w = {start, end, space->users <= 1, 0, visit, arg};
     for (unsigned i = pte_index(start, 4); (uintptr_t)i << 39 < end; i++) {
         const pte_t entry = platform_root_get(&space->root, i);
         const int rc = pte_present(entry) ? walk_table(&w, entry, 3, (uintptr_t)i << 39) : 0;
