@@ -58,14 +58,11 @@ void mmu_report_done(guest_ptr_t done_ptr, uint32_t done)
         (void)refuse(HC_002, done_ptr.va);
 }
 
-static int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
+static noinline_ int mmu_domains_get_others(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
 {
     uint16_t frames = (uint16_t)foreigndom, tables = (uint16_t)(foreigndom >> 16);
     int rc = 0;
 
-    *md = (struct mmu_domains){.tables = d, .frames = d};
-    if (likely(frames == DOMID_SELF && tables == 0))
-        return 0;
     if (tables && tables - 1 != d->id) {
         md->tables = mmu_foreign_domain(d, tables - 1, &rc);
         if (!md->tables)
@@ -84,7 +81,13 @@ static int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_dom
     return 0;
 }
 
-static void mmu_domains_put(struct mmu_domains *md)
+static inline int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
+{
+    *md = (struct mmu_domains){.tables = d, .frames = d};
+    return likely(foreigndom == DOMID_SELF) ? 0 : mmu_domains_get_others(d, foreigndom, md);
+}
+
+static inline void mmu_domains_put(struct mmu_domains *md)
 {
     if (md->referenced_tables)
         domain_put(md->tables);
@@ -116,25 +119,36 @@ static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned s
     return rc;
 }
 
+/* What is no L1 table. */
+static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t value, bool preserve_ad)
+{
+    mfn_t m = maddr_to_mfn(ptr);
+
+    if (!mfn_valid(m) || mfn_to_page(m)->owner != md->tables->id)
+        return refuse(PT_012, m.n, ~0ul);
+    struct page_info *pg = mfn_to_page(m);
+    uint64_t state = atomic_read(&pg->state);
+
+    if ((state & PAGE_VALIDATED) && page_state_type(state) != PAGE_TYPE_SEG)
+        return upper_update(md, pg, (ptr & ~PAGE_MASK) >> 3, pte(value), preserve_ad);
+    return plain_store(md->tables, pg, ptr, value);
+}
+
 static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t value, bool preserve_ad)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
-    if (unlikely(!mfn_valid(m) || mfn_to_page(m)->owner != md->tables->id))
-        return refuse(PT_012, m.n, ~0ul);
-    struct page_info *pg = mfn_to_page(m);
-    uint64_t state = atomic_read(&pg->state);
-    unsigned slot = (ptr & ~PAGE_MASK) >> 3;
-
-    if (likely((state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
-               ((uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED)))
-        return l1_update(md->tables, md->frames, (uint64_t *)mfn_to_virt(m) + slot, pte(value), preserve_ad);
-    if ((state & PAGE_VALIDATED) && page_state_type(state) != PAGE_TYPE_SEG)
-        return upper_update(md, pg, slot, pte(value), preserve_ad);
-    return plain_store(md->tables, pg, ptr, value);
+    if (likely(mfn_valid(m))) {
+        const struct page_info *pg = mfn_to_page(m);
+        if (likely((atomic_read(&pg->state) & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
+                       ((uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+                   pg->owner == md->tables->id))
+            return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), preserve_ad);
+    }
+    return other_update(md, ptr, value, preserve_ad);
 }
 
-static int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
+static inline int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
@@ -147,8 +161,9 @@ static int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
 
 static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t value)
 {
+    if (likely((ptr & 7) == MMU_NORMAL_PT_UPDATE))
+        return entry_update(md, ptr, value, false);
     switch (ptr & 7) {
-    case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE: /* differs for translated guests only */
         return entry_update(md, ptr, value, false);
     case MMU_PT_UPDATE_PRESERVE_AD:

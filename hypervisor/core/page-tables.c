@@ -73,7 +73,7 @@ static bool l1_device_ok(const struct domain *d, pte_t e)
 }
 
 /* Take what present entry @e holds.  The frame must be @owner's. */
-static inline int l1_get(struct domain *d, struct domain *owner, pte_t e)
+static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t e)
 {
     if (unlikely(e.v & ~(L1_ALLOWED | PTE_ADDR_MASK)) && !l1_flags_ok(d, e))
         return refuse(PT_001, e.v);
@@ -117,7 +117,8 @@ static inline void pte_store(uint64_t *slot, pte_t want, bool preserve_ad)
         ;
 }
 
-int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
+/* l1_update() for what is not everyday: A and D kept, an entry that needs more than a look at a frame's state, a refusal. */
+static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
 {
     pte_t old = pte(atomic_read(slot));
 
@@ -135,6 +136,52 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
     if (pte_present(old))
         l1_put(old);
     return 0;
+}
+
+/* The reference that was taken for @want came when its frame had just changed hands. */
+static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want)
+{
+    page_put_writable(mfn_to_page(pte_mfn(want)));
+    return l1_update_slow(d, owner, slot, want, false);
+}
+
+static noinline_ int l1_put_slow(pte_t e)
+{
+    l1_put(e);
+    return 0;
+}
+
+/* Every call below is the last thing done, so that the everyday case needs no stack. */
+int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
+{
+    const pte_t old = pte(atomic_read(slot));
+
+    if (unlikely(preserve_ad))
+        return l1_update_slow(d, owner, slot, want, true);
+    if (pte_present(want)) {
+        if (pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS)) {
+            atomic_set(slot, l1_adjust(want).v);
+            return 0;
+        }
+        const mfn_t m = pte_mfn(want);
+        struct page_info *pg = mfn_to_page(m);
+        if (unlikely((want.v & (PTE_RW | L1_CACHE_BITS)) != PTE_RW || !mfn_valid(m) ||
+                     !page_try_get_writable(pg, owner->id)))
+            return l1_update_slow(d, owner, slot, want, false);
+        if (unlikely(atomic_read(&pg->owner) != owner->id))
+            return l1_update_again(d, owner, slot, want);
+        atomic_set(slot, l1_adjust(want).v);
+    } else {
+        atomic_set(slot, want.v);
+    }
+    if (!pte_present(old))
+        return 0;
+    const mfn_t m = pte_mfn(old);
+    struct page_info *pg = mfn_to_page(m);
+    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || pg->owner == OWNER_IO))
+        return l1_put_slow(old);
+    tlb_stamp(pg);
+    return page_drop_writable(pg);
 }
 
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
@@ -158,39 +205,66 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
     return 0;
 }
 
-/* Is any of four entries present? */
-static inline bool four_present(const uint64_t *e)
+/*
+ * Most tables are sparse: look at so many slots at a time.
+ */
+#define GROUP 8
+
+static inline bool group_present(const uint64_t *e)
 {
-    return (e[0] | e[1] | e[2] | e[3]) & PTE_P;
+    return (e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]) & PTE_P;
+}
+
+/* The first group of @table at or behind slot @i (a multiple of GROUP) with a present entry; PT_ENTRIES: none. */
+static inline unsigned next_group(const uint64_t *table, unsigned i)
+{
+    while (i < PT_ENTRIES && !group_present(&table[i]))
+        i += GROUP;
+    return i;
 }
 
 static void l1_table_put(uint64_t *table, unsigned end)
 {
-    for (unsigned i = 0; i < end; i += 4) {
-        /* Most tables are sparse: four empty slots at a look. */
-        if (!four_present(&table[i]))
-            continue;
-        for (unsigned j = i; j < MIN(i + 4, end); j++)
-            if (table[j] & PTE_P)
-                l1_put(pte(table[j]));
+    for (unsigned i = next_group(table, 0); i < end; i = next_group(table, i + GROUP)) {
+        const uint64_t *last = &table[MIN(i + GROUP, end)];
+        for (const uint64_t *e = &table[i]; e < last; e++)
+            if (*e & PTE_P)
+                l1_put(pte(*e));
     }
+}
+
+/* l1_get() for entries of the kind that most are, in line; false: nothing taken, ask it. */
+static inline bool l1_try_get(pte_t e, uint16_t id)
+{
+    const mfn_t m = pte_mfn(e);
+    struct page_info *pg = mfn_to_page(m);
+
+    if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
+                 !page_try_get_writable(pg, id)))
+        return false;
+    if (likely(atomic_read(&pg->owner) == id))
+        return true;
+    page_put_writable(pg);
+    return false;
 }
 
 static int l1_table_get(struct domain *d, uint64_t *table)
 {
-    for (unsigned i = 0; i < PT_ENTRIES; i += 4) {
-        if (!four_present(&table[i]))
-            continue;
-        for (unsigned j = i; j < i + 4; j++) {
-            pte_t e = pte(table[j]);
-            if (!pte_present(e))
+    const uint16_t id = d->id;
+
+    for (unsigned i = next_group(table, 0); i < PT_ENTRIES; i = next_group(table, i + GROUP)) {
+        for (uint64_t *e = &table[i]; e < &table[i + GROUP]; e++) {
+            const pte_t want = pte(*e);
+            if (!pte_present(want))
                 continue;
-            int rc = l1_get(d, d, e);
-            if (rc) {
-                l1_table_put(table, j);
+            if (likely(l1_try_get(want, id)))
+                continue;
+            int rc = l1_get(d, d, want);
+            if (unlikely(rc)) {
+                l1_table_put(table, (unsigned)(e - table));
                 return rc;
             }
-            table[j] = l1_adjust(e).v;
+            *e = l1_adjust(want).v;
         }
     }
     return 0;
@@ -318,15 +392,13 @@ static void upper_table_put(struct page_info *pg, int level, unsigned end)
 {
     uint64_t *table = mfn_to_virt(page_to_mfn(pg));
 
-    for (unsigned i = 0; i < end; i++) {
-        if (i % 4 == 0 && i + 4 <= end && !four_present(&table[i])) {
-            i += 3;
-            continue;
+    for (unsigned i = next_group(table, 0); i < end; i = next_group(table, i + GROUP)) {
+        for (unsigned slot = i; slot < MIN(i + GROUP, end); slot++) {
+            if (!(table[slot] & PTE_P) || slot_is_ours(level, slot))
+                continue;
+            upper_put(pg, level, pte(table[slot]));
+            (void)preempt_point();
         }
-        if (!(table[i] & PTE_P) || slot_is_ours(level, i))
-            continue;
-        upper_put(pg, level, pte(table[i]));
-        (void)preempt_point();
     }
 }
 
@@ -334,20 +406,18 @@ static int upper_table_get(struct domain *d, struct page_info *pg, int level)
 {
     uint64_t *table = mfn_to_virt(page_to_mfn(pg));
 
-    for (unsigned i = 0; i < PT_ENTRIES; i++) {
-        if (i % 4 == 0 && !four_present(&table[i])) {
-            i += 3;
-            continue;
+    for (unsigned i = next_group(table, 0); i < PT_ENTRIES; i = next_group(table, i + GROUP)) {
+        for (unsigned slot = i; slot < i + GROUP; slot++) {
+            if (!(table[slot] & PTE_P) || slot_is_ours(level, slot))
+                continue;
+            int rc = upper_get(d, pg, level, slot, pte(table[slot]));
+            if (rc) {
+                upper_table_put(pg, level, slot);
+                return rc;
+            }
+            table[slot] = upper_adjust(level, pte(table[slot])).v;
+            (void)preempt_point();
         }
-        if (!(table[i] & PTE_P) || slot_is_ours(level, i))
-            continue;
-        int rc = upper_get(d, pg, level, i, pte(table[i]));
-        if (rc) {
-            upper_table_put(pg, level, i);
-            return rc;
-        }
-        table[i] = upper_adjust(level, pte(table[i])).v;
-        (void)preempt_point();
     }
     return 0;
 }
@@ -425,10 +495,8 @@ static inline bool walks_into_ours(pte_t e, uint64_t va, int level)
            page_state_type(mfn_to_page(pte_mfn(e))->state) == PAGE_TYPE_L4;
 }
 
-uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
+static noinline_ uint64_t *l1_slot_slow(const struct vcpu *v, uint64_t va)
 {
-    if (unlikely(!guest_range_ok(va, 1)))
-        return NULL;
     pte_t e = pte(*table_slot(pte(vcpu_kernel_root(v)), va, 4));
     if (!pte_present(e) || walks_into_ours(e, va, 3))
         return NULL;
@@ -437,6 +505,25 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
         return NULL;
     e = pte(*table_slot(e, va, 2));
     /* Through a linear entry one arrives at a table of a higher level: that is not an L1 slot. */
+    if (!pte_present(e) || page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
+        return NULL;
+    return table_slot(e, va, 1);
+}
+
+uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
+{
+    if (unlikely(!guest_access_ok(va, 1)))
+        return NULL;
+    /* No L4 table names one: no walk can come upon our slots. */
+    if (unlikely(linear_windows_exist))
+        return l1_slot_slow(v, va);
+    pte_t e = pte(*table_slot(pte(vcpu_kernel_root(v)), va, 4));
+    if (!pte_present(e))
+        return NULL;
+    e = pte(*table_slot(e, va, 3));
+    if (!pte_present(e))
+        return NULL;
+    e = pte(*table_slot(e, va, 2));
     if (!pte_present(e) || page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
         return NULL;
     return table_slot(e, va, 1);
@@ -474,16 +561,21 @@ int page_table_unpin(struct domain *d, mfn_t m)
     return 0;
 }
 
-static int root_get(struct domain *d, mfn_t l4)
+cold_ static int root_refuse(const struct domain *d, mfn_t l4, int rc)
 {
     if (!mfn_valid(l4) || mfn_to_page(l4)->owner != d->id)
         return refuse(MX_001, l4.n);
-    struct page_info *pg = mfn_to_page(l4);
-    uint64_t state = atomic_read(&pg->state);
-    int rc = page_get_and_type(pg, d, PAGE_TYPE_L4);
-    if (rc && page_state_count(state) && page_state_type(state) != PAGE_TYPE_L4)
+    uint64_t state = atomic_read(&mfn_to_page(l4)->state);
+    if (page_state_count(state) && page_state_type(state) != PAGE_TYPE_L4)
         return refuse(MX_002, l4.n, 4, page_state_type(state));
-    return rc;
+    return rc; /* the entry's own refusal */
+}
+
+static inline int root_get(struct domain *d, mfn_t l4)
+{
+    int rc = mfn_valid(l4) ? page_get_and_type(mfn_to_page(l4), d, PAGE_TYPE_L4) : -XEN_EINVAL;
+
+    return likely(!rc) ? 0 : root_refuse(d, l4, rc);
 }
 
 static void root_put(uint64_t cr3)

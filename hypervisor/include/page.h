@@ -171,21 +171,41 @@ int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_typ
 void page_put_and_type_slow(struct page_info *pg);
 void page_reclaim(struct page_info *pg); /* the last reference is gone */
 
+/* Is there a reference at all (free frames have none), and so few that neither count can be full?  Every type reference comes with a
+ * reference (I4), so one look answers for both; where there are more, the slow functions look at each. */
+static inline bool page_state_open(uint64_t state)
+{
+    return state - PAGE_REF_ONE < PAGE_COUNT_MASK / 2 * PAGE_REF_ONE;
+}
+
+/*
+ * One exchange for a reference and a type reference to a frame that is WRITABLE already (with a count of 0, too: that role
+ * needs no earning).  False: nothing taken, which says nothing yet.  True: the owner has to be looked at once more, as the frame
+ * may have been freed and given away between its look here and the exchange; with a reference in hand it stays.
+ */
+static inline must_check bool page_try_get_writable(struct page_info *pg, uint16_t id)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    return likely((old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT && page_state_open(old) &&
+                  atomic_read(&pg->owner) == id) &&
+           likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1));
+}
+
+/* The same for a table's role, which must have been earned. */
+static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t id, enum page_type type)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    return likely((old & (PAGE_TYPE_MASK | PAGE_VALIDATED)) == ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+                  page_state_open(old) && (old & PAGE_COUNT_MASK) && atomic_read(&pg->owner) == id) &&
+           likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1));
+}
+
 static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d, uint16_t id,
                                                   enum page_type type)
 {
-    const uint32_t role = (uint32_t)type << PAGE_TYPE_SHIFT;
-    /* Role, and for tables VALIDATED, must be there; the count must not be full.  A count of 0 will do for WRITABLE, which
-     * needs no earning, if there is a reference at all (free frames have none). */
-    const uint32_t mask = (uint32_t)PAGE_TYPE_MASK | (type == PAGE_TYPE_WRITABLE ? 0 : (uint32_t)PAGE_VALIDATED);
-    uint64_t old = atomic_read(&pg->state);
-
-    if (likely(((uint32_t)old & mask) == (role | (mask & (uint32_t)PAGE_VALIDATED)) &&
-               (((uint32_t)old + 1) & PAGE_COUNT_MASK) > (type == PAGE_TYPE_WRITABLE ? 0 : 1) &&
-               (int64_t)old >> 32 > 0 &&
-               atomic_read(&pg->owner) == id) &&
-        likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1))) {
-        /* Freed and given away between the two looks?  With a reference in hand the owner stays. */
+    if (type == PAGE_TYPE_WRITABLE ? page_try_get_writable(pg, id) : page_try_get_table(pg, id, type)) {
         if (likely(atomic_read(&pg->owner) == id))
             return 0;
         page_put_and_type_slow(pg);
@@ -201,8 +221,23 @@ static inline void page_put_writable(struct page_info *pg)
         page_reclaim(pg);
 }
 
+int page_reclaim_last(struct page_info *pg); /* page_reclaim(), as the last thing a function does */
+
+static inline int page_drop_writable(struct page_info *pg)
+{
+    return unlikely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) < PAGE_REF_ONE) ? page_reclaim_last(pg) : 0;
+}
+
+/* A type reference that is not the last of a table's role takes nothing with it (its count moves under the owner's mmu lock). */
+static inline void page_put_and_type(struct page_info *pg)
+{
+    if (likely(page_state_count(atomic_read(&pg->state)) > 1))
+        page_put_writable(pg);
+    else
+        page_put_and_type_slow(pg);
+}
+
 #define page_get_and_type(pg, d, type) page_get_and_type_id((pg), (d), (d)->id, (type))
-#define page_put_and_type(pg)          page_put_and_type_slow(pg)
 int page_get_type(struct page_info *pg, enum page_type type) must_check;
 void page_put_type(struct page_info *pg);
 

@@ -45,7 +45,7 @@ static inline bool pte_present(pte_t e)
 
 static inline mfn_t pte_mfn(pte_t e)
 {
-    return maddr_to_mfn(e.v & PTE_ADDR_MASK);
+    return mfn(e.v << 12 >> (12 + PAGE_SHIFT)); /* bits 12..51 */
 }
 
 /* Index of @va's entry in a table of @level. */
@@ -80,6 +80,17 @@ static inline bool guest_range_ok(uint64_t va, uint64_t n)
 }
 
 /*
+ * The same for an access that is about to be made, which a fault may end: an object that goes on past the top of the address
+ * space goes on at 0, in the guest's other half, so that the guest's addresses, seen from the end of our slots, are one range.
+ */
+#define GUEST_SPAN (0x0000800000000000ull - HYPERVISOR_VIRT_END_)
+
+static inline bool guest_access_ok(uint64_t va, uint64_t n)
+{
+    return n <= GUEST_SPAN && va - HYPERVISOR_VIRT_END_ <= GUEST_SPAN - n;
+}
+
+/*
  * May the hypervisor read @n bytes at @va for the running guest?  Beyond guest_range_ok(): an address below an L4 entry
  * that names an L4 table walks through that table's own slots of ours, whose entries ring 0 may follow although ring 3
  * may not.  Nobody keeps hypercall arguments there, so such windows are shut as a whole (core/page-tables.c,
@@ -87,5 +98,6 @@ static inline bool guest_range_ok(uint64_t va, uint64_t n)
  */
 static inline bool guest_readable(uint64_t va, uint64_t n)
 {
-    return guest_range_ok(va, n) && (!__builtin_expect(linear_windows_exist, 0) || !in_linear_window(va, n));
+    return guest_access_ok(va, n) &&
+           (!__builtin_expect(linear_windows_exist, 0) || (guest_range_ok(va, n) && !in_linear_window(va, n)));
 }

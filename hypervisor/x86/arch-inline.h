@@ -127,11 +127,17 @@ static inline void arch_relax(void)
 static inline must_check int guest_copy_unchecked_(void *to, const void *from, size_t n)
 {
     size_t words = n / 8, bytes = n % 8;
-    __asm__ goto volatile("1: rep movsq\n\t"
-                          "mov %3, %%rcx\n\t"
-                          "2: rep movsb\n\t" FIXUP("1b", "%l[fault]") FIXUP("2b", "%l[fault]")
-                          : "+D"(to), "+S"(from), "+&c"(words) /* & : bytes may equal words */
-                          : "r"(bytes)
+
+    __asm__ goto volatile("1: rep movsq\n\t" FIXUP("1b", "%l[fault]")
+                          : "+D"(to), "+S"(from), "+c"(words)
+                          :
+                          : "memory"
+                          : fault);
+    if (__builtin_constant_p(n) && n % 8 == 0)
+        return 0;
+    __asm__ goto volatile("1: rep movsb\n\t" FIXUP("1b", "%l[fault]")
+                          : "+D"(to), "+S"(from), "+c"(bytes)
+                          :
                           : "memory"
                           : fault);
     return 0;
@@ -148,7 +154,7 @@ static inline must_check int guest_read(void *to, guest_ptr_t from, size_t n)
 
 static inline must_check int guest_write(guest_ptr_t to, const void *from, size_t n)
 {
-    if (unlikely(!guest_range_ok(to.va, n)))
+    if (unlikely(!guest_access_ok(to.va, n)))
         return -XEN_EFAULT;
     return guest_copy_unchecked_((void *)to.va, from, n);
 }
@@ -189,7 +195,7 @@ fault:
     }                                                                                            \
     static inline must_check int guest_write_u##bits(guest_ptr_t to, uint##bits##_t value)       \
     {                                                                                            \
-        if (unlikely(!guest_range_ok(to.va, bits / 8)))                                          \
+        if (unlikely(!guest_access_ok(to.va, bits / 8)))                                          \
             return -XEN_EFAULT;                                                                  \
         __asm__ goto volatile("1: mov" suffix " %0, (%1)\n\t" FIXUP("1b", "%l[fault]")           \
                               :                                                                  \

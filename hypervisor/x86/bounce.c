@@ -52,12 +52,13 @@ static inline uint64_t frame_cs(const struct vcpu *v, const struct guest_regs *r
     return v->kernel_mode ? cs & ~3ull : cs;
 }
 
+/* IF as the opposite of the mask; the guest runs with IF set and IOPL 0. */
 static inline uint64_t frame_rflags(const struct vcpu *v, const struct guest_regs *regs, uint8_t mask)
 {
-    uint64_t flags = regs->rflags & ~(RFLAGS_IF | RFLAGS_IOPL);
+    uint64_t flags = mask ? regs->rflags & ~RFLAGS_IF : regs->rflags;
     if (unlikely(v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl)))
         flags |= (uint64_t)v->arch.iopl << 12;
-    return mask ? flags : flags | RFLAGS_IF;
+    return flags;
 }
 
 static inline void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce b)
@@ -73,7 +74,7 @@ static inline void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce
         guest_toggle_mode(v);
     }
     sp -= b.has_error ? 64 : 56;
-    if (unlikely(!guest_range_ok(sp, 64)))
+    if (unlikely(!guest_access_ok(sp, 64)))
         goto bad_stack;
 
     uint64_t at = sp;

@@ -178,7 +178,7 @@ Test(page, type_count_does_not_overflow)
     struct page_info *pg = guest_info(&g, 20);
     uint64_t before = pg->state;
 
-    pg->state |= PAGE_COUNT_MASK;
+    pg->state |= PAGE_COUNT_MASK | PAGE_COUNT_MASK * PAGE_REF_ONE; /* no type reference without a reference (I4) */
     assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
     pg->state = before;
     world_check();

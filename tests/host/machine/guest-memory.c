@@ -56,7 +56,7 @@ static int copy(uint64_t va, void *data, size_t n, bool write)
     uint8_t *at = data;
 
     machine.relaxed = 0;
-    if (write ? !guest_range_ok(va, n) : !guest_readable(va, n))
+    if (write ? !guest_access_ok(va, n) : !guest_readable(va, n))
         return -XEN_EFAULT;
     while (n) {
         size_t run;
