@@ -10,7 +10,7 @@
  * builds the same picture by hand.
  *
  * GS is the process's even in the kernel: the hidden base holds this CPU's block
- * (struct cpu) and is swapped in for the three instructions that need it.  So
+ * (struct processor) and is swapped in for the three instructions that need it.  So
  * no other entry has to ask whether it must swap, the hard question of every
  * kernel that keeps GS for itself.
  */
