@@ -499,11 +499,13 @@ static int dispatch(struct call *c)
 
 void xenstore_answer(struct xenstore *s)
 {
-    struct call c = {.s = s, .text = s->payload + HOME_LIMIT, .length = s->request.len};
+    struct call c = {.s = s, .length = s->request.len};
 
+    if (s->payload)
+        c.text = s->payload + HOME_LIMIT;
     s->reply = s->request;
     s->reply.len = 0;
-    int rc = dispatch(&c);
+    int rc = s->discarding ? -XEN_ENOMEM : dispatch(&c);
     if (rc) {
         xenstore_reply_free(s);
         s->reply.type = XS_ERROR;

@@ -73,11 +73,12 @@ struct half {
     uint32_t at, room;
 };
 
+/* Without @to they are lost. */
 static uint32_t move_in(struct half *h, void *to, uint32_t want)
 {
     const uint32_t n = MIN(want, h->room);
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; to && i < n; i++)
         ((char *)to)[i] = atomic_read(&h->bytes[MASK_XENSTORE_IDX(h->at + i)]);
     h->at += n;
     h->room -= n;
@@ -133,6 +134,7 @@ static void request_free(struct xenstore *s)
     if (s->payload)
         mem_free(s->payload, HOME_LIMIT + s->request.len + 1);
     s->payload = NULL;
+    s->discarding = false;
     s->have = 0;
 }
 
@@ -158,12 +160,12 @@ static bool pump_in(struct xenstore *s, struct half *in)
             return false;
         }
     }
-    if (!s->payload)
+    if (!s->payload && !s->discarding) {
         s->payload = mem_alloc(HOME_LIMIT + m->len + 1); /* zeroed */
-    if (!s->payload)
-        return false; /* until there is memory again */
+        s->discarding = !s->payload;
+    }
     const uint32_t at = s->have - (uint32_t)sizeof(*m);
-    s->have += move_in(in, s->payload + HOME_LIMIT + at, m->len - at);
+    s->have += move_in(in, s->payload ? s->payload + HOME_LIMIT + at : NULL, m->len - at);
     return s->have == sizeof(*m) + m->len;
 }
 

@@ -65,6 +65,7 @@ struct xenstore {
     struct xsd_sockmsg request;
     uint32_t have; /* bytes of header and payload */
     char *payload;
+    bool discarding; /* there was no memory for it */
 
     /* What is going out: the reply, then events. */
     struct xsd_sockmsg reply;
