@@ -276,24 +276,30 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
     domain_shutdown(d, SHUTDOWN_crash);
 }
 
-/* The words that people who drive Xen in an emulator wait for. */
+/* The words that people who drive Xen in an emulator wait for, and what Xen then does (without its five seconds). */
 static noreturn_ void first_domain_ended(const struct domain *d)
 {
+    const bool stays = cmdline_flag("noreboot");
+    const char *then = stays ? "'noreboot' set - not rebooting." : "rebooting machine";
+
     switch (d->shutdown_code) {
     case SHUTDOWN_poweroff:
         printk("Hardware Dom%u halted: halting machine\n", d->id);
         arch_machine_end(MACHINE_POWEROFF, verdict);
-    case SHUTDOWN_reboot:
-        printk("Hardware Dom%u shutdown: %s\n", d->id,
-               cmdline_flag("noreboot") ? "'noreboot' set - not rebooting." : "rebooting machine");
-        arch_machine_end(cmdline_flag("noreboot") ? MACHINE_HALT : MACHINE_REBOOT, verdict);
     case SHUTDOWN_crash:
         printk("Hardware Dom%u crashed: halting machine\n", d->id);
         arch_machine_end(MACHINE_POWEROFF, verdict);
-    default:
-        printk("Hardware Dom%u shutdown (%s): halting machine\n", d->id, shutdown_reason(d));
-        arch_machine_end(MACHINE_POWEROFF, verdict);
+    case SHUTDOWN_reboot:
+        printk("Hardware Dom%u shutdown: %s\n", d->id, then);
+        break;
+    case SHUTDOWN_watchdog:
+        printk("Hardware Dom%u shutdown: watchdog %s\n", d->id, then);
+        break;
+    default: /* suspend among them: nobody is there to resume it */
+        printk("Hardware Dom%u shutdown (%s, reason %u): %s\n", d->id, shutdown_reason(d), d->shutdown_code, then);
+        break;
     }
+    arch_machine_end(stays ? MACHINE_HALT : MACHINE_REBOOT, verdict);
 }
 
 /* The exit policy, all of it: a domain has ended for good. */

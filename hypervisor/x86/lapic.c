@@ -37,6 +37,7 @@ enum {
 #define COMMAND_SELF      BIT(18)
 #define COMMAND_INIT      (5u << 8)
 #define COMMAND_STARTUP   (6u << 8)
+#define APIC_BASE_BOOT    BIT(8)
 #define APIC_BASE_ENABLE  BIT(11)
 
 static volatile uint32_t *registers;
@@ -65,7 +66,8 @@ void lapic_init(void)
     lapic_write(LAPIC_TASK_PRIORITY, 0);
     lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | INTERRUPT_TIMER);
     lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
-    lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
+    /* One NMI is one: the boot CPU takes it for all. */
+    lapic_write(LAPIC_LVT_LINT1, rdmsr(MSR_APIC_BASE) & APIC_BASE_BOOT ? LVT_NMI : LVT_MASKED);
     lapic_write(LAPIC_LVT_ERROR, INTERRUPT_ERROR);
     lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
     lapic_write(LAPIC_TIMER_INITIAL, 0);
