@@ -252,6 +252,7 @@ void sched_idle(void)
     for (;;) {
         while (!first_for(cpu)) {
             drop_dead_space(cpu);
+            share(); /* an interrupt may have woken somebody who may not run here */
             sched_sleeping |= cpu_bit(cpu);
             kernel_unlock();
             platform_idle();
