@@ -17,6 +17,7 @@
 
 #include "bundle.h"
 #include "file.h"
+#include "kallsyms.h"
 #include "memory.h"
 
 #define HYPERVISOR_START 0xffff800000000000ull
@@ -33,7 +34,8 @@ struct program {
     Dwfl *dwfl; /* or NULL: not read yet */
     char *map;  /* a System.map to look at first, or NULL */
     struct symbol *symbols;
-    size_t symbol_count;
+    size_t symbol_count, symbol_room;
+    const struct kernel_image *linux_image; /* or else a stripped Linux to look into, or NULL */
 };
 
 struct symbols {
@@ -92,6 +94,8 @@ struct symbols *symbols_open(const char *hypervisor, const struct domain *domain
         s->ids[i] = domains[i].id;
         s->guests[i].path = guest_path(&domains[i].kernel);
         s->guests[i].map = map_beside(domains[i].kernel.path);
+        if (domains[i].kernel.unpacked)
+            s->guests[i].linux_image = &domains[i].kernel;
     }
     return s;
 }
@@ -156,34 +160,49 @@ static int by_address(const void *a, const void *b)
     return x->address < y->address ? -1 : x->address > y->address;
 }
 
+static void add_symbol(void *program, uint64_t address, const char *name)
+{
+    struct program *p = program;
+    if (p->symbol_count == p->symbol_room) {
+        p->symbol_room = 2 * p->symbol_room + 1024;
+        p->symbols = memory_resize(p->symbols, p->symbol_room * sizeof(*p->symbols));
+    }
+    p->symbols[p->symbol_count++] = (struct symbol){address, memory_strdup(name)};
+}
+
 static void map_read(struct program *p)
 {
     FILE *f = fopen(p->map, "re");
     unsigned long address;
     char *line = NULL, type, name[256];
-    size_t room = 0, space = 0;
+    size_t room = 0;
 
-    while (f && getline(&line, &room, f) > 0) {
-        if (sscanf(line, "%lx %c %255s", &address, &type, name) != 3 || !strchr("tTwW", type))
-            continue;
-        if (p->symbol_count == space)
-            p->symbols =
-                memory_resize(p->symbols, (space = 2 * space + 1024) * sizeof(*p->symbols));
-        p->symbols[p->symbol_count++] = (struct symbol){address, memory_strdup(name)};
-    }
+    while (f && getline(&line, &room, f) > 0)
+        if (sscanf(line, "%lx %c %255s", &address, &type, name) == 3 && strchr("tTwW", type))
+            add_symbol(p, address, name);
     free(line);
     if (f)
         fclose(f);
-    if (p->symbol_count)
-        qsort(p->symbols, p->symbol_count, sizeof(*p->symbols), by_address);
-    free(p->map); /* read once */
-    p->map = NULL;
 }
 
-static bool map_describe(struct program *p, uint64_t address, struct bytes *out)
+/* Once. */
+static void table_read(struct program *p)
 {
     if (p->map)
         map_read(p);
+    else if (p->linux_image)
+        (void)kallsyms_read(p->linux_image->data, p->linux_image->size, add_symbol, p);
+    if (p->symbol_count)
+        qsort(p->symbols, p->symbol_count, sizeof(*p->symbols), by_address);
+    free(p->map);
+    p->map = NULL;
+    p->linux_image = NULL;
+}
+
+static bool table_describe(struct program *p, uint64_t address, struct bytes *out)
+{
+    if (p->map || p->linux_image)
+        table_read(p);
     size_t low = 0, high = p->symbol_count; /* the last symbol that is not above */
     while (low < high) {
         const size_t middle = (low + high) / 2;
@@ -224,7 +243,7 @@ static void describe(struct symbols *s, uint64_t address, struct bytes *out)
 {
     bool ours = address >= HYPERVISOR_START && address < HYPERVISOR_END;
     struct program *p = ours ? &s->hypervisor : s->count ? &s->guests[s->current] : NULL;
-    if (p && map_describe(p, address, out))
+    if (p && table_describe(p, address, out))
         return;
     Dwfl *dwfl = p ? program_read(p) : NULL;
     Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, address) : NULL;
