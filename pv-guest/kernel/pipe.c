@@ -170,8 +170,11 @@ static long fifo_open(struct file *file)
     struct pipe *p = file->object = inode->pipe;
     p->readers += reads(file);
     p->writers += writes(file);
+    p->readers_ever += reads(file);
+    p->writers_ever += writes(file);
     pipe_wake(p);
-    while (inode->links && !(file->flags & O_NONBLOCK) && (!p->readers || !p->writers)) {
+    const unsigned *ever = reads(file) ? &p->writers_ever : &p->readers_ever, before = *ever;
+    while (inode->links && !(file->flags & O_NONBLOCK) && (!p->readers || !p->writers) && *ever == before) {
         const int rc = wait_until(&p->changed, FOREVER);
         if (rc)
             return rc;

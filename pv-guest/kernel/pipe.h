@@ -11,6 +11,7 @@ struct pipe {
     char *data;
     size_t head, used;
     unsigned readers, writers;
+    unsigned readers_ever, writers_ever; /* a named pipe's: who came, even if gone again */
     unsigned holders; /* socket.c: ends that are open */
     struct wait_queue changed;
 };
