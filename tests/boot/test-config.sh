@@ -85,6 +85,6 @@ ask 'three guests, one beside its file, with an odd name' 0 \
     print "$work/good.cfg" "$work/again.cfg" "$work/beside.cfg"
 says 'the odd name is passed as a descriptor' ",/dev/fd/"
 dtc -q -I dtb -O dts "$work/domains.dtb" >"$work/tree"
-holds "$work/tree" 'the third domain has the third module' 'mb-index = <0x03>;'
+holds "$work/tree" 'two share a file: the third domain has the second module' 'mb-index = <0x02>;'
 holds "$work/tree" 'and the id 3' 'domid = <0x03>;'
 plan
