@@ -206,6 +206,18 @@ static enum verdict find_until(struct run_options *o, const struct domain_list *
     return VERDICT_OK;
 }
 
+/* A guest that is an ELF file brings symbols; it is loaded where it was linked, and never where the
+ * hypervisor is. */
+static void say_debugger(const struct run_options *o, const struct domain_list *list)
+{
+    fprintf(stderr, "paravane: waiting for a debugger: gdb %s",
+            o->machine.native ? o->operands[0] : o->machine.hypervisor);
+    const struct kernel_image *kernel = &list->domains[0].kernel;
+    if (!o->machine.native && !kernel->unpacked)
+        fprintf(stderr, " -ex 'add-symbol-file %s'", kernel->path);
+    fprintf(stderr, " -ex 'target remote :1234'\n");
+}
+
 static enum verdict start_and_watch(struct run_options *o, const struct domain_list *list,
                                     char **argv)
 {
@@ -218,8 +230,7 @@ static enum verdict start_and_watch(struct run_options *o, const struct domain_l
         return v;
     }
     if (o->machine.gdb)
-        fprintf(stderr, "paravane: waiting for a debugger: gdb %s -ex 'target remote :1234'\n",
-                o->machine.native ? o->operands[0] : o->machine.hypervisor);
+        say_debugger(o, list);
     if (o->session.strace)
         strace_start(o->session.strace, o->session.symbols);
     v = session_run(&qemu, &o->session);
@@ -235,7 +246,9 @@ static enum verdict open_strace(struct run_options *o)
     if (!o->strace.on)
         return VERDICT_OK;
     if (o->machine.is_xen)
-        return verdict_say(VERDICT_USAGE, "--strace is Paravane's own, Xen does not tell; leave out --hypervisor xen");
+        return verdict_say(
+            VERDICT_USAGE,
+            "--strace is Paravane's own, Xen does not tell; leave out --hypervisor xen");
     enum verdict v = strace_open(&o->strace, &o->session.strace);
     if (!v) {
         o->machine.strace_ram = strace_ram(o->session.strace);
