@@ -312,6 +312,8 @@ void arch_time_info(struct vcpu *v, struct vcpu_time_info *out)
     out->system_time = 0;
     out->tsc_to_system_mul = tsc_scale.mul;
     out->tsc_shift = tsc_scale.shift;
-    /* One scale for all CPUs: readings compare across vCPUs as far as the TSCs themselves do. */
-    out->flags = tsc_is_invariant || arch_cpus_online() == BIT(0) ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+    /* One scale for all CPUs: readings compare across vCPUs as far as the TSCs themselves do.  Those of TCG are one,
+     * whatever CPUID says: the emulator's clock. */
+    const bool stable = tsc_is_invariant || cpu_is_tcg || arch_cpus_online() == BIT(0);
+    out->flags = stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 }
