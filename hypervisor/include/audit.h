@@ -15,3 +15,6 @@ void arch_audit_vcpu(struct vcpu *v);
 
 /* With -Daudit=always entry.S calls this after every hypercall: any difference is a BUG. */
 void audit_always(void);
+
+/* How often it did. */
+void audit_tell(void);
