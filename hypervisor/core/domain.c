@@ -15,6 +15,7 @@
  * The exit policy, that is, when the machine ends and with which verdict, is machine_may_end().
  */
 #include "arch.h"
+#include "audit.h"
 #include "builder.h"
 #include "console.h"
 #include "evtchn.h"
@@ -459,6 +460,7 @@ static void leak_check(domid_t id)
     uint64_t now = page_free_count() + console_early_frames();
     unsigned wrong = page_audit();
 
+    audit_tell();
     if (now + at_rest.slack / 8 + 1 < at_rest.free) {
         printk("audit: %ld frames were lost when d%u was destroyed\n", (long)(at_rest.free - now),
                id);
