@@ -335,6 +335,7 @@ static hypercall_fn *const strace_table[HYPERCALL_LIMIT] = {
  * arguments. */
 static void put_unserved(struct vcpu *v, uint64_t number, enum rule_id rule)
 {
+    const uint64_t before = arch_ticks();
     struct strace_record r;
 
     record_init(&r, v, STRACE_CALL);
@@ -353,6 +354,8 @@ static void put_unserved(struct vcpu *v, uint64_t number, enum rule_id rule)
         r.caller = arch_guest_caller(v);
     }
     put(&r, NULL, 0);
+    if (v->strace)
+        v->strace->inner += arch_ticks() - before;
 }
 
 void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
