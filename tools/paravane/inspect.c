@@ -49,6 +49,14 @@ static void print_notes(const struct kernel_image *image)
         printf("  and %u of types that <xen/elfnote.h> does not have\n", image->unknown_notes);
 }
 
+static bool boots_bare(const struct kernel_image *image)
+{
+    char *why = NULL;
+    const bool can = kernel_image_check_native(image, &why) == VERDICT_OK;
+    free(why);
+    return can;
+}
+
 static void print_text(const struct kernel_image *image, const char *why)
 {
     print_kind(image);
@@ -60,6 +68,8 @@ static void print_text(const struct kernel_image *image, const char *why)
     else
         printf("\nIt boots as a PV guest, and needs at least %lu KiB without a ramdisk.\n",
                (unsigned long)(kernel_image_least_memory(image, 0) >> 10));
+    if (boots_bare(image))
+        printf("With --native it boots on the bare machine.\n");
 }
 
 /* Addresses are strings: JSON's integers are signed, and few readers take 64 bits of them. */
@@ -99,6 +109,7 @@ static void print_json(const struct kernel_image *image, const char *why, enum v
         "{s:s,s:s,s:i,s:o,s:o,s:o,s:s}", "path", image->path, "kind", image->kind, "class",
         (int)image->elf_class, "entry", address_json(kernel_image_entry(image)), "segments",
         segments_json(image), "notes", notes_json(image), "verdict", verdict_name(v));
+    json_object_set_new(all, "native", json_boolean(boots_bare(image)));
     if (why)
         json_object_set_new(all, "why", json_string(why));
     json_dumpf(all, stdout, JSON_INDENT(2));
