@@ -49,38 +49,52 @@ long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
 
 #define MULTICALL_STRIDE 32 /* entries between looks at interrupts */
 
+struct multicall_entry_copy {
+    uint64_t op, result;
+    struct hypercall_args args;
+};
+_Static_assert(sizeof(struct multicall_entry_copy) == sizeof(multicall_entry_t), "xen/xen.h");
+
+/* What an entry of a batch may be; NULL: nothing that anybody serves, or one of the two that are more, or less, in a batch. */
+#define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = hypercall_##name,
+#define NONE(name, nargs, args)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init" /* the listed ones first, then the two */
+static hypercall_fn *const entry_table[HYPERCALL_LIMIT] = {
+    HYPERCALL_LIST(CALL, NONE)[__HYPERVISOR_iret] = NULL, [__HYPERVISOR_multicall] = NULL};
+#pragma GCC diagnostic pop
+#undef CALL
+#undef NONE
+
+cold_ static long entry_refuse(uint64_t op)
+{
+    return op == __HYPERVISOR_multicall ? refuse(HC_003) : refuse(HC_001, op);
+}
+
 /*
  * multicall(calls, count): each entry in turn, its result written back beside it.  An entry may be anything but another
  * multicall.  A successful iret ends the batch, since the registers are then another context's (XSA-213).
  */
-static inline __attribute__((always_inline)) long multicall(struct vcpu *v, const struct hypercall_args *a,
-                                                            hypercall_fn *const *table)
+static inline __attribute__((always_inline)) long multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
 {
     guest_ptr_t at = guest_ptr(a->arg[0]);
     const uint32_t count = (uint32_t)a->arg[1];
-    struct {
-        uint64_t op, result;
-        struct hypercall_args args;
-    } call;
-    _Static_assert(sizeof(call) == sizeof(multicall_entry_t), "xen/xen.h");
+    struct multicall_entry_copy call;
 
     if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
-    for (uint32_t i = 0; i < count; i++, at = guest_ptr_add(at, sizeof(call))) {
+    for (uint32_t done = 0; done < count; at = guest_ptr_add(at, sizeof(call))) {
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))
             return refuse(HC_002, at.va);
-        if (unlikely(call.op == __HYPERVISOR_iret))
-            return table[__HYPERVISOR_iret](v, &call.args);
-        long result;
-        if (unlikely(call.op == __HYPERVISOR_multicall))
-            result = refuse(HC_003);
-        else if (unlikely(call.op >= HYPERCALL_LIMIT || table[call.op] == hypercall_unserved))
-            result = refuse(HC_001, call.op);
-        else
-            result = table[call.op](v, &call.args);
+        hypercall_fn *fn = call.op < HYPERCALL_LIMIT ? entry_table[call.op] : NULL;
+        if (unlikely(!fn) && call.op == __HYPERVISOR_iret)
+            return (traced ? hypercall_calls[__HYPERVISOR_iret] : hypercall_iret)(v, &call.args);
+        if (fn && traced)
+            fn = hypercall_calls[call.op];
+        long result = likely(fn) ? fn(v, &call.args) : entry_refuse(call.op);
         if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))
             return refuse(HC_002, at.va);
-        if (unlikely(i % MULTICALL_STRIDE == MULTICALL_STRIDE - 1) && preempt_point())
+        if (unlikely(++done % MULTICALL_STRIDE == 0) && preempt_point())
             break;
     }
     return 0;
@@ -88,10 +102,10 @@ static inline __attribute__((always_inline)) long multicall(struct vcpu *v, cons
 
 long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
 {
-    return multicall(v, a, hypercall_table);
+    return multicall(v, a, false);
 }
 
 long hypercall_multicall_traced(struct vcpu *v, const struct hypercall_args *a)
 {
-    return multicall(v, a, hypercall_calls);
+    return multicall(v, a, true);
 }

@@ -51,10 +51,10 @@ struct domain *mmu_foreign_domain(struct domain *d, domid_t id, int *rc)
     return other;
 }
 
-void mmu_report_done(guest_ptr_t done_ptr, uint32_t done)
+void mmu_report_done_slow(guest_ptr_t done_ptr, uint32_t done)
 {
     /* A count that cannot be written is the guest's loss; what was done stays done, and so does the result. */
-    if (done_ptr.va && guest_write_u32(done_ptr, done))
+    if (guest_write_u32(done_ptr, done))
         (void)refuse(HC_002, done_ptr.va);
 }
 
@@ -222,29 +222,35 @@ long hypercall_mmu_update(struct vcpu *v, const struct hypercall_args *a)
     return rc;
 }
 
-/* The flush that update_va_mapping's @flags ask for.  Flushing more than asked is allowed, less is not. */
-static int flush_by_flags(struct vcpu *v, uint64_t va, uint64_t flags)
+/* The flush that update_va_mapping's @flags ask of other vCPUs. */
+static noinline_ int flush_others(struct vcpu *v, uint64_t va, uint64_t flags)
 {
-    uint64_t type = flags & UVMF_FLUSHTYPE_MASK, who = flags & ~UVMF_FLUSHTYPE_MASK;
-    uint64_t cpus = atomic_read(&v->domain->tlb_cpus), set;
+    uint64_t who = flags & ~UVMF_FLUSHTYPE_MASK, cpus = atomic_read(&v->domain->tlb_cpus), set;
 
-    if (likely(type == UVMF_NONE))
-        return 0;
-    if (who == UVMF_LOCAL) {
-        if (type == UVMF_INVLPG)
-            arch_tlb_invlpg_local(va);
-        else
-            arch_tlb_flush_local();
-        return 0;
-    }
     /* A set of vCPUs: any subset of the domain's, so all CPUs that know the domain will do. */
     if (who != UVMF_ALL && guest_read_u64(&set, guest_ptr(who)))
         return refuse(PT_017, who);
-    if (type == UVMF_INVLPG)
+    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
         tlb_flush_page_cpus(cpus, va);
     else
         tlb_flush_cpus(cpus);
     return 0;
+}
+
+/* The flush that @flags ask for.  Flushing more than asked is allowed, less is not. */
+static inline int flush_by_flags(struct vcpu *v, uint64_t va, uint64_t flags)
+{
+    if (likely((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE))
+        return 0;
+    if (likely(flags == (UVMF_INVLPG | UVMF_LOCAL))) {
+        arch_tlb_invlpg_local(va);
+        return 0;
+    }
+    if ((flags & ~UVMF_FLUSHTYPE_MASK) == UVMF_LOCAL) {
+        arch_tlb_flush_local();
+        return 0;
+    }
+    return flush_others(v, va, flags);
 }
 
 /* update_va_mapping(va, entry, flags): replace the L1 entry that maps @va in the running page tables. */

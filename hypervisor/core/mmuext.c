@@ -81,50 +81,58 @@ static int flush_set(struct vcpu *v, const struct mmuext_op *op)
     return 0;
 }
 
-/* Operations on tables and roots: under the owner's lock. */
-static int table_op(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
+static noinline_ int pin_op(struct domain *d, struct domain *owner, const struct mmuext_op *op)
 {
-    struct domain *d = v->domain;
-
-    switch (op->cmd) {
-    case MMUEXT_PIN_L1_TABLE:
-    case MMUEXT_PIN_L2_TABLE:
-    case MMUEXT_PIN_L3_TABLE:
-    case MMUEXT_PIN_L4_TABLE:
-        return page_table_pin(d, owner, mfn(op->arg1.mfn), (int)(op->cmd - MMUEXT_PIN_L1_TABLE) + 1);
-    case MMUEXT_UNPIN_TABLE:
-        return page_table_unpin(owner, mfn(op->arg1.mfn));
-    case MMUEXT_NEW_BASEPTR:
-        return owner == d ? vcpu_new_root(v, mfn(op->arg1.mfn)) : refuse(MX_005, op->cmd);
-    default: /* MMUEXT_NEW_USER_BASEPTR */
-        return owner == d ? vcpu_new_user_root(v, mfn(op->arg1.mfn)) : refuse(MX_005, op->cmd);
-    }
+    mutex_lock(&owner->mmu);
+    int rc = op->cmd == MMUEXT_UNPIN_TABLE
+                 ? page_table_unpin(owner, mfn(op->arg1.mfn))
+                 : page_table_pin(d, owner, mfn(op->arg1.mfn), (int)(op->cmd - MMUEXT_PIN_L1_TABLE) + 1);
+    mutex_unlock(&owner->mmu);
+    return rc;
 }
 
-static int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
+/* What one can do to one's own address space only: bits MMUEXT_*. */
+#define OWN_OPS                                                                                                  \
+    (BIT(MMUEXT_NEW_BASEPTR) | BIT(MMUEXT_NEW_USER_BASEPTR) | BIT(MMUEXT_TLB_FLUSH_LOCAL) |                      \
+     BIT(MMUEXT_INVLPG_LOCAL) | BIT(MMUEXT_TLB_FLUSH_MULTI) | BIT(MMUEXT_INVLPG_MULTI) |                         \
+     BIT(MMUEXT_TLB_FLUSH_ALL) | BIT(MMUEXT_INVLPG_ALL) | BIT(MMUEXT_SET_LDT))
+
+static inline int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
 {
     struct domain *d = v->domain;
     int rc;
 
+    if (unlikely(owner != d) && op->cmd < 64 && (OWN_OPS >> op->cmd & 1))
+        return refuse(MX_005, op->cmd);
     switch (op->cmd) {
-    case MMUEXT_PIN_L1_TABLE ... MMUEXT_NEW_BASEPTR:
+    case MMUEXT_PIN_L1_TABLE ... MMUEXT_UNPIN_TABLE:
+        return pin_op(d, owner, op);
+    case MMUEXT_NEW_BASEPTR:
+        mutex_lock(&d->mmu);
+        rc = vcpu_new_root(v, mfn(op->arg1.mfn));
+        mutex_unlock(&d->mmu);
+        return rc;
     case MMUEXT_NEW_USER_BASEPTR:
-        mutex_lock(&owner->mmu);
-        rc = table_op(v, owner, op);
-        mutex_unlock(&owner->mmu);
+        mutex_lock(&d->mmu);
+        rc = vcpu_new_user_root(v, mfn(op->arg1.mfn));
+        mutex_unlock(&d->mmu);
         return rc;
     case MMUEXT_TLB_FLUSH_LOCAL:
+        arch_tlb_flush_local();
+        return 0;
     case MMUEXT_INVLPG_LOCAL:
+        arch_tlb_invlpg_local(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_TLB_FLUSH_ALL:
+        tlb_flush_cpus(atomic_read(&d->tlb_cpus));
+        return 0;
+    case MMUEXT_INVLPG_ALL:
+        tlb_flush_page_cpus(atomic_read(&d->tlb_cpus), op->arg1.linear_addr);
+        return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI:
-    case MMUEXT_TLB_FLUSH_ALL:
-    case MMUEXT_INVLPG_ALL:
-        if (owner != d)
-            return refuse(MX_005, op->cmd);
-        break;
+        return flush_set(v, op);
     case MMUEXT_SET_LDT:
-        if (owner != d)
-            return refuse(MX_005, op->cmd);
         if ((op->arg1.linear_addr & ~PAGE_MASK) || op->arg2.nr_ents > 8192)
             return refuse(MX_006, op->arg1.linear_addr, op->arg2.nr_ents);
         return descriptors_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
@@ -142,29 +150,24 @@ static int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op
     default:
         return refuse(MX_009, op->cmd);
     }
-
-    switch (op->cmd) {
-    case MMUEXT_TLB_FLUSH_LOCAL:
-        arch_tlb_flush_local();
-        return 0;
-    case MMUEXT_INVLPG_LOCAL:
-        arch_tlb_invlpg_local(op->arg1.linear_addr);
-        return 0;
-    case MMUEXT_TLB_FLUSH_ALL:
-        tlb_flush_cpus(atomic_read(&d->tlb_cpus));
-        return 0;
-    case MMUEXT_INVLPG_ALL:
-        tlb_flush_page_cpus(atomic_read(&d->tlb_cpus), op->arg1.linear_addr);
-        return 0;
-    default:
-        return flush_set(v, op);
-    }
 }
 
-/* Whose frames the operations name; referenced unless it is the caller. */
-static struct domain *mmuext_owner(struct domain *d, domid_t id, int *rc)
+/* Apply operations until one fails; *done counts those applied. */
+static inline int ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t ops, uint32_t count, uint32_t *done)
 {
-    return likely(id == DOMID_SELF) ? d : mmu_foreign_domain(d, id, rc);
+    struct mmuext_op op;
+    guest_ptr_t at = ops;
+
+    for (*done = 0; *done < count; at = guest_ptr_add(at, sizeof(op))) {
+        if (unlikely(guest_read(&op, at, sizeof(op))))
+            return refuse(HC_002, at.va);
+        int rc = op_apply(v, owner, &op);
+        if (unlikely(rc))
+            return rc;
+        if (++*done < count && preempt_point())
+            break; /* the caller is being ended */
+    }
+    return 0;
 }
 
 /* mmuext_op(ops, count, done, domain) */
@@ -172,30 +175,17 @@ long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t ops = guest_ptr(a->arg[0]), done_ptr = guest_ptr(a->arg[2]);
     const uint32_t count = (uint32_t)a->arg[1] & ~CONTINUATION;
+    struct domain *owner = v->domain;
     uint32_t done;
-    int rc = 0;
 
-    struct domain *owner = mmuext_owner(v->domain, (domid_t)a->arg[3], &rc);
-    if (unlikely(!owner))
-        return rc;
-
-    for (done = 0; done < count; done++) {
-        struct mmuext_op op;
-        guest_ptr_t at = guest_ptr_add(ops, (uint64_t)done * sizeof(op));
-        if (unlikely(guest_read(&op, at, sizeof(op)))) {
-            rc = refuse(HC_002, at.va);
-            break;
-        }
-        rc = op_apply(v, owner, &op);
-        if (unlikely(rc))
-            break;
-        if (done + 1 < count && preempt_point()) {
-            done++;
-            break; /* the caller is being ended */
-        }
+    if (unlikely((domid_t)a->arg[3] != DOMID_SELF)) {
+        int refused = 0;
+        owner = mmu_foreign_domain(v->domain, (domid_t)a->arg[3], &refused);
+        if (!owner)
+            return refused;
     }
-
-    if (owner != v->domain)
+    int rc = ops_apply(v, owner, ops, count, &done);
+    if (unlikely(owner != v->domain))
         domain_put(owner);
     mmu_report_done(done_ptr, done);
     return rc;

@@ -184,18 +184,32 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
     return page_drop_writable(pg);
 }
 
+/* l1_get() for entries of the kind that most are, in line; false: nothing taken, ask it. */
+static inline bool l1_try_get(pte_t e, uint16_t id)
+{
+    const mfn_t m = pte_mfn(e);
+    struct page_info *pg = mfn_to_page(m);
+
+    if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
+                 !page_try_get_writable(pg, id)))
+        return false;
+    if (likely(atomic_read(&pg->owner) == id))
+        return true;
+    page_put_writable(pg);
+    return false;
+}
+
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
 {
-    pte_t old = pte(expected);
-    bool soft = pte_present(want) && pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS);
+    const pte_t old = pte(expected);
+    const bool soft = pte_present(want) && pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS);
 
-    if (pte_present(want) && !soft) {
+    if (pte_present(want) && !soft && !l1_try_get(want, d->id)) {
         int rc = l1_get(d, d, want);
         if (rc)
             return rc;
     }
-    pte_t adjusted = l1_adjust(want);
-    if (!atomic_compare_exchange(slot, &expected, adjusted.v)) {
+    if (unlikely(!atomic_compare_exchange(slot, &expected, l1_adjust(want).v))) {
         if (pte_present(want) && !soft)
             l1_put(want);
         return -XEN_EAGAIN;
@@ -231,21 +245,6 @@ static void l1_table_put(uint64_t *table, unsigned end)
             if (*e & PTE_P)
                 l1_put(pte(*e));
     }
-}
-
-/* l1_get() for entries of the kind that most are, in line; false: nothing taken, ask it. */
-static inline bool l1_try_get(pte_t e, uint16_t id)
-{
-    const mfn_t m = pte_mfn(e);
-    struct page_info *pg = mfn_to_page(m);
-
-    if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
-                 !page_try_get_writable(pg, id)))
-        return false;
-    if (likely(atomic_read(&pg->owner) == id))
-        return true;
-    page_put_writable(pg);
-    return false;
 }
 
 static int l1_table_get(struct domain *d, uint64_t *table)

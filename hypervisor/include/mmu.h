@@ -10,4 +10,9 @@
 struct domain *mmu_foreign_domain(struct domain *d, domid_t id, int *rc);
 
 /* Store the number of operations done at @done_ptr, unless that is NULL. */
-void mmu_report_done(guest_ptr_t done_ptr, uint32_t done);
+void mmu_report_done_slow(guest_ptr_t done_ptr, uint32_t done);
+static inline void mmu_report_done(guest_ptr_t done_ptr, uint32_t done)
+{
+    if (unlikely(done_ptr.va))
+        mmu_report_done_slow(done_ptr, done);
+}

@@ -55,40 +55,46 @@ static inline uint64_t frame_cs(const struct vcpu *v, const struct guest_regs *r
 /* IF as the opposite of the mask; the guest runs with IF set and IOPL 0. */
 static inline uint64_t frame_rflags(const struct vcpu *v, const struct guest_regs *regs, uint8_t mask)
 {
-    uint64_t flags = mask ? regs->rflags & ~RFLAGS_IF : regs->rflags;
+    uint64_t flags = regs->rflags & ~((uint64_t)(mask != 0) << RFLAGS_IF_BIT);
     if (unlikely(v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl)))
         flags |= (uint64_t)v->arch.iopl << 12;
     return flags;
 }
 
-static inline void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce b)
+/* The frame's five last words, from @at + 16.  False: no stack there. */
+static inline bool put_frame(const struct guest_regs *regs, uint64_t at, uint64_t cs, uint64_t flags)
 {
-    uint8_t mask = v->info->evtchn_upcall_mask;
-    uint64_t cs = frame_cs(v, regs, mask), flags = frame_rflags(v, regs, mask);
-    uint64_t sp;
-
-    if (v->kernel_mode) {
-        sp = regs->rsp & ~15ull;
-    } else {
-        sp = v->arch.kernel_sp & ~15ull;
-        guest_toggle_mode(v);
-    }
-    sp -= b.has_error ? 64 : 56;
-    if (unlikely(!guest_access_ok(sp, 64)))
-        goto bad_stack;
-
-    uint64_t at = sp;
-    STACK_PUT(at, 0, regs->rcx);
-    STACK_PUT(at, 8, regs->r11);
-    if (b.has_error) {
-        STACK_PUT(at, 16, b.error);
-        at += 8;
-    }
     STACK_PUT(at, 16, regs->rip);
     STACK_PUT(at, 24, cs);
     STACK_PUT(at, 32, flags);
     STACK_PUT(at, 40, regs->rsp);
     STACK_PUT(at, 48, regs->ss);
+    return true;
+bad_stack:
+    return false;
+}
+
+/* In line in the two deliveries that happen all the time. */
+static inline __attribute__((always_inline)) void bounce_inline(struct vcpu *v, struct guest_regs *regs, struct bounce b)
+{
+    uint8_t mask = v->info->evtchn_upcall_mask;
+    uint64_t cs = frame_cs(v, regs, mask), flags = frame_rflags(v, regs, mask);
+    uint64_t sp = regs->rsp;
+
+    if (unlikely(!v->kernel_mode)) {
+        sp = v->arch.kernel_sp;
+        guest_toggle_mode(v);
+    }
+    sp = (sp & ~15ull) - (b.has_error ? 64 : 56);
+    if (unlikely(!guest_access_ok(sp, 64)))
+        goto bad_stack;
+
+    STACK_PUT(sp, 0, regs->rcx);
+    STACK_PUT(sp, 8, regs->r11);
+    if (b.has_error)
+        STACK_PUT(sp, 16, b.error);
+    if (unlikely(!put_frame(regs, b.has_error ? sp + 8 : sp, cs, flags)))
+        goto bad_stack;
 
     if (b.masks)
         v->info->evtchn_upcall_mask = 1;
@@ -103,6 +109,12 @@ bad_stack:
     domain_crash(v->domain, RULE_CR_002, sp);
 }
 
+static noinline_ void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce b)
+{
+    bounce_inline(v, regs, b);
+}
+
+/* Of an exception: below 32. */
 static inline bool vector_has_error(unsigned vector)
 {
     return BIT(vector) & (BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) |
@@ -118,11 +130,11 @@ void guest_exception(struct vcpu *v, unsigned vector, uint32_t error)
         domain_crash(v->domain, RULE_CR_001, vector, regs->rip, error);
         return;
     }
-    bounce(v, regs,
-           (struct bounce){.handler = gate->address,
-                           .masks = gate->flags & GATE_MASKS,
-                           .has_error = vector < 32 && vector_has_error(vector),
-                           .error = error});
+    bounce_inline(v, regs,
+                  (struct bounce){.handler = gate->address,
+                                  .masks = gate->flags & GATE_MASKS,
+                                  .has_error = vector_has_error(vector),
+                                  .error = error});
 }
 
 void guest_software_interrupt(struct vcpu *v, unsigned vector)
@@ -157,7 +169,7 @@ void guest_event_upcall(struct vcpu *v)
         domain_crash(v->domain, RULE_CR_004);
         return;
     }
-    bounce(v, v->arch.regs, (struct bounce){.handler = v->arch.event_callback, .masks = true});
+    bounce_inline(v, v->arch.regs, (struct bounce){.handler = v->arch.event_callback, .masks = true});
 }
 
 void guest_syscall(struct vcpu *v)

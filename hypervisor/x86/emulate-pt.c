@@ -23,12 +23,19 @@ struct store {
     uint64_t immediate;
 };
 
-static uint64_t *gpr(struct guest_regs *regs, unsigned n)
+/* By the number that instructions use. */
+static const uint8_t gpr_offset[16] = {
+    offsetof(struct guest_regs, rax), offsetof(struct guest_regs, rcx), offsetof(struct guest_regs, rdx),
+    offsetof(struct guest_regs, rbx), offsetof(struct guest_regs, rsp), offsetof(struct guest_regs, rbp),
+    offsetof(struct guest_regs, rsi), offsetof(struct guest_regs, rdi), offsetof(struct guest_regs, r8),
+    offsetof(struct guest_regs, r9),  offsetof(struct guest_regs, r10), offsetof(struct guest_regs, r11),
+    offsetof(struct guest_regs, r12), offsetof(struct guest_regs, r13), offsetof(struct guest_regs, r14),
+    offsetof(struct guest_regs, r15),
+};
+
+static inline uint64_t *gpr(struct guest_regs *regs, unsigned n)
 {
-    uint64_t *const map[16] = {&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp,
-                               &regs->rsi, &regs->rdi, &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
-                               &regs->r12, &regs->r13, &regs->r14, &regs->r15};
-    return map[n];
+    return (uint64_t *)((char *)regs + gpr_offset[n]);
 }
 
 static uint64_t size_mask(unsigned size)
@@ -62,7 +69,7 @@ static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n
 }
 
 /* Length of ModRM, SIB and displacement at @p; 0: a register operand, or beyond @end. */
-static unsigned modrm_length(const uint8_t *p, const uint8_t *end)
+static inline unsigned modrm_length(const uint8_t *p, const uint8_t *end)
 {
     if (p + 2 > end)
         return 0;
@@ -112,20 +119,25 @@ static bool opcode_is_byte(uint16_t opcode)
            !(opcode & 1);
 }
 
-static bool decode(struct vcpu *v, struct store *s)
+/* A legacy prefix that may stand before one of these: it changes nothing, but for 66. */
+static inline bool is_prefix(uint8_t byte)
 {
-    uint8_t bytes[15];
-    unsigned got = guest_fetch(v, bytes, sizeof(bytes));
+    switch (byte) {
+    case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0xf0:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool decode(const uint8_t *bytes, unsigned got, struct store *s)
+{
     const uint8_t *p = bytes, *end = bytes + got;
     uint8_t rex = 0;
     bool wide16 = false;
 
-    for (; p < end; p++) {
-        if (*p == 0x66)
-            wide16 = true;
-        else if (*p != 0xf0 && *p != 0x3e && *p != 0x2e && *p != 0x26 && *p != 0x36 && *p != 0x64 && *p != 0x65)
-            break;
-    }
+    for (; p < end && is_prefix(*p); p++)
+        wide16 |= *p == 0x66;
     if (p < end && (*p & 0xf0) == 0x40)
         rex = *p++;
     if (p >= end)
@@ -280,33 +292,78 @@ static int store_apply(struct domain *d, const struct store *s, struct guest_reg
     }
 }
 
+/* The length of the instruction at @bytes if it is what kernels do to a whole entry: REX.W mov or xchg with a register.  Else 0. */
+static inline unsigned is_plain_store(const uint8_t *bytes, unsigned got)
+{
+    if ((bytes[0] & 0xf8) != 0x48 || (bytes[1] != 0x89 && bytes[1] != 0x87))
+        return 0;
+    unsigned m = modrm_length(bytes + 2, bytes + got);
+    return m ? 2 + m : 0;
+}
+
+/* Make that store.  0 or -errno. */
+static inline int plain_store(struct domain *d, const uint8_t *bytes, struct guest_regs *regs, uint64_t *slot)
+{
+    uint64_t *reg = gpr(regs, (bytes[2] >> 3 & 7) | (bytes[0] & 4) << 1);
+    uint64_t old;
+    int rc;
+
+    do {
+        old = atomic_read(slot);
+        rc = l1_compare_exchange(d, slot, old, pte(*reg));
+    } while (unlikely(rc == -XEN_EAGAIN));
+    if (rc == 0 && bytes[1] == 0x87)
+        *reg = old;
+    return rc;
+}
+
+/* Does @entry map a validated L1 table of @d, read-only? */
+static inline bool maps_l1_table(const struct domain *d, pte_t entry)
+{
+    if ((entry.v & (PTE_P | PTE_RW)) != PTE_P || !mfn_valid(pte_mfn(entry)))
+        return false;
+    const struct page_info *pg = mfn_to_page(pte_mfn(entry));
+    return (pg->state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
+               ((uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+           pg->owner == d->id;
+}
+
+/* Make the store that the guest's kernel tried at @entry's page.  The length of the instruction, or 0: it is not one of ours, or the
+ * entry may not say that. */
+static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
+{
+    struct domain *d = v->domain;
+    struct guest_regs *regs = v->arch.regs;
+    uint64_t *slot = (uint64_t *)((char *)mfn_to_virt(pte_mfn(entry)) + (address & 0xff8));
+    uint8_t bytes[16];
+    struct store s;
+
+    /* A page's last bytes apart, all that an instruction can have is there. */
+    unsigned got = likely(!guest_read(bytes, guest_ptr(regs->rip), sizeof(bytes))) ? 15 : guest_fetch(v, bytes, 15);
+    unsigned length = got == 15 && !(address & 7) ? is_plain_store(bytes, got) : 0;
+    if (likely(length))
+        return plain_store(d, bytes, regs, slot) == 0 ? length : 0;
+    if (!decode(bytes, got, &s) || (address & (s.size - 1)) || !bit_offset_inside(&s, regs))
+        return 0;
+    return store_apply(d, &s, regs, slot, (address & 7) * 8) == 0 ? s.length : 0;
+}
+
 bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
 {
     struct domain *d = v->domain;
     struct guest_regs *regs = v->arch.regs;
-    bool done = false;
-    struct store s;
+    unsigned length = 0;
 
     mutex_lock(&d->mmu);
-    uint64_t *entry = l1_slot(v, address);
-    if (!entry || (*entry & (PTE_P | PTE_RW)) != PTE_P || !mfn_valid(pte_mfn(pte(*entry))))
-        goto out;
-    struct page_info *pg = mfn_to_page(pte_mfn(pte(*entry)));
-    if (page_state_type(pg->state) != PAGE_TYPE_L1 || !(pg->state & PAGE_VALIDATED) || pg->owner != d->id)
-        goto out;
-    if (!decode(v, &s) || (address & (s.size - 1)) || !bit_offset_inside(&s, regs))
-        goto out;
-
-    uint64_t *slot = (uint64_t *)mfn_to_virt(page_to_mfn(pg)) + ((address & ~PAGE_MASK) >> 3);
-    if (store_apply(d, &s, regs, slot, (address & 7) * 8) == 0) {
-        regs->rip += s.length;
-        regs->rflags &= ~RFLAGS_RF;
-        v->emulated++;
-        done = true;
-    }
-out:
+    const uint64_t *entry = l1_slot(v, address);
+    if (entry && maps_l1_table(d, pte(*entry)))
+        length = store_emulate(v, pte(*entry), address);
     mutex_unlock(&d->mmu);
-    if (done && (regs->rflags & RFLAGS_TF))
+    if (!length)
+        return false;
+    regs->rip += length;
+    regs->rflags &= ~RFLAGS_RF;
+    if (unlikely(regs->rflags & RFLAGS_TF))
         guest_exception(v, VECTOR_DB, 0);
-    return done;
+    return true;
 }

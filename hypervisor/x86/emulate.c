@@ -690,40 +690,10 @@ void emulate_privileged(struct vcpu *v, uint32_t error)
 static const uint8_t forced_cpuid[7] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
 #define FORCED_CPUID_WORD 0x00a20f6e65780b0full /* the same, as the low seven bytes of a word */
 
-/* The bytes could not be read as one word: compare them singly.  A byte of the prefix, or of the
- * instruction behind a complete prefix, that cannot be read is a page fault there.  True: @v is
- * served; else *@same. */
-static bool forced_compare_slowly(struct vcpu *v, bool *same)
-{
-    uint64_t rip = v->arch.regs->rip;
-    uint8_t byte;
-
-    *same = false;
-    for (unsigned n = 0; n < sizeof(forced_cpuid); n++) {
-        if (guest_read(&byte, guest_ptr(rip + n), 1)) {
-            guest_page_fault(v, rip + n, v->kernel_mode ? 0 : PF_USER);
-            return true;
-        }
-        if (byte != forced_cpuid[n])
-            return false;
-    }
-    *same = true;
-    return false;
-}
-
-bool emulate_forced(struct vcpu *v)
+static noinline_ void forced_cpuid_emulate(struct vcpu *v)
 {
     struct guest_regs *r = v->arch.regs;
     struct cpuid_leaf leaf;
-    uint64_t word;
-    bool same;
-
-    if (likely(guest_read_u64(&word, guest_ptr(r->rip)) == 0))
-        same = (word & 0x00ffffffffffffffull) == FORCED_CPUID_WORD;
-    else if (forced_compare_slowly(v, &same))
-        return true;
-    if (!same)
-        return false;
 
     cpuid_guest(v, (uint32_t)r->rax, (uint32_t)r->rcx, &leaf);
     r->rax = leaf.a;
@@ -732,5 +702,36 @@ bool emulate_forced(struct vcpu *v)
     r->rdx = leaf.d;
     insn_retire(v, &(struct insn){
                        .regs = r, .start = r->rip, .length = sizeof(forced_cpuid), .wide = true});
-    return true;
+}
+
+/* The bytes could not be read as one word: compare them singly.  A byte of the prefix, or of the
+ * instruction behind a complete prefix, that cannot be read is a page fault there. */
+static noinline_ void undefined_slowly(struct vcpu *v)
+{
+    uint64_t rip = v->arch.regs->rip;
+    uint8_t byte;
+
+    for (unsigned n = 0; n < sizeof(forced_cpuid); n++) {
+        if (guest_read(&byte, guest_ptr(rip + n), 1)) {
+            guest_page_fault(v, rip + n, v->kernel_mode ? 0 : PF_USER);
+            return;
+        }
+        if (byte != forced_cpuid[n]) {
+            guest_exception(v, VECTOR_UD, 0);
+            return;
+        }
+    }
+    forced_cpuid_emulate(v);
+}
+
+void emulate_undefined(struct vcpu *v)
+{
+    uint64_t word;
+
+    if (unlikely(guest_read_u64(&word, guest_ptr(v->arch.regs->rip))))
+        undefined_slowly(v);
+    else if ((word & 0x00ffffffffffffffull) == FORCED_CPUID_WORD)
+        forced_cpuid_emulate(v);
+    else
+        guest_exception(v, VECTOR_UD, 0);
 }

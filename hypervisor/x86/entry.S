@@ -404,6 +404,8 @@ fast_iret:
         if_ours %rax, %rcx, slow_iret
         cmpb    $0, linear_windows_exist(%rip)            /* see guest_readable() */
         jne     slow_iret
+        cmpb    $0, strace_on(%rip)
+        jne     slow_iret
         cmpl    $0, VCPU_EXIT_WORK(%rbx)
         jne     slow_iret
         mov     VCPU_INFO(%rbx), %r11
@@ -521,6 +523,11 @@ entry_common:
         mov     %rbx, %rdi
         mov     %rsp, %rsi
         call    trap_from_guest
+        cmpl    $0, VCPU_EXIT_WORK(%rbx)                  /* exit_to_guest, but never by SYSRET */
+        jne     exit_slow
+        mov     VCPU_INFO(%rbx), %rcx
+        cmpb    $0, INFO_PENDING(%rcx)
+        je      exit_iret
         jmp     exit_to_guest
 3:      mov     %rsp, %rdi
         call    trap_in_hypervisor

@@ -64,8 +64,8 @@ void guest_toggle_mode(struct vcpu *v);
 
 /* #GP: emulate if it is one of the instructions a PV kernel may execute; else deliver #GP(error). */
 void emulate_privileged(struct vcpu *v, uint32_t error);
-/* #UD: forced-emulation prefix + CPUID; else false and the caller delivers #UD. */
-bool emulate_forced(struct vcpu *v);
+/* #UD: emulate CPUID behind the forced-emulation prefix; else deliver #UD. */
+void emulate_undefined(struct vcpu *v);
 /* #NM */
 void fpu_device_not_available(struct vcpu *v);
 

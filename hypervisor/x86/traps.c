@@ -118,7 +118,7 @@ void guest_iret_failed(struct vcpu *v)
 
 /* --- from the guest ------------------------------------------------------------------------------------- */
 
-static inline void page_fault(struct vcpu *v, struct guest_regs *regs, uint64_t address)
+static noinline_ void page_fault(struct vcpu *v, struct guest_regs *regs, uint64_t address)
 {
     uint32_t error = (uint32_t)regs->error;
     uint64_t offset;
@@ -144,12 +144,20 @@ static inline void page_fault(struct vcpu *v, struct guest_regs *regs, uint64_t 
     guest_page_fault(v, address, error & ~PF_RSVD);
 }
 
-/* A guest's exception that we have no business with. */
-static inline void plain_exception(struct vcpu *v, struct guest_regs *regs)
+static noinline_ void debug_trap(struct vcpu *v)
 {
-    guest_exception(v, (unsigned)regs->vector, (uint32_t)regs->error);
+    debugreg_trap(v);
+    guest_exception(v, VECTOR_DB, 0);
 }
 
+static noinline_ noreturn_ void beyond_help(const struct guest_regs *regs)
+{
+    if (regs->vector == VECTOR_MC)
+        machine_check(regs);
+    hypervisor_fault(regs, read_cr2());
+}
+
+/* Every call here is the last thing done: no stack is needed. */
 void trap_from_guest(struct vcpu *v, struct guest_regs *regs)
 {
     unsigned vector = (unsigned)regs->vector;
@@ -161,37 +169,33 @@ void trap_from_guest(struct vcpu *v, struct guest_regs *regs)
 
     struct trace_record *r = trace_next(&v->trace, TRACE_TRAP, vector);
     r->a = regs->rip;
+    r->b = 0;
     r->c = regs->error;
-    if (likely(vector == VECTOR_PF)) {
+    switch (vector) {
+    case VECTOR_PF:
         r->b = read_cr2();
         page_fault(v, regs, r->b);
         return;
-    }
-    r->b = 0;
-    switch (vector) {
     case VECTOR_GP:
         emulate_privileged(v, (uint32_t)regs->error);
         return;
     case VECTOR_UD:
-        if (!emulate_forced(v))
-            plain_exception(v, regs);
+        emulate_undefined(v);
         return;
     case VECTOR_NM:
         fpu_device_not_available(v);
         return;
     case VECTOR_DB:
-        debugreg_trap(v);
-        plain_exception(v, regs);
+        debug_trap(v);
         return;
     case VECTOR_NMI: /* the machine's, not the guest's */
         nmi_arrived(true);
         return;
     case VECTOR_MC:
-        machine_check(regs);
     case VECTOR_DF:
-        hypervisor_fault(regs, read_cr2());
-    default:
-        plain_exception(v, regs);
+        beyond_help(regs);
+    default: /* we have no business with it */
+        guest_exception(v, vector, (uint32_t)regs->error);
     }
 }
 
