@@ -3,13 +3,13 @@
  *
  *     entry.S, multicall --> hypercall_calls --> strace_NAME() --> begin, hypercall_NAME(), end
  *
- * strace_table is hypercall_table with a function of this file around each handler, made from the same
- * list.  What is read of a structure behind a pointer follows from the list's formats, which are
- * taken apart once, at boot, into @capture_of and @sub_of.
+ * strace_table is hypercall_table with a function of this file around each handler, made from the
+ * same list.  What is read of a structure behind a pointer follows from the list's formats, which
+ * are taken apart once, at boot, into @capture_of and @sub_of.
  *
- * A call that has not returned is a struct strace_frame on its vCPU's stack, found by vcpu.strace: there refusals
- * leave their rule, and there announce_end() finds the calls that never return.  Calls that nobody
- * serves are in no table; their refusal makes the record.
+ * A call that has not returned is a struct strace_frame on its vCPU's stack, found by vcpu.strace:
+ * there refusals leave their rule, and there announce_end() finds the calls that never return.
+ * Calls that nobody serves are in no table; their refusal makes the record.
  */
 #include "strace.h"
 #include "arch.h"
@@ -25,7 +25,7 @@
 #include <xen/version.h>
 
 #define RING_ORDER 11 /* 8 MiB */
-_Static_assert(STRACE_CHUNK * STRACE_CHUNKS == PAGE_SIZE << RING_ORDER, "one block");
+_Static_assert(PAGE_SIZE << RING_ORDER == (unsigned long)STRACE_CHUNK * STRACE_CHUNKS, "one block");
 
 bool strace_on;
 
@@ -43,7 +43,7 @@ static struct {
     char *bytes;
 } ring = {.lock = SPINLOCK_INIT(STRACE)};
 
-/* --- what to read ------------------------------------------------------------------------------ */
+/* --- what to read --- */
 
 /* The pointer of a call: which argument, how many of what. */
 static struct {
@@ -67,7 +67,7 @@ static const struct {
     uint8_t call, op;
     const char *fields;
 } sub_list[] = {
-#define OP(call, constant, fields) {__HYPERVISOR_##call, constant, fields},
+#define OP(call, constant, fields)          {__HYPERVISOR_##call, constant, fields},
 #define MEMORY(constant, served, fields)    OP(memory_op, constant, fields)
 #define VERSION(constant, served, fields)   OP(xen_version, constant, fields)
 #define GRANTS(constant, served, fields)    OP(grant_table_op, constant, fields)
@@ -76,13 +76,14 @@ static const struct {
 #define CALLBACKS(constant, served, fields) OP(callback_op, constant, fields)
 #define EVENTS(constant, served, fields)    OP(event_channel_op, constant, fields)
 #define DEVICES(constant, served, fields)   OP(physdev_op, constant, fields)
-    XENMEM_LIST(MEMORY) XENVER_LIST(VERSION) GNTTABOP_LIST(GRANTS) VCPUOP_LIST(VCPUS) SCHEDOP_LIST(SCHED)
-        CALLBACKOP_LIST(CALLBACKS) EVTCHNOP_LIST(EVENTS) PHYSDEVOP_LIST(DEVICES)};
+    XENMEM_LIST(MEMORY) XENVER_LIST(VERSION) GNTTABOP_LIST(GRANTS) VCPUOP_LIST(VCPUS)
+        SCHEDOP_LIST(SCHED) CALLBACKOP_LIST(CALLBACKS) EVTCHNOP_LIST(EVENTS)
+            PHYSDEVOP_LIST(DEVICES)};
 
 static uint16_t structure_size(const char *name, unsigned length)
 {
     int written;
-#define S(structure, fields)                                                      \
+#define S(structure, fields)                                                   \
     if (length == sizeof(#structure) - 1 && !memcmp(name, #structure, length)) \
         return (uint16_t)strace_structure_size(fields, &written);
     STRUCTURE_LIST(S)
@@ -95,7 +96,8 @@ static uint8_t argument(const char *args, const char *name, unsigned length)
 {
     struct strace_field f = {0};
     uint8_t n = 0;
-    while (strace_field_next(&args, &f) && (f.name_length != length || memcmp(f.name, name, length)))
+    while (strace_field_next(&args, &f) &&
+           (f.name_length != length || memcmp(f.name, name, length)))
         n++;
     return MIN(n, NO_ARGUMENT);
 }
@@ -135,7 +137,8 @@ static void learn_formats(void)
     }
 }
 
-/* How many bytes lie behind @r's pointer that are worth having, and whether the call writes there. */
+/* How many bytes lie behind @r's pointer that are worth having, and whether the call writes there.
+ */
 static unsigned worth_reading(const struct strace_record *r, bool *written)
 {
     const unsigned n = r->number;
@@ -149,13 +152,14 @@ static unsigned worth_reading(const struct strace_record *r, bool *written)
     }
     if (!size || !r->arg[capture_of[n].pointer])
         return 0;
-    count = count == NO_ARGUMENT ? capture_of[n].kind == FORMAT_SUB || size < 16 ? 1 : STRACE_DATA_MOST
-                                 : (uint32_t)r->arg[count];
+    count = count == NO_ARGUMENT
+                ? capture_of[n].kind == FORMAT_SUB || size < 16 ? 1 : STRACE_DATA_MOST
+                : (uint32_t)r->arg[count];
     count = (count + capture_of[n].divisor - 1) / capture_of[n].divisor;
     return (unsigned)(MIN(count, STRACE_DATA_MOST / size) * size);
 }
 
-/* --- the ring ---------------------------------------------------------------------------------- */
+/* --- the ring --- */
 
 static void port_write(const void *bytes, size_t n)
 {
@@ -218,7 +222,7 @@ static void put(struct strace_record *r, const void *in, uint64_t from)
     spin_unlock(&ring.lock);
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static void record_init(struct strace_record *r, const struct vcpu *v, enum strace_kind kind)
 {
@@ -234,7 +238,8 @@ static void record_init(struct strace_record *r, const struct vcpu *v, enum stra
 /* Time in which @v did not run. */
 static uint64_t time_away(const struct vcpu *v)
 {
-    return v->runstate_time[VCPU_RUNNABLE] + v->runstate_time[VCPU_BLOCKED] + v->runstate_time[VCPU_OFFLINE];
+    return v->runstate_time[VCPU_RUNNABLE] + v->runstate_time[VCPU_BLOCKED] +
+           v->runstate_time[VCPU_OFFLINE];
 }
 
 static bool may_sleep(const struct strace_record *r)
@@ -242,7 +247,8 @@ static bool may_sleep(const struct strace_record *r)
     return r->number == __HYPERVISOR_sched_op && r->arg[0] != SCHEDOP_yield;
 }
 
-static void begin(struct strace_frame *f, struct vcpu *v, unsigned number, const struct hypercall_args *a)
+static void begin(struct strace_frame *f, struct vcpu *v, unsigned number,
+                  const struct hypercall_args *a)
 {
     struct strace_record *r = &f->r;
     bool written;
@@ -276,7 +282,8 @@ static uint64_t own_ticks(const struct strace_frame *f, uint64_t ticks)
 {
     const struct strace_record *r = &f->r;
     if (r->away) {
-        const uint64_t all = MAX(arch_now() - r->time, 1ull), ran = all > r->away ? all - r->away : 0;
+        const uint64_t all = MAX(arch_now() - r->time, 1ull),
+                       ran = all > r->away ? all - r->away : 0;
         ticks = (ran * ((ticks << 10) / all)) >> 10;
     }
     return ticks > f->inner ? ticks - f->inner : 0;
@@ -295,7 +302,8 @@ static void end(struct strace_frame *f, struct vcpu *v, uint64_t ticks, long res
     put(r, f->in, r->arg[capture_of[r->number].pointer]);
 }
 
-static long traced(struct vcpu *v, unsigned number, const struct hypercall_args *a, hypercall_fn *handler)
+static long traced(struct vcpu *v, unsigned number, const struct hypercall_args *a,
+                   hypercall_fn *handler)
 {
     struct strace_frame f;
     const uint64_t before = arch_ticks();
@@ -310,10 +318,10 @@ static long traced(struct vcpu *v, unsigned number, const struct hypercall_args 
 }
 
 #define hypercall_multicall hypercall_multicall_traced /* its entries, too */
-#define CALL(name, nargs, cost, args)                                              \
-    static long strace_##name(struct vcpu *v, const struct hypercall_args *a)      \
-    {                                                                              \
-        return traced(v, __HYPERVISOR_##name, a, hypercall_##name);                \
+#define CALL(name, nargs, cost, args)                                         \
+    static long strace_##name(struct vcpu *v, const struct hypercall_args *a) \
+    {                                                                         \
+        return traced(v, __HYPERVISOR_##name, a, hypercall_##name);           \
     }
 #define NONE(name, nargs, args)
 HYPERCALL_LIST(CALL, NONE)
@@ -329,10 +337,10 @@ static hypercall_fn *const strace_table[HYPERCALL_LIMIT] = {
 #undef CALL
 #undef NONE
 
-/* --- refusals ---------------------------------------------------------------------------------- */
+/* --- refusals --- */
 
-/* Calls that are refused before a table is looked at: of one in a multicall the number is known, of others two
- * arguments. */
+/* Calls that are refused before a table is looked at: of one in a multicall the number is known, of
+ * others two arguments. */
 static void put_unserved(struct vcpu *v, uint64_t number, enum rule_id rule)
 {
     const uint64_t before = arch_ticks();
@@ -363,7 +371,8 @@ void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, u
     struct strace_frame *f = v->strace;
     struct strace_record own, *r = f ? &f->r : &own;
 
-    if ((rule == RULE_HC_001 && (!f || f->r.number == __HYPERVISOR_multicall)) || rule == RULE_HC_003) {
+    if ((rule == RULE_HC_001 && (!f || f->r.number == __HYPERVISOR_multicall)) ||
+        rule == RULE_HC_003) {
         put_unserved(v, rule == RULE_HC_003 ? __HYPERVISOR_multicall : a, rule);
         return;
     }
@@ -386,7 +395,7 @@ void strace_domain_ended(struct domain *d)
 {
     if (!strace_on)
         return;
-    for_each_vcpu(d, v)
+    for_each_vcpu (d, v)
         for (; v->strace; v->strace = v->strace->outer) {
             struct strace_frame *f = v->strace;
             f->r.flags |= STRACE_UNFINISHED;
@@ -397,7 +406,7 @@ void strace_domain_ended(struct domain *d)
     strace_flush();
 }
 
-/* --- boot -------------------------------------------------------------------------------------- */
+/* --- boot --- */
 
 void strace_init(void)
 {
@@ -408,7 +417,8 @@ void strace_init(void)
     sub_of = page_alloc_zeroed(2);
     _Static_assert(sizeof(*sub_of) * HYPERCALL_LIMIT <= PAGE_SIZE << 2, "a block");
     if (!ring.bytes || !sub_of) {
-        printk("strace: no memory for its ring of %lu KiB; give the machine more\n", (PAGE_SIZE << RING_ORDER) / 1024);
+        printk("strace: no memory for its ring of %lu KiB; give the machine more\n",
+               (PAGE_SIZE << RING_ORDER) / 1024);
         return;
     }
     learn_formats();
@@ -421,5 +431,6 @@ void strace_init(void)
     port_write(&hello, sizeof(hello));
     strace_on = true;
     hypercall_calls = strace_table;
-    linear_windows_exist = true; /* entry.S looks at it before its short way of iret, which passes the table by */
+    linear_windows_exist =
+        true; /* entry.S looks at it before its short way of iret, which passes the table by */
 }

@@ -346,41 +346,52 @@ static bool is_read(const char *fields)
     return false;
 }
 
+/* Of an array without a count, that ends in a structure of zeroes: how many come before that. */
+static size_t before_the_end(const char *fields, const char *data, size_t there)
+{
+    int written;
+    const size_t size = strace_structure_size(fields, &written);
+    size_t n = 0;
+    while (n < there && load(data + (n + 1) * size - sizeof(uint64_t), sizeof(uint64_t)))
+        n++;
+    return n;
+}
+
+static void put_characters(struct bytes *out, const struct strace_record *r, uint64_t count,
+                           bool wrote)
+{
+    const size_t size = wrote ? r->out : r->in;
+    put_text(out, data_of(r, wrote), size);
+    if (count > size)
+        bytes_format(out, "...");
+}
+
 /* What lies behind a pointer, before the call or after it; false: nothing was recorded. */
 static bool put_pointed(struct bytes *out, const struct strace_record *r, const struct call *c,
                         const struct strace_field *f, bool wrote)
 {
-    const size_t size = wrote ? r->out : r->in;
-    const uint64_t count = count_of(r, c, f);
     const struct operation *o = operation_at(r, 0);
     const char *fields = f->kind == FORMAT_SUB ? (o ? o->fields : "") : fields_of(f);
+    const char *data = data_of(r, wrote);
+    const uint64_t count = count_of(r, c, f);
     int written;
+    const size_t each = strace_structure_size(fields, &written);
 
     if (f->kind == FORMAT_TEXT) {
-        put_text(out, data_of(r, wrote), size);
-        if (count > size)
-            bytes_format(out, "...");
+        put_characters(out, r, count, wrote);
         return true;
     }
-    const size_t each = strace_structure_size(fields, &written);
-    if (!size || !*fields || (wrote ? !written : !is_read(fields)))
+    const size_t there = each ? (wrote ? r->out : r->in) / each : 0;
+    if (!there || (wrote ? !written : !is_read(fields)))
         return false;
-    size_t shown = size / each;
-    if (count == ~0ull && f->kind == FORMAT_SUB) {
-        put_structure(out, fields, data_of(r, wrote), size, wrote);
-        return true;
+    if (f->kind == FORMAT_SUB ? count == 1 || count == ~0ull : there == 1 && count == ~0ull) {
+        put_structure(out, fields, data, each, wrote);
+    } else if (count == ~0ull) {
+        const size_t n = before_the_end(fields, data, there);
+        put_structures(out, fields, data, n, n < there ? n : ~0ull, wrote);
+    } else {
+        put_structures(out, fields, data, there, count, wrote);
     }
-    if (count == ~0ull && f->kind == FORMAT_ARRAY && each < 16)
-        put_structure(out, fields, data_of(r, wrote), size, wrote);
-    else if (f->kind == FORMAT_SUB && count == 1)
-        put_structure(out, fields, data_of(r, wrote), size, wrote);
-    else if (count == ~0ull) { /* up to one that is all zero: set_trap_table */
-        size_t n = 0;
-        while (n < shown && load(data_of(r, wrote) + n * each + each - 8, 8))
-            n++;
-        put_structures(out, fields, data_of(r, wrote), n, n < shown ? n : ~0ull, wrote);
-    } else
-        put_structures(out, fields, data_of(r, wrote), shown, count, wrote);
     return true;
 }
 

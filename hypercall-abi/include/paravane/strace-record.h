@@ -1,43 +1,44 @@
 /*
- * What the hypervisor says about each hypercall when it is asked to (strace=0xPORT, hyperlaunch.md), and
- * how to read the formats of hypercall-list.h.  Shared by the hypervisor, which writes, and by
- * `paravane strace`, which reads.
+ * What the hypervisor says about each hypercall when it is asked to (strace=0xPORT,
+ * hyperlaunch.md), and how to read the formats of hypercall-list.h.  Shared by the hypervisor,
+ * which writes, and by `paravane strace`, which reads.
  *
  *     hypervisor                     RAM that the reader maps, too          reader
  *     strace_record ----write---->   | chunk | chunk | chunk | ... |   ----read----> a line
  *          |                           (a ring of STRACE_CHUNKS)                        ^
  *          +--- a chunk is full: one byte to the port ---> a pipe: at most 4096 bytes --+
  *
- * The first bytes to the port are struct strace_hello; after that each byte means one chunk more.  The
- * pipe is the flow control: as it holds 4096 bytes, the write to the port that would be one too many takes as
- * long as the reader needs, and no virtual time.  The ring holds more than pipe and reader
- * together, so nothing is overwritten before it is read, and nothing is lost.
+ * The first bytes to the port are struct strace_hello; after that each byte means one chunk more.
+ * The pipe is the flow control: as it holds 4096 bytes, the write to the port that would be one too
+ * many takes as long as the reader needs, and no virtual time.  The ring holds more than pipe and
+ * reader together, so nothing is overwritten before it is read, and nothing is lost.
  */
 #pragma once
 
 #define STRACE_VERSION 1
 #define STRACE_CHUNK   1024u /* bytes */
 #define STRACE_CHUNKS  8192u /* of the ring */
-#define STRACE_READ    2048u /* the reader takes at most so many at once: 4096 + 2048 + 1 < STRACE_CHUNKS */
+#define STRACE_READ    2048u /* taken at once at most: 4096 + 2048 + 1 < STRACE_CHUNKS */
 
 struct strace_hello {
     uint32_t magic; /* STRACE_MAGIC */
     uint32_t version;
-    uint64_t ring;         /* its machine address */
-    uint64_t rules;        /* how many there are: a reader of another build has another number */
+    uint64_t ring;  /* its machine address */
+    uint64_t rules; /* how many there are: a reader of another build has another number */
 };
 #define STRACE_MAGIC 0x43525453u /* "STRC" */
 
 enum strace_kind {
-    STRACE_FILLER,    /* to the end of the chunk: nothing */
-    STRACE_CALL,      /* a hypercall */
-    STRACE_REFUSAL,   /* a rule that refused something else: an emulated instruction, a page-table write */
+    STRACE_FILLER,  /* to the end of the chunk: nothing */
+    STRACE_CALL,    /* a hypercall */
+    STRACE_REFUSAL, /* a rule that refused something else: an instruction that was emulated */
 };
 
 #define STRACE_ENTRY      1u /* it is entry @index of a multicall, whose own record follows */
 #define STRACE_UNFINISHED 2u /* it had not returned when its domain ended: no result */
 
-/* A record lies within one chunk.  @in bytes of argument as they were before the call stand behind it, and
+/* A record lies within one chunk.  @in bytes of argument as they were before the call stand behind
+ * it, and
  * @out bytes as they were after it, each padded to eight. */
 struct strace_record {
     uint16_t size; /* of all, a multiple of 8 */
@@ -48,9 +49,10 @@ struct strace_record {
     uint16_t rule;   /* enum rule_id, 0: not refused */
     uint16_t in, out;
     uint16_t index, entries; /* multicall: how many of its entries have been recorded */
-    uint16_t args; /* how many of them are known */
-    uint64_t time;   /* system time at entry, ns */
-    uint64_t ticks;  /* of the TSC, spent in the handler: without waiting, and without a multicall's entries */
+    uint16_t args;           /* how many of them are known */
+    uint64_t time;           /* system time at entry, ns */
+    uint64_t ticks;  /* of the TSC, spent in the handler: without waiting, and without a multicall's
+                        entries */
     uint64_t away;   /* ns from beginning to end in which the vCPU did not run */
     uint64_t caller; /* the guest's instruction that wants the call */
     uint64_t result;
@@ -60,17 +62,21 @@ struct strace_record {
 #define STRACE_DATA_MOST 256u /* of @in, and of @out */
 _Static_assert(sizeof(struct strace_record) + 2 * STRACE_DATA_MOST < STRACE_CHUNK, "a record fits");
 
-/* --- formats ----------------------------------------------------------------------------------- */
+/* --- formats -----------------------------------------------------------------------------------
+ */
 
+/* clang-format off */
 enum strace_kind_letter {
     FORMAT_UNSIGNED, FORMAT_SIGNED, FORMAT_HEX, FORMAT_VA, FORMAT_POINTER, FORMAT_MACHINE, FORMAT_FRAME,
     FORMAT_ENTRY, FORMAT_DOMAIN, FORMAT_OPERATION, FORMAT_STRING, FORMAT_UPDATE,
     FORMAT_ARRAY, FORMAT_SUB, FORMAT_TEXT,
 };
+/* clang-format on */
 
 /* One "name:kind" of an argument or field list; texts are not terminated. */
 struct strace_field {
-    const char *name, *list, *count; /* @list: of an operation or array; @count: the argument that counts */
+    const char *name, *list,
+        *count; /* @list: of an operation or array; @count: the argument that counts */
     uint8_t name_length, list_length, count_length;
     uint8_t kind;
     uint8_t written, read; /* by the hypervisor: > is written only, ~ both, else read only */
@@ -82,7 +88,8 @@ struct strace_field {
 static inline uint8_t strace_word_(const char **at)
 {
     const char *start = *at;
-    while ((**at >= 'a' && **at <= 'z') || (**at >= 'A' && **at <= 'Z') || **at == '_' || **at == '-')
+    while ((**at >= 'a' && **at <= 'z') || (**at >= 'A' && **at <= 'Z') || **at == '_' ||
+           **at == '-')
         (*at)++;
     return (uint8_t)(*at - start);
 }
@@ -96,8 +103,10 @@ static inline uint16_t strace_number_(const char **at)
 }
 
 /* The kind's number and width in bytes, by its letters. */
-static inline void strace_kind_(struct strace_field *f, const char *kind, unsigned length, unsigned width)
+static inline void strace_kind_(struct strace_field *f, const char *kind, unsigned length,
+                                unsigned width)
 {
+    /* clang-format off */
     static const struct {
         char word[8];
         uint8_t kind, size;
@@ -107,6 +116,7 @@ static inline void strace_kind_(struct strace_field *f, const char *kind, unsign
         {"dom", FORMAT_DOMAIN, 2}, {"op", FORMAT_OPERATION, 4}, {"s", FORMAT_STRING, 0}, {"update", FORMAT_UPDATE, 8},
         {"array", FORMAT_ARRAY, 8}, {"sub", FORMAT_SUB, 8},    {"text", FORMAT_TEXT, 8},
     };
+    /* clang-format on */
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         unsigned n = 0;
         while (n < length && n < sizeof(kinds[i].word) && kinds[i].word[n] == kind[n])
@@ -121,8 +131,8 @@ static inline void strace_kind_(struct strace_field *f, const char *kind, unsign
 }
 
 /*
- * Read the next field from *@at into @f, which holds the one before it (all zero at the start).  0: there
- * is none; then f->offset + f->size is where the last one ends.
+ * Read the next field from *@at into @f, which holds the one before it (all zero at the start).  0:
+ * there is none; then f->offset + f->size is where the last one ends.
  */
 static inline int strace_field_next(const char **at, struct strace_field *f)
 {
