@@ -260,11 +260,6 @@ void platform_cpuid(uint32_t regs[4])
     __asm__ volatile("cpuid" : "+a"(regs[0]), "=b"(regs[1]), "+c"(regs[2]), "=d"(regs[3]));
 }
 
-void platform_idle(void)
-{
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
-}
-
 void platform_interrupts_take(void)
 {
     __asm__ volatile("sti; nop; cli" : : : "memory");

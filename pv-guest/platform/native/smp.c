@@ -8,6 +8,8 @@
  * A CPU that must forget translations is asked by interrupt.  Who asks holds the
  * kernel's lock and waits for the answer; a CPU that waits for that lock has its
  * interrupts masked, so platform_relax, which it calls meanwhile, answers, too.
+ * An idle CPU is not woken up for that: it does not look at a process's memory,
+ * and answers before it does anything else.
  */
 #include "kernel/errno.h"
 #include "kernel/page.h"
@@ -23,7 +25,7 @@ extern void *ap_stack;
 uint64_t ap_root;
 void *ap_stack;
 static unsigned ap_number;
-static cpus_t online = 1, flush_wanted, stopped;
+static cpus_t online = 1, idle, flush_wanted, stopped;
 
 NORETURN void smp_start_cpu(void);
 void smp_flush_interrupt(void);
@@ -78,7 +80,7 @@ int platform_cpu_start(unsigned cpu, void *stack)
     return wait_online(cpu) ? 0 : -EIO;
 }
 
-/* ---- Stopping, kicking, waiting ------------------------------------------------------ */
+/* ---- Stopping, kicking -------------------------------------------------------------- */
 
 bool smp_stopped(void)
 {
@@ -97,12 +99,12 @@ void platform_cpu_kick(unsigned cpu)
     apic_interrupt(cpu, INTERRUPT_KICK);
 }
 
-/* ---- Translations --------------------------------------------------------------------- */
+/* ---- Waiting, idling, translations ----------------------------------------------------- */
 
 static void flush_answer(void)
 {
     const cpus_t self = bit(cpu_number());
-    if (!(__atomic_load_n(&flush_wanted, __ATOMIC_ACQUIRE) & self))
+    if (!(__atomic_load_n(&flush_wanted, __ATOMIC_SEQ_CST) & self))
         return;
     tlb_flush_here();
     __atomic_fetch_and(&flush_wanted, ~self, __ATOMIC_RELEASE);
@@ -120,14 +122,25 @@ void platform_relax(unsigned turns)
     flush_answer();
 }
 
+/* No longer idle first, then look: who asks does it the other way round. */
+void platform_idle(void)
+{
+    const cpus_t self = bit(cpu_number());
+    __atomic_fetch_or(&idle, self, __ATOMIC_SEQ_CST);
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+    __atomic_fetch_and(&idle, ~self, __ATOMIC_SEQ_CST);
+    flush_answer();
+}
+
 void tlb_flush_others(cpus_t cpus)
 {
     const cpus_t others = cpus & online & ~bit(cpu_number());
     if (!others)
         return;
-    __atomic_store_n(&flush_wanted, others, __ATOMIC_SEQ_CST);
-    for (cpus_t left = others; left; left &= left - 1)
+    __atomic_fetch_or(&flush_wanted, others, __ATOMIC_SEQ_CST);
+    const cpus_t awake = others & ~__atomic_load_n(&idle, __ATOMIC_SEQ_CST);
+    for (cpus_t left = awake; left; left &= left - 1)
         apic_interrupt(__builtin_ctzl(left), INTERRUPT_FLUSH);
-    while (__atomic_load_n(&flush_wanted, __ATOMIC_ACQUIRE))
+    while (__atomic_load_n(&flush_wanted, __ATOMIC_ACQUIRE) & awake)
         __builtin_ia32_pause();
 }
