@@ -377,7 +377,8 @@ void platform_root_load(const struct platform_root *root);
 
 /*
  * platform_tlb_flush - Queued.  On @cpus, forget every cached translation.
- * Instruction: MOV to CR3; on other CPUs by interrupt, waiting until all have answered
+ * Instruction: MOV to CR3; on other CPUs by interrupt, waiting until all have answered but the
+ *              idle ones, which do it when they wake up
  * Hypercall:   mmuext_op MMUEXT_TLB_FLUSH_LOCAL, or MMUEXT_TLB_FLUSH_MULTI for other CPUs
  * Why:         MOV to CR3 is privileged; only the hypervisor knows which virtual CPUs have a
  *              processor, and only those have a TLB
