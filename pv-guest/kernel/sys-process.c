@@ -175,12 +175,10 @@ long syscall_waitid(const struct syscall_args *a)
         a->arg[0] > WAIT_GROUP || (a->arg[0] == WAIT_PID && id <= 0))
         return -EINVAL;
     const int rc = process_wait(a->arg[0], id ? id : process_current()->group, options, &r);
-    if (rc)
-        return rc;
     const struct linux_siginfo s = child_info(&r);
     if (a->arg[2] && user_write(a->arg[2], &s, sizeof(s)))
         return -EFAULT;
-    return r.pid && a->arg[4] ? give_usage(a->arg[4], &r) : 0;
+    return !rc && r.pid && a->arg[4] ? give_usage(a->arg[4], &r) : rc;
 }
 
 long syscall_set_tid_address(const struct syscall_args *a)

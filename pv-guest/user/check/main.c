@@ -25,9 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
+
 static int number, failed;
 
-static void result(int good, const char *what)
+void result(int good, const char *what)
 {
     printf("%sok %d - %s\n", good ? "" : "not ", ++number, what);
     fflush(stdout);
@@ -35,7 +37,7 @@ static void result(int good, const char *what)
 }
 
 /* Run @body in a child; its wait status. */
-static int child(void (*body)(void))
+int child(void (*body)(void))
 {
     int status;
     fflush(stdout);
@@ -47,7 +49,7 @@ static int child(void (*body)(void))
     return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
-static int died_of(int status, int signal)
+int died_of(int status, int signal)
 {
     return WIFSIGNALED(status) && WTERMSIG(status) == signal;
 }
@@ -570,7 +572,7 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "hog"))
         hog();
     if (argc > 1)
-        return 0;
+        return program(argc, argv);
     check_kernel_memory();
     check_pointers();
     check_exceptions();
@@ -583,6 +585,21 @@ int main(int argc, char **argv)
     check_files();
     check_pipes();
     check_processes();
+    check_addresses();
+    check_mappings();
+    check_names();
+    check_transfers();
+    check_locks();
+    check_events();
+    check_queued_signals();
+    check_timers();
+    check_threads();
+    check_futexes();
+    check_families();
+    check_programs();
+    check_proc();
+    check_mounts();
+    check_limits();
     check_leaks();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
     child(bomb);

@@ -1,0 +1,30 @@
+/* What the questions of check share. */
+#pragma once
+
+/* Tell TAP the answer to a question. */
+void result(int good, const char *what);
+/* Run @body in a child; its wait status. */
+int child(void (*body)(void));
+int died_of(int status, int signal);
+/* Did the call fail with this errno?  @rc is what it returned. */
+#define FAILS(rc, error) ((rc) == -1 && errno == (error))
+
+/* One for each group of questions. */
+void check_addresses(void);      /* addresses.c */
+void check_mappings(void);       /* mappings.c */
+void check_names(void);          /* names.c */
+void check_transfers(void);      /* transfers.c */
+void check_locks(void);          /* transfers.c */
+void check_events(void);         /* events.c */
+void check_queued_signals(void); /* signals.c */
+void check_timers(void);         /* signals.c */
+void check_threads(void);        /* threads.c */
+void check_futexes(void);        /* threads.c */
+void check_families(void);       /* families.c */
+void check_programs(void);       /* programs.c */
+void check_proc(void);           /* proc.c */
+void check_mounts(void);         /* proc.c */
+void check_limits(void);         /* programs.c */
+
+/* What check does when it has been executed by itself. */
+int program(int argc, char **argv);

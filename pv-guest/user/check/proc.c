@@ -1,0 +1,187 @@
+/* /proc, /dev and mounts. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+/* The start of a file, as a string. */
+static const char *text_of(const char *path)
+{
+    static char text[16384];
+    const int fd = open(path, O_RDONLY);
+    ssize_t n, used = 0;
+    while (fd >= 0 && used < (ssize_t)sizeof(text) - 1 &&
+           (n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+        used += n;
+    text[used] = 0;
+    close(fd);
+    return text;
+}
+
+static void check_self(void)
+{
+    char text[256] = "", name[16] = "", state;
+    int pid, parent, group, session;
+    prctl(PR_SET_NAME, "two words");
+    int good = sscanf(text_of("/proc/self/stat"), "%d (%15[^)]) %c %d %d %d", &pid, name, &state,
+                      &parent, &group, &session) == 6;
+    good &= pid == getpid() && !strcmp(name, "two words") && state == 'R' && parent == getppid() &&
+            group == getpgrp() && session == getsid(0);
+    result(good, "/proc/self/stat");
+    good = strstr(text_of("/proc/self/status"), "Name:\ttwo words\n") != NULL &&
+           strstr(text_of("/proc/self/status"), "State:\tR") != NULL;
+    result(good && !strcmp(text_of("/proc/self/comm"), "two words\n"), "status and comm");
+    snprintf(text, sizeof(text), "/proc/%d/cmdline", getpid());
+    result(text_of(text)[0] != 0, "cmdline");
+    memset(text, 0, sizeof(text));
+    good = readlink("/proc/self/exe", text, sizeof(text) - 1) > 0 && text[0] == '/';
+    good &= chdir("/tmp") == 0 && readlink("/proc/self/cwd", text, sizeof(text)) == 4 &&
+            !memcmp(text, "/tmp", 4) && chdir("/") == 0;
+    result(good, "exe and cwd");
+    result(strstr(text_of("/proc/self/maps"), "[stack]") &&
+               strstr(text_of("/proc/self/maps"), " r-xp "),
+           "maps");
+}
+
+static void check_descriptors(void)
+{
+    int fds[2], good, seen = 0;
+    char name[64], text[64] = "", c;
+    if (pipe(fds))
+        return;
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fds[0]);
+    good = readlink(name, text, sizeof(text)) > 0 && !strncmp(text, "pipe:[", 6);
+    const int again = open(name, O_RDONLY);
+    good &= again >= 0 && write(fds[1], "x", 1) == 1 && read(again, &c, 1) == 1 && c == 'x';
+    result(good, "an open pipe can be opened again through /proc");
+    DIR *d = opendir("/proc/self/fd");
+    for (struct dirent *e; d && (e = readdir(d));)
+        seen += atoi(e->d_name) == fds[0] || atoi(e->d_name) == fds[1] || atoi(e->d_name) == again;
+    closedir(d);
+    result(seen == 3, "/proc/self/fd lists what is open");
+    close(again);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void check_others(void)
+{
+    char name[64], state = 0;
+    struct stat s;
+    const pid_t pid = fork();
+    if (pid == 0)
+        for (;;)
+            pause();
+    snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+    while (state != 'S' && sscanf(text_of(name), "%*d (%*[^)]) %c", &state) == 1)
+        usleep(500);
+    kill(pid, SIGSTOP);
+    waitpid(pid, NULL, WUNTRACED);
+    int good =
+        state == 'S' && sscanf(text_of(name), "%*d (%*[^)]) %c", &state) == 1 && state == 'T';
+    kill(pid, SIGKILL);
+    while (state != 'Z' && sscanf(text_of(name), "%*d (%*[^)]) %c", &state) == 1)
+        usleep(500);
+    good &= state == 'Z' && waitpid(pid, NULL, 0) == pid && FAILS(stat(name, &s), ENOENT);
+    result(good, "/proc shows others sleep, stop, die and go");
+    good = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *e; d && (e = readdir(d));)
+        good |= atoi(e->d_name) == getpid();
+    closedir(d);
+    result(good, "/proc lists processes");
+}
+
+static void check_system(void)
+{
+    static const char *const files[] = {
+        "/proc/meminfo",     "/proc/uptime",  "/proc/loadavg",
+        "/proc/stat",        "/proc/cpuinfo", "/proc/version",
+        "/proc/filesystems", "/proc/mounts",  "/proc/sys/kernel/pid_max"};
+    int good = 1;
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        good &= text_of(files[i])[0] != 0;
+    result(good, "what ps, free, top, mount and uptime read, is there");
+    result(strstr(text_of("/proc/meminfo"), "MemAvailable:") &&
+               strstr(text_of("/proc/stat"), "cpu0 ") && strstr(text_of("/proc/stat"), "btime "),
+           "and looks like it");
+}
+
+static void check_devices(void)
+{
+    char c = 1, many[100];
+    int fd = open("/dev/null", O_RDWR), good = write(fd, "x", 1) == 1 && read(fd, &c, 1) == 0;
+    close(fd);
+    fd = open("/dev/zero", O_RDWR);
+    good &= read(fd, &c, 1) == 1 && c == 0 && write(fd, "x", 1) == 1;
+    close(fd);
+    fd = open("/dev/full", O_RDWR);
+    good &= FAILS(write(fd, "x", 1), ENOSPC) && read(fd, &c, 1) == 1 && c == 0;
+    close(fd);
+    fd = open("/dev/urandom", O_RDONLY);
+    good &= read(fd, many, 100) == 100 && memcmp(many, many + 50, 50);
+    close(fd);
+    result(good, "/dev/null, zero, full and urandom");
+}
+
+void check_proc(void)
+{
+    check_self();
+    check_descriptors();
+    check_others();
+    check_system();
+    check_devices();
+}
+
+/* Only on a machine of our own: elsewhere it may be forbidden. */
+void check_mounts(void)
+{
+    struct utsname u;
+    struct statfs f;
+    struct stat before, after;
+    char path[64] = "";
+    uname(&u);
+    if (!strstr(u.version, "pv-guest"))
+        return;
+    mkdir("/tmp/mnt", 0755);
+    stat("/tmp/mnt", &before);
+    int good = mount("none", "/tmp/mnt", "tmpfs", 0, NULL) == 0 && stat("/tmp/mnt", &after) == 0 &&
+               before.st_dev != after.st_dev;
+    good &= statfs("/tmp/mnt", &f) == 0 && f.f_type == 0x01021994 &&
+            strstr(text_of("/proc/mounts"), "none /tmp/mnt tmpfs ");
+    const int fd = open("/tmp/mnt/x", O_RDWR | O_CREAT, 0600);
+    good &= fd >= 0 && chdir("/tmp/mnt") == 0 && getcwd(path, sizeof(path)) &&
+            !strcmp(path, "/tmp/mnt");
+    good &= stat("..", &after) == 0 && after.st_dev == before.st_dev && chdir("/") == 0;
+    result(good, "a file system is mounted");
+    good = FAILS(rename("/tmp/mnt/x", "/tmp/x"), EXDEV) &&
+           FAILS(link("/tmp/mnt/x", "/tmp/x"), EXDEV) && FAILS(rmdir("/tmp/mnt"), EBUSY) &&
+           FAILS(umount("/tmp/mnt"), EBUSY);
+    close(fd);
+    good &= umount("/tmp/mnt") == 0 && FAILS(stat("/tmp/mnt/x", &after), ENOENT) &&
+            FAILS(umount("/tmp/mnt"), EINVAL) && rmdir("/tmp/mnt") == 0;
+    result(good, "its files cannot leave it; it is unmounted when nobody uses it");
+    result(FAILS(mount("none", "/tmp", "ext4", 0, NULL), ENODEV) &&
+               FAILS(mount("none", "/nowhere", "tmpfs", 0, NULL), ENOENT),
+           "mount's errors");
+    const pid_t pid = fork();
+    if (pid == 0)
+        _exit(!(chroot("/tmp") == 0 && chdir("/") == 0 && chdir("..") == 0 &&
+                getcwd(path, sizeof(path)) && !strcmp(path, "/") &&
+                FAILS(open("/bin/check", O_RDONLY), ENOENT)));
+    int status;
+    waitpid(pid, &status, 0);
+    result(status == 0, "chroot");
+}
