@@ -169,7 +169,7 @@ static void check_time(void)
 
 static double settled(double x)
 {
-    for (int i = 0; i < 20000; i++)
+    for (int i = 0; i < 200000; i++)
         x = x * 0.999 + 1.0 / (i + 1);
     return x;
 }
@@ -185,7 +185,7 @@ static void check_registers(void)
         child[i] = fork();
         if (child[i])
             continue;
-        for (int n = 0; n < 20; n++) {
+        for (int n = 0; n < 10; n++) {
             go_to((i + n) % cpus);
             if (settled(i) != expected[i])
                 _exit(1);
@@ -273,8 +273,7 @@ static void check_fork_and_write(void)
         const pid_t pid = fork();
         if (!pid) {
             const uint64_t first = *(volatile uint64_t *)&counter;
-            for (int n = 0; n < 3; n++)
-                sched_yield();
+            usleep(2000); /* for the writer to be running */
             _exit(*(volatile uint64_t *)&counter != first);
         }
         good &= reap(pid);
@@ -298,8 +297,9 @@ static void *look(void *argument)
     volatile int *ready = argument;
     if (sigsetjmp(back, 1) == 0) {
         *ready = 1;
-        for (;;)
+        while (!stop)
             (void)*(volatile char *)page;
+        return NULL;
     }
     __atomic_fetch_add(&faults, 1, __ATOMIC_SEQ_CST);
     return NULL;
@@ -314,7 +314,7 @@ static int all_notice(void (*take)(void))
 
     page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     page[0] = 1;
-    faults = 0;
+    faults = stop = 0;
     for (int i = 0; i < READERS; i++)
         if (pthread_create(&thread[i], NULL, look, (void *)&ready[i]))
             return 0;
@@ -322,6 +322,9 @@ static int all_notice(void (*take)(void))
         while (!ready[i])
             sched_yield();
     take();
+    for (int i = 0; i < 2000 && faults < READERS; i++)
+        usleep(1000);
+    stop = 1;
     for (int i = 0; i < READERS; i++)
         pthread_join(thread[i], NULL);
     return faults == READERS;
@@ -342,7 +345,7 @@ static void check_flush(void)
     struct sigaction action = {.sa_handler = on_fault}, old;
     int gone = 1, forbidden = 1;
     sigaction(SIGSEGV, &action, &old);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10 && gone && forbidden; i++) {
         gone &= all_notice(take_by_munmap);
         forbidden &= all_notice(take_by_mprotect);
     }
