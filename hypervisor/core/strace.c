@@ -391,6 +391,17 @@ void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, u
         put(&own, NULL, 0);
 }
 
+void strace_emulated(struct vcpu *v, unsigned what, uint64_t rip, const uint64_t arg[6])
+{
+    struct strace_record r;
+
+    record_init(&r, v, STRACE_EMULATION);
+    r.number = what;
+    r.caller = rip;
+    memcpy(r.arg, arg, sizeof(r.arg));
+    put(&r, NULL, 0);
+}
+
 void strace_domain_ended(struct domain *d)
 {
     if (!strace_on)

@@ -18,6 +18,8 @@ extern bool strace_on; /* set at boot, then constant */
 void strace_init(void);
 /* @v was refused something: part of the record of the call it is in, or a record of its own. */
 void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c);
+/* The instruction at @rip was executed in @v's stead: STRACE_INSTRUCTION and its kin, and what is recorded of it. */
+cold_ void strace_emulated(struct vcpu *v, unsigned what, uint64_t rip, const uint64_t arg[6]);
 /* @d's vCPUs have stopped for good: calls that they were in are recorded as unfinished. */
 void strace_domain_ended(struct domain *d);
 /* Let the reader have what there is. */

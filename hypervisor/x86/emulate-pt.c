@@ -12,6 +12,9 @@
 #include "guest.h"
 #include "lib.h"
 #include "page-tables.h"
+#include "strace.h"
+
+#include <paravane/strace-record.h>
 
 struct store {
     uint8_t length;    /* of the instruction */
@@ -348,6 +351,17 @@ static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
     return store_apply(d, &s, regs, slot, (address & 7) * 8) == 0 ? s.length : 0;
 }
 
+/* No arguments: the fast path would have to keep them. */
+static cold_ void record_store(void)
+{
+    struct vcpu *v = current_vcpu();
+    uint64_t arg[6];
+    __asm__("mov %%cr2, %0" : "=r"(arg[0]));
+    /* The guest may read what it may not write. */
+    if (guest_read_u64(&arg[1], guest_ptr(arg[0] & ~7ull)) == 0)
+        strace_emulated(v, STRACE_STORE, v->arch.regs->rip, arg);
+}
+
 bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
 {
     struct domain *d = v->domain;
@@ -361,6 +375,8 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
     mutex_unlock(&d->mmu);
     if (!length)
         return false;
+    if (unlikely(strace_on))
+        record_store();
     regs->rip += length;
     regs->rflags &= ~RFLAGS_RF;
     if (unlikely(regs->rflags & RFLAGS_TF))

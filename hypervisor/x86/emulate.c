@@ -20,6 +20,9 @@
  */
 #include "cpu-state.h"
 #include "page-tables.h"
+#include "strace.h"
+
+#include <paravane/strace-record.h>
 
 #define INSN_MAX 15u
 
@@ -655,6 +658,13 @@ static enum outcome execute(struct vcpu *v, struct insn *i)
     }
 }
 
+static cold_ void record_instruction(struct vcpu *v, const struct insn *i)
+{
+    uint64_t arg[6] = {0, i->regs->rax, i->regs->rcx, i->regs->rdx};
+    (void)guest_fetch(v, (uint8_t *)arg, MIN(i->length, 8u));
+    strace_emulated(v, STRACE_INSTRUCTION, i->start, arg);
+}
+
 void emulate_privileged(struct vcpu *v, uint32_t error)
 {
     if (unlikely(error)) {
@@ -671,6 +681,8 @@ void emulate_privileged(struct vcpu *v, uint32_t error)
         o = !insn_prefixes(&i) ? insn_fetch_fault(v, &i) : i.lock ? UNDEFINED : execute(v, &i);
     switch (o) {
     case DONE:
+        if (unlikely(strace_on))
+            record_instruction(v, &i);
         insn_retire(v, &i);
         return;
     case NOT_OURS:
@@ -690,12 +702,21 @@ void emulate_privileged(struct vcpu *v, uint32_t error)
 static const uint8_t forced_cpuid[7] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
 #define FORCED_CPUID_WORD 0x00a20f6e65780b0full /* the same, as the low seven bytes of a word */
 
+static cold_ void record_cpuid(struct vcpu *v, const struct cpuid_leaf *leaf)
+{
+    const struct guest_regs *r = v->arch.regs;
+    const uint64_t arg[6] = {(uint32_t)r->rax, (uint32_t)r->rcx, leaf->a, leaf->b, leaf->c, leaf->d};
+    strace_emulated(v, STRACE_CPUID, r->rip, arg);
+}
+
 static noinline_ void forced_cpuid_emulate(struct vcpu *v)
 {
     struct guest_regs *r = v->arch.regs;
     struct cpuid_leaf leaf;
 
     cpuid_guest(v, (uint32_t)r->rax, (uint32_t)r->rcx, &leaf);
+    if (unlikely(strace_on))
+        record_cpuid(v, &leaf);
     r->rax = leaf.a;
     r->rbx = leaf.b;
     r->rcx = leaf.c;

@@ -75,6 +75,15 @@ d0v0 console_io(CONSOLEIO_write, 1, "\"") = 0
 d0v0 console_io(CONSOLEIO_write, 1, "\n") = 0
 EOS
 
+ask 'emulated instructions' 0 "$paravane" strace -e 'emulations,sched_op' -o "$trace" "$sample" emulations calls
+sed -i 's/= 0x4000000., /= N, /; s/\(rdmsr(0xc0000080)\) = .*/\1 = N/' "$trace"
+same 'come on demand' <<'EOS'
+d1v0 emulated cpuid(0x40000000, 0) = N, 0x566e6558, 0x65584d4d, 0x4d4d566e
+d1v0 emulated mov_from_cr(0)
+d1v0 emulated rdmsr(0xc0000080) = N
+d1v0 sched_op(SCHEDOP_shutdown, {reason=0}) = 0
+EOS
+
 # The table: counts are the guest's, failures and refusals too; instructions are the same every time.
 table() { # FILE: "calls failed refused name"
     awk 'NR > 1 { name = $7; for (i = 8; i <= NF; i++) name = name " " $i; print $4, $5, $6, name }' "$1" | sort

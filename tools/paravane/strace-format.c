@@ -472,8 +472,132 @@ static void put_refusal(struct bytes *out, const struct strace_record *r)
                  (unsigned long)r->operand[2]);
 }
 
+/* --- Emulated instructions ------------------------------------------------- */
+
+static bool is_prefix(uint8_t byte)
+{
+    return byte == 0x66 || byte == 0x67 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 ||
+           byte == 0x2e || byte == 0x36 || byte == 0x3e || (byte >= 0x40 && byte <= 0x4f) ||
+           (byte >= 0x64 && byte <= 0x65);
+}
+
+/* The opcode of the eight bytes that were recorded, 0x0fxx for two bytes; *@next: the byte behind
+ * it. */
+static unsigned opcode_of(const struct strace_record *r, unsigned *next)
+{
+    const uint8_t *byte = (const uint8_t *)r->arg;
+    unsigned n = 0;
+    while (n < 5 && is_prefix(byte[n]))
+        n++;
+    unsigned opcode = byte[n++];
+    if (opcode == 0x0f)
+        opcode = opcode << 8 | byte[n++];
+    *next = byte[n];
+    return opcode;
+}
+
+static const char *emulation_name(const struct strace_record *r)
+{
+    unsigned next, opcode = opcode_of(r, &next);
+
+    if (r->number == STRACE_CPUID)
+        return "cpuid";
+    if (r->number == STRACE_STORE)
+        return "page_table_store";
+    switch (opcode) {
+    case 0xe4 ... 0xe5:
+    case 0xec ... 0xed:
+        return "in";
+    case 0xe6 ... 0xe7:
+    case 0xee ... 0xef:
+        return "out";
+    case 0x6c ... 0x6d:
+        return "ins";
+    case 0x6e ... 0x6f:
+        return "outs";
+    case 0xfa:
+        return "cli";
+    case 0xfb:
+        return "sti";
+    case 0x0f01:
+        return next == 0xd1 ? "xsetbv" : "rdtscp";
+    case 0x0f06:
+        return "clts";
+    case 0x0f09:
+        return "wbinvd";
+    case 0x0f20:
+        return "mov_from_cr";
+    case 0x0f21:
+        return "mov_from_dr";
+    case 0x0f22:
+        return "mov_to_cr";
+    case 0x0f23:
+        return "mov_to_dr";
+    case 0x0f30:
+        return "wrmsr";
+    case 0x0f31:
+        return "rdtsc";
+    case 0x0f32:
+        return "rdmsr";
+    default:
+        return "instruction";
+    }
+}
+
+static void put_instruction(struct bytes *out, const struct strace_record *r)
+{
+    unsigned next, opcode = opcode_of(r, &next);
+    const unsigned long rax = r->arg[1], rcx = r->arg[2], rdx = r->arg[3];
+    const unsigned long port = opcode < 0xe8 ? next : rdx & 0xffff,
+                        edx_eax = rdx << 32 | (rax & 0xffffffff);
+
+    switch (opcode) {
+    case 0xe4 ... 0xe5:
+    case 0xec ... 0xed:
+        bytes_format(out, "(%#lx) = %#lx", port, opcode & 1 ? rax : rax & 0xff);
+        break;
+    case 0xe6 ... 0xe7:
+    case 0xee ... 0xef:
+        bytes_format(out, "(%#lx, %#lx)", port, opcode & 1 ? rax : rax & 0xff);
+        break;
+    case 0x0f20 ... 0x0f23:
+        bytes_format(out, "(%u)", next >> 3 & 7);
+        break;
+    case 0x0f30:
+        bytes_format(out, "(%#lx, %#lx)", rcx & 0xffffffff, edx_eax);
+        break;
+    case 0x0f32:
+        bytes_format(out, "(%#lx) = %#lx", rcx & 0xffffffff, edx_eax);
+        break;
+    default:
+        bytes_format(out, "()");
+    }
+}
+
+static void put_emulation(struct bytes *out, const struct strace_record *r)
+{
+    const uint64_t *a = r->arg;
+    bytes_format(out, "emulated %s", emulation_name(r));
+    if (r->number == STRACE_CPUID)
+        bytes_format(out, "(%#x, %#x) = %#x, %#x, %#x, %#x", (unsigned)a[0], (unsigned)a[1],
+                     (unsigned)a[2], (unsigned)a[3], (unsigned)a[4], (unsigned)a[5]);
+    else if (r->number == STRACE_STORE)
+        bytes_format(out, "(%#lx, %#lx)", (unsigned long)a[0], (unsigned long)a[1]);
+    else
+        put_instruction(out, r);
+}
+
+const char *strace_name(const struct strace_record *r)
+{
+    return r->kind == STRACE_EMULATION ? emulation_name(r) : strace_call_name(r->number);
+}
+
 void strace_format(struct bytes *out, const struct strace_record *r)
 {
+    if (r->kind == STRACE_EMULATION) {
+        put_emulation(out, r);
+        return;
+    }
     if (r->kind == STRACE_REFUSAL) {
         bytes_format(out, "trap");
         put_refusal(out, r);

@@ -23,6 +23,8 @@ void strace_format(struct bytes *out, const struct strace_record *r);
 
 /* "mmu_update", or NULL: no such number. */
 const char *strace_call_name(unsigned number);
+/* The same of @r; of an emulated instruction "rdmsr". */
+const char *strace_name(const struct strace_record *r);
 /* "EVTCHNOP_send" if that is the @i-th sub-operation that @r names; NULL if it names no more, or an unknown one. */
 const char *strace_operation_name(const struct strace_record *r, unsigned i);
 

@@ -17,7 +17,7 @@
 
 /* One word of the filter; several of a kind are alternatives. */
 struct word {
-    enum { WORD_CALL, WORD_NOT, WORD_DOMAIN, WORD_REFUSED, WORD_FAILED } kind;
+    enum { WORD_CALL, WORD_EMULATIONS, WORD_NOT, WORD_DOMAIN, WORD_REFUSED, WORD_FAILED } kind;
     const char *name; /* of a hypercall or a sub-operation */
     size_t length;
     unsigned domain;
@@ -27,6 +27,7 @@ struct word {
 struct row {
     const char *call, *operation;
     unsigned number;
+    bool emulated;
     uint64_t calls, failed, refused, ticks;
 };
 
@@ -67,6 +68,8 @@ static enum verdict read_word(struct strace *s, const char *text, size_t length)
     if (strace_is_call(w.name, w.length) || strace_is_operation(w.name, w.length)) {
     } else if (!negated && length == 7 && memcmp(text, "refused", 7) == 0) {
         w.kind = WORD_REFUSED;
+    } else if (!negated && length == 10 && memcmp(text, "emulations", 10) == 0) {
+        w.kind = WORD_EMULATIONS;
     } else if (!negated && length == 6 && memcmp(text, "failed", 6) == 0) {
         w.kind = WORD_FAILED;
     } else if (!negated && length > 1 && *text == 'd' &&
@@ -76,8 +79,8 @@ static enum verdict read_word(struct strace *s, const char *text, size_t length)
     } else {
         return verdict_say(
             VERDICT_USAGE,
-            "--strace=%s: \"%.*s\" is no hypercall, no sub-operation, and not refused, failed or a "
-            "domain like d1; `paravane hypercalls` lists the names",
+            "--strace=%s: \"%.*s\" is no hypercall, no sub-operation, and not refused, failed, "
+            "emulations or a domain like d1; `paravane hypercalls` lists the names",
             s->options.filter, (int)length, text);
     }
     s->words = memory_resize(s->words, (s->word_count + 1) * sizeof(*s->words));
@@ -123,6 +126,10 @@ static bool is_wanted(const struct strace *s, const struct strace_record *r)
             calls = true;
             named |= r->kind == STRACE_CALL && is_named(w, r);
             break;
+        case WORD_EMULATIONS:
+            calls = true;
+            named |= r->kind == STRACE_EMULATION;
+            break;
         case WORD_NOT:
             if (r->kind == STRACE_CALL && is_named(w, r))
                 return false;
@@ -141,6 +148,8 @@ static bool is_wanted(const struct strace *s, const struct strace_record *r)
             break;
         }
     }
+    if (!calls && r->kind == STRACE_EMULATION)
+        return false; /* only on demand: nobody has asked for a hypercall there */
     return calls == named && domains == in_domain && results == of_result;
 }
 
@@ -148,19 +157,22 @@ static bool is_wanted(const struct strace *s, const struct strace_record *r)
 
 static struct row *row_of(struct strace *s, const struct strace_record *r)
 {
-    const char *operation = strace_operation_name(r, 0);
+    const char *name = strace_name(r), *operation = strace_operation_name(r, 0);
     for (size_t i = 0; i < s->row_count; i++)
-        if (s->rows[i].number == r->number && s->rows[i].operation == operation)
+        if (s->rows[i].number == r->number && s->rows[i].call == name &&
+            s->rows[i].operation == operation)
             return &s->rows[i];
     s->rows = memory_resize(s->rows, (s->row_count + 1) * sizeof(*s->rows));
-    s->rows[s->row_count] = (struct row){
-        .number = r->number, .call = strace_call_name(r->number), .operation = operation};
+    s->rows[s->row_count] = (struct row){.number = r->number,
+                                         .emulated = r->kind == STRACE_EMULATION,
+                                         .call = name,
+                                         .operation = operation};
     return &s->rows[s->row_count++];
 }
 
 static void count(struct strace *s, const struct strace_record *r)
 {
-    if (r->kind != STRACE_CALL)
+    if (r->kind == STRACE_REFUSAL)
         return;
     struct row *row = row_of(s, r);
     row->calls++;
@@ -180,11 +192,11 @@ static int dearer(const void *a, const void *b)
 static void put_row(struct strace *s, const struct row *r, uint64_t all)
 {
     char *unknown = memory_format("hypercall_%u", r->number);
-    fprintf(s->out, "%6.2f %15lu %10lu %9lu %8lu %8lu  %s%s%s\n",
+    fprintf(s->out, "%6.2f %15lu %10lu %9lu %8lu %8lu  %s%s%s%s\n",
             all ? 100.0 * (double)r->ticks / (double)all : 0.0, (unsigned long)r->ticks,
             (unsigned long)(r->calls ? r->ticks / r->calls : 0), (unsigned long)r->calls,
-            (unsigned long)r->failed, (unsigned long)r->refused, r->call ? r->call : unknown,
-            r->operation ? " " : "", r->operation ? r->operation : "");
+            (unsigned long)r->failed, (unsigned long)r->refused, r->emulated ? "emulated " : "",
+            r->call ? r->call : unknown, r->operation ? " " : "", r->operation ? r->operation : "");
     free(unknown);
 }
 

@@ -29,13 +29,19 @@ struct strace_hello {
 #define STRACE_MAGIC 0x43525453u /* "STRC" */
 
 enum strace_kind {
-    STRACE_FILLER,  /* to the end of the chunk: nothing */
-    STRACE_CALL,    /* a hypercall */
-    STRACE_REFUSAL, /* a rule that refused something else: an instruction that was emulated */
+    STRACE_FILLER,    /* to the end of the chunk: nothing */
+    STRACE_CALL,      /* a hypercall */
+    STRACE_REFUSAL,   /* a rule that refused something else: an instruction that was emulated */
+    STRACE_EMULATION, /* an instruction that was emulated */
 };
 
 #define STRACE_ENTRY      1u /* it is entry @index of a multicall, whose own record follows */
 #define STRACE_UNFINISHED 2u /* it had not returned when its domain ended: no result */
+
+/* STRACE_EMULATION: @number is one of these, and @arg: */
+#define STRACE_INSTRUCTION 0u /* its first eight bytes; rax, rcx, rdx as it left them */
+#define STRACE_CPUID       1u /* by forced emulation: leaf, subleaf; eax, ebx, ecx, edx */
+#define STRACE_STORE       2u /* into a page table: address, the entry as it is now */
 
 /* A record lies within one chunk.  @in bytes of argument as they were before the call stand behind
  * it, and

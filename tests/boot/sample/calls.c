@@ -77,6 +77,16 @@ static void batch(void)
     hypercall_multicall(entry, sizeof(entry) / sizeof(entry[0]));
 }
 
+/* Instructions that the hypervisor executes in our stead. */
+void emulations(void)
+{
+    unsigned long cr0;
+    unsigned a = 0x40000000, b, c = 0, d;
+    __asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    __asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(0xc0000080)); /* EFER */
+}
+
 void calls(void)
 {
     structures();

@@ -2,3 +2,4 @@
 #pragma once
 
 void calls(void);
+void emulations(void); /* and the word `emulations` */

@@ -7,6 +7,7 @@
  *
  *   say:TEXT        print TEXT ('_' is a blank, '~' a newline)
  *   calls           make the hypercalls of calls.c
+ *   emulations      execute some privileged instructions
  *   shell           prompt, read a line, answer with its length, until "exit"
  *   poweroff        shut down with this reason; likewise reboot, crash
  *   fault           execute ud2, with no handler for it: the hypervisor ends us
@@ -133,6 +134,8 @@ static void obey(const char *word, size_t size)
         say(word + 4, size - 4);
     else if (is_word(word, size, "calls"))
         calls();
+    else if (is_word(word, size, "emulations"))
+        emulations();
     else if (is_word(word, size, "shell"))
         shell();
     else if (is_word(word, size, "poweroff"))
