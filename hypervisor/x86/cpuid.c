@@ -115,6 +115,46 @@ static void features_mask(void)
         *feature_word(w) &= mask[w];
 }
 
+/* What is useless without another feature: its registers would not be switched. */
+/* clang-format off */
+#define NEEDS_XSAVE(F) F(XSAVEOPT) F(XSAVEC) F(XGETBV1) F(AVX)
+#define NEEDS_AVX(F)   F(FMA) F(F16C) F(XOP) F(FMA4) F(AVX2) F(VAES) F(VPCLMULQDQ) F(AVX_VNNI) F(AVX512F)
+#define NEEDS_AVX512F(F)                                                                           \
+    F(AVX512DQ) F(AVX512_IFMA) F(AVX512PF) F(AVX512ER) F(AVX512CD) F(AVX512BW) F(AVX512VL)         \
+    F(AVX512_VBMI) F(AVX512_VBMI2) F(AVX512_VNNI) F(AVX512_BITALG) F(AVX512_VPOPCNTDQ)             \
+    F(AVX512_4VNNIW) F(AVX512_4FMAPS) F(AVX512_BF16)
+/* clang-format on */
+
+static void features_clear(const uint16_t *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        *feature_word(list[i] / 32) &= ~(1u << list[i] % 32);
+}
+
+/* In this order: what goes takes with it what needs it. */
+static void features_without(void)
+{
+#define F(name) XEN_X86_FEATURE_##name,
+    static const uint16_t xsave[] = {NEEDS_XSAVE(F)}, avx[] = {NEEDS_AVX(F)},
+                          avx512f[] = {NEEDS_AVX512F(F)};
+#undef F
+    static const uint16_t has_xsave = XEN_X86_FEATURE_XSAVE, has_avx = XEN_X86_FEATURE_AVX,
+                          has_avx512f = XEN_X86_FEATURE_AVX512F;
+
+    if (!xcr0_allowed)
+        features_clear(&has_xsave, 1);
+    if (!HAS(XSAVE))
+        features_clear(xsave, ARRAY_SIZE(xsave));
+    if (!(xcr0_allowed & XCR0_AVX))
+        features_clear(&has_avx, 1);
+    if (!HAS(AVX))
+        features_clear(avx, ARRAY_SIZE(avx));
+    if (!(xcr0_allowed & XCR0_AVX512))
+        features_clear(&has_avx512f, 1);
+    if (!HAS(AVX512F))
+        features_clear(avx512f, ARRAY_SIZE(avx512f));
+}
+
 /* --- making the policy ----------------------------------------------------------- */
 
 static void host_read(void)
@@ -203,9 +243,7 @@ void cpuid_probe(void)
     host_read();
     features_mask();
     *feature_word(XEN_X86_FEATURE_HYPERVISOR / 32) |= BIT(XEN_X86_FEATURE_HYPERVISOR % 32);
-    if (!xcr0_allowed)
-        policy.basic[1].c &=
-            ~(uint32_t)(BIT(XEN_X86_FEATURE_XSAVE % 32) | BIT(XEN_X86_FEATURE_AVX % 32));
+    features_without();
     xstate_make();
     leaves_blank();
     cpuid_has_fsgsbase = HAS(FSGSBASE);
