@@ -355,7 +355,7 @@ static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
 static cold_ void record_store(void)
 {
     struct vcpu *v = current_vcpu();
-    uint64_t arg[6];
+    uint64_t arg[6] = {0};
     __asm__("mov %%cr2, %0" : "=r"(arg[0]));
     /* The guest may read what it may not write. */
     if (guest_read_u64(&arg[1], guest_ptr(arg[0] & ~7ull)) == 0)
