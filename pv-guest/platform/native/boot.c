@@ -1,5 +1,5 @@
 /*
- * Start of day: from what a PVH loader left to kernel_start.
+ * Start of day: from what a PVH or Multiboot 2 loader left to kernel_start.
  *
  * Page numbers are the machine's own, with the first megabyte's among them:
  *
@@ -11,12 +11,13 @@
 
 #include "kernel/page.h"
 #include "kernel/print.h"
+#include "kernel/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 
 #define EARLY_END 0x40000000ul /* the boot's page tables map the first gigabyte */
 
-NORETURN void boot_start(uint32_t info_at);
+NORETURN void boot_start(uint32_t info_at, uint32_t magic);
 
 /* What the loader wrote at physical address @at; the direct map has it, early and late. */
 static const void *loader_data(uint64_t at)
@@ -55,17 +56,21 @@ static pfn_t tables_start(const struct hvm_modlist_entry *ramdisk, uint64_t ram)
     return pfn(PAGES_FOR(start));
 }
 
-void boot_start(uint32_t info_at)
+void boot_start(uint32_t info_at, uint32_t magic)
 {
+    static char command_line[COMMAND_LINE_SIZE];
     const struct hvm_start_info *info = loader_data(info_at);
+    if (magic == MULTIBOOT_LOADED)
+        info = multiboot_read(info);
 
-    /* From the third line on a panic is heard, has a verdict, and knows its CPU. */
+    /* Once these have run a panic is heard, has a verdict, and knows its CPU. */
     serial_init();
-    const char *command_line = info->cmdline_paddr ? loader_data(info->cmdline_paddr) : "";
+    if (info->cmdline_paddr)
+        text_copy(command_line, loader_data(info->cmdline_paddr), sizeof(command_line));
     shutdown_init(command_line);
     cpu_init(0);
     if (info->magic != XEN_HVM_START_MAGIC_VALUE)
-        panic("the loader does not speak PVH");
+        panic("the loader speaks neither PVH nor Multiboot 2");
 
     const uint64_t low = ram_end(info, IMAGE_PHYS), high = ram_end(info, FOUR_GIB);
     if (low == IMAGE_PHYS)

@@ -28,7 +28,9 @@
 #define INTERRUPT_OLD_PIC  0x30 /* to 0x3f: what the masked PICs may still raise */
 #define INTERRUPT_SPURIOUS 0xff
 
-/* struct cpu, for entry code; static asserts in cpu.c pin the C view. */
+#define MULTIBOOT_LOADED 0x36d76289 /* what a Multiboot 2 loader leaves in eax */
+
+/* struct processor, for entry code; static asserts in cpu.c pin the C view. */
 #define CPU_USER_RSP 0
 #define CPU_RSP0     16
 

@@ -6,7 +6,7 @@
 
 OUTPUT_FORMAT(elf64-x86-64)
 OUTPUT_ARCH(i386:x86-64)
-ENTRY(start32_phys)
+ENTRY(start32_multiboot) /* PVH loaders go by the note */
 
 PHDRS
 {
@@ -27,7 +27,6 @@ SECTIONS
         . = ALIGN(4096);
         image_text_end = .;
     } :text
-    start32_phys = start32 - KERNEL_BASE;
 
     .rodata : AT(ADDR(.rodata) - KERNEL_BASE) {
         *(.rodata .rodata.*)

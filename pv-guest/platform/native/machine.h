@@ -89,6 +89,13 @@ void tlb_flush_others(cpus_t cpus);
 /* Another CPU has stopped this one. */
 bool smp_stopped(void);
 
+/* ---- Start of day (boot.c) ---------------------------------------------------------- */
+
+#define COMMAND_LINE_SIZE 1024
+
+/* What a Multiboot 2 loader says at @list, in PVH's words. */
+const struct hvm_start_info *multiboot_read(const void *list);
+
 /* ---- What the machine is made of ---------------------------------------------------- */
 
 struct acpi {

@@ -2,7 +2,8 @@
  * From the loader to C.
  *
  * QEMU's -kernel (and any other PVH loader) finds the note below and enters
- * start32 in 32-bit protected mode without paging.  The first page tables are
+ * start32 in 32-bit protected mode without paging; GRUB finds the Multiboot 2
+ * header and enters start32_multiboot the same way.  The first page tables are
  * constants: they map the first gigabyte three times, one to one for the step
  * into paging, at the direct map, and at KERNEL_BASE.  boot.c replaces them.
  */
@@ -15,6 +16,8 @@
 #define LARGE     0x083 /* and 2 MiB */
 #define COM1      0x3f8
 
+#define MULTIBOOT_MAGIC 0xe85250d6
+
         .pushsection .note.Xen, "a", @note
         .align  4
         .long   4, 4, XEN_ELFNOTE_PHYS32_ENTRY
@@ -22,19 +25,31 @@
         .long   PHYS(start32)
         .popsection
 
+        .section .text.start, "ax"
+        .balign 8
+header:
+        .long   MULTIBOOT_MAGIC, 0        /* 32-bit x86                     */
+        .long   header_end - header
+        .long   -(MULTIBOOT_MAGIC + header_end - header)
+        .short  0, 0                      /* no tags                        */
+        .long   8
+header_end:
+
 /*
  * The first instruction.
- *   In:  ebx = physical address of struct hvm_start_info; flat segments,
- *        paging and interrupts off
- *   Out: never; boot_start(ebx) on the boot stack
+ *   In:  ebx = physical address of struct hvm_start_info, or of Multiboot's
+ *        list, and then eax says so; flat segments, paging and interrupts off
+ *   Out: never; boot_start(ebx, eax) on the boot stack
  */
-        .section .text.start, "ax"
         .code32
-        .globl  start32
+        .globl  start32, start32_multiboot
 start32:
+        xor     %eax, %eax
+start32_multiboot:
         cli
         cld
-        mov     %ebx, %ebp                /* cpuid destroys ebx             */
+        mov     %ebx, %ebp                /* cpuid destroys both            */
+        mov     %eax, %edi
         mov     $PHYS(no_long_mode), %esi
         mov     $0x80000000, %eax
         cpuid
@@ -44,8 +59,6 @@ start32:
         cpuid
         bt      $29, %edx                 /* long mode                      */
         jnc     stop
-        mov     %ebp, %edi                /* boot_start's argument          */
-
         mov     $CR4_START, %eax
         mov     %eax, %cr4
         mov     $PHYS(boot_l4), %eax
@@ -88,8 +101,9 @@ high:
         mov     %eax, %fs
         mov     %eax, %gs
         lea     boot_stack_top(%rip), %rsp
+        mov     %edi, %esi
+        mov     %ebp, %edi
         xor     %ebp, %ebp
-        mov     %edi, %edi
         call    boot_start
         ud2
 
