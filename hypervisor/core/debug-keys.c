@@ -5,9 +5,9 @@
  * `s` asks for a line, "DOMAIN PATH [VALUE]", and writes the node (or prints it) as a toolstack in
  * domain 0 would: guests listen to some of them.
  *
- *     1 memory/target 131072       have domain 1 use 128 MiB (KiB, as for xl mem-set)
- *     1 control/shutdown poweroff  ask it to shut down: poweroff, reboot, halt or suspend (xl
- * shutdown) 1 cpu/1/availability offline take its second vCPU away (xl vcpu-set)
+ *     1 memory/target 131072        it is to use so many KiB (xl mem-set)
+ *     1 control/shutdown poweroff   it is asked to; or reboot, halt, suspend (xl shutdown)
+ *     1 cpu/1/availability offline  it is to take its second vCPU down (xl vcpu-set)
  *
  * Keys arrive in interrupt context, their work is done by the idle vCPU.
  */
