@@ -49,7 +49,7 @@ d1v0   [2] set_segment_base(SEGBASE_FS, 0xffffc00000000000) = 0
 d1v0   [3] set_segment_base(SEGBASE_FS, 0x8000000000000000) = -EINVAL refused CP-001: segment base 0: 8000000000000000 is not canonical
 d1v0   [4] multicall(...) = -EINVAL refused HC-003: multicall inside a multicall
 d1v0 multicall(STACK, 5) = 0
-d1v0 sched_op(SCHEDOP_shutdown, {reason=0}) = 0
+d1v0 sched_op(SCHEDOP_shutdown, {reason=SHUTDOWN_poweroff}) = 0
 EOS
 holds "$trace" 'callers have names' '> shut_down+0x'
 
@@ -81,7 +81,7 @@ same 'come on demand' <<'EOS'
 d1v0 emulated cpuid(0x40000000, 0) = N, 0x566e6558, 0x65584d4d, 0x4d4d566e
 d1v0 emulated mov_from_cr(0)
 d1v0 emulated rdmsr(0xc0000080) = N
-d1v0 sched_op(SCHEDOP_shutdown, {reason=0}) = 0
+d1v0 sched_op(SCHEDOP_shutdown, {reason=SHUTDOWN_poweroff}) = 0
 EOS
 
 # The table: counts are the guest's, failures and refusals too; instructions are the same every time.

@@ -32,7 +32,7 @@ static const struct call {
 
 /* The lists of names, each operation with the list that it is in. */
 static const struct operation {
-    const char *list, *name, *fields;
+    const char *list, *name, *fields; /* @fields NULL: a mere name for a value */
     uint64_t value;
 } operations[] = {
 #define MMUEXT_OP(name, how, fields)      {"MMUEXT", #name, fields, name},
@@ -51,7 +51,10 @@ static const struct operation {
 #define LIST(call, prefix)                prefix##_LIST(prefix##_OP)
     SUBOP_LISTS(LIST) VMASST_CMD_LIST(VMASST_CMD_OP)
 #undef LIST
-};
+#define SHUTDOWN_NAME(name)     {"SHUTDOWN", #name, NULL, name},
+#define VIRQ_NAME(name)         {"VIRQ", #name, NULL, name},
+#define CALLBACKTYPE_NAME(name) {"CALLBACKTYPE", #name, NULL, name},
+        SHUTDOWN_LIST(SHUTDOWN_NAME) VIRQ_LIST(VIRQ_NAME) CALLBACKTYPE_LIST(CALLBACKTYPE_NAME)};
 
 static const struct structure {
     const char *name, *fields;
@@ -172,7 +175,7 @@ bool strace_is_call(const char *name, size_t length)
 bool strace_is_operation(const char *name, size_t length)
 {
     for (size_t i = 0; i < COUNT(operations); i++)
-        if (same(operations[i].name, name, length))
+        if (operations[i].fields && same(operations[i].name, name, length))
             return true;
     return false;
 }

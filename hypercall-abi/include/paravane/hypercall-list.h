@@ -185,20 +185,20 @@
 #define SCHEDOP_LIST(OP)                                                                          \
     OP(SCHEDOP_yield, YES, "")                                                                    \
     OP(SCHEDOP_block, YES, "")                                                                    \
-    OP(SCHEDOP_shutdown, YES, "reason:u32")                                                       \
+    OP(SCHEDOP_shutdown, YES, "reason:op32:SHUTDOWN")                                             \
     OP(SCHEDOP_poll, YES, "ports:ptr count:u32 deadline:u64")                                     \
-    OP(SCHEDOP_remote_shutdown, PRIV, "domain:dom reason:u32")                                    \
-    OP(SCHEDOP_shutdown_code, YES, "reason:u32")                                                  \
+    OP(SCHEDOP_remote_shutdown, PRIV, "domain:dom reason:op32:SHUTDOWN")                          \
+    OP(SCHEDOP_shutdown_code, YES, "reason:op32:SHUTDOWN")                                        \
     OP(SCHEDOP_watchdog, YES, "id:u32 timeout:u32")                                               \
     OP(SCHEDOP_pin_override, PRIV, "cpu:d32")
 
 #define CALLBACKOP_LIST(OP)                                                                       \
-    OP(CALLBACKOP_register, YES, "type:u16 flags:x16 address:va")                                 \
-    OP(CALLBACKOP_unregister, YES, "type:u16")
+    OP(CALLBACKOP_register, YES, "type:op16:CALLBACKTYPE flags:x16 address:va")                   \
+    OP(CALLBACKOP_unregister, YES, "type:op16:CALLBACKTYPE")
 
 #define EVTCHNOP_LIST(OP)                                                                         \
     OP(EVTCHNOP_bind_interdomain, YES, "remote:dom remote_port:u32 port:u32>")                    \
-    OP(EVTCHNOP_bind_virq, YES, "virq:u32 vcpu:u32 port:u32>")                                    \
+    OP(EVTCHNOP_bind_virq, YES, "virq:op32:VIRQ vcpu:u32 port:u32>")                              \
     OP(EVTCHNOP_bind_pirq, PRIV, "pirq:u32 flags:x32 port:u32>")                                  \
     OP(EVTCHNOP_close, YES, "port:u32")                                                           \
     OP(EVTCHNOP_send, YES, "port:u32")                                                            \
@@ -227,6 +227,18 @@
     LIST(console_io, CONSOLEIO)  LIST(grant_table_op, GNTTABOP) LIST(vm_assist, VMASST_TYPE)     \
     LIST(vcpu_op, VCPUOP)        LIST(set_segment_base, SEGBASE) LIST(sched_op, SCHEDOP)         \
     LIST(callback_op, CALLBACKOP) LIST(event_channel_op, EVTCHNOP) LIST(physdev_op, PHYSDEVOP)
+
+/* Names that fields have for their values, used as op:LIST: N(constant). */
+#define SHUTDOWN_LIST(N)                                                                         \
+    N(SHUTDOWN_poweroff) N(SHUTDOWN_reboot) N(SHUTDOWN_suspend) N(SHUTDOWN_crash)                \
+    N(SHUTDOWN_watchdog) N(SHUTDOWN_soft_reset)
+#define VIRQ_LIST(N)                                                                             \
+    N(VIRQ_TIMER) N(VIRQ_DEBUG) N(VIRQ_CONSOLE) N(VIRQ_DOM_EXC) N(VIRQ_TBUF) N(VIRQ_DEBUGGER)    \
+    N(VIRQ_XENOPROF) N(VIRQ_CON_RING) N(VIRQ_PCPU_STATE) N(VIRQ_MEM_EVENT) N(VIRQ_ARGO)          \
+    N(VIRQ_ENOMEM) N(VIRQ_XENPMU)
+#define CALLBACKTYPE_LIST(N)                                                                     \
+    N(CALLBACKTYPE_event) N(CALLBACKTYPE_failsafe) N(CALLBACKTYPE_syscall) N(CALLBACKTYPE_nmi)   \
+    N(CALLBACKTYPE_sysenter) N(CALLBACKTYPE_syscall32)
 
 /*
  * Structures that arrays hold: S(name, fields).  A field is "name:kind", with its width in bits behind the
