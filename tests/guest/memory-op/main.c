@@ -331,8 +331,52 @@ static void test_not_for_us(void)
     tap_is(hypercall_memory_op(63, &map), -XEN_ENOSYS, "no operation 63");
 }
 
+/* Up to the maximum, which is grow= frames away, and back.  Most domains start with all they may
+ * have. */
+static void test_growth(void)
+{
+    static xen_pfn_t frames[8192];
+    struct {
+        uint64_t start, size;
+        uint32_t type;
+    } __attribute__((packed)) all = {0};
+    struct xen_memory_map map = {.nr_entries = 1, .buffer = {&all}};
+    domid_t self = DOMID_SELF;
+
+    if (!guest_option("grow", 0) || guest_option("grow", 0) > sizeof(frames) / sizeof(frames[0]))
+        return;
+    const long start = current_pages(),
+               most = hypercall_memory_op(XENMEM_maximum_reservation, &self);
+    const unsigned long room = (unsigned long)(most - start);
+    if (!tap_is((long)room, (long)guest_option("grow", 0),
+                "the domain may grow by what it was told"))
+        return;
+    tap_is(hypercall_memory_op(XENMEM_memory_map, &map), 0, "memory_map");
+    tap_is((long)(all.size >> 12), most, "memory_map: all that it may have");
+    for (unsigned i = 0; i < room; i++)
+        frames[i] = guest_info->nr_pages + i;
+    tap_is(reserve(XENMEM_populate_physmap, frames, room, 0, DOMID_SELF), (long)room,
+           "populate_physmap up to the maximum");
+    tap_is(current_pages(), most, "current_reservation is the maximum");
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < room; i++)
+        wrong += machine_to_phys_mapping[frames[i]] != guest_info->nr_pages + i;
+    tap_is(wrong, 0, "each frame has its number");
+    xen_pfn_t one = guest_info->nr_pages + room;
+    tap_is(reserve(XENMEM_populate_physmap, &one, 1, 0, DOMID_SELF), 0, "no further");
+    volatile uint64_t *page = memory_map_frame(frames[room - 1], PTE_RW);
+    tap_is((long)page[511], 0, "a new frame is empty");
+    page[511] = 1;
+    tap_is((long)page[511], 1, "and holds what is written");
+    memory_unmap_frame((void *)page);
+    tap_is(reserve(XENMEM_decrease_reservation, frames, room, 0, DOMID_SELF), (long)room,
+           "decrease_reservation of all of it");
+    tap_is(current_pages(), start, "current_reservation as at the start");
+}
+
 void guest_main(void)
 {
+    test_growth();
     test_information();
     test_memory_map();
     test_decrease_populate();
