@@ -130,7 +130,7 @@ result "$(cmp -s "$trace" "$work/first"; echo $?)" 'to the instruction'
 # Nothing is lost, and nobody waits for ever, when there is far more than the ring holds: 8 MiB, about 50,000 records.
 ask 'many calls' 0 "$paravane" strace -o "$trace" --cpus 2 "$sample" yield:100000 poweroff
 result "$([ "$(grep -c 'sched_op(SCHEDOP_yield, NULL) = 0' "$trace")" = 100000 ]; echo $?)" 'are all there'
-ask 'a machine that is ended' 22 "$paravane" strace -o "$trace" --timeout 2 "$sample" yield:10 block
+ask 'a machine that is ended' 22 "$paravane" strace -o "$trace" --timeout 10 "$sample" yield:10 block
 result "$([ "$(grep -c SCHEDOP_yield "$trace")" = 10 ]; echo $?)" 'leaves what it recorded before it slept'
 ask 'a crash' 20 "$paravane" strace -q -o "$trace" "$sample" yield:3 fault
 result "$([ "$(grep -c SCHEDOP_yield "$trace")" = 3 ]; echo $?)" 'leaves it, too'
