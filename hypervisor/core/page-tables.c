@@ -81,7 +81,7 @@ static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t e)
     mfn_t m = pte_mfn(e);
     if (likely(mfn_valid(m))) {
         struct page_info *pg = mfn_to_page(m);
-        if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0 : page_get(pg, owner))
+        if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0 : page_get_quick(pg, owner, owner->id))
             return 0;
     }
     if (l1_device_ok(d, e))
@@ -100,9 +100,9 @@ static inline void l1_put(pte_t e)
         return;
     tlb_stamp(pg);
     if (e.v & PTE_RW)
-        page_put_writable(pg);
+        page_put_mapped(pg, true);
     else
-        page_put(pg);
+        page_put_mapped(pg, false);
 }
 
 static inline void pte_store(uint64_t *slot, pte_t want, bool preserve_ad)
@@ -141,13 +141,19 @@ static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint
 /* The reference that was taken for @want came when its frame had just changed hands. */
 static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want)
 {
-    page_put_writable(mfn_to_page(pte_mfn(want)));
+    page_put_mapped(mfn_to_page(pte_mfn(want)), true);
     return l1_update_slow(d, owner, slot, want, false);
 }
 
 static noinline_ int l1_put_slow(pte_t e)
 {
     l1_put(e);
+    return 0;
+}
+
+static noinline_ int l1_reclaim(struct page_info *pg)
+{
+    page_reclaim(pg);
     return 0;
 }
 
@@ -166,7 +172,7 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
         const mfn_t m = pte_mfn(want);
         struct page_info *pg = mfn_to_page(m);
         if (unlikely((want.v & (PTE_RW | L1_CACHE_BITS)) != PTE_RW || !mfn_valid(m) ||
-                     !page_try_get_writable(pg, owner->id)))
+                     !page_try_get_mapped(pg, owner->id, true)))
             return l1_update_slow(d, owner, slot, want, false);
         if (unlikely(atomic_read(&pg->owner) != owner->id))
             return l1_update_again(d, owner, slot, want);
@@ -181,7 +187,7 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
     if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || pg->owner == OWNER_IO))
         return l1_put_slow(old);
     tlb_stamp(pg);
-    return page_drop_writable(pg);
+    return likely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) >= PAGE_REF_ONE) ? 0 : l1_reclaim(pg);
 }
 
 /* l1_get() for entries of the kind that most are, in line; false: nothing taken, ask it. */
@@ -191,11 +197,11 @@ static inline bool l1_try_get(pte_t e, uint16_t id)
     struct page_info *pg = mfn_to_page(m);
 
     if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
-                 !page_try_get_writable(pg, id)))
+                 !page_try_get_mapped(pg, id, true)))
         return false;
     if (likely(atomic_read(&pg->owner) == id))
         return true;
-    page_put_writable(pg);
+    page_put_mapped(pg, true);
     return false;
 }
 
@@ -220,20 +226,21 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
 }
 
 /*
- * Most tables are sparse: look at so many slots at a time.
+ * Most tables are sparse: look at many slots at a time, first four groups and then one.
  */
 #define GROUP 8
-
-static inline bool group_present(const uint64_t *e)
-{
-    return (e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]) & PTE_P;
-}
+#define ANY8(e) ((e)[0] | (e)[1] | (e)[2] | (e)[3] | (e)[4] | (e)[5] | (e)[6] | (e)[7])
 
 /* The first group of @table at or behind slot @i (a multiple of GROUP) with a present entry; PT_ENTRIES: none. */
-static inline unsigned next_group(const uint64_t *table, unsigned i)
+static inline __attribute__((always_inline)) unsigned next_group(const uint64_t *table, unsigned i)
 {
-    while (i < PT_ENTRIES && !group_present(&table[i]))
-        i += GROUP;
+    for (; i < PT_ENTRIES; i += GROUP) {
+        const uint64_t *e = &table[i];
+        if (i % (4 * GROUP) == 0 && !((ANY8(e) | ANY8(e + 8) | ANY8(e + 16) | ANY8(e + 24)) & PTE_P))
+            i += 3 * GROUP;
+        else if (ANY8(e) & PTE_P)
+            break;
+    }
     return i;
 }
 

@@ -60,12 +60,6 @@ void page_reclaim(struct page_info *pg)
     page_free(pg, 0);
 }
 
-int page_reclaim_last(struct page_info *pg)
-{
-    page_reclaim(pg);
-    return 0;
-}
-
 void page_put(struct page_info *pg)
 {
     uint64_t now = atomic_sub(&pg->state, PAGE_REF_ONE);

@@ -179,17 +179,18 @@ static inline bool page_state_open(uint64_t state)
 }
 
 /*
- * One exchange for a reference and a type reference to a frame that is WRITABLE already (with a count of 0, too: that role
- * needs no earning).  False: nothing taken, which says nothing yet.  True: the owner has to be looked at once more, as the frame
- * may have been freed and given away between its look here and the exchange; with a reference in hand it stays.
+ * One exchange for what an L1 entry holds: a reference and, if it is @writable, a type reference to a frame that is WRITABLE
+ * already (with a count of 0, too: that role needs no earning).  False: nothing taken, which says nothing yet.  True: the owner
+ * has to be looked at once more, as the frame may have been freed and given away between its look here and the exchange; with a
+ * reference in hand it stays.
  */
-static inline must_check bool page_try_get_writable(struct page_info *pg, uint16_t id)
+static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t id, bool writable)
 {
     uint64_t old = atomic_read(&pg->state);
 
-    return likely((old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT && page_state_open(old) &&
-                  atomic_read(&pg->owner) == id) &&
-           likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1));
+    return likely((!writable || (old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT) &&
+                  page_state_open(old) && atomic_read(&pg->owner) == id) &&
+           likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + writable));
 }
 
 /* The same for a table's role, which must have been earned. */
@@ -205,7 +206,7 @@ static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t 
 static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d, uint16_t id,
                                                   enum page_type type)
 {
-    if (type == PAGE_TYPE_WRITABLE ? page_try_get_writable(pg, id) : page_try_get_table(pg, id, type)) {
+    if (type == PAGE_TYPE_WRITABLE ? page_try_get_mapped(pg, id, true) : page_try_get_table(pg, id, type)) {
         if (likely(atomic_read(&pg->owner) == id))
             return 0;
         page_put_and_type_slow(pg);
@@ -214,18 +215,29 @@ static inline must_check int page_get_and_type_id(struct page_info *pg, struct d
     return page_get_and_type_slow(pg, d, type);
 }
 
-/* The same for a frame whose role is known to be WRITABLE: one step for both counts. */
-static inline void page_put_writable(struct page_info *pg)
+/* Give back in one step what an L1 entry held. */
+static inline void page_put_mapped(struct page_info *pg, bool writable)
 {
-    if (unlikely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) < PAGE_REF_ONE))
+    if (unlikely(atomic_sub(&pg->state, PAGE_REF_ONE + writable) < PAGE_REF_ONE))
         page_reclaim(pg);
 }
 
-int page_reclaim_last(struct page_info *pg); /* page_reclaim(), as the last thing a function does */
-
-static inline int page_drop_writable(struct page_info *pg)
+/* The same for a frame whose role is known to be WRITABLE. */
+static inline void page_put_writable(struct page_info *pg)
 {
-    return unlikely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) < PAGE_REF_ONE) ? page_reclaim_last(pg) : 0;
+    page_put_mapped(pg, true);
+}
+
+/* page_get() in line. */
+static inline must_check bool page_get_quick(struct page_info *pg, const struct domain *d, uint16_t id)
+{
+    if (likely(page_try_get_mapped(pg, id, false))) {
+        if (likely(atomic_read(&pg->owner) == id))
+            return true;
+        page_put_mapped(pg, false);
+        return false;
+    }
+    return page_get(pg, d);
 }
 
 /* A type reference that is not the last of a table's role takes nothing with it (its count moves under the owner's mmu lock). */
