@@ -51,10 +51,10 @@ static struct task *first_for(const struct cpu *cpu)
     return NULL;
 }
 
-static void slice_start(struct cpu *cpu)
+static void slice_start(struct cpu *cpu, uint64_t now)
 {
     cpu->slice_over = false;
-    timer_set_slice(cpu, platform_time() + TURN_NS);
+    timer_set_slice(cpu, now + TURN_NS);
 }
 
 static bool slice_running(const struct cpu *cpu)
@@ -63,10 +63,10 @@ static bool slice_running(const struct cpu *cpu)
 }
 
 /* The turn of @next begins, or the CPU has none to count. */
-static void turn_begin(struct cpu *cpu, const struct task *next)
+static void turn_begin(struct cpu *cpu, const struct task *next, uint64_t now)
 {
     if (next != cpu->idle && (cpu_count > 1 || !list_empty(&run_queue))) {
-        slice_start(cpu);
+        slice_start(cpu, now);
     } else if (slice_running(cpu)) {
         cpu->slice_over = false;
         timer_set_slice(cpu, ~0ul);
@@ -80,7 +80,7 @@ void sched_ready(struct task *task)
     task->state = TASK_READY;
     list_add(&task->run, &run_queue);
     if (cpu->current != cpu->idle && !slice_running(cpu))
-        slice_start(cpu);
+        slice_start(cpu, platform_time());
 }
 
 /* One of @idle, not empty, for @task: where it was last, if possible. */
@@ -117,7 +117,7 @@ bool sched_turn_over(void)
     if (!cpu->slice_over)
         return false;
     if (!first_for(cpu) && may_run(cpu->current, cpu)) {
-        turn_begin(cpu, cpu->current);
+        turn_begin(cpu, cpu->current, platform_time());
         return false;
     }
     sched_ready(cpu->current);
@@ -214,17 +214,17 @@ void sched_switch(void)
     struct task *const previous = task_current();
     struct cpu *const cpu = previous->cpu;
     struct task *next = first_for(cpu);
+    const uint64_t now = platform_time();
 
     if (next)
         list_remove(&next->run);
     else
         next = cpu->idle;
-    turn_begin(cpu, next);
+    turn_begin(cpu, next, now);
     share();
     if (next == previous)
         return;
 
-    const uint64_t now = platform_time();
     switches++;
     previous->run_time += now - previous->run_since;
     next->run_since = now;
