@@ -286,7 +286,7 @@ static int read_perms(const struct call *c, struct tree_perms *perms)
 static int answer_set_perms(struct call *c)
 {
     const domid_t me = c->s->domain->id;
-    struct tree_perms perms;
+    struct tree_perms perms = {.count = 0};
     int rc = path_of(c);
 
     if (!rc)
