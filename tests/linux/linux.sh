@@ -7,7 +7,7 @@
 # Both leave the console in $out, without carriage returns, and what else was said in $err.
 . "$(dirname "$0")/../boot/tap.sh"
 initramfs=$build/tests/linux/initramfs.cpio
-seconds=${seconds:-300} # no single run may take longer
+seconds=${seconds:-900} # no single run may take longer, on a host that has much else to do
 
 kernel() { # FLAVOUR
     ls "$build/oracle/guests/$1"/boot/vmlinuz-* 2>/dev/null

@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 for_seconds=$2
 shift 2
 [ $# != 0 ] || set -- 1/1 4/1 4/2
-seconds=$((300 + for_seconds * 6)) # an overcommitted TCG is slow to start and to stop
+seconds=$((900 + for_seconds * 6)) # an overcommitted TCG is slow to start and to stop
 need_kernels
 sed '/^#/d; /^$/d; s/^/refused /; s/$/$/' "$here/expected-refusals.txt" >"$work/expected"
 
