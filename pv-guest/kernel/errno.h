@@ -1,54 +1,61 @@
 /* Linux's error numbers, as many as the kernel uses.  Returned negated. */
 #pragma once
 
-#define EPERM           1
-#define ENOENT          2
-#define ESRCH           3
-#define EINTR           4
-#define EIO             5
-#define ENXIO           6
-#define E2BIG           7
-#define ENOEXEC         8
-#define EBADF           9
-#define ECHILD          10
-#define EAGAIN          11
-#define ENOMEM          12
-#define EACCES          13
-#define EFAULT          14
-#define EBUSY           16
-#define EEXIST          17
-#define EXDEV           18
-#define ENODEV          19
-#define ENOTDIR         20
-#define EISDIR          21
-#define EINVAL          22
-#define ENFILE          23
-#define EMFILE          24
-#define ENOTTY          25
-#define ETXTBSY         26
-#define EFBIG           27
-#define ENOSPC          28
-#define ESPIPE          29
-#define EROFS           30
-#define EMLINK          31
-#define EPIPE           32
-#define ERANGE          34
-#define ENAMETOOLONG    36
-#define ENOSYS          38
-#define ENOTEMPTY       39
-#define ELOOP           40
-#define ENODATA         61
-#define ENOTSOCK        88
-#define EDESTADDRREQ    89
-#define ENOPROTOOPT     92
-#define EPROTONOSUPPORT 93
-#define ESOCKTNOSUPPORT 94
-#define ELIBBAD         80
-#define EOPNOTSUPP      95
-#define EAFNOSUPPORT    97
-#define EISCONN         106
-#define ENOTCONN        107
-#define ETIMEDOUT       110
+/* clang-format off */
+#define ERRNO_LIST(ERROR) \
+    ERROR(EPERM, 1) \
+    ERROR(ENOENT, 2) \
+    ERROR(ESRCH, 3) \
+    ERROR(EINTR, 4) \
+    ERROR(EIO, 5) \
+    ERROR(ENXIO, 6) \
+    ERROR(E2BIG, 7) \
+    ERROR(ENOEXEC, 8) \
+    ERROR(EBADF, 9) \
+    ERROR(ECHILD, 10) \
+    ERROR(EAGAIN, 11) \
+    ERROR(ENOMEM, 12) \
+    ERROR(EACCES, 13) \
+    ERROR(EFAULT, 14) \
+    ERROR(EBUSY, 16) \
+    ERROR(EEXIST, 17) \
+    ERROR(EXDEV, 18) \
+    ERROR(ENODEV, 19) \
+    ERROR(ENOTDIR, 20) \
+    ERROR(EISDIR, 21) \
+    ERROR(EINVAL, 22) \
+    ERROR(ENFILE, 23) \
+    ERROR(EMFILE, 24) \
+    ERROR(ENOTTY, 25) \
+    ERROR(ETXTBSY, 26) \
+    ERROR(EFBIG, 27) \
+    ERROR(ENOSPC, 28) \
+    ERROR(ESPIPE, 29) \
+    ERROR(EROFS, 30) \
+    ERROR(EMLINK, 31) \
+    ERROR(EPIPE, 32) \
+    ERROR(ERANGE, 34) \
+    ERROR(ENAMETOOLONG, 36) \
+    ERROR(ENOSYS, 38) \
+    ERROR(ENOTEMPTY, 39) \
+    ERROR(ELOOP, 40) \
+    ERROR(ENODATA, 61) \
+    ERROR(ELIBBAD, 80) \
+    ERROR(ENOTSOCK, 88) \
+    ERROR(EDESTADDRREQ, 89) \
+    ERROR(ENOPROTOOPT, 92) \
+    ERROR(EPROTONOSUPPORT, 93) \
+    ERROR(ESOCKTNOSUPPORT, 94) \
+    ERROR(EOPNOTSUPP, 95) \
+    ERROR(EAFNOSUPPORT, 97) \
+    ERROR(EISCONN, 106) \
+    ERROR(ENOTCONN, 107) \
+    ERROR(ETIMEDOUT, 110)
+/* clang-format on */
 
-/* Never reaches a process: the call was interrupted and may be started again (signal.c). */
-#define ERESTART 512
+enum errors {
+#define ERRNO_VALUE(name, number) name = number,
+    ERRNO_LIST(ERRNO_VALUE)
+    /* Never reaches a process: the call was interrupted and may be started again (signal.c). */
+    ERESTART = 512
+};

@@ -1,77 +1,82 @@
 /*
  * Linux's system calls for x86-64: number and name.
  *
- *   CALL(number, name)   served by syscall_<name>()
- *   NONE(number, name)   answers -ENOSYS, and says so once on the console
+ *   CALL(number, name, arguments)   served by syscall_<name>()
+ *   NONE(number, name)              answers -ENOSYS, and says so once on the console
+ *
+ * The arguments are for the trace, a letter each: d and u are decimal numbers, with
+ * and without a sign, x and o are bits and modes, s is a path or name, * an address.
  */
 #pragma once
 
+#define SYSCALL_END 451 /* one more than the last number */
+
 /* clang-format off */
 #define SYSCALL_LIST(CALL, NONE) \
-    CALL(0, read) \
-    CALL(1, write) \
-    CALL(2, open) \
-    CALL(3, close) \
-    CALL(4, stat) \
-    CALL(5, fstat) \
-    CALL(6, lstat) \
-    CALL(7, poll) \
-    CALL(8, lseek) \
-    CALL(9, mmap) \
-    CALL(10, mprotect) \
-    CALL(11, munmap) \
-    CALL(12, brk) \
-    CALL(13, rt_sigaction) \
-    CALL(14, rt_sigprocmask) \
-    CALL(15, rt_sigreturn) \
-    CALL(16, ioctl) \
-    CALL(17, pread64) \
-    CALL(18, pwrite64) \
-    CALL(19, readv) \
-    CALL(20, writev) \
-    CALL(21, access) \
-    CALL(22, pipe) \
-    CALL(23, select) \
-    CALL(24, sched_yield) \
-    CALL(25, mremap) \
-    CALL(26, msync) \
-    CALL(27, mincore) \
-    CALL(28, madvise) \
+    CALL(0, read, "d*u") \
+    CALL(1, write, "d*u") \
+    CALL(2, open, "sxo") \
+    CALL(3, close, "d") \
+    CALL(4, stat, "s*") \
+    CALL(5, fstat, "d*") \
+    CALL(6, lstat, "s*") \
+    CALL(7, poll, "*ud") \
+    CALL(8, lseek, "ddd") \
+    CALL(9, mmap, "*uxxdx") \
+    CALL(10, mprotect, "*ux") \
+    CALL(11, munmap, "*u") \
+    CALL(12, brk, "*") \
+    CALL(13, rt_sigaction, "d**u") \
+    CALL(14, rt_sigprocmask, "d**u") \
+    CALL(15, rt_sigreturn, "") \
+    CALL(16, ioctl, "dx*") \
+    CALL(17, pread64, "d*uu") \
+    CALL(18, pwrite64, "d*uu") \
+    CALL(19, readv, "d*u") \
+    CALL(20, writev, "d*u") \
+    CALL(21, access, "so") \
+    CALL(22, pipe, "*") \
+    CALL(23, select, "d****") \
+    CALL(24, sched_yield, "") \
+    CALL(25, mremap, "*uux*") \
+    CALL(26, msync, "*ux") \
+    CALL(27, mincore, "*u*") \
+    CALL(28, madvise, "*ud") \
     NONE(29, shmget) \
     NONE(30, shmat) \
     NONE(31, shmctl) \
-    CALL(32, dup) \
-    CALL(33, dup2) \
-    CALL(34, pause) \
-    CALL(35, nanosleep) \
-    CALL(36, getitimer) \
-    CALL(37, alarm) \
-    CALL(38, setitimer) \
-    CALL(39, getpid) \
-    CALL(40, sendfile) \
-    CALL(41, socket) \
+    CALL(32, dup, "d") \
+    CALL(33, dup2, "dd") \
+    CALL(34, pause, "") \
+    CALL(35, nanosleep, "**") \
+    CALL(36, getitimer, "d*") \
+    CALL(37, alarm, "u") \
+    CALL(38, setitimer, "d**") \
+    CALL(39, getpid, "") \
+    CALL(40, sendfile, "dd*u") \
+    CALL(41, socket, "ddd") \
     NONE(42, connect) \
     NONE(43, accept) \
-    CALL(44, sendto) \
-    CALL(45, recvfrom) \
-    CALL(46, sendmsg) \
-    CALL(47, recvmsg) \
-    CALL(48, shutdown) \
+    CALL(44, sendto, "d*ux*u") \
+    CALL(45, recvfrom, "d*ux**") \
+    CALL(46, sendmsg, "d*x") \
+    CALL(47, recvmsg, "d*x") \
+    CALL(48, shutdown, "dd") \
     NONE(49, bind) \
     NONE(50, listen) \
-    CALL(51, getsockname) \
-    CALL(52, getpeername) \
-    CALL(53, socketpair) \
+    CALL(51, getsockname, "d**") \
+    CALL(52, getpeername, "d**") \
+    CALL(53, socketpair, "dxd*") \
     NONE(54, setsockopt) \
-    CALL(55, getsockopt) \
-    CALL(56, clone) \
-    CALL(57, fork) \
-    CALL(58, vfork) \
-    CALL(59, execve) \
-    CALL(60, exit) \
-    CALL(61, wait4) \
-    CALL(62, kill) \
-    CALL(63, uname) \
+    CALL(55, getsockopt, "ddd**") \
+    CALL(56, clone, "x***x") \
+    CALL(57, fork, "") \
+    CALL(58, vfork, "") \
+    CALL(59, execve, "s**") \
+    CALL(60, exit, "d") \
+    CALL(61, wait4, "d*x*") \
+    CALL(62, kill, "dd") \
+    CALL(63, uname, "*") \
     NONE(64, semget) \
     NONE(65, semop) \
     NONE(66, semctl) \
@@ -80,106 +85,106 @@
     NONE(69, msgsnd) \
     NONE(70, msgrcv) \
     NONE(71, msgctl) \
-    CALL(72, fcntl) \
-    CALL(73, flock) \
-    CALL(74, fsync) \
-    CALL(75, fdatasync) \
-    CALL(76, truncate) \
-    CALL(77, ftruncate) \
+    CALL(72, fcntl, "ddx") \
+    CALL(73, flock, "dx") \
+    CALL(74, fsync, "d") \
+    CALL(75, fdatasync, "d") \
+    CALL(76, truncate, "su") \
+    CALL(77, ftruncate, "du") \
     NONE(78, getdents) \
-    CALL(79, getcwd) \
-    CALL(80, chdir) \
-    CALL(81, fchdir) \
-    CALL(82, rename) \
-    CALL(83, mkdir) \
-    CALL(84, rmdir) \
-    CALL(85, creat) \
-    CALL(86, link) \
-    CALL(87, unlink) \
-    CALL(88, symlink) \
-    CALL(89, readlink) \
-    CALL(90, chmod) \
-    CALL(91, fchmod) \
-    CALL(92, chown) \
-    CALL(93, fchown) \
-    CALL(94, lchown) \
-    CALL(95, umask) \
-    CALL(96, gettimeofday) \
-    CALL(97, getrlimit) \
-    CALL(98, getrusage) \
-    CALL(99, sysinfo) \
-    CALL(100, times) \
+    CALL(79, getcwd, "*u") \
+    CALL(80, chdir, "s") \
+    CALL(81, fchdir, "d") \
+    CALL(82, rename, "ss") \
+    CALL(83, mkdir, "so") \
+    CALL(84, rmdir, "s") \
+    CALL(85, creat, "so") \
+    CALL(86, link, "ss") \
+    CALL(87, unlink, "s") \
+    CALL(88, symlink, "ss") \
+    CALL(89, readlink, "s*u") \
+    CALL(90, chmod, "so") \
+    CALL(91, fchmod, "do") \
+    CALL(92, chown, "sdd") \
+    CALL(93, fchown, "ddd") \
+    CALL(94, lchown, "sdd") \
+    CALL(95, umask, "o") \
+    CALL(96, gettimeofday, "**") \
+    CALL(97, getrlimit, "d*") \
+    CALL(98, getrusage, "d*") \
+    CALL(99, sysinfo, "*") \
+    CALL(100, times, "*") \
     NONE(101, ptrace) \
-    CALL(102, getuid) \
-    CALL(103, syslog) \
-    CALL(104, getgid) \
-    CALL(105, setuid) \
-    CALL(106, setgid) \
-    CALL(107, geteuid) \
-    CALL(108, getegid) \
-    CALL(109, setpgid) \
-    CALL(110, getppid) \
-    CALL(111, getpgrp) \
-    CALL(112, setsid) \
-    CALL(113, setreuid) \
-    CALL(114, setregid) \
-    CALL(115, getgroups) \
-    CALL(116, setgroups) \
-    CALL(117, setresuid) \
-    CALL(118, getresuid) \
-    CALL(119, setresgid) \
-    CALL(120, getresgid) \
-    CALL(121, getpgid) \
-    CALL(122, setfsuid) \
-    CALL(123, setfsgid) \
-    CALL(124, getsid) \
+    CALL(102, getuid, "") \
+    CALL(103, syslog, "d*d") \
+    CALL(104, getgid, "") \
+    CALL(105, setuid, "d") \
+    CALL(106, setgid, "d") \
+    CALL(107, geteuid, "") \
+    CALL(108, getegid, "") \
+    CALL(109, setpgid, "dd") \
+    CALL(110, getppid, "") \
+    CALL(111, getpgrp, "") \
+    CALL(112, setsid, "") \
+    CALL(113, setreuid, "dd") \
+    CALL(114, setregid, "dd") \
+    CALL(115, getgroups, "d*") \
+    CALL(116, setgroups, "d*") \
+    CALL(117, setresuid, "ddd") \
+    CALL(118, getresuid, "***") \
+    CALL(119, setresgid, "ddd") \
+    CALL(120, getresgid, "***") \
+    CALL(121, getpgid, "d") \
+    CALL(122, setfsuid, "d") \
+    CALL(123, setfsgid, "d") \
+    CALL(124, getsid, "d") \
     NONE(125, capget) \
     NONE(126, capset) \
-    CALL(127, rt_sigpending) \
-    CALL(128, rt_sigtimedwait) \
-    CALL(129, rt_sigqueueinfo) \
-    CALL(130, rt_sigsuspend) \
-    CALL(131, sigaltstack) \
-    CALL(132, utime) \
-    CALL(133, mknod) \
+    CALL(127, rt_sigpending, "*u") \
+    CALL(128, rt_sigtimedwait, "***u") \
+    CALL(129, rt_sigqueueinfo, "dd*") \
+    CALL(130, rt_sigsuspend, "*u") \
+    CALL(131, sigaltstack, "**") \
+    CALL(132, utime, "s*") \
+    CALL(133, mknod, "sox") \
     NONE(134, uselib) \
-    CALL(135, personality) \
+    CALL(135, personality, "x") \
     NONE(136, ustat) \
-    CALL(137, statfs) \
-    CALL(138, fstatfs) \
+    CALL(137, statfs, "s*") \
+    CALL(138, fstatfs, "d*") \
     NONE(139, sysfs) \
-    CALL(140, getpriority) \
-    CALL(141, setpriority) \
-    CALL(142, sched_setparam) \
-    CALL(143, sched_getparam) \
-    CALL(144, sched_setscheduler) \
-    CALL(145, sched_getscheduler) \
-    CALL(146, sched_get_priority_max) \
-    CALL(147, sched_get_priority_min) \
-    CALL(148, sched_rr_get_interval) \
-    CALL(149, mlock) \
-    CALL(150, munlock) \
-    CALL(151, mlockall) \
-    CALL(152, munlockall) \
+    CALL(140, getpriority, "dd") \
+    CALL(141, setpriority, "ddd") \
+    CALL(142, sched_setparam, "d*") \
+    CALL(143, sched_getparam, "d*") \
+    CALL(144, sched_setscheduler, "dd*") \
+    CALL(145, sched_getscheduler, "d") \
+    CALL(146, sched_get_priority_max, "d") \
+    CALL(147, sched_get_priority_min, "d") \
+    CALL(148, sched_rr_get_interval, "d*") \
+    CALL(149, mlock, "*u") \
+    CALL(150, munlock, "*u") \
+    CALL(151, mlockall, "x") \
+    CALL(152, munlockall, "") \
     NONE(153, vhangup) \
     NONE(154, modify_ldt) \
     NONE(155, pivot_root) \
     NONE(156, _sysctl) \
-    CALL(157, prctl) \
-    CALL(158, arch_prctl) \
+    CALL(157, prctl, "dxxxx") \
+    CALL(158, arch_prctl, "x*") \
     NONE(159, adjtimex) \
-    CALL(160, setrlimit) \
-    CALL(161, chroot) \
-    CALL(162, sync) \
+    CALL(160, setrlimit, "d*") \
+    CALL(161, chroot, "s") \
+    CALL(162, sync, "") \
     NONE(163, acct) \
-    CALL(164, settimeofday) \
-    CALL(165, mount) \
-    CALL(166, umount2) \
+    CALL(164, settimeofday, "**") \
+    CALL(165, mount, "sssx*") \
+    CALL(166, umount2, "sx") \
     NONE(167, swapon) \
     NONE(168, swapoff) \
-    CALL(169, reboot) \
-    CALL(170, sethostname) \
-    CALL(171, setdomainname) \
+    CALL(169, reboot, "xxx*") \
+    CALL(170, sethostname, "*u") \
+    CALL(171, setdomainname, "*u") \
     NONE(172, iopl) \
     NONE(173, ioperm) \
     NONE(174, create_module) \
@@ -194,25 +199,25 @@
     NONE(183, afs_syscall) \
     NONE(184, tuxcall) \
     NONE(185, security) \
-    CALL(186, gettid) \
-    CALL(187, readahead) \
-    CALL(188, setxattr) \
-    CALL(189, lsetxattr) \
-    CALL(190, fsetxattr) \
-    CALL(191, getxattr) \
-    CALL(192, lgetxattr) \
-    CALL(193, fgetxattr) \
-    CALL(194, listxattr) \
-    CALL(195, llistxattr) \
-    CALL(196, flistxattr) \
-    CALL(197, removexattr) \
-    CALL(198, lremovexattr) \
-    CALL(199, fremovexattr) \
-    CALL(200, tkill) \
-    CALL(201, time) \
-    CALL(202, futex) \
-    CALL(203, sched_setaffinity) \
-    CALL(204, sched_getaffinity) \
+    CALL(186, gettid, "") \
+    CALL(187, readahead, "duu") \
+    CALL(188, setxattr, "ss*ux") \
+    CALL(189, lsetxattr, "ss*ux") \
+    CALL(190, fsetxattr, "ds*ux") \
+    CALL(191, getxattr, "ss*u") \
+    CALL(192, lgetxattr, "ss*u") \
+    CALL(193, fgetxattr, "ds*u") \
+    CALL(194, listxattr, "s*u") \
+    CALL(195, llistxattr, "s*u") \
+    CALL(196, flistxattr, "d*u") \
+    CALL(197, removexattr, "ss") \
+    CALL(198, lremovexattr, "ss") \
+    CALL(199, fremovexattr, "ds") \
+    CALL(200, tkill, "dd") \
+    CALL(201, time, "*") \
+    CALL(202, futex, "*xu**x") \
+    CALL(203, sched_setaffinity, "du*") \
+    CALL(204, sched_getaffinity, "du*") \
     NONE(205, set_thread_area) \
     NONE(206, io_setup) \
     NONE(207, io_destroy) \
@@ -221,29 +226,29 @@
     NONE(210, io_cancel) \
     NONE(211, get_thread_area) \
     NONE(212, lookup_dcookie) \
-    CALL(213, epoll_create) \
+    CALL(213, epoll_create, "d") \
     NONE(214, epoll_ctl_old) \
     NONE(215, epoll_wait_old) \
     NONE(216, remap_file_pages) \
-    CALL(217, getdents64) \
-    CALL(218, set_tid_address) \
+    CALL(217, getdents64, "d*u") \
+    CALL(218, set_tid_address, "*") \
     NONE(219, restart_syscall) \
     NONE(220, semtimedop) \
-    CALL(221, fadvise64) \
-    CALL(222, timer_create) \
-    CALL(223, timer_settime) \
-    CALL(224, timer_gettime) \
-    CALL(225, timer_getoverrun) \
-    CALL(226, timer_delete) \
-    CALL(227, clock_settime) \
-    CALL(228, clock_gettime) \
-    CALL(229, clock_getres) \
-    CALL(230, clock_nanosleep) \
-    CALL(231, exit_group) \
-    CALL(232, epoll_wait) \
-    CALL(233, epoll_ctl) \
-    CALL(234, tgkill) \
-    CALL(235, utimes) \
+    CALL(221, fadvise64, "duud") \
+    CALL(222, timer_create, "d**") \
+    CALL(223, timer_settime, "dx**") \
+    CALL(224, timer_gettime, "d*") \
+    CALL(225, timer_getoverrun, "d") \
+    CALL(226, timer_delete, "d") \
+    CALL(227, clock_settime, "d*") \
+    CALL(228, clock_gettime, "d*") \
+    CALL(229, clock_getres, "d*") \
+    CALL(230, clock_nanosleep, "dx**") \
+    CALL(231, exit_group, "d") \
+    CALL(232, epoll_wait, "d*dd") \
+    CALL(233, epoll_ctl, "ddd*") \
+    CALL(234, tgkill, "ddd") \
+    CALL(235, utimes, "s*") \
     NONE(236, vserver) \
     NONE(237, mbind) \
     NONE(238, set_mempolicy) \
@@ -255,7 +260,7 @@
     NONE(244, mq_notify) \
     NONE(245, mq_getsetattr) \
     NONE(246, kexec_load) \
-    CALL(247, waitid) \
+    CALL(247, waitid, "dd*x*") \
     NONE(248, add_key) \
     NONE(249, request_key) \
     NONE(250, keyctl) \
@@ -265,84 +270,84 @@
     NONE(254, inotify_add_watch) \
     NONE(255, inotify_rm_watch) \
     NONE(256, migrate_pages) \
-    CALL(257, openat) \
-    CALL(258, mkdirat) \
-    CALL(259, mknodat) \
-    CALL(260, fchownat) \
-    CALL(261, futimesat) \
-    CALL(262, newfstatat) \
-    CALL(263, unlinkat) \
-    CALL(264, renameat) \
-    CALL(265, linkat) \
-    CALL(266, symlinkat) \
-    CALL(267, readlinkat) \
-    CALL(268, fchmodat) \
-    CALL(269, faccessat) \
-    CALL(270, pselect6) \
-    CALL(271, ppoll) \
+    CALL(257, openat, "dsxo") \
+    CALL(258, mkdirat, "dso") \
+    CALL(259, mknodat, "dsox") \
+    CALL(260, fchownat, "dsddx") \
+    CALL(261, futimesat, "ds*") \
+    CALL(262, newfstatat, "ds*x") \
+    CALL(263, unlinkat, "dsx") \
+    CALL(264, renameat, "dsds") \
+    CALL(265, linkat, "dsdsx") \
+    CALL(266, symlinkat, "sds") \
+    CALL(267, readlinkat, "ds*u") \
+    CALL(268, fchmodat, "dso") \
+    CALL(269, faccessat, "dso") \
+    CALL(270, pselect6, "d*****") \
+    CALL(271, ppoll, "*u**u") \
     NONE(272, unshare) \
-    CALL(273, set_robust_list) \
-    CALL(274, get_robust_list) \
+    CALL(273, set_robust_list, "*u") \
+    CALL(274, get_robust_list, "d**") \
     NONE(275, splice) \
     NONE(276, tee) \
-    CALL(277, sync_file_range) \
+    CALL(277, sync_file_range, "duux") \
     NONE(278, vmsplice) \
     NONE(279, move_pages) \
-    CALL(280, utimensat) \
-    CALL(281, epoll_pwait) \
+    CALL(280, utimensat, "ds*x") \
+    CALL(281, epoll_pwait, "d*dd*u") \
     NONE(282, signalfd) \
-    CALL(283, timerfd_create) \
-    CALL(284, eventfd) \
-    CALL(285, fallocate) \
-    CALL(286, timerfd_settime) \
-    CALL(287, timerfd_gettime) \
+    CALL(283, timerfd_create, "dx") \
+    CALL(284, eventfd, "u") \
+    CALL(285, fallocate, "dxuu") \
+    CALL(286, timerfd_settime, "dx**") \
+    CALL(287, timerfd_gettime, "d*") \
     NONE(288, accept4) \
     NONE(289, signalfd4) \
-    CALL(290, eventfd2) \
-    CALL(291, epoll_create1) \
-    CALL(292, dup3) \
-    CALL(293, pipe2) \
+    CALL(290, eventfd2, "ux") \
+    CALL(291, epoll_create1, "x") \
+    CALL(292, dup3, "ddx") \
+    CALL(293, pipe2, "*x") \
     NONE(294, inotify_init1) \
-    CALL(295, preadv) \
-    CALL(296, pwritev) \
-    CALL(297, rt_tgsigqueueinfo) \
+    CALL(295, preadv, "d*uu") \
+    CALL(296, pwritev, "d*uu") \
+    CALL(297, rt_tgsigqueueinfo, "ddd*") \
     NONE(298, perf_event_open) \
     NONE(299, recvmmsg) \
     NONE(300, fanotify_init) \
     NONE(301, fanotify_mark) \
-    CALL(302, prlimit64) \
+    CALL(302, prlimit64, "dd**") \
     NONE(303, name_to_handle_at) \
     NONE(304, open_by_handle_at) \
     NONE(305, clock_adjtime) \
-    CALL(306, syncfs) \
+    CALL(306, syncfs, "d") \
     NONE(307, sendmmsg) \
     NONE(308, setns) \
-    CALL(309, getcpu) \
+    CALL(309, getcpu, "***") \
     NONE(310, process_vm_readv) \
     NONE(311, process_vm_writev) \
     NONE(312, kcmp) \
     NONE(313, finit_module) \
     NONE(314, sched_setattr) \
     NONE(315, sched_getattr) \
-    CALL(316, renameat2) \
+    CALL(316, renameat2, "dsdsx") \
     NONE(317, seccomp) \
-    CALL(318, getrandom) \
-    CALL(319, memfd_create) \
+    CALL(318, getrandom, "*ux") \
+    CALL(319, memfd_create, "sx") \
     NONE(320, kexec_file_load) \
     NONE(321, bpf) \
     NONE(322, execveat) \
     NONE(323, userfaultfd) \
-    CALL(324, membarrier) \
-    CALL(325, mlock2) \
-    CALL(326, copy_file_range) \
-    CALL(327, preadv2) \
-    CALL(328, pwritev2) \
+    CALL(324, membarrier, "dx") \
+    CALL(325, mlock2, "*ux") \
+    CALL(326, copy_file_range, "d*d*ux") \
+    CALL(327, preadv2, "d*uuux") \
+    CALL(328, pwritev2, "d*uuux") \
     NONE(329, pkey_mprotect) \
     NONE(330, pkey_alloc) \
     NONE(331, pkey_free) \
-    CALL(332, statx) \
+    CALL(332, statx, "dsxx*") \
     NONE(333, io_pgetevents) \
-    CALL(334, rseq) \
+    CALL(334, rseq, "*uxx") \
     NONE(424, pidfd_send_signal) \
     NONE(425, io_uring_setup) \
     NONE(426, io_uring_enter) \
@@ -354,11 +359,11 @@
     NONE(432, fsmount) \
     NONE(433, fspick) \
     NONE(434, pidfd_open) \
-    CALL(435, clone3) \
-    CALL(436, close_range) \
+    CALL(435, clone3, "*u") \
+    CALL(436, close_range, "ddx") \
     NONE(437, openat2) \
     NONE(438, pidfd_getfd) \
-    CALL(439, faccessat2) \
+    CALL(439, faccessat2, "dsox") \
     NONE(440, process_madvise) \
     NONE(441, epoll_pwait2) \
     NONE(442, mount_setattr) \

@@ -6,11 +6,8 @@
 
 typedef long (*syscall_handler)(const struct syscall_args *a);
 
-#define SYSCALL_HANDLER(number, name) [number] = syscall_##name,
+#define SYSCALL_HANDLER(number, name, arguments) [number] = syscall_##name,
 static const syscall_handler handlers[] = {SYSCALL_LIST(SYSCALL_HANDLER, SYSCALL_NOTHING)};
-
-#define SYSCALL_NAME(number, name) [number] = #name,
-static const char *const names[] = {SYSCALL_LIST(SYSCALL_NAME, SYSCALL_NAME)};
 
 static bool tracing;
 
@@ -19,18 +16,13 @@ void syscall_trace(bool on)
     tracing = on;
 }
 
-static const char *name_of(uint64_t number)
-{
-    return number < ARRAY_SIZE(names) && names[number] ? names[number] : "unknown";
-}
-
 static long missing(uint64_t number)
 {
-    static bool said[ARRAY_SIZE(names)];
+    static bool said[SYSCALL_END];
     if (number < ARRAY_SIZE(said) && !said[number]) {
         said[number] = true;
         print_note("system call %lu (%s) is not implemented; %s (pid %d) wants it\n", number,
-                   name_of(number), task_current()->name, task_current()->tid);
+                   syscall_name(number), task_current()->name, task_current()->tid);
     }
     return -ENOSYS;
 }
@@ -45,9 +37,8 @@ void syscall_handle(struct frame *f)
     const bool known = number < ARRAY_SIZE(handlers) && handlers[number];
 
     if (tracing)
-        print("[%d] %s(%lx, %lx, %lx, %lx)\n", task_current()->tid, name_of(number), a.arg[0],
-              a.arg[1], a.arg[2], a.arg[3]);
+        syscall_trace_call(number, &a);
     f->rax = known ? handlers[number](&a) : missing(number);
     if (tracing)
-        print("[%d] %s = %ld\n", task_current()->tid, name_of(number), (long)f->rax);
+        syscall_trace_result(number, f->rax);
 }

@@ -74,6 +74,9 @@ static void task_begin(void)
     if (task->set_tid)
         (void)!user_write(task->set_tid, &task->tid, sizeof(task->tid));
     task->set_tid = 0;
+    /* It may have been born into a process that ends. */
+    if (task->attention)
+        signal_deliver(task_frame(task));
     task_return();
 }
 
