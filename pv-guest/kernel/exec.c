@@ -326,6 +326,7 @@ static int commit(struct space *space, const struct elf_image *image, const stru
     adopt_space(task, space);
     space->brk_start = space->brk = ROUND_UP(image->end, PAGE_SIZE);
     task_vfork_done(task);
+    files_unshare(task);
     files_close_on_exec(task->files);
     signal_reset(p);
     posix_timers_delete(p);

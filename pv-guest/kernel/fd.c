@@ -72,6 +72,15 @@ void files_put(struct files *files)
     heap_free(files);
 }
 
+void files_unshare(struct task *task)
+{
+    struct files *own = task->files->refs > 1 ? files_copy(task->files) : NULL;
+    if (!own)
+        return;
+    files_put(task->files);
+    task->files = own;
+}
+
 void file_let_go(struct files *files, struct file *file)
 {
     record_locks_drop(files, file);

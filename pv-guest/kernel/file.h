@@ -57,6 +57,8 @@ bool file_seekable(const struct file *file);
 struct files *files_new(void);
 struct files *files_copy(struct files *from);
 void files_put(struct files *files);
+/* @task has a table of its own from now on, if there is memory for that. */
+void files_unshare(struct task *task);
 void files_close_on_exec(struct files *files);
 
 /* The running task's file @fd, or NULL; without a reference, and another thread may close it during

@@ -77,38 +77,64 @@ static int attach(struct inode *where, struct inode *root, const char *source)
     return 0;
 }
 
+static struct entry *first_entry(const struct inode *dir)
+{
+    return list_entry(dir->entries.next, struct entry, link);
+}
+
+static struct entry *entry_of(const struct inode *dir)
+{
+    struct entry *e = first_entry(dir->parent);
+    while (e->inode != dir)
+        e = list_entry(e->link.next, struct entry, link);
+    return e;
+}
+
+/* Leaves first, without recursion: a tree may be deeper than a kernel stack. */
 static void tree_free(struct inode *root)
 {
     const struct filesystem *fs = root->fs;
-    struct entry *e, *after;
-    list_for_each_safe(e, after, &root->entries, link)
-    {
-        struct inode *inode = e->inode;
-        inode_get(inode);
-        dir_remove(root, e);
-        if (inode_is(inode, S_IFDIR)) {
-            inode->fs = NULL;
-            tree_free(inode);
+    struct inode *dir = root;
+    while (dir != root || !list_empty(&dir->entries)) {
+        struct inode *const up = dir->parent;
+        struct entry *e = first_entry(dir);
+        if (list_empty(&dir->entries)) {
+            dir_remove(up, entry_of(dir));
+            dir = up;
+        } else if (inode_is(e->inode, S_IFDIR)) {
+            dir = e->inode;
         } else {
-            inode_put(inode);
+            dir_remove(dir, e);
         }
     }
     inode_put(root);
-    if (fs && fs != &root_filesystem)
+    if (fs != &root_filesystem)
         heap_free((void *)fs);
 }
 
-/* Is anything of the tree below @dir in use, other than by its name in @dir? */
-static bool in_use(const struct inode *dir)
+/* Is anything of the tree below @root in use, other than by its name? */
+static bool in_use(const struct inode *root)
 {
-    const struct entry *e;
-    list_for_each(e, &dir->entries, link)
-    {
-        if (e->inode->refs > e->inode->links || e->inode->mounted ||
-            (inode_is(e->inode, S_IFDIR) && in_use(e->inode)))
+    const struct inode *dir = root;
+    const struct entry *e = first_entry(dir);
+    for (;;) {
+        if (&e->link == &dir->entries) {
+            if (dir == root)
+                return false;
+            e = list_entry(entry_of(dir)->link.next, struct entry, link);
+            dir = dir->parent;
+            continue;
+        }
+        const struct inode *inode = e->inode;
+        if (inode->refs > inode->links || inode->mounted)
             return true;
+        if (inode_is(inode, S_IFDIR)) {
+            dir = inode;
+            e = first_entry(dir);
+        } else {
+            e = list_entry(e->link.next, struct entry, link);
+        }
     }
-    return false;
 }
 
 static int detach(struct mount *m)

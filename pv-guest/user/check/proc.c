@@ -173,6 +173,13 @@ void check_mounts(void)
     good &= umount("/tmp/mnt") == 0 && FAILS(stat("/tmp/mnt/x", &after), ENOENT) &&
             FAILS(umount("/tmp/mnt"), EINVAL) && rmdir("/tmp/mnt") == 0;
     result(good, "its files cannot leave it; it is unmounted when nobody uses it");
+    mkdir("/tmp/mnt", 0755);
+    good = mount("none", "/tmp/mnt", "tmpfs", 0, NULL) == 0 && chdir("/tmp/mnt") == 0;
+    for (int i = 0; good && i < 2000; i++)
+        good = mkdir("d", 0755) == 0 && chdir("d") == 0;
+    good &= FAILS(umount("/tmp/mnt"), EBUSY) && chdir("/") == 0 && umount("/tmp/mnt") == 0 &&
+            rmdir("/tmp/mnt") == 0;
+    result(good, "two thousand directories deep");
     result(FAILS(mount("none", "/tmp", "ext4", 0, NULL), ENODEV) &&
                FAILS(mount("none", "/nowhere", "tmpfs", 0, NULL), ENOENT),
            "mount's errors");
