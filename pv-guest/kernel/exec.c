@@ -19,7 +19,7 @@
 #include "text.h"
 #include "platform/platform.h"
 
-#define SCRIPT_DEPTH 4
+#define SCRIPT_DEPTH 6 /* five scripts that name each other, and a program */
 #define SCRIPT_LINE  256
 #define HZ           100
 
