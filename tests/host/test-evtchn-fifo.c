@@ -331,6 +331,19 @@ Test(evtchn_fifo, pending_events_come_along)
     assert_eq_long(*word(&a, quiet), 0);
 }
 
+Test(evtchn_fifo, port_behind_the_last_word_waits_for_its_page)
+{
+    go_fifo(&a, 1);
+    uint32_t port = 0;
+    while (port < WORDS)
+        port = bind_ipi(&a, 0);
+    assert_eq_long(port, WORDS);
+    assert_ok(send(&a, port));
+    assert_eq_long(control(&a, 0)->ready, 0);
+    assert_ok(expand(&a, ARRAY + 1));
+    assert_eq_long(take(&a, 0), port);
+}
+
 Test(evtchn_fifo, vcpu_without_a_control_block_gets_nothing)
 {
     assert_ok(init_control(&a, 0));
