@@ -26,7 +26,7 @@
 
 #define TURN_NS 10000000ul
 
-static struct list run_queue = LIST_INIT(run_queue);
+struct list sched_queue = LIST_INIT(sched_queue);
 cpus_t sched_sleeping;
 static cpus_t fetched;                                         /* kicked, on their way */
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
@@ -43,7 +43,7 @@ static bool may_run(const struct task *task, const struct cpu *cpu)
 static struct task *first_for(const struct cpu *cpu)
 {
     struct task *t;
-    list_for_each(t, &run_queue, run)
+    list_for_each(t, &sched_queue, run)
     {
         if (may_run(t, cpu))
             return t;
@@ -65,7 +65,7 @@ static bool slice_running(const struct cpu *cpu)
 /* The turn of @next begins, or the CPU has none to count. */
 static void turn_begin(struct cpu *cpu, const struct task *next, uint64_t now)
 {
-    if (next != cpu->idle && (cpu_count > 1 || !list_empty(&run_queue))) {
+    if (next != cpu->idle && (cpu_count > 1 || !list_empty(&sched_queue))) {
         slice_start(cpu, now);
     } else if (slice_running(cpu)) {
         cpu->slice_over = false;
@@ -78,7 +78,7 @@ void sched_ready(struct task *task)
     struct cpu *const cpu = cpu_this();
     list_remove(&task->run);
     task->state = TASK_READY;
-    list_add(&task->run, &run_queue);
+    list_add(&task->run, &sched_queue);
     if (cpu->current != cpu->idle && !slice_running(cpu))
         slice_start(cpu, platform_time());
 }
@@ -96,7 +96,7 @@ static void share(void)
     struct task *t;
     if (!sched_sleeping)
         return;
-    list_for_each(t, &run_queue, run)
+    list_for_each(t, &sched_queue, run)
     {
         if (coming & t->cpus) {
             coming &= ~cpu_bit(&cpus[choose(t, coming & t->cpus)]);
@@ -242,7 +242,7 @@ void sched_yield_to(struct task *next)
 {
     sched_ready(task_current());
     list_remove(&next->run);
-    list_add_first(&next->run, &run_queue);
+    list_add_first(&next->run, &sched_queue);
     sched_switch();
 }
 

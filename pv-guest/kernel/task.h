@@ -143,7 +143,8 @@ void sched_sleep_over(struct timer *timer);
 void sched_switch(void);
 /* Let @next, which is ready, run before all others, and the caller soon after. */
 void sched_yield_to(struct task *next);
-extern cpus_t sched_sleeping; /* idle CPUs that nobody has kicked */
+extern struct list sched_queue; /* the ready that do not run */
+extern cpus_t sched_sleeping;   /* idle CPUs that nobody has kicked */
 bool sched_turn_over(void);
 /*
  * Called on the way back to a process: let others have what they have a right to,
@@ -152,7 +153,8 @@ bool sched_turn_over(void);
  */
 static inline bool sched_fair(void)
 {
-    return (cpu_this()->slice_over || sched_sleeping) && sched_turn_over();
+    const bool shareable = sched_sleeping && !list_empty(&sched_queue);
+    return (cpu_this()->slice_over || shareable) && sched_turn_over();
 }
 /*
  * In the middle of long work: let interrupts and other CPUs into the kernel, and
