@@ -113,6 +113,9 @@ static int layout(struct bootstrap *b, struct boot_error *e)
 
     b->pages = b->config->memory >> PAGE_SHIFT;
     b->p2m_pages = pages_of(b->pages * sizeof(uint64_t));
+    /* First: no address space has room for the page tables of absurd amounts. */
+    if (b->pages > page_free_count())
+        return boot_error(e, IM_021, b->pages * 4, page_free_count() * 4);
     int rc = layout_mapped(b, e);
     if (!rc && bootstrap_p2m_apart(b)) {
         rc = layout_p2m_tables(b, e);
@@ -178,8 +181,6 @@ static int populate(struct bootstrap *b, struct boot_error *e)
 {
     unsigned order = LARGEST_ORDER;
 
-    if (b->pages > page_free_count())
-        return boot_error(e, IM_021, b->pages * 4, page_free_count() * 4);
     for (uint64_t at = 0; at < b->pages;) {
         while (1ull << order > b->pages - at)
             order--;

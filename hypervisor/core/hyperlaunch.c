@@ -163,7 +163,8 @@ static bool compatible(const struct reader *r, const char *what)
 static int read_module(struct reader *r, struct domain_config *c)
 {
     const bool kernel = compatible(r, "module,kernel");
-    uint32_t index = ~0u;
+    uint32_t index = 0;
+    int length;
     const char *args = NULL;
 
     if (!kernel && !compatible(r, "module,ramdisk"))
@@ -171,11 +172,11 @@ static int read_module(struct reader *r, struct domain_config *c)
     int *slot = kernel ? &c->kernel : &c->ramdisk;
     if (*slot >= 0)
         return complain(r, NULL, IM_040);
+    if (!property(r, "mb-index", &length))
+        return complain(r, "mb-index", IM_037);
     int rc = read_u32(r, "mb-index", 0, ~0u, &index);
     if (rc)
         return rc;
-    if (index == ~0u)
-        return complain(r, "mb-index", IM_037);
     if (index < 1 || index >= r->modules)
         return complain(r, "mb-index", IM_038, index, r->modules);
     *slot = (int)index;
@@ -324,6 +325,17 @@ static struct domain_config *with_id(struct domain_config *const *configs, unsig
     return NULL;
 }
 
+/* Has one of the first @count the number that @c asked for?  Number 0 is the initial domain's; of
+ * the others it says that they did not ask. */
+static bool number_is_taken(struct domain_config *const *configs, unsigned count,
+                            const struct domain_config *c)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (configs[i]->id == c->id && configs[i]->initial == c->initial)
+            return c->id || c->initial;
+    return false;
+}
+
 /* Numbers for those that did not ask for one; nobody twice. */
 static int number_domains(struct reader *r, struct domain_config **configs, unsigned count)
 {
@@ -331,9 +343,7 @@ static int number_domains(struct reader *r, struct domain_config **configs, unsi
 
     for (unsigned i = 0; i < count; i++) {
         struct domain_config *c = configs[i];
-        if (c->id == 0 && !c->initial)
-            continue;
-        if (with_id(configs, i, c->id) && (c->id || with_id(configs, i, 0)->initial)) {
+        if (number_is_taken(configs, i, c)) {
             r->domain = c->name;
             return complain(r, "domid", IM_041, c->id);
         }
@@ -424,13 +434,15 @@ bool hyperlaunch_is_tree(const void *tree, uint64_t size)
 }
 
 /*
- * Does every property end inside the structure block?  libfdt 1.6.1 adds a property's length to its place before it
- * looks: a length of -12 leads back to the same property, and fdt_check_full() never ends.
+ * Does every property end inside the structure block?  libfdt 1.6.1 adds a property's length to its
+ * place before it looks: a length of -12 leads back to the same property, and fdt_check_full()
+ * never ends.
  */
 static bool lengths_ok(const void *tree, uint64_t size)
 {
     const uint8_t *bytes = tree;
-    uint64_t at = fdt_off_dt_struct(tree), end = fdt_version(tree) < 17 ? size : at + fdt_size_dt_struct(tree);
+    uint64_t at = fdt_off_dt_struct(tree),
+             end = fdt_version(tree) < 17 ? size : at + fdt_size_dt_struct(tree);
 
     if (at % FDT_TAGSIZE || end > size)
         return false;

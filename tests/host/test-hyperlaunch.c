@@ -152,6 +152,7 @@ Test(hyperlaunch, every_mistake_has_its_rule)
         {GUEST0 "/module@1", "mb-index", "\0\0\0\0", 4, RULE_IM_038},
         {GUEST0 "/module@1", "mb-index", "\0\0\0\3", 4, RULE_IM_038},
         {GUEST0 "/module@1", "mb-index", "\xff\xff\xff\xfe", 4, RULE_IM_038},
+        {GUEST0 "/module@1", "mb-index", "\xff\xff\xff\xff", 4, RULE_IM_038},
         {GUEST0 "/module@1", "compatible", "module,config", 14, RULE_IM_039},
         {GUEST0 "/module@1", "compatible", "module,ramdisk", 15, RULE_IM_040},
         {"/chosen/hypervisor", "compatible", "xen", 4, RULE_IM_033},
@@ -167,6 +168,20 @@ Test(hyperlaunch, every_mistake_has_its_rule)
         cr_log_info("mistake %u: %s", i, mistake[i].property);
         assert_rule_(mistake[i].rule, mistake[i].rule == RULE_IM_041 ? "guest1" : NULL);
     }
+}
+
+/* Two that want to be domain 0, with one before them that has no number. */
+Test(hyperlaunch, second_initial_domain_is_refused)
+{
+    static const char initial[4] = {(char)0x80, 0, 0, 0};
+    make(3, false);
+    for (unsigned i = 1; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "/chosen/hypervisor/guest%u", i);
+        (void)fdt_delprop(tree, node_of(name), "domid");
+        cr_assert(fdt_setprop(tree, node_of(name), "functions", initial, 4) == 0);
+    }
+    assert_rule(IM_041, "guest2");
 }
 
 Test(hyperlaunch, no_domain_and_too_many)
@@ -316,6 +331,20 @@ Test(hyperlaunch, too_little_memory_is_said_at_any_size)
         assert_eq_long(page_free_count(), free);
     }
     world_check();
+}
+
+Test(hyperlaunch, absurd_memory_is_too_much)
+{
+    static const uint64_t bytes[] = {1ull << 40, 1ull << 50, (1ull << 63) - PAGE_SIZE};
+    make(1, true);
+    assert_ok(read_tree());
+    for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++) {
+        struct domain *d;
+        configs[0]->memory = configs[0]->max_memory = bytes[i];
+        e = (struct boot_error){0};
+        cr_assert(builder_build(configs[0], &d, &e) && e.rule == RULE_IM_021, "%s",
+                  rule_text[e.rule].id);
+    }
 }
 
 /* Memory of the machine runs out after 0, 1, 2, ... frames: whatever was being built, it is undone
