@@ -3,6 +3,7 @@
  * what it needs to read.
  */
 #include "suite.h"
+#include "sched.h"
 
 static struct guest g;
 
@@ -217,6 +218,55 @@ Test(mmu_update, foreign_frames_need_the_control_role)
     at = machine_put(AT, &r, sizeof(r)).va;
     assert_ok(hypercall(&g, mmu_update, at, 1, 0, DOMID_SELF));
     assert_ok(guest_pin(&other, 12, 1));
+}
+
+/* A domain that has ended stays, as a name and that one frame, until the last mapping of it is gone. */
+Test(mmu_update, frame_outlives_its_domain_while_somebody_maps_it)
+{
+    struct guest other;
+    const uint64_t free = page_free_count();
+    guest_create(&other, 2, 16, 1);
+    g.d->roles = ROLE_CONTROL;
+    machine_enter(g.v);
+    mmu_update_t r = {guest_l1_entry(&g, 200), guest_pte(&other, 12, RW)};
+    uint64_t at = machine_put(AT, &r, sizeof(r)).va;
+    assert_ok(hypercall(&g, mmu_update, at, 1, 0, 2));
+
+    domain_shutdown(other.d, SHUTDOWN_poweroff);
+    for (unsigned cpu = machine.cpus; cpu-- > 0;) {
+        machine_on_cpu(cpu);
+        schedule();
+    }
+    machine_run_work();
+    struct domain *zombie = domain_get(2);
+    cr_assert(zombie && zombie->dying);
+    assert_eq_long(zombie->tot_pages, 1);
+    struct page_info *pg = guest_info(&other, 12);
+    assert_eq_long(pg->owner, 2);
+    assert_eq_long(page_state_refs(pg->state), 1);
+    world_check();
+    domain_put(zombie);
+
+    /* What it is asked meanwhile is refused, and nobody else gets the frame. */
+    struct evtchn_alloc_unbound port = {.dom = 2, .remote_dom = 1};
+    assert_refused(&g,
+                   guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port,
+                            sizeof(port)),
+                   EV_005);
+    machine_enter(g.v);
+    machine_advance(3000000000ull); /* it looks again, and waits on */
+    machine_run_work();
+    cr_assert((zombie = domain_get(2)) != NULL);
+    domain_put(zombie);
+
+    r = (mmu_update_t){guest_l1_entry(&g, 200), 0};
+    at = machine_put(AT, &r, sizeof(r)).va;
+    assert_ok(hypercall(&g, mmu_update, at, 1, 0, DOMID_SELF));
+    machine_advance(3000000000ull);
+    machine_run_work();
+    cr_assert(!domain_get(2));
+    cr_assert(page_free_count() + 2 >= free, "%lu frames, were %lu",
+              (unsigned long)page_free_count(), (unsigned long)free);
 }
 
 Test(mmu_update, control_domain_edits_anothers_tables)
