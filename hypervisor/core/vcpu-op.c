@@ -366,6 +366,11 @@ static long op_register_time(struct vcpu *v, guest_ptr_t arg)
     v->time_area = guest_ptr(at);
     v->time_area_stale = true;
     atomic_or(&v->exit_work, EXIT_RUNSTATE);
+    if (v != current_vcpu() && at) { /* which may not run for long */
+        struct vcpu_time_info t = {.version = v->info->time.version & ~1u};
+        arch_time_info(v, &t);
+        time_area_publish(&t, v->time_area);
+    }
     return 0;
 }
 
