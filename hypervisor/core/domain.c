@@ -190,6 +190,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     struct domain *d = &r->d;
     d->id = id;
     d->refs = 1;
+    d->detours = strace_on ? DETOUR_STRACE : 0;
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
     d->evtchn_lock = (spinlock_t)SPINLOCK_INIT(EVTCHN);

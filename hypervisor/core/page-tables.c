@@ -325,6 +325,7 @@ static void linear_window_shut(struct domain *d, unsigned slot)
     if (d->linear_slots[slot / 64] & BIT(slot % 64))
         return;
     linear_windows_exist = true;
+    atomic_or(&d->detours, DETOUR_LINEAR);
     atomic_or(&d->linear_slots[slot / 64], BIT(slot % 64));
     tlb_flush_cpus(atomic_read(&d->tlb_cpus));
 }

@@ -58,6 +58,11 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 #define EXIT_RUNSTATE   BIT(3) /* the runstate area or the time area in guest memory is out of date */
 #define EXIT_DYING      BIT(4) /* the domain is dying: never return to it */
 
+/* Bits of domain.detours. */
+#define DETOUR_IOPL   BIT(0) /* frames show a virtual IOPL (VMASST_TYPE_architectural_iopl) */
+#define DETOUR_LINEAR BIT(1) /* some of its L4 tables have linear entries: see guest_readable() */
+#define DETOUR_STRACE BIT(2) /* every hypercall is recorded */
+
 struct vcpu {
     /* Hot: read on every entry and exit.  Touched by the CPU that runs the vCPU; exit_work is set by others atomically. */
     struct domain *domain;
@@ -106,7 +111,8 @@ struct vcpu {
 };
 
 struct domain {
-    uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic); first: entry.S */
+    uint32_t detours;        /* DETOUR_*: why entry.S must leave its short ways alone (atomic); first: entry.S */
+    uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic) */
     domid_t id;
     uint16_t roles;
     uint16_t max_vcpus;

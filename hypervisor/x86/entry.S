@@ -352,8 +352,8 @@ fast_syscall:
         cmpl    $0, VCPU_EXIT_WORK(%rbx)
         jne     slow_syscall
         mov     VCPU_DOMAIN(%rbx), %rax
-        testb   $ASSIST_IOPL, DOMAIN_VM_ASSIST(%rax)      /* the frame would show vIOPL */
-        jnz     slow_syscall
+        cmpl    $0, DOMAIN_DETOURS(%rax)
+        jne     slow_syscall
         cmpq    $0, VCPU_SYSCALL_CALLBACK(%rbx)           /* checked when registered: canonical */
         je      slow_syscall
         mov     VCPU_KERNEL_SP(%rbx), %rax
@@ -402,9 +402,8 @@ slow_syscall:
 fast_iret:
         mov     S_RSP(%rsp), %rax
         if_ours %rax, %rcx, slow_iret
-        cmpb    $0, linear_windows_exist(%rip)            /* see guest_readable() */
-        jne     slow_iret
-        cmpb    $0, strace_on(%rip)
+        mov     VCPU_DOMAIN(%rbx), %rcx
+        cmpl    $0, DOMAIN_DETOURS(%rcx)
         jne     slow_iret
         cmpl    $0, VCPU_EXIT_WORK(%rbx)
         jne     slow_iret
@@ -565,8 +564,8 @@ entry_page_fault:
         cmpl    $0, VCPU_EXIT_WORK(%rbx)
         jne     slow_page_fault
         mov     VCPU_DOMAIN(%rbx), %rax
-        testb   $ASSIST_IOPL, DOMAIN_VM_ASSIST(%rax)      /* the frame would show vIOPL */
-        jnz     slow_page_fault
+        cmpl    $0, DOMAIN_DETOURS(%rax)
+        jne     slow_page_fault
         mov     VCPU_TRAPS(%rbx), %rax
         cmpq    $0, VECTOR_PF * GATE_SIZE + GATE_ADDRESS(%rax)
         je      slow_page_fault

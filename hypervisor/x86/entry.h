@@ -23,8 +23,7 @@
 #define VCPU_SYSCALL_MASKS    (VCPU_ARCH + 40)
 #define VCPU_NMI_MASKED       (VCPU_ARCH + 91)
 
-#define DOMAIN_VM_ASSIST 0
-#define ASSIST_IOPL      0x10 /* VMASST_TYPE_architectural_iopl */
+#define DOMAIN_DETOURS 0
 
 #define INFO_PENDING 0 /* in struct vcpu_info */
 #define INFO_MASK    1

@@ -59,6 +59,8 @@ long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
     regs->cs = (uint16_t)cs | 3;
     regs->rflags = (rflags & ~KEPT_CLEAR) | RFLAGS_IF | 2;
 
+    if (unlikely(v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl)))
+        v->arch.iopl = rflags >> 12 & 3;
     if ((cs & 3) == 3) {
         if (unlikely(!v->arch.user_cr3)) {
             domain_crash(v->domain, RULE_CR_007, regs->rip);

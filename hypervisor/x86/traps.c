@@ -18,8 +18,8 @@ _Static_assert(offsetof(struct vcpu, trace.next) == VCPU_TRACE_NEXT, "entry.S");
 _Static_assert(offsetof(struct vcpu, trace.record) == VCPU_TRACE, "entry.S");
 _Static_assert(sizeof(struct trace_record) == TRACE_RECORD && offsetof(struct trace_record, a) == 8, "entry.S");
 _Static_assert(TRACE_RECORD * TRACE_SLOTS - 1 == TRACE_MASK && TRACE_HYPERCALL == TRACE_KIND, "entry.S");
-_Static_assert(offsetof(struct vcpu, domain) == VCPU_DOMAIN && offsetof(struct domain, vm_assist) == DOMAIN_VM_ASSIST, "entry.S");
-_Static_assert(TRACE_TRAP == TRACE_KIND_TRAP && ASSIST_IOPL == 1 << VMASST_TYPE_architectural_iopl, "entry.S");
+_Static_assert(offsetof(struct vcpu, domain) == VCPU_DOMAIN && offsetof(struct domain, detours) == DOMAIN_DETOURS, "entry.S");
+_Static_assert(TRACE_TRAP == TRACE_KIND_TRAP, "entry.S");
 _Static_assert(offsetof(struct vcpu, arch.kernel_cr3) == VCPU_KERNEL_CR3 && offsetof(struct vcpu, arch.user_cr3) == VCPU_USER_CR3 &&
                    offsetof(struct vcpu, arch.kernel_sp) == VCPU_KERNEL_SP && offsetof(struct vcpu, arch.traps) == VCPU_TRAPS &&
                    offsetof(struct vcpu, arch.syscall_callback) == VCPU_SYSCALL_CALLBACK &&
