@@ -33,6 +33,16 @@ static long set_iobitmap(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
+/* An interrupt that the caller says something about: nobody has any. */
+static long no_interrupt(guest_ptr_t arg)
+{
+    uint32_t irq;
+
+    if (guest_read_u32(&irq, arg))
+        return refuse(HC_002, arg.va);
+    return refuse(CP_011, irq);
+}
+
 /* physdev_op(cmd, arg) */
 long hypercall_physdev_op(struct vcpu *v, const struct hypercall_args *a)
 {
@@ -41,6 +51,25 @@ long hypercall_physdev_op(struct vcpu *v, const struct hypercall_args *a)
         return set_iopl(v, guest_ptr(a->arg[1]));
     case PHYSDEVOP_set_iobitmap:
         return set_iobitmap(v, guest_ptr(a->arg[1]));
+    case PHYSDEVOP_eoi:
+    case PHYSDEVOP_irq_status_query:
+        return no_interrupt(guest_ptr(a->arg[1]));
+    case PHYSDEVOP_apic_read:
+    case PHYSDEVOP_apic_write:
+    case PHYSDEVOP_manage_pci_add:
+    case PHYSDEVOP_manage_pci_remove:
+    case PHYSDEVOP_restore_msi:
+    case PHYSDEVOP_manage_pci_add_ext:
+    case PHYSDEVOP_setup_gsi:
+    case PHYSDEVOP_pci_mmcfg_reserved:
+    case PHYSDEVOP_pci_device_add:
+    case PHYSDEVOP_pci_device_remove:
+    case PHYSDEVOP_restore_msi_ext:
+    case PHYSDEVOP_prepare_msix:
+    case PHYSDEVOP_release_msix:
+        if (!domain_has(v->domain, ROLE_HARDWARE))
+            return refuse(PR_001, __HYPERVISOR_physdev_op, (uint32_t)a->arg[0]);
+        return refuse(CP_009, (uint32_t)a->arg[0]);
     default:
         return refuse(CP_009, (uint32_t)a->arg[0]);
     }

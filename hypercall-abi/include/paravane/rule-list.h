@@ -93,6 +93,7 @@
     RULE(CP_008, EINVAL, "there are 65536 ports", "I/O bitmap at %lx for %lu ports", "xen/physdev.h") \
     RULE(CP_009, ENOSYS, "interrupts and devices are not the guest's", "physdev_op sub-operation %lu is not served", "xen/physdev.h") \
     RULE(CP_010, EINVAL, "the upper halves of DR6 and DR7 are reserved", "debug register %lu: %lx has bits above 31", "xen/xen.h") \
+    RULE(CP_011, EINVAL, "interrupts of devices are not the guest's", "physical interrupt %lu is not the caller's", "xen/physdev.h") \
     RULE(CP_020, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
     RULE(CP_021, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 

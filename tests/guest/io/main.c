@@ -104,9 +104,23 @@ static void test_interrupts(void)
     struct physdev_pirq_eoi_gmfn gmfn = {.gmfn = 0xffffffffff};
     struct physdev_apic apic = {.apic_physbase = 0xdead000, .reg = 0};
 
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_eoi, &eoi) < 0, "eoi: no such irq");
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_irq_status_query, &query) < 0,
+    struct physdev_setup_gsi gsi = {.gsi = -1};
+    struct physdev_pci_device pci = {.seg = 0xffff};
+
+    tap_is(hypercall_physdev_op(PHYSDEVOP_eoi, &eoi), -XEN_EINVAL, "eoi: no such irq");
+    tap_is(hypercall_physdev_op(PHYSDEVOP_eoi, (void *)0x1000), -XEN_EFAULT,
+           "eoi: an unmapped argument");
+    tap_is(hypercall_physdev_op(PHYSDEVOP_irq_status_query, &query), -XEN_EINVAL,
            "irq_status_query: no such irq");
+    tap_is(hypercall_physdev_op(PHYSDEVOP_irq_status_query, (void *)0x1000), -XEN_EFAULT,
+           "irq_status_query: an unmapped argument");
+    if (!guest_is_first()) {
+        tap_is(hypercall_physdev_op(PHYSDEVOP_apic_read, &apic), -XEN_EPERM, "apic_read: a role");
+        tap_is(hypercall_physdev_op(PHYSDEVOP_apic_write, &apic), -XEN_EPERM, "apic_write: a role");
+        tap_is(hypercall_physdev_op(PHYSDEVOP_setup_gsi, &gsi), -XEN_EPERM, "setup_gsi: a role");
+        tap_is(hypercall_physdev_op(PHYSDEVOP_pci_device_remove, &pci), -XEN_EPERM,
+               "pci_device_remove: a role");
+    }
     tap_ok(hypercall_physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, &gmfn) < 0,
            "pirq_eoi_gmfn_v2: no such frame");
     tap_ok(hypercall_physdev_op(PHYSDEVOP_apic_read, &apic) < 0, "apic_read: no such APIC");
