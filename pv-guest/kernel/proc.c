@@ -11,11 +11,13 @@
 #include "print.h"
 #include "proc.h"
 #include "text.h"
+#include "platform/platform.h"
 
 struct node {
     const char *name;
     unsigned mode;
-    proc_text text;             /* a file */
+    proc_text text;             /* a file... */
+    void (*accept)(char key);   /* ...or one to write to: its first byte */
     const struct node *entries; /* a directory, ended by an empty node */
     const struct dir_ops *ops;  /* a directory that is more than that */
     /* a symbolic link: its text... */
@@ -85,6 +87,19 @@ static const struct file_ops text_ops = {
     .release = text_release,
 };
 
+static long key_write(struct file *file, user_t from, size_t size)
+{
+    const struct node *node = file->inode->node;
+    char key;
+    if (size && user_read(&key, from, 1))
+        return -EFAULT;
+    if (size)
+        node->accept(key);
+    return size;
+}
+
+static const struct file_ops key_ops = {.write = key_write, .poll = text_poll};
+
 /* ---- Making inodes ---- */
 
 static const struct dir_ops table_dir;
@@ -140,8 +155,8 @@ static int made(struct inode *dir, const struct node *node, const char *name, in
     inode->follow = node->follow;
     if (inode_is(inode, S_IFDIR))
         inode->dynamic = node->ops ? node->ops : &table_dir;
-    if (node->text)
-        inode->ops = &text_ops;
+    if (node->text || node->accept)
+        inode->ops = node->text ? &text_ops : &key_ops;
     *found = inode;
     return 0;
 }
@@ -338,21 +353,21 @@ static int root_follow(struct inode *link, struct inode **to)
     return follow_inode(p && !p->zombie ? p->root : NULL, to);
 }
 
-#define FILE_NODE(name, function)                                     \
-    {                                                                 \
-        name, S_IFREG | 0444, proc_##function, NULL, NULL, NULL, NULL \
+#define FILE_NODE(name, function)                                           \
+    {                                                                       \
+        name, S_IFREG | 0444, proc_##function, NULL, NULL, NULL, NULL, NULL \
     }
-#define LINK_NODE(name, target, follow)                        \
-    {                                                          \
-        name, S_IFLNK | 0777, NULL, NULL, NULL, target, follow \
+#define LINK_NODE(name, target, follow)                              \
+    {                                                                \
+        name, S_IFLNK | 0777, NULL, NULL, NULL, NULL, target, follow \
     }
-#define DIR_NODE(name, entries, ops)                         \
-    {                                                        \
-        name, S_IFDIR | 0555, NULL, entries, ops, NULL, NULL \
+#define DIR_NODE(name, entries, ops)                               \
+    {                                                              \
+        name, S_IFDIR | 0555, NULL, NULL, entries, ops, NULL, NULL \
     }
-#define END_NODE                              \
-    {                                         \
-        NULL, 0, NULL, NULL, NULL, NULL, NULL \
+#define END_NODE                                    \
+    {                                               \
+        NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL \
     }
 
 static const struct node thread_table[] = {
@@ -406,13 +421,34 @@ static const struct node sys_table[] = {
     END_NODE,
 };
 
+/* The keys that work without a keyboard: b reboots, c crashes, o switches off; all at once, nothing
+ * is told first. */
+static void sysrq(char key)
+{
+    switch (key) {
+    case 'b':
+        platform_shutdown(SHUTDOWN_AS_REBOOT);
+    case 'c':
+        panic("asked for by /proc/sysrq-trigger");
+    case 'o':
+        platform_shutdown(SHUTDOWN_AS_POWEROFF);
+    }
+}
+
 static const struct node root_table[] = {
-    FILE_NODE("cmdline", cmdline_of_kernel), FILE_NODE("cpuinfo", cpuinfo),
-    FILE_NODE("filesystems", filesystems),   FILE_NODE("loadavg", loadavg),
-    FILE_NODE("meminfo", meminfo),           LINK_NODE("mounts", self_mounts_target, NULL),
-    LINK_NODE("self", self_target, NULL),    FILE_NODE("stat", system_stat),
-    DIR_NODE("sys", sys_table, NULL),        FILE_NODE("uptime", uptime),
-    FILE_NODE("version", version),           END_NODE,
+    FILE_NODE("cmdline", cmdline_of_kernel),
+    FILE_NODE("cpuinfo", cpuinfo),
+    FILE_NODE("filesystems", filesystems),
+    FILE_NODE("loadavg", loadavg),
+    FILE_NODE("meminfo", meminfo),
+    LINK_NODE("mounts", self_mounts_target, NULL),
+    LINK_NODE("self", self_target, NULL),
+    FILE_NODE("stat", system_stat),
+    DIR_NODE("sys", sys_table, NULL),
+    {"sysrq-trigger", S_IFREG | 0200, .accept = sysrq},
+    FILE_NODE("uptime", uptime),
+    FILE_NODE("version", version),
+    END_NODE,
 };
 static const struct node root_node = DIR_NODE(NULL, root_table, NULL);
 
