@@ -10,21 +10,11 @@
 #include "text.h"
 #include "platform/platform.h"
 
-static struct page *pages;
+struct page *page_array;
 static bool emergency;
 static unsigned long page_total;
 static struct page_counts counts;
 static struct list free_blocks[PAGE_ORDERS];
-
-struct page *page_of(pfn_t n)
-{
-    return &pages[n.n];
-}
-
-pfn_t page_number(const struct page *page)
-{
-    return pfn(page - pages);
-}
 
 struct page_counts page_count(void)
 {
@@ -36,17 +26,17 @@ static void block_free(unsigned long n, unsigned order)
     counts.free += 1ul << order;
     while (order < PAGE_ORDERS - 1) {
         const unsigned long buddy = n ^ (1ul << order);
-        if (buddy + (1ul << order) > page_total || !pages[buddy].free ||
-            pages[buddy].order != order)
+        if (buddy + (1ul << order) > page_total || !page_array[buddy].free ||
+            page_array[buddy].order != order)
             break;
-        pages[buddy].free = false;
-        list_remove(&pages[buddy].link);
+        page_array[buddy].free = false;
+        list_remove(&page_array[buddy].link);
         n &= ~(1ul << order);
         order++;
     }
-    pages[n].free = true;
-    pages[n].order = order;
-    list_add_first(&pages[n].link, &free_blocks[order]);
+    page_array[n].free = true;
+    page_array[n].order = order;
+    list_add_first(&page_array[n].link, &free_blocks[order]);
 }
 
 struct page *page_alloc(unsigned order)
@@ -117,7 +107,7 @@ void page_release_range(const void *start, size_t size)
     const unsigned long first = ((uintptr_t)start - DIRECT_MAP_BASE) >> PAGE_SHIFT;
     for (unsigned long n = first; n < first + PAGES_FOR(size); n++) {
         counts.total++;
-        pages[n].refs = 0;
+        page_array[n].refs = 0;
         block_free(n, 0);
     }
 }
@@ -143,15 +133,15 @@ void page_init(const struct platform_boot *boot)
         at = hole_end;
     if (at + own > count)
         panic("%lu pages are too few: their own table needs %lu", count, own);
-    pages = page_at(pfn(at));
+    page_array = page_at(pfn(at));
     page_total = count;
-    memset(pages, 0, count * sizeof(struct page));
+    memset(page_array, 0, count * sizeof(struct page));
     for (unsigned order = 0; order < PAGE_ORDERS; order++)
         list_init(&free_blocks[order]);
 
     for (unsigned long n = 0; n < count; n++) {
-        list_init(&pages[n].link);
-        pages[n].refs = 1;
+        list_init(&page_array[n].link);
+        page_array[n].refs = 1;
         if (n < boot->first_free.n || within(n, disk, disk_end) || within(n, hole, hole_end) ||
             within(n, at, at + own))
             continue;

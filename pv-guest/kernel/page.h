@@ -26,6 +26,7 @@ struct page {
     bool free;   /* first page of a free block */
     bool sealed; /* owned by platform/: read-only, the hypervisor takes it for a page table */
     uint8_t heap_class;
+    uint64_t used; /* of a process's table: which groups of entries (table.c) */
 };
 
 #define PAGE_ORDERS 11
@@ -61,8 +62,17 @@ static inline void page_get(struct page *page)
 /* Drop one reference; the last one frees. */
 void page_put(struct page *page);
 
-struct page *page_of(pfn_t n);
-pfn_t page_number(const struct page *page);
+extern struct page *page_array; /* one of each page, by number; for the two below */
+
+static inline struct page *page_of(pfn_t n)
+{
+    return &page_array[n.n];
+}
+
+static inline pfn_t page_number(const struct page *page)
+{
+    return pfn(page - page_array);
+}
 
 static inline void *page_at(pfn_t n)
 {

@@ -55,9 +55,9 @@ TEXT(filesystems)
 TEXT(meminfo)
 {
     const struct page_counts pages = page_count();
-    const unsigned long kib = PAGE_SIZE / 1024;
+    const unsigned long kib = PAGE_SIZE / 1024, free = pages.free + space_spare_pages();
     text_add(out, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n",
-             pages.total * kib, pages.free * kib, pages.free * kib);
+             pages.total * kib, free * kib, free * kib);
     text_add(out, "Buffers:        %8u kB\nCached:         %8lu kB\nSwapCached:     %8u kB\n", 0,
              inode_page_count() * kib, 0);
     text_add(out, "SwapTotal:      %8u kB\nSwapFree:       %8u kB\nShmem:          %8lu kB\n", 0, 0,

@@ -47,7 +47,7 @@ struct move {
 static int leaf_move(pte_t *slot, uintptr_t address, void *arg)
 {
     const struct move *m = arg;
-    platform_pte_write(table_slot(m->space, address + m->distance, false), *slot);
+    table_set(table_slot(m->space, address + m->distance, false), *slot);
     platform_pte_write(slot, PTE_NONE);
     return 0;
 }

@@ -18,15 +18,43 @@
 
 #define AROUND_PAGES 16 /* divides what one L1 table covers */
 
+/*
+ * Spaces of processes that have ended, their trees of tables empty but still
+ * active: the next process fills one of them instead of having tables cleared,
+ * checked and given up again.  Large ones are not kept: entries that go one by
+ * one cost more than a tree that goes as a whole.
+ */
+#define SPARE_SPACES 4
+#define SPARE_TABLES 8   /* below the root; at most so much memory waits in a spare */
+#define SPARE_LEAVES 256 /* to clear one by one */
+
+static struct space *spare[SPARE_SPACES];
+static unsigned spare_count;
+
+unsigned long space_spare_pages(void)
+{
+    unsigned long sum = 0;
+    for (unsigned i = 0; i < spare_count; i++)
+        sum += spare[i]->table_count + (spare[i]->root.kernel.n == spare[i]->root.user.n ? 1 : 2);
+    return sum;
+}
+
 static struct space *space_new(void)
 {
-    struct space *space = heap_alloc(sizeof(*space));
+    struct space *space;
+    if (spare_count) {
+        space = spare[--spare_count];
+        space->users = 1;
+        return space;
+    }
+    space = heap_alloc(sizeof(*space));
     if (!space)
         return NULL;
     if (platform_root_create(&space->root)) {
         heap_free(space);
         return NULL;
     }
+    page_of(space->root.kernel)->used = 0;
     space->users = 1;
     list_init(&space->areas);
     list_init(&space->tables);
@@ -36,7 +64,7 @@ static struct space *space_new(void)
 struct space *space_create(void)
 {
     struct space *space = space_new();
-    if (space)
+    if (space && !space->active)
         table_activate(space);
     return space;
 }
@@ -47,17 +75,6 @@ static void area_free(struct area *area)
     if (area->file)
         inode_put(area->file);
     heap_free(area);
-}
-
-void space_put(struct space *space)
-{
-    if (--space->users)
-        return;
-    struct area *area, *after;
-    space_unload(space);
-    table_destroy(space);
-    list_for_each_safe(area, after, &space->areas, link) area_free(area);
-    heap_free(space);
 }
 
 struct area *area_find(struct space *space, uintptr_t address)
@@ -172,6 +189,32 @@ static void pages_drop(struct space *space, uintptr_t start, uintptr_t end)
         list_remove(&page->link);
         page_put(page);
     }
+}
+
+/* Empty @space, which nobody has loaded, for the next process; or say no. */
+static bool space_keep(struct space *space)
+{
+    if (!space->active || spare_count == SPARE_SPACES || space->table_count > SPARE_TABLES ||
+        space->resident > SPARE_LEAVES)
+        return false;
+    pages_drop(space, USER_START, USER_END);
+    space->brk_start = space->brk = 0;
+    spare[spare_count++] = space;
+    return true;
+}
+
+void space_put(struct space *space)
+{
+    if (--space->users)
+        return;
+    struct area *area, *after;
+    space_unload(space);
+    const bool kept = space_keep(space);
+    if (!kept)
+        table_destroy(space);
+    list_for_each_safe(area, after, &space->areas, link) area_free(area);
+    if (!kept)
+        heap_free(space);
 }
 
 int space_drop(struct space *space, uintptr_t start, size_t size)
@@ -326,7 +369,7 @@ static void map_around(struct space *space, struct area *area, uintptr_t address
             continue;
         page_get(page);
         space->resident++;
-        platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, false)));
+        table_set(slot, platform_pte(page_number(page), leaf_flags(area, false)));
     }
 }
 
@@ -354,7 +397,7 @@ static int fault_absent(struct space *space, struct area *area, pte_t *slot, uin
     if (!page)
         return -ENOMEM;
     space->resident++;
-    platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
+    table_set(slot, platform_pte(page_number(page), leaf_flags(area, own)));
     if (area->file && !own)
         map_around(space, area, address);
     platform_commit();
@@ -398,8 +441,8 @@ int space_fault(struct space *space, uintptr_t address, unsigned want)
 
 struct fork {
     struct space *child;
-    const struct area *area;
-    pte_t *table; /* the child's L1 that covers @region */
+    const struct area *area; /* the first that ends behind what was visited last */
+    pte_t *table;            /* the child's L1 that covers @region */
     uintptr_t region;
 };
 
@@ -409,6 +452,8 @@ static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
     struct fork *f = arg;
     const uintptr_t region = address >> 21;
 
+    while (f->area->end <= address)
+        f->area = list_entry(f->area->link.next, struct area, link);
     if (!f->table || f->region != region) {
         pte_t *child_slot = table_slot(f->child, address, true);
         if (!child_slot)
@@ -421,7 +466,7 @@ static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
         entry.bits &= ~PTE_W;
         platform_pte_write(slot, entry);
     }
-    f->table[pte_index(address, 1)] = entry;
+    table_set(&f->table[pte_index(address, 1)], entry);
     page_get(page_of(leaf_page(entry)));
     return 0;
 }
@@ -436,19 +481,21 @@ struct space *space_fork(struct space *from)
     child->brk_start = from->brk_start;
     child->resident = from->resident;
     child->brk = from->brk;
-    struct fork f = {.child = child};
     list_for_each(area, &from->areas, link)
     {
         struct area *copy = area_copy(area);
         if (!copy)
             goto fail;
         list_add(&copy->link, &child->areas);
-        f.area = area;
-        if (table_walk(from, area->start, area->end, leaf_fork, &f))
-            goto fail;
     }
+    struct fork f = {.child = child, .area = list_entry(from->areas.next, struct area, link)};
+    if (table_walk(from, USER_START, USER_END, leaf_fork, &f))
+        goto fail;
     platform_tlb_flush(from->cpus);
-    table_activate(child);
+    if (child->active)
+        platform_commit();
+    else
+        table_activate(child);
     return child;
 
 fail:

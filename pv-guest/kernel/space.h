@@ -36,6 +36,7 @@ struct space {
     bool active;    /* tables are sealed, changes are queued */
     struct platform_root root;
     struct list tables; /* pages of all tables below the root */
+    unsigned table_count;
     struct list areas;
     unsigned long resident; /* leaves that hold a page */
     uintptr_t brk_start, brk;
@@ -72,6 +73,8 @@ MUST_CHECK int space_populate(struct space *space, uintptr_t start, size_t size)
 MUST_CHECK int space_move(struct space *space, uintptr_t from, uintptr_t to, size_t size);
 /* Is all of [start, start+size) mapped? */
 bool space_is_mapped(struct space *space, uintptr_t start, size_t size);
+/* Pages that wait in tables for the next processes. */
+unsigned long space_spare_pages(void);
 /* How much is mapped in all. */
 size_t space_size(struct space *space);
 /* The highest free range of @size below USER_MAP_TOP, or 0. */
@@ -90,6 +93,8 @@ struct area *area_find(struct space *space, uintptr_t address);
 
 /* The leaf slot for @address, with tables made on the way if @create; else NULL. */
 pte_t *table_slot(struct space *space, uintptr_t address, bool create);
+/* As platform_pte_write; every entry that is not empty must come this way. */
+void table_set(pte_t *slot, pte_t entry);
 /*
  * Call @visit for every leaf in [start, end) that holds a page.  If @space is
  * nobody else's others get their turn in between (sched_point).

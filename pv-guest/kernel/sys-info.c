@@ -8,6 +8,7 @@
 #include "random.h"
 #include "syscall.h"
 #include "task.h"
+#include "space.h"
 #include "text.h"
 
 static char node_name[65] = "paravane", domain_name[65] = "(none)";
@@ -47,7 +48,7 @@ long syscall_sysinfo(const struct syscall_args *a)
     struct linux_sysinfo s = {
         .uptime = platform_time() / 1000000000,
         .total_ram = pages.total * PAGE_SIZE,
-        .free_ram = pages.free * PAGE_SIZE,
+        .free_ram = (pages.free + space_spare_pages()) * PAGE_SIZE,
         .unit = 1,
     };
     const struct task *t;

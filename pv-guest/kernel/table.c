@@ -7,12 +7,18 @@
  * active its tables are plain memory; afterwards entries are queued with the
  * platform, and what is queued is not visible in the table until a commit, so
  * whoever hangs in a new table commits at once.
+ *
+ * A process has some dozens of pages, and tables have 512 entries: each table
+ * remembers which groups of eight may have any (struct page, used), and a walk
+ * looks nowhere else.
  */
 #include "page.h"
 #include "print.h"
 #include "space.h"
 #include "task.h"
 
+#define GROUP        8 /* entries */
+#define GROUP_SIZE   (GROUP * sizeof(pte_t))
 #define PAUSE_TABLES 8 /* 16 MiB of pages that are there are a lot of work */
 
 static pte_t *table_at(pte_t entry)
@@ -26,10 +32,23 @@ static pte_t table_new(struct space *space)
     struct page *page = page_alloc_zero(PAGE_FOR_KERNEL);
     if (!page)
         return PTE_NONE;
+    page->used = 0;
     list_add(&page->link, &space->tables);
+    space->table_count++;
     if (space->active)
         platform_table_seal(page_number(page));
     return platform_pte(page_number(page), PTE_TABLE);
+}
+
+static uint64_t *used_groups(const pte_t *slot)
+{
+    return &page_of_address(slot)->used;
+}
+
+void table_set(pte_t *slot, pte_t entry)
+{
+    *used_groups(slot) |= 1ul << ((uintptr_t)slot / GROUP_SIZE % 64);
+    platform_pte_write(slot, entry);
 }
 
 pte_t *table_slot(struct space *space, uintptr_t address, bool create)
@@ -39,6 +58,7 @@ pte_t *table_slot(struct space *space, uintptr_t address, bool create)
     if (!pte_present(entry)) {
         if (!create || !pte_present(entry = table_new(space)))
             return NULL;
+        page_of(space->root.kernel)->used |= 1ul << index / GROUP;
         platform_root_set(&space->root, index, entry);
         if (space->active)
             platform_commit();
@@ -50,7 +70,7 @@ pte_t *table_slot(struct space *space, uintptr_t address, bool create)
             continue;
         if (!create || !pte_present(entry = table_new(space)))
             return NULL;
-        platform_pte_write(slot, entry);
+        table_set(slot, entry);
         if (space->active)
             platform_commit();
     }
@@ -65,49 +85,44 @@ struct walk {
     void *arg;
 };
 
-/* The entries of the table at @base that [start, end) covers, @span bytes each. */
-static unsigned walk_first(const struct walk *w, uintptr_t base, uintptr_t span)
+static int walk_table(struct walk *w, pte_t *table, int level, uintptr_t base);
+
+static int walk_entry(struct walk *w, pte_t *slot, int level, uintptr_t address)
 {
-    return w->start > base ? (w->start - base) / span : 0;
+    if (level == 1)
+        return w->visit(slot, address, w->arg);
+    if (level == 2 && ++w->tables % PAUSE_TABLES == 0 && w->may_pause)
+        sched_point();
+    return walk_table(w, table_at(*slot), level - 1, address);
 }
 
-static unsigned walk_last(const struct walk *w, uintptr_t base, uintptr_t span)
+/*
+ * Visit the leaves of @table of @level, whose first address is @base.  A group that turns out to
+ * be empty is forgotten, but only if all of it was looked at.
+ */
+static int walk_table(struct walk *w, pte_t *table, int level, uintptr_t base)
 {
-    const uintptr_t entries = (w->end - base + span - 1) / span;
-    return MIN(entries, (uintptr_t)TABLE_ENTRIES);
-}
+    const unsigned shift = PAGE_SHIFT + 9 * (level - 1);
+    const unsigned first = w->start > base ? (w->start - base) >> shift : 0;
+    const uintptr_t reach = (w->end - 1 - base) >> shift;
+    const unsigned last = MIN(reach, TABLE_ENTRIES - 1ul);
+    uint64_t *const used = used_groups(table);
 
-/* The lowest level on its own: these are the many entries, most of them empty. */
-static int walk_leaves(const struct walk *w, pte_t *table, uintptr_t base)
-{
-    const pte_t *end = table + walk_last(w, base, PAGE_SIZE);
-    for (pte_t *slot = table + walk_first(w, base, PAGE_SIZE); slot < end; slot++) {
-        if (!slot->bits) /* neither present nor held */
-            continue;
-        const int rc = w->visit(slot, base + (slot - table) * PAGE_SIZE, w->arg);
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
-
-/* Visit the leaves below @entry, a table of @level whose first address is @base. */
-static int walk_table(struct walk *w, pte_t entry, int level, uintptr_t base)
-{
-    const uintptr_t span = PAGE_SIZE << 9 * (level - 1);
-    pte_t *table = table_at(entry);
-    if (level == 1) {
-        if (++w->tables % PAUSE_TABLES == 0 && w->may_pause)
-            sched_point();
-        return walk_leaves(w, table, base);
-    }
-
-    const unsigned end = walk_last(w, base, span);
-    for (unsigned i = walk_first(w, base, span); i < end; i++) {
-        const int rc =
-            pte_present(table[i]) ? walk_table(w, table[i], level - 1, base + i * span) : 0;
-        if (rc)
-            return rc;
+    for (uint64_t left = *used & ~0ul << first / GROUP; left; left &= left - 1) {
+        const unsigned group = __builtin_ctzl(left) * GROUP;
+        if (group > last)
+            break;
+        bool any = group < first || group + GROUP - 1 > last;
+        for (unsigned i = MAX(group, first); i <= MIN(group + GROUP - 1, last); i++) {
+            if (!table[i].bits) /* neither present nor held */
+                continue;
+            any = true;
+            const int rc = walk_entry(w, &table[i], level, base + ((uintptr_t)i << shift));
+            if (rc)
+                return rc;
+        }
+        if (!any)
+            *used &= ~(left & -left);
     }
     return 0;
 }
@@ -116,13 +131,7 @@ int table_walk(struct space *space, uintptr_t start, uintptr_t end,
                int (*visit)(pte_t *slot, uintptr_t address, void *arg), void *arg)
 {
     struct walk w = {start, end, space->users <= 1, 0, visit, arg};
-    for (unsigned i = pte_index(start, 4); (uintptr_t)i << 39 < end; i++) {
-        const pte_t entry = platform_root_get(&space->root, i);
-        const int rc = pte_present(entry) ? walk_table(&w, entry, 3, (uintptr_t)i << 39) : 0;
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return walk_table(&w, page_at(space->root.kernel), 4, 0);
 }
 
 void table_activate(struct space *space)
@@ -140,11 +149,9 @@ static int leaf_drop(pte_t *slot, uintptr_t address, void *arg)
     return 0;
 }
 
-/* Leaves lie in areas only, so nothing else of the tables needs to be looked at. */
 void table_destroy(struct space *space)
 {
     struct page *table, *after;
-    struct area *area;
 
     /* Until the retired tree is no page table for anybody, its pages must not
      * get other uses; so commit before the first page is dropped. */
@@ -153,8 +160,7 @@ void table_destroy(struct space *space)
         list_for_each(table, &space->tables, link) platform_table_unseal(page_number(table));
         platform_commit();
     }
-    list_for_each(area, &space->areas, link)
-        table_walk(space, area->start, area->end, leaf_drop, NULL);
+    table_walk(space, USER_START, USER_END, leaf_drop, NULL);
     list_for_each_safe(table, after, &space->tables, link)
     {
         list_remove(&table->link);
