@@ -149,6 +149,8 @@ long task_fork(const struct fork_request *r)
     struct task *const parent = task_current();
     if (unsupported(r->flags))
         return -EINVAL;
+    if ((r->flags & CLONE_SETTLS) && r->tls >= USER_END)
+        return -EPERM; /* no base for FS that a platform would take */
     if (too_many(parent->process))
         return -EAGAIN;
     /* Rather no new process than one that must be killed at its first write. */
