@@ -17,7 +17,8 @@
 #include "platform/xen/machine.h"
 
 #define SPIN_TURNS 64    /* of a waiting loop, before it sleeps */
-#define NAP_NS     20000 /* as long as many stays in the kernel */
+#define NAP_NS     20000 /* at first: as long as many stays in the kernel */
+#define NAP_GROWS  6     /* how often it doubles, where machines are slow or processors few */
 
 static struct vcpu vcpus[CPU_MAX];
 cpus_t vcpus_started = 1;
@@ -122,9 +123,9 @@ void platform_cpu_stop_others(void)
 
 /* Sleep, without regard to events, for as long as it takes; so whoever is waited for has a
  * processor. */
-static void nap(void)
+static void nap(uint64_t ns)
 {
-    struct sched_poll poll = {.nr_ports = 0, .timeout = platform_time() + NAP_NS};
+    struct sched_poll poll = {.nr_ports = 0, .timeout = platform_time() + ns};
     (void)hypercall_sched_op(SCHEDOP_poll, &poll);
 }
 
@@ -132,5 +133,5 @@ void platform_relax(unsigned turns)
 {
     __builtin_ia32_pause();
     if (turns % SPIN_TURNS == SPIN_TURNS - 1)
-        nap();
+        nap((uint64_t)NAP_NS << MIN(turns / SPIN_TURNS, (unsigned)NAP_GROWS));
 }
