@@ -136,8 +136,13 @@ static long regular_write(struct file *file, user_t from, size_t size)
         file->offset += n;
         if (file->offset > inode->size)
             inode->size = file->offset;
-        if (file->offset % PAUSE_BYTES == 0)
-            sched_point();
+        if (file->offset % PAUSE_BYTES)
+            continue;
+        /* Somebody who shares the file may move its offset meanwhile. */
+        sched_point();
+        rc = inode_reserve(inode, file->offset + size - done);
+        if (rc)
+            break;
     }
     inode_modified(inode);
     return done ? (long)done : rc;

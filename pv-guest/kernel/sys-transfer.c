@@ -52,11 +52,11 @@ static long file_at(struct file *file, user_t at, size_t size, uint64_t offset, 
         return -ESPIPE;
     if ((int64_t)offset < 0)
         return -EINVAL;
-    /* What can be sought does not wait, so nobody sees this. */
-    const uint64_t own = file->offset;
-    file->offset = offset;
-    const long rc = fn(file, at, size);
-    file->offset = own;
+    /* The file's own offset is others' to use meanwhile. */
+    struct file view = *file;
+    view.offset = offset;
+    const long rc = fn(&view, at, size);
+    file->object = view.object; /* a text that was made (proc.c) is kept */
     return rc;
 }
 
