@@ -68,6 +68,8 @@ static const char *error_text(int rc)
         return "its store is not the hypervisor's to serve";
     case XEN_EINVAL:
         return "this is no path of a node";
+    case XEN_ENOMEM:
+        return "no memory is left in the machine";
     default:
         return "no room is left in its store";
     }

@@ -27,6 +27,10 @@
 #define ORDER_HARDWARE 12u
 #define ORDER_CONTROL  18u
 
+/* Frames that growing domains leave to the hypervisor, whose own structures (ports, grant tables, stores) come from the
+ * same memory: together domains may be promised more than there is. */
+#define LEFT_TO_US 256u
+
 #define BREATHE 16 /* extents between two preemption points */
 
 static unsigned max_order(const struct domain *d)
@@ -91,8 +95,10 @@ static struct page_info *extent_alloc(const struct extents *x)
 {
     if (x->d->dying)
         return NULL;
-    struct page_info *pg = page_alloc_for(x->d, x->order);
+    struct page_info *pg = NULL;
 
+    if (page_free_count() >= LEFT_TO_US + (1ull << x->order))
+        pg = page_alloc_for(x->d, x->order);
     if (!pg) {
         (void)refuse(ME_010, x->order, x->d->tot_pages, x->d->max_pages);
         return NULL;

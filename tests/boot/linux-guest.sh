@@ -33,11 +33,11 @@ echo init is up
 exec sh
 INIT
     printf '#!/bin/busybox sh\nexec /bin/busybox poweroff -f\n' >"$tree/sbin/poweroff"
-    # reach KIB: wait, 30 s at most, until the domain has that much memory
+    # reach KIB: wait, 2 minutes at most, until the domain has that much memory
     cat >"$tree/bin/reach" <<'REACH'
 #!/bin/busybox sh
 file=/sys/devices/system/xen_memory/xen_memory0/info/current_kb
-tries=300
+tries=1200
 while [ "$(cat $file)" != "$1" ] && [ $tries -gt 0 ]; do
     usleep 100000
     tries=$((tries - 1))
@@ -52,6 +52,14 @@ echo 245760 >/sys/devices/system/xen_memory/xen_memory0/target_kb
 reach 245760
 reboot -f
 GROW
-    chmod +x "$tree/init" "$tree/grow-and-reboot" "$tree/sbin/poweroff" "$tree/bin/reach"
+    # And one that says when it has as much memory as want=KIB on its command line.
+    sed '/^exec/d' "$tree/init" >"$tree/say-when"
+    cat >>"$tree/say-when" <<'SAY'
+for word in $(cat /proc/cmdline); do
+    case $word in want=*) reach "${word#want=}" ;; esac
+done
+while sleep 60; do :; done
+SAY
+    chmod +x "$tree/init" "$tree/grow-and-reboot" "$tree/say-when" "$tree/sbin/poweroff" "$tree/bin/reach"
     (cd "$tree" && find . | cpio -o -H newc --quiet) >"$1"
 }

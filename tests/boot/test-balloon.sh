@@ -125,6 +125,37 @@ result $? 'twice with its first size'
 [ "$(grep -c 'memory is 245760 KiB, 1 of 1 reached' "$out")" = 2 ]
 result $? 'and twice it grew'
 
+# Two guests in a machine that has not enough for the maximum of both: what one gives, the other gets.
+for name in giver:256:256:98304 taker:128:288:294912; do
+    IFS=: read -r who start most want <<END
+$name
+END
+    cat >"$work/$who.cfg" <<END
+name = "$who"
+kernel = "$kernel"
+ramdisk = "$work/initrd"
+memory = $start
+maxmem = $most
+extra = "console=hvc0 quiet panic=-1 rdinit=/say-when want=$want"
+END
+done
+boot_typed --machine-memory 460 "$work/giver.cfg" "$work/taker.cfg"
+await 'init is up' 2
+printf '\001\001\001\001\001\001' >&3 # past the second guest
+await 'input goes to the hypervisor'
+printf 's2 memory/target 294912\n' >&3 && await '2/memory/target = '
+printf 's1 memory/target 98304\n' >&3 && await '1/memory/target = '
+reached 98304 && reached 294912
+printf 'a' >&3 && await 'audit: '
+printf 's1 control/shutdown poweroff\n' >&3 && await 'd1 shut down'
+printf 's2 control/shutdown poweroff\n' >&3
+wait $machine
+judge 'two guests that trade memory end well' 0 $?
+exec 3>&-
+says 'one gave 160 MiB' 'memory is 98304 KiB, 1 of 1 reached'
+says 'the other got as much' 'memory is 294912 KiB, 1 of 1 reached'
+told 'no count is wrong meanwhile' 'audit: 0 differences'
+
 # store=no: nobody answers, and Linux does without.
 printf 'ls /sys/bus/xen/devices | wc -l; echo ok $((6*7)); poweroff -f\n' >"$work/input"
 boot -m 128 --append store=no --input "$work/input" -r "$work/initrd" \

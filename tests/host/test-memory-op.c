@@ -48,6 +48,18 @@ static void unmap(unsigned pfn)
 /* --- decrease, populate, increase
  * ----------------------------------------------------------------------------- */
 
+Test(memory_op, growing_leaves_the_hypervisor_something)
+{
+    static uint64_t list[2048];
+
+    g.d->max_pages = 1 << 20;
+    long done = reservation(XENMEM_increase_reservation, list, 2048, 0, 0);
+    cr_assert(done > 0 && done < 2048, "%ld extents", done);
+    assert_eq_long(page_free_count(), 256);
+    assert_eq_long(reservation(XENMEM_increase_reservation, list, 1, 0, 0), 0);
+    cr_assert(last_rule(g.v) == RULE_ME_010);
+}
+
 Test(memory_op, decrease_gives_frames_back)
 {
     uint64_t list[10], free = page_free_count();
