@@ -87,7 +87,17 @@ bool space_is_free(struct space *space, uintptr_t start, size_t size);
  */
 MUST_CHECK int space_fault(struct space *space, uintptr_t address, unsigned want);
 
+/* area.c: NULL if @address is in none. */
 struct area *area_find(struct space *space, uintptr_t address);
+/* The same in no list, with a reference on the same file; NULL without memory. */
+struct area *area_copy(const struct area *from);
+/* Take it out of its list, with its reference. */
+void area_free(struct area *area);
+void area_insert(struct space *space, struct area *area);
+/* Make sure that no area of @space crosses @address: 0 or -ENOMEM. */
+MUST_CHECK int area_split(struct space *space, uintptr_t address);
+/* Make one area of @area and its neighbours where they are alike; @area stays. */
+void area_merge(struct space *space, struct area *area);
 
 /* table.c: the radix tree below the root. */
 
