@@ -130,6 +130,16 @@ static guest_ptr_t put_struct(struct program *p)
     return machine_put(AT_STRUCT, word, sizeof(word));
 }
 
+/* Ports, or a frame for event queues and where in it, for which vCPU. */
+static guest_ptr_t put_event(struct program *p)
+{
+    uint64_t word[3] = {take(p, 1) % 24 | (take(p, 1) % 24) << 32,
+                        take(p, 1) % 8 * 8 | (take(p, 1) % 3) << 32, 0};
+    if (take(p, 1) % 2)
+        word[0] = some_mfn(p);
+    return machine_put(AT_STRUCT, word, sizeof(word));
+}
+
 static guest_ptr_t put_updates(struct program *p, unsigned count)
 {
     mmu_update_t r[8];
@@ -194,6 +204,10 @@ static void shape(struct program *p, unsigned number, uint64_t *arg)
         arg[0] = take(p, 1) % 16;
         arg[1] = take(p, 1) % 3;
         arg[2] = put_struct(p).va;
+        return;
+    case __HYPERVISOR_event_channel_op:
+        arg[0] = take(p, 1) % 15;
+        arg[1] = (take(p, 1) % 4 ? put_event(p) : put_struct(p)).va;
         return;
     case __HYPERVISOR_grant_table_op:
         arg[0] = take(p, 1) % 13;
