@@ -68,7 +68,7 @@ static struct files *child_files(struct task *parent, uint64_t flags)
 static struct space *child_space(struct task *parent, uint64_t flags)
 {
     if (!(flags & CLONE_VM))
-        return space_fork(parent->space);
+        return space_fork(parent->space, task_frame(parent)->rsp, parent->fs_base);
     space_get(parent->space);
     return parent->space;
 }

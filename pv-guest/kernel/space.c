@@ -314,9 +314,14 @@ static int fault_absent(struct space *space, struct area *area, pte_t *slot, uin
     if (!page)
         return -ENOMEM;
     space->resident++;
-    table_set(slot, platform_pte(page_number(page), leaf_flags(area, own)));
-    if (area->file && !own)
+    const pte_t entry = platform_pte(page_number(page), leaf_flags(area, own));
+    table_use(slot);
+    if (area->file && !own) {
+        platform_pte_write(slot, entry);
         map_around(space, area, address);
+    } else {
+        platform_leaf_write(slot, entry, address, 0);
+    }
     platform_commit();
     return 0;
 }
@@ -334,8 +339,9 @@ static int fault_present(struct space *space, struct area *area, pte_t *slot, ui
             return -ENOMEM;
         own = true;
     }
-    platform_pte_write(slot, platform_pte(page_number(page), leaf_flags(area, own)));
-    platform_tlb_flush_page(space->cpus, address);
+    /* Nobody needs to forget what allows less: a CPU that faults for it looks again. */
+    platform_leaf_write(slot, platform_pte(page_number(page), leaf_flags(area, own)), address,
+                        page != old ? space->cpus : 0);
     platform_commit();
     if (page != old)
         page_put(old);
@@ -361,9 +367,11 @@ struct fork {
     const struct area *area; /* the first that ends behind what was visited last */
     pte_t *table;            /* the child's L1 that covers @region */
     uintptr_t region;
+    uintptr_t hot[2]; /* pages that both sides are about to write to */
 };
 
-/* Share one page: neither side may write to it from now on. */
+/* Share one page: neither side may write to it from now on.  A hot one is copied at once, if
+ * there is memory, which saves each side a fault. */
 static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
 {
     struct fork *f = arg;
@@ -379,16 +387,24 @@ static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
         f->region = region;
     }
     pte_t entry = *slot;
+    struct page *page = page_of(leaf_page(entry)), *copy = NULL;
     if (pte_writable(entry) && pte_present(entry) && !f->area->shared) {
-        entry.bits &= ~PTE_W;
-        platform_pte_write(slot, entry);
+        if (address == f->hot[0] || address == f->hot[1])
+            copy = page_copy(page);
+        if (copy) {
+            entry = platform_pte(page_number(copy), leaf_flags(f->area, true));
+        } else {
+            entry.bits &= ~PTE_W;
+            platform_pte_write(slot, entry);
+        }
     }
     table_set(&f->table[pte_index(address, 1)], entry);
-    page_get(page_of(leaf_page(entry)));
+    if (!copy)
+        page_get(page);
     return 0;
 }
 
-struct space *space_fork(struct space *from)
+struct space *space_fork(struct space *from, uintptr_t stack, uintptr_t tls)
 {
     struct space *child = space_new();
     struct area *area;
@@ -405,7 +421,9 @@ struct space *space_fork(struct space *from)
             goto fail;
         list_add(&copy->link, &child->areas);
     }
-    struct fork f = {.child = child, .area = list_entry(from->areas.next, struct area, link)};
+    struct fork f = {.child = child,
+                     .area = list_entry(from->areas.next, struct area, link),
+                     .hot = {stack & PAGE_MASK, tls & PAGE_MASK}};
     if (table_walk(from, USER_START, USER_END, leaf_fork, &f))
         goto fail;
     platform_tlb_flush(from->cpus);

@@ -44,8 +44,9 @@ struct space {
 
 /* An empty space with one user, ready to be loaded; NULL without memory. */
 struct space *space_create(void);
-/* A copy of @from that shares pages until one side writes; NULL without memory. */
-struct space *space_fork(struct space *from);
+/* A copy of @from that shares pages until one side writes, but for those at @stack and @tls, which
+ * both sides will write to at once; NULL without memory. */
+struct space *space_fork(struct space *from, uintptr_t stack, uintptr_t tls);
 static inline void space_get(struct space *space)
 {
     space->users++;
@@ -103,7 +104,9 @@ void area_merge(struct space *space, struct area *area);
 
 /* The leaf slot for @address, with tables made on the way if @create; else NULL. */
 pte_t *table_slot(struct space *space, uintptr_t address, bool create);
-/* As platform_pte_write; every entry that is not empty must come this way. */
+/* The entry at @slot, which has been empty, is going to be written. */
+void table_use(const pte_t *slot);
+/* Both: table_use, platform_pte_write. */
 void table_set(pte_t *slot, pte_t entry);
 /*
  * Call @visit for every leaf in [start, end) that holds a page.  If @space is

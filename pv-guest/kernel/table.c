@@ -45,9 +45,14 @@ static uint64_t *used_groups(const pte_t *slot)
     return &page_of_address(slot)->used;
 }
 
-void table_set(pte_t *slot, pte_t entry)
+void table_use(const pte_t *slot)
 {
     *used_groups(slot) |= 1ul << ((uintptr_t)slot / GROUP_SIZE % 64);
+}
+
+void table_set(pte_t *slot, pte_t entry)
+{
+    table_use(slot);
     platform_pte_write(slot, entry);
 }
 

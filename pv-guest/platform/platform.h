@@ -290,6 +290,15 @@ pfn_t platform_pte_page(pte_t entry);
 void platform_pte_write(pte_t *slot, pte_t entry);
 
 /*
+ * platform_leaf_write - Queued.  As platform_pte_write, for the entry that maps @address in the
+ * loaded address space; and on @cpus forget the cached translation of @address.
+ * Instruction: MOV, INVLPG
+ * Hypercall:   update_va_mapping
+ * Why:         one call for what takes two otherwise, at every fault
+ */
+void platform_leaf_write(pte_t *slot, pte_t entry, uintptr_t address, cpus_t cpus);
+
+/*
  * platform_table_seal - Queued.  @table is about to become reachable as a page table.
  * Instruction: none
  * Hypercall:   mmu_update: map the page read-only in the direct map

@@ -131,6 +131,13 @@ void platform_pte_write(pte_t *slot, pte_t entry)
     *(volatile pte_t *)slot = entry;
 }
 
+void platform_leaf_write(pte_t *slot, pte_t entry, uintptr_t address, cpus_t cpus)
+{
+    platform_pte_write(slot, entry);
+    if (cpus)
+        platform_tlb_flush_page(cpus, address);
+}
+
 void platform_table_seal(pfn_t table)
 {
 }

@@ -30,12 +30,6 @@ static unsigned long boot_tables_start, boot_tables_end;
 
 static char window[PAGE_SIZE] __attribute__((aligned(4096)));
 
-uint64_t machine_address(const void *pointer)
-{
-    const unsigned long offset = (uintptr_t)pointer - DIRECT_MAP_BASE;
-    return (mfn_of(pfn(offset >> PAGE_SHIFT)).n << PAGE_SHIFT) | (offset & ~PAGE_MASK);
-}
-
 uint64_t direct_map_entry(pfn_t page)
 {
     const pfn_t l1 = pfn(tables_start + page.n / TABLE_ENTRIES);
@@ -78,7 +72,7 @@ static bool boot_mapped(uintptr_t address)
 static void unmap_behind(unsigned long first)
 {
     for (uintptr_t at = KERNEL_BASE + (first << PAGE_SHIFT); boot_mapped(at); at += PAGE_SIZE)
-        queue_call(__HYPERVISOR_update_va_mapping, at, 0);
+        queue_mapping(at, 0, UVMF_NONE);
     platform_tlb_flush(CPUS_ALL);
     platform_commit();
 }
@@ -121,7 +115,7 @@ static unsigned long choose_run(unsigned long first, unsigned long count)
 
 static void remap(uintptr_t address, uint64_t entry)
 {
-    queue_call(__HYPERVISOR_update_va_mapping, address, entry);
+    queue_mapping(address, entry, UVMF_NONE);
 }
 
 void image_protect(void)

@@ -8,6 +8,7 @@
 #include <xen/xen.h>
 
 #include "kernel/base.h"
+#include "kernel/layout.h"
 #include "kernel/pte.h"
 
 typedef struct {
@@ -33,7 +34,11 @@ static inline pfn_t pfn_of(mfn_t frame)
 }
 
 /* Machine address of @pointer into the direct map. */
-uint64_t machine_address(const void *pointer);
+static inline uint64_t machine_address(const void *pointer)
+{
+    const unsigned long offset = (uintptr_t)pointer - DIRECT_MAP_BASE;
+    return (mfn_of(pfn(offset >> PAGE_SHIFT)).n << PAGE_SHIFT) | (offset & ~PAGE_MASK);
+}
 
 extern struct start_info boot_info; /* our copy */
 extern struct shared_info *shared;  /* mapped by boot_start before anything else */
@@ -79,6 +84,8 @@ void queue_flush(unsigned local, unsigned multi, cpus_t cpus, uint64_t arg1);
 /* Before the batch ends, all CPUs must forget what they know of the direct map. */
 void queue_flush_at_end(void);
 void queue_call(unsigned long number, uint64_t a1, uint64_t a2);
+/* Change the entry that maps @address in the loaded tables, and flush as @flags (UVMF_*) say. */
+void queue_mapping(uintptr_t address, uint64_t entry, unsigned long flags);
 
 /* What a new virtual CPU begins with is told by those who told the first one. */
 struct vcpu_guest_context;

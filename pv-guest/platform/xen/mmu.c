@@ -41,6 +41,12 @@ void platform_pte_write(pte_t *slot, pte_t entry)
         *slot = entry;
 }
 
+void platform_leaf_write(pte_t *slot, pte_t entry, uintptr_t address, cpus_t cpus)
+{
+    const unsigned long scope = cpus & ~((cpus_t)1 << vcpu_this()->number) ? UVMF_ALL : UVMF_LOCAL;
+    queue_mapping(address, entry.bits, cpus ? UVMF_INVLPG | scope : UVMF_NONE);
+}
+
 static void direct_map_set(pfn_t page, uint64_t flags)
 {
     queue_pte(direct_map_entry(page), platform_pte(page, flags | PTE_P | PTE_A | PTE_NX).bits);

@@ -24,6 +24,7 @@ static mmu_update_t ptes[QUEUE_PTES];
 static struct mmuext_op mmuexts[QUEUE_MMUEXT];
 static cpus_t mmuext_cpus[QUEUE_MMUEXT]; /* which the operation of the same index points to */
 static unsigned nr_calls, nr_ptes, nr_mmuexts;
+static multicall_entry_t *pte_call; /* the last call, if it takes more page-table updates */
 static bool flush_at_end;
 
 static void check_results(void)
@@ -55,6 +56,7 @@ void platform_commit(void)
     }
     check_results();
     nr_calls = nr_ptes = nr_mmuexts = 0;
+    pte_call = NULL;
 }
 
 static multicall_entry_t *add(unsigned long number)
@@ -63,35 +65,34 @@ static multicall_entry_t *add(unsigned long number)
         platform_commit();
     multicall_entry_t *c = &calls[nr_calls++];
     *c = (multicall_entry_t){.op = number};
+    pte_call = NULL;
     return c;
 }
 
-/* The call that is being built, if it is a batch of kind @number. */
-static multicall_entry_t *current_batch(unsigned long number)
+static void begin_ptes(void)
 {
-    return nr_calls && calls[nr_calls - 1].op == number ? &calls[nr_calls - 1] : NULL;
+    if (nr_ptes == QUEUE_PTES)
+        platform_commit();
+    multicall_entry_t *c = add(__HYPERVISOR_mmu_update); /* may empty the batch, too */
+    c->args[0] = (unsigned long)&ptes[nr_ptes];
+    c->args[3] = DOMID_SELF;
+    pte_call = c;
 }
 
 void queue_pte(uint64_t machine_slot, uint64_t entry)
 {
-    if (nr_ptes == QUEUE_PTES)
-        platform_commit();
-    multicall_entry_t *c = current_batch(__HYPERVISOR_mmu_update);
-    if (!c) {
-        c = add(__HYPERVISOR_mmu_update); /* may commit and empty the batch: nr_ptes comes after */
-        c->args[0] = (unsigned long)&ptes[nr_ptes];
-        c->args[3] = DOMID_SELF;
-    }
+    if (!pte_call || nr_ptes == QUEUE_PTES)
+        begin_ptes();
     ptes[nr_ptes++] = (mmu_update_t){machine_slot | MMU_NORMAL_PT_UPDATE, entry};
-    c->args[1]++;
+    pte_call->args[1]++;
 }
 
 static struct mmuext_op *add_mmuext(unsigned cmd, uint64_t arg1)
 {
     if (nr_mmuexts == QUEUE_MMUEXT)
         platform_commit();
-    multicall_entry_t *c = current_batch(__HYPERVISOR_mmuext_op);
-    if (!c) {
+    multicall_entry_t *c = nr_calls ? &calls[nr_calls - 1] : NULL;
+    if (!c || c->op != __HYPERVISOR_mmuext_op) {
         c = add(__HYPERVISOR_mmuext_op);
         c->args[0] = (unsigned long)&mmuexts[nr_mmuexts];
         c->args[3] = DOMID_SELF;
@@ -131,4 +132,12 @@ void queue_call(unsigned long number, uint64_t a1, uint64_t a2)
     multicall_entry_t *c = add(number);
     c->args[0] = a1;
     c->args[1] = a2;
+}
+
+void queue_mapping(uintptr_t address, uint64_t entry, unsigned long flags)
+{
+    multicall_entry_t *c = add(__HYPERVISOR_update_va_mapping);
+    c->args[0] = address;
+    c->args[1] = entry;
+    c->args[2] = flags;
 }
