@@ -97,7 +97,7 @@ static noinline_ int pin_op(struct domain *d, struct domain *owner, const struct
      BIT(MMUEXT_INVLPG_LOCAL) | BIT(MMUEXT_TLB_FLUSH_MULTI) | BIT(MMUEXT_INVLPG_MULTI) |                         \
      BIT(MMUEXT_TLB_FLUSH_ALL) | BIT(MMUEXT_INVLPG_ALL) | BIT(MMUEXT_SET_LDT))
 
-static inline int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
+static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
 {
     struct domain *d = v->domain;
     int rc;
@@ -153,7 +153,8 @@ static inline int op_apply(struct vcpu *v, struct domain *owner, const struct mm
 }
 
 /* Apply operations until one fails; *done counts those applied. */
-static inline int ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t ops, uint32_t count, uint32_t *done)
+static inline __attribute__((always_inline)) int ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t ops,
+                                                           uint32_t count, uint32_t *done)
 {
     struct mmuext_op op;
     guest_ptr_t at = ops;
@@ -170,23 +171,30 @@ static inline int ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t op
     return 0;
 }
 
+/* On another domain's frames. */
+static noinline_ int ops_apply_foreign(struct vcpu *v, domid_t id, guest_ptr_t ops, uint32_t count, uint32_t *done)
+{
+    int rc = 0;
+    struct domain *owner = mmu_foreign_domain(v->domain, id, &rc);
+
+    if (!owner)
+        return rc;
+    rc = ops_apply(v, owner, ops, count, done);
+    domain_put(owner);
+    return rc;
+}
+
 /* mmuext_op(ops, count, done, domain) */
 long hypercall_mmuext_op(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t ops = guest_ptr(a->arg[0]), done_ptr = guest_ptr(a->arg[2]);
     const uint32_t count = (uint32_t)a->arg[1] & ~CONTINUATION;
-    struct domain *owner = v->domain;
-    uint32_t done;
+    const domid_t id = (domid_t)a->arg[3];
+    uint32_t done = ~0u; /* nothing to report: no such domain */
 
-    if (unlikely((domid_t)a->arg[3] != DOMID_SELF)) {
-        int refused = 0;
-        owner = mmu_foreign_domain(v->domain, (domid_t)a->arg[3], &refused);
-        if (!owner)
-            return refused;
-    }
-    int rc = ops_apply(v, owner, ops, count, &done);
-    if (unlikely(owner != v->domain))
-        domain_put(owner);
-    mmu_report_done(done_ptr, done);
+    int rc = likely(id == DOMID_SELF) ? ops_apply(v, v->domain, ops, count, &done)
+                                      : ops_apply_foreign(v, id, ops, count, &done);
+    if (likely(done != ~0u))
+        mmu_report_done(done_ptr, done);
     return rc;
 }

@@ -524,14 +524,14 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
     /* No L4 table names one: no walk can come upon our slots. */
     if (unlikely(linear_windows_exist))
         return l1_slot_slow(v, va);
-    pte_t e = pte(*table_slot(pte(vcpu_kernel_root(v)), va, 4));
+    pte_t e = pte(((const uint64_t *)maddr_to_virt(vcpu_kernel_root(v)))[pt_index(va, 4)]);
     if (!pte_present(e))
         return NULL;
     e = pte(*table_slot(e, va, 3));
     if (!pte_present(e))
         return NULL;
     e = pte(*table_slot(e, va, 2));
-    if (!pte_present(e) || page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
+    if (!pte_present(e) || (mfn_to_page(pte_mfn(e))->state & PAGE_TYPE_MASK) != (uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT)
         return NULL;
     return table_slot(e, va, 1);
 }

@@ -212,14 +212,11 @@ bad:
     __asm__ volatile("mov %0, %%gs; mov %1, %%gs; swapgs" ::"r"(SEL_GUEST_DS), "r"(0));
 }
 
-/* set_segment_base(which, base) */
-long hypercall_set_segment_base(struct vcpu *v, const struct hypercall_args *a)
+static noinline_ long segment_base_other(unsigned which, uint64_t base)
 {
-    const uint64_t base = a->arg[1];
-
-    if (unlikely(!va_canonical(base)) && (uint32_t)a->arg[0] < SEGBASE_GS_USER_SEL)
-        return refuse(CP_001, a->arg[0], base);
-    switch ((uint32_t)a->arg[0]) {
+    if (unlikely(!va_canonical(base)) && which < SEGBASE_GS_USER_SEL)
+        return refuse(CP_001, which, base);
+    switch (which) {
     case SEGBASE_FS:
         fs_base_write(base);
         return 0;
@@ -233,6 +230,18 @@ long hypercall_set_segment_base(struct vcpu *v, const struct hypercall_args *a)
         gs_user_selector((uint16_t)base);
         return 0;
     default:
-        return refuse(CP_002, (uint32_t)a->arg[0]);
+        return refuse(CP_002, which);
     }
+}
+
+/* set_segment_base(which, base) */
+long hypercall_set_segment_base(struct vcpu *v, const struct hypercall_args *a)
+{
+    const unsigned which = (unsigned)a->arg[0];
+    const uint64_t base = a->arg[1];
+
+    if (which != SEGBASE_FS || unlikely(!va_canonical(base)))
+        return segment_base_other(which, base);
+    fs_base_write(base); /* at every switch between programs */
+    return 0;
 }
