@@ -194,6 +194,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
     d->evtchn_lock = (spinlock_t)SPINLOCK_INIT(EVTCHN);
+    d->arch = (struct arch_domain)ARCH_DOMAIN_INIT;
     r->end_work.run = end_work;
     timer_init(&r->zombie_timer, zombie_look);
     sched_domain_init(d);

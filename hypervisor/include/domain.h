@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "arch-vcpu.h" /* struct arch_vcpu: by include path, x86/ or tests/host/machine/ */
+#include "arch-vcpu.h" /* struct arch_vcpu, arch_domain: by include path, x86/ or tests/host/machine/ */
 #include "list.h"
 #include "lock.h"
 #include "page.h"
@@ -155,6 +155,7 @@ struct domain {
     struct timer watchdog[2];   /* SCHEDOP_watchdog */
     uint32_t watchdogs;         /* bits: slots in use (atomic) */
     uint32_t crash_reported;
+    struct arch_domain arch;
 };
 
 #define for_each_vcpu(d, v)                                                                      \

@@ -26,6 +26,7 @@
     RANK(SCHED)    /* one CPU's run queue */                                                     \
     RANK(CAP)      /* one domain's CPU cap */                                                    \
     RANK(TIMER)    /* one CPU's timer heap */                                                    \
+    RANK(PIT)      /* one domain's interval timer */                                             \
     RANK(SLABS)    /* small objects */                                                          \
     RANK(PAGES)    /* the page allocator */                                                      \
     RANK(STRACE)   /* the ring of records */                                                     \

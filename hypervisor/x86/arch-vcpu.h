@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "pit.h"
 #include "types.h"
 #include <xen/arch-x86/xen.h>
 
@@ -72,3 +73,8 @@ struct arch_vcpu {
     uint32_t iobitmap_ports;        /* 0: none */
     void *fpu;                      /* XSAVE or FXSAVE image */
 };
+
+struct arch_domain {
+    struct pit pit; /* of a domain without real ports */
+};
+#define ARCH_DOMAIN_INIT {.pit = {.lock = SPINLOCK_INIT(PIT)}}

@@ -2,9 +2,13 @@
  * I/O ports: whose they are, and what a guest without any finds there.
  *
  * No guest reaches the ports directly.  One that may execute I/O instructions (vIOPL, I/O bitmap)
- * but owns no ports finds an empty bus: reads are all ones, writes go nowhere, and a kernel's
- * probing concludes that there is no PIC, PIT or PCI.  The hardware domain gets the real ports, but
- * those that the hypervisor itself drives, which look empty to it, too.
+ * but owns no ports finds channel 2 of an interval timer (pit.c) on an otherwise empty bus: reads
+ * are all ones, writes go nowhere, and a kernel's probing concludes that there is no PIC or PCI.
+ *
+ * The hardware domain gets the real ports, but those that the hypervisor itself drives, which look
+ * empty to it, too.  The interval timer is shared: its channels 0 and 1 are the hypervisor's,
+ * channel 2 was needed for calibration at boot at most and has the loudspeaker behind it.  One
+ * control port programs all of them, so what the domain writes there is looked at.
  */
 #include "cpu-state.h"
 
@@ -15,7 +19,7 @@
 static uint64_t claimed[PORTS / 64 + 1] = {
     [0x20 / 64] = 3ull << 0x20,          /* interrupt controllers: 20, 21 */
     [0xa0 / 64] = 3ull << (0xa0 - 0x80), /* a0, a1 */
-    [0x40 / 64] = 0xf,                   /* interval timer: 40 .. 43 */
+    [0x40 / 64] = 0xb,                   /* interval timer: 40, 41, 43 */
     [0x4d0 / 64] = 3ull << (0x4d0 % 64), /* edge/level control */
 };
 
@@ -68,14 +72,29 @@ static bool has_port(const struct vcpu *v, uint16_t port, unsigned bytes)
 uint32_t io_read(struct vcpu *v, uint16_t port, unsigned bytes)
 {
     if (!has_port(v, port, bytes))
-        return ~0u;
+        return bytes == 1 && pit_has_port(port) ? pit_port_read(&v->domain->arch.pit, port) : ~0u;
     return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
+}
+
+/* A byte to the interval timer, by a domain that does not own the port. The hardware domain's
+ * control words and read-back commands reach the real one as far as they are about channel 2. */
+static void timer_write(struct vcpu *v, uint16_t port, uint8_t value)
+{
+    if (!domain_has(v->domain, ROLE_HARDWARE))
+        pit_port_write(&v->domain->arch.pit, port, value);
+    else if (value >> 6 == 2)
+        outb(port, value);
+    else if ((value & 0xc8) == 0xc8)
+        outb(port, value & 0xf8);
 }
 
 void io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value)
 {
-    if (!has_port(v, port, bytes))
+    if (!has_port(v, port, bytes)) {
+        if (bytes == 1 && pit_has_port(port))
+            timer_write(v, port, (uint8_t)value);
         return;
+    }
     if (bytes == 1)
         outb(port, (uint8_t)value);
     else if (bytes == 2)

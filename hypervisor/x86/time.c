@@ -25,7 +25,6 @@ static uint64_t wallclock_boot_ns;
 
 #define PM_TIMER_HZ   3579545u
 #define PM_TIMER_MASK 0xffffffu
-#define PIT_HZ        1193182u
 #define CALIBRATE_MS  3
 #define EDGES         5
 

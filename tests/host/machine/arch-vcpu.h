@@ -11,3 +11,8 @@ struct arch_vcpu {
     uint32_t dumps; /* how often arch_dump_vcpu() was asked for it */
     uint8_t alive;
 };
+
+struct arch_domain {
+    uint8_t nothing;
+};
+#define ARCH_DOMAIN_INIT {0}
