@@ -183,8 +183,11 @@ static void test_periodic(void)
                 over += latched() > counts[i];
             tap_is(over, 0, "mode %u, count %u: never above", mode, counts[i]);
         }
-    unsigned seen = 0;
+    unsigned seen = 0, odd = 0;
     program(3, 10000);
+    for (unsigned n = 0; n < 100; n++)
+        odd += latched() & 1;
+    tap_is(odd, 0, "mode 3: it counts by two");
     for (uint64_t until = clock_ns() + 1000 * MS; seen != 3 && clock_ns() < until;)
         seen |= in(SPEAKER)&OUT ? 1 : 2;
     tap_is(seen, 3, "mode 3: OUT is high and low in turn");
