@@ -27,7 +27,7 @@
     E(0x33, TOO_LITTLE_MEMORY) \
     E(0x34, CANNOT_BOOT)
 
-/* Where it rings for what it has recorded (paravane/strace.h): QEMU's isa-debugcon. */
+/* Where it rings for what it has recorded (paravane/strace-record.h): QEMU's isa-debugcon. */
 #define STRACE_PORT 0xe9
 
 struct machine {
