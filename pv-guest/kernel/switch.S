@@ -1,4 +1,6 @@
 /*
+ * From one task's kernel stack to another's.
+ *
  * void context_switch(uint64_t *save_sp, uint64_t load_sp)
  *   In:    rdi = where the running task's stack pointer goes, rsi = the next one's
  *   Out:   returns on the other stack, in whoever called this there

@@ -1,4 +1,6 @@
 /*
+ * Copying to or from a process, whose memory may not be there.
+ *
  * size_t user_copy_raw(void *to, const void *from, size_t size)
  *   In:  rdi, rsi, rdx; one of the first two is a process's
  *   Out: rax = bytes not copied, counted from the end
