@@ -120,6 +120,6 @@ static inline void evtchn_signal(struct vcpu *v, uint32_t port)
 {
     if (unlikely(atomic_read(&v->domain->evtchn_fifo)))
         evtchn_fifo_signal(v, port);
-    else
+    else if (likely(port < PORTS_2LEVEL)) /* else: closed by a reset since the sender looked */
         evtchn_2level_signal(v, port);
 }
