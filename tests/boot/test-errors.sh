@@ -45,6 +45,18 @@ fails 'missing hypervisor' 10 'cannot read the hypervisor' \
     "$paravane" run --hypervisor "$work/missing" "$sample"
 fails 'missing tree' 10 'cannot read the device tree' "$paravane" run --tree "$work/missing" "$sample"
 
+fails 'an unknown page of help' 2 'there is no page about "fly"' "$paravane" help fly
+fails 'a machine too small for its firmware' 2 'not a number from 4 to' "$paravane" run --machine-memory 3 "$sample"
+fails 'no domain at all' 2 '--copies 0 is not a number from 1 to 1024' "$paravane" run --copies 0 "$sample"
+fails 'too many domains' 2 '--copies 1025 is not a number from 1 to 1024' "$paravane" run --copies 1025 "$sample"
+fails 'copies on Xen' 2 'plain modules describe one domain' "$paravane" run --copies 2 --dom0 "$sample"
+fails 'less memory than at the start' 2 'lower -m' "$paravane" run -m 128 --max-memory 64 "$sample"
+fails 'a trace of Xen' 2 'Xen does not tell' "$paravane" strace --hypervisor xen "$sample"
+fails 'a trace of nothing' 2 'run needs a KERNEL' "$paravane" strace
+fails 'an addition without a name' 10 'give --add PATH' "$paravane" run --add :/x "$sample"
+fails 'a device as addition' 10 'it is a device' "$paravane" run --add /dev/null "$sample"
+fails 'a bundle that cannot be' 25 'check the folder of --bundle' "$paravane" run --bundle /proc/x "$sample"
+
 fails 'text as kernel' 11 'neither an ELF file nor a bzImage' "$paravane" run "$work/text"
 fails 'empty file as kernel' 11 'neither an ELF file nor a bzImage' "$paravane" run "$work/empty"
 fails 'ELF header cut off' 11 'no whole ELF header' "$paravane" run "$work/header-cut"

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -30,6 +31,7 @@ static int create(struct bundle *b, const char *title, char **name)
         *name = memory_format("/dev/fd/%d", fd);
         return fd;
     }
+    (void)mkdir(b->folder, 0777); /* it may be there; if it cannot be made, open says why */
     *name = memory_format("%s/%s", b->folder, title);
     return open(*name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 }
@@ -51,8 +53,9 @@ enum verdict bundle_add_data(struct bundle *b, const char *title, const void *da
         }
     }
     if (fd < 0)
-        return verdict_say(VERDICT_HOST_FAILED, "cannot write %s (%s): %s; make room for it",
-                           b->folder ? *name : "a file in memory", title, strerror(errno));
+        return verdict_say(VERDICT_HOST_FAILED, "cannot write %s (%s): %s; %s",
+                           b->folder ? *name : "a file in memory", title, strerror(errno),
+                           b->folder ? "check the folder of --bundle" : "make room for it");
     if (b->folder)
         close(fd);
     return VERDICT_OK;

@@ -128,7 +128,14 @@ static enum verdict add_node(struct initramfs *i, const FTSENT *f, const char *n
     case FTS_NS:
         return verdict_say(VERDICT_NO_FILE, "cannot read %s: %s; check the path", f->fts_path,
                            strerror(f->fts_errno));
-    default: /* a folder again on the way out, a device, a socket */
+    case FTS_DEFAULT: /* in a folder it is left out, asked for it is a mistake */
+        return f->fts_level > FTS_ROOTLEVEL
+                   ? VERDICT_OK
+                   : verdict_say(VERDICT_NO_FILE,
+                                 "cannot add %s: it is a device, a socket or a pipe; --add takes "
+                                 "files, folders and links",
+                                 f->fts_path);
+    default: /* a folder again on the way out */
         return VERDICT_OK;
     }
 }
@@ -145,14 +152,16 @@ static enum verdict add_tree(struct initramfs *i, char *path, const char *target
     const size_t top = strlen(path);
     enum verdict v = VERDICT_OK;
 
-    for (FTSENT *f; !v && fts && (f = fts_read(fts));) {
+    if (!fts) /* it is opened when it is read, but "" is no path */
+        return verdict_say(VERDICT_NO_FILE, "cannot add \"%s\": %s; give --add PATH[:/TARGET]",
+                           path, strerror(errno));
+    for (FTSENT *f; !v && (f = fts_read(fts));) {
         const char *below = f->fts_pathlen > top ? f->fts_path + top : "";
         char *name = memory_format("%s%s", target, below);
         v = add_node(i, f, name);
         free(name);
     }
-    if (fts)
-        fts_close(fts);
+    fts_close(fts);
     return v;
 }
 

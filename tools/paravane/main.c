@@ -9,10 +9,15 @@
 
 int command_help(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "run") == 0) {
+    if (argc > 1 && (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "strace") == 0)) {
         run_options_help(stdout);
         return VERDICT_OK;
     }
+    if (argc > 1)
+        return verdict_say(VERDICT_USAGE,
+                           "there is no page about \"%s\"; `paravane help` lists the commands, "
+                           "`paravane help run` the options",
+                           argv[1]);
     printf("usage: paravane COMMAND ...\n\n");
 #define C(name, arguments, help) printf("  %-11s %-42s %s\n", #name, arguments, help);
     COMMAND_LIST(C)

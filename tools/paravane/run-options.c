@@ -101,7 +101,10 @@ static void help_line(FILE *out, const char *name, char letter, const char *valu
     const bool optional = value && *value == '[';
     char *option = dashed(name), *left;
     left = memory_format("%s--%s%s%s", letter ? (char[]){'-', letter, ',', ' ', 0} : "    ", option,
-                         optional ? "[=" : value ? " " : "", value ? value + optional : "");
+                         optional ? "[="
+                         : value  ? " "
+                                  : "",
+                         value ? value + optional : "");
     fprintf(out, "  %-28s %s\n", left, help);
     free(option);
     free(left);
@@ -120,6 +123,9 @@ void run_options_help(FILE *out)
 #undef O
 }
 
+/* With less the firmware does not get as far as a message. */
+#define FIRMWARE_MIB 4
+
 /* --- Values -------------------------------------------------------------- */
 
 static enum verdict number(const char *option, const char *text, unsigned long least,
@@ -134,11 +140,11 @@ static enum verdict number(const char *option, const char *text, unsigned long l
     return VERDICT_OK;
 }
 
-static enum verdict set_number(const char *option, const char *text, unsigned long most,
-                               unsigned *field)
+static enum verdict set_number(const char *option, const char *text, unsigned long least,
+                               unsigned long most, unsigned *field)
 {
     unsigned long value;
-    enum verdict v = number(option, text, 1, most, &value);
+    enum verdict v = number(option, text, least, most, &value);
     if (!v)
         *field = (unsigned)value;
     return v;
@@ -297,17 +303,17 @@ static enum verdict set_value(struct run_options *o, int option)
 {
     switch (option) {
     case 'm':
-        return set_number("memory", optarg, 1 << 24, &o->memory_mib);
+        return set_number("memory", optarg, 1, 1 << 24, &o->memory_mib);
     case OPTION_max_memory:
-        return set_number("max-memory", optarg, 1 << 24, &o->max_memory_mib);
+        return set_number("max-memory", optarg, 1, 1 << 24, &o->max_memory_mib);
     case 'c':
-        return set_number("vcpus", optarg, VCPUS_MOST, &o->vcpus);
+        return set_number("vcpus", optarg, 1, VCPUS_MOST, &o->vcpus);
     case OPTION_cpus:
-        return set_number("cpus", optarg, 64, &o->machine.cpus);
+        return set_number("cpus", optarg, 1, 64, &o->machine.cpus);
     case OPTION_copies:
-        return set_number("copies", optarg, COPIES_MOST, &o->copies);
+        return set_number("copies", optarg, 1, COPIES_MOST, &o->copies);
     case OPTION_machine_memory:
-        return set_number("machine-memory", optarg, 1 << 24, &o->machine.memory_mib);
+        return set_number("machine-memory", optarg, FIRMWARE_MIB, 1 << 24, &o->machine.memory_mib);
     case OPTION_accel:
         return set_accel(o, optarg);
     case OPTION_timeout:
@@ -385,7 +391,8 @@ static enum verdict settle(struct run_options *o)
     if (o->strace.summary || o->strace.timestamps || o->strace.output)
         o->strace.on = true;
     if (o->strace.on && o->print_command)
-        return wrong_usage("--strace reads from the machine while it runs, so there is no command to print");
+        return wrong_usage(
+            "--strace reads from the machine while it runs, so there is no command to print");
     o->strace.icount = o->machine.icount;
     if (o->session.tap)
         o->session.read_stdin = false;
