@@ -84,6 +84,9 @@ static inline __attribute__((always_inline)) long multicall(struct vcpu *v, cons
     if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
     for (uint32_t done = 0; done < count; at = guest_ptr_add(at, sizeof(call))) {
+        /* An entry before this one, or another vCPU, may have shut a window (pagetable.h) that the range lies in. */
+        if (unlikely(linear_windows_exist) && unlikely(!guest_readable(at.va, sizeof(call))))
+            return refuse(HC_002, at.va);
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))
             return refuse(HC_002, at.va);
         hypercall_fn *fn = call.op < HYPERCALL_LIMIT ? entry_table[call.op] : NULL;

@@ -73,12 +73,8 @@ static inline void arch_view_back(const struct vcpu *v)
 
 /* The door to guest memory (guest-memory.c). */
 must_check int guest_read(void *to, guest_ptr_t from, size_t n);
+must_check int guest_read_checked(void *to, guest_ptr_t from, size_t n);
 must_check int guest_write(guest_ptr_t to, const void *from, size_t n);
-
-static inline must_check int guest_read_checked(void *to, guest_ptr_t from, size_t n)
-{
-    return guest_read(to, from, n);
-}
 
 static inline must_check int guest_read_u64(uint64_t *to, guest_ptr_t from)
 {

@@ -56,8 +56,6 @@ static int copy(uint64_t va, void *data, size_t n, bool write)
     uint8_t *at = data;
 
     machine.relaxed = 0;
-    if (write ? !guest_access_ok(va, n) : !guest_readable(va, n))
-        return -XEN_EFAULT;
     while (n) {
         size_t run;
         uint8_t *guest = byte_at(va, write, &run);
@@ -77,10 +75,15 @@ static int copy(uint64_t va, void *data, size_t n, bool write)
 
 int guest_read(void *to, guest_ptr_t from, size_t n)
 {
+    return guest_readable(from.va, n) ? copy(from.va, to, n, false) : -XEN_EFAULT;
+}
+
+int guest_read_checked(void *to, guest_ptr_t from, size_t n)
+{
     return copy(from.va, to, n, false);
 }
 
 int guest_write(guest_ptr_t to, const void *from, size_t n)
 {
-    return copy(to.va, (void *)from, n, true);
+    return guest_access_ok(to.va, n) ? copy(to.va, (void *)from, n, true) : -XEN_EFAULT;
 }
