@@ -305,12 +305,17 @@ int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority)
     return 0;
 }
 
-void evtchn_fifo_end(struct domain *d)
+struct evtchn_fifo *evtchn_fifo_end(struct domain *d)
 {
     spin_lock(&d->evtchn_queue_lock);
     struct evtchn_fifo *f = d->evtchn_fifo;
     d->evtchn_fifo = NULL;
     spin_unlock(&d->evtchn_queue_lock);
+    return f;
+}
+
+void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
+{
     if (!f)
         return;
     for (unsigned i = 0; i < ARRAY_PAGES; i++)

@@ -275,7 +275,7 @@ void evtchn_destroy(struct domain *d)
             (void)preempt_point();
     }
 
-    evtchn_fifo_end(d);
+    evtchn_fifo_free(d, evtchn_fifo_end(d));
     uint32_t limit = d->evtchn_limit;
     d->evtchn_limit = 0;
     for (uint32_t i = 0; i < limit / PORTS_PER_BUCKET; i++)
@@ -612,13 +612,15 @@ static long reset(struct domain *d)
             (void)preempt_point();
     }
 
+    struct evtchn_fifo *fifo = NULL;
     bool all = true; /* another vCPU may have opened one meanwhile */
     spin_lock(&d->evtchn_lock);
     for (uint32_t port = 1; all && port < d->evtchn_limit; port++)
         all = port_at(d, port)->state == ECS_FREE;
     if (all)
-        evtchn_fifo_end(d);
+        fifo = evtchn_fifo_end(d);
     spin_unlock(&d->evtchn_lock);
+    evtchn_fifo_free(d, fifo);
     return all ? 0 : refuse(EV_028);
 }
 

@@ -110,9 +110,11 @@ bool evtchn_fifo_is_linked(struct domain *d, uint32_t port);
 int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset) must_check;
 int evtchn_fifo_expand_array(struct domain *d, mfn_t m) must_check;
 int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority) must_check;
-/* Back to two levels, every frame let go; evtchn_lock held, or nobody else is left.  All ports are
- * closed. */
-void evtchn_fifo_end(struct domain *d);
+/* Back to two levels; evtchn_lock held, or nobody else is left.  All ports are closed.  What is
+ * returned goes to evtchn_fifo_free(). */
+struct evtchn_fifo *evtchn_fifo_end(struct domain *d) must_check;
+/* Let every frame of @f (or NULL) go: some may be freed by that, so not under evtchn_lock. */
+void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f);
 
 /* --- either --- */
 

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <xen/event_channel.h>
+#include <xen/memory.h>
 
 #define PENDING BIT(EVTCHN_FIFO_PENDING)
 #define MASKED  BIT(EVTCHN_FIFO_MASKED)
@@ -476,6 +477,21 @@ Test(evtchn_fifo, reset_goes_back_to_two_levels_and_again)
         cr_assert(((uint64_t *)a.d->shared->evtchn_pending)[0] >> port & 1);
         assert_ok(close_port(&a, port));
     }
+}
+
+/* The last reference to a page of the array is the channels' own: its frame is freed by the reset. */
+Test(evtchn_fifo, reset_frees_a_page_that_the_guest_has_given_back)
+{
+    go_fifo(&a, 1);
+    const uint32_t pages = a.d->tot_pages;
+    xen_pfn_t mfn = a.mfn[ARRAY];
+    struct xen_memory_reservation r = {.nr_extents = 1, .domid = DOMID_SELF};
+    assert_ok(hypercall(&a, update_va_mapping, guest_va(ARRAY), 0, 0));
+    set_xen_guest_handle_raw(r.extent_start, (xen_pfn_t *)machine_put(0x8000, &mfn, sizeof(mfn)).va);
+    assert_eq_long(guest_op(a.v, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, &r, sizeof(r)), 1);
+    assert_eq_long(a.d->tot_pages, pages);
+    assert_ok(reset(&a));
+    assert_eq_long(a.d->tot_pages, pages - 1);
 }
 
 Test(evtchn_fifo, control_domain_has_131072_ports)
