@@ -442,6 +442,4 @@ void strace_init(void)
     port_write(&hello, sizeof(hello));
     strace_on = true;
     hypercall_calls = strace_table;
-    linear_windows_exist =
-        true; /* entry.S looks at it before its short way of iret, which passes the table by */
 }
