@@ -84,7 +84,7 @@ static void heap_insert(struct timer_heap *h, struct timer *t)
 static void heap_remove(struct timer_heap *h, struct timer *t)
 {
     struct timer *orphans = t->child ? meld_siblings(t->child) : NULL;
-    t->queued = false;
+    atomic_set_release(&t->queued, (uint8_t) false);
 
     if (t == h->root) {
         h->root = orphans;
@@ -143,7 +143,7 @@ void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
 void timer_stop(struct timer *t) NO_ANALYSIS
 {
     struct timer_heap *h = &heaps[atomic_read(&t->cpu)];
-    if (atomic_read(&t->queued)) {
+    if (atomic_read_acquire(&t->queued)) {
         h = timer_lock(t);
         if (t->queued)
             heap_remove(h, t);
@@ -162,8 +162,9 @@ void timer_interrupt(void)
     h->programmed = 0; /* handlers that arm timers leave the hardware to us */
     while (h->root && h->root->deadline <= now) {
         struct timer *t = h->root;
+        /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
+        atomic_set_release(&h->running, t);
         heap_remove(h, t);
-        atomic_set(&h->running, t);
         spin_unlock(&h->lock);
         t->fire(t);
         spin_lock(&h->lock);
