@@ -309,17 +309,18 @@ static long op_up(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-/* The last vCPU that goes down takes the domain with it. */
+/* The last vCPU that goes down takes the domain with it.  Down first, then the look: of two that go down together
+ * at least one sees the other. */
 static long op_down(struct vcpu *v, guest_ptr_t arg)
 {
     bool last = true;
+
+    vcpu_pause(v, PAUSE_DOWN);
     for_each_vcpu (v->domain, other)
-        if (other != v && !(atomic_read(&other->pause) & PAUSE_DOWN))
+        if (!(atomic_read(&other->pause) & PAUSE_DOWN))
             last = false;
     if (last)
         domain_shutdown(v->domain, SHUTDOWN_poweroff);
-    else
-        vcpu_pause(v, PAUSE_DOWN);
     return 0;
 }
 
