@@ -570,9 +570,13 @@ void console_init(void)
     timer_init(&consoles.flush, flush_held);
 }
 
-/* A ring's frame is held as long as the ring is served. */
+/* A ring's frame is held as long as the ring is served: whoever ends that does so under these locks. */
 void audit_domain_holders(struct domain *d)
 {
+    spin_lock(&d->evtchn_lock);
+    spin_lock(&consoles.lock);
     audit_count(console_ring_frame(d), true);
     audit_count(xenstore_ring_frame(d), true);
+    spin_unlock(&consoles.lock);
+    spin_unlock(&d->evtchn_lock);
 }

@@ -327,6 +327,7 @@ void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
 
 void evtchn_audit(struct domain *d)
 {
+    spin_lock(&d->evtchn_queue_lock); /* a reset on another CPU may be about to free it */
     const struct evtchn_fifo *f = d->evtchn_fifo;
 
     for (unsigned i = 0; f && i < f->words / WORDS_PER_PAGE; i++)
@@ -334,4 +335,5 @@ void evtchn_audit(struct domain *d)
     for (unsigned i = 0; f && i < d->max_vcpus; i++)
         if (f->queues[i].control)
             audit_count(virt_to_mfn(f->queues[i].control), true);
+    spin_unlock(&d->evtchn_queue_lock);
 }

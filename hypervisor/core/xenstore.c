@@ -269,7 +269,9 @@ long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t conso
     list_init(&s->transactions);
     list_init(&s->events);
     s->ring->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR;
+    spin_lock(&d->evtchn_lock);
     d->store = s;
+    spin_unlock(&d->evtchn_lock);
     return port;
 }
 
