@@ -289,6 +289,8 @@ void builder_start_all(void)
         if (builder_build(configs[i], &built[i], &e))
             builder_cannot_boot(&e);
     domain_expect_free(free_modules(configs, count));
+    for (unsigned i = 0; i < count; i++) /* the first to run finds all others */
+        domain_publish(built[i]);
     for (unsigned i = 0; i < count; i++)
         domain_start(built[i]);
 }

@@ -8,9 +8,25 @@
  *          | preserve: kept as it is, stopped
  *          | destroy, restart: teardown
  *          v
- *    stopped -> references dropped -> frames released -> nobody else holds a frame -> freed
- *                                                        \ (else look again in 10 ms: a zombie)
+ *    stopped -> ports closed -> frames released -> nobody else holds one
+ *      |                                         -> nobody has a reference -> freed
+ *      \ (else look again in 10 ms: a zombie)
  *    restart: built again from the same configuration and modules
+ *
+ * What others can reach.  Any domain may name this one by its number at any time, from any CPU:
+ *
+ * R1  What is built is invisible until it is whole: domain_get() finds a domain from
+ *     domain_publish() on.  Its ports, locks, grant table, shared_info and vCPUs are there by then
+ *     and are not set up anew.
+ * R2  Teardown first takes away, each under its own lock, what others have hold of (ports that are
+ *     bound to theirs, the store, the console), after it has set @dying, which every maker of a
+ *     port looks at under that lock.
+ * R3  What a reference leads to is freed when only the table's is left, and hide_domain() has seen
+ *     to it that none can be taken again.  So whoever holds a reference may look at the ports, the
+ *     grants and the shared_info of a dying domain without asking whether they are still there.
+ *
+ * Owners of frames are the exception (domain_get_owner): the frame is why the domain is still there.
+ * Tests: tests/host/test-domain.c.
  *
  * The exit policy, that is, when the machine ends and with which verdict, is machine_may_end().
  */
@@ -85,14 +101,26 @@ static struct domain **find(domid_t id)
     return at;
 }
 
-struct domain *domain_get(domid_t id)
+static struct domain *get(domid_t id, bool hidden_too)
 {
     spin_lock(&domains.lock);
     struct domain *d = *find(id);
+    if (d && !hidden_too && !d->visible)
+        d = NULL;
     if (d)
         atomic_add(&d->refs, 1);
     spin_unlock(&domains.lock);
     return d;
+}
+
+struct domain *domain_get(domid_t id)
+{
+    return get(id, false);
+}
+
+struct domain *domain_get_owner(domid_t id)
+{
+    return get(id, true);
 }
 
 static void domain_free(struct domain *d)
@@ -114,7 +142,7 @@ struct domain *domain_get_from(unsigned id)
 
     spin_lock(&domains.lock);
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        if (d->id >= id && (!best || d->id < best->id))
+        if (d->visible && d->id >= id && (!best || d->id < best->id))
             best = d;
     if (best)
         atomic_add(&best->refs, 1);
@@ -149,6 +177,16 @@ static bool list_domain(struct domain *d)
     }
     spin_unlock(&domains.lock);
     return unique;
+}
+
+/* No reference is taken from now on (R3), but the number is not free yet.  True: nobody has one. */
+static bool hide_domain(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    d->visible = false;
+    const bool alone = atomic_read(&d->refs) == 1;
+    spin_unlock(&domains.lock);
+    return alone;
 }
 
 /* How many are left. */
@@ -193,7 +231,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     d->detours = strace_on ? DETOUR_STRACE : 0;
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
-    d->evtchn_lock = (spinlock_t)SPINLOCK_INIT(EVTCHN);
+    evtchn_init_locks(d);
     d->arch = (struct arch_domain)ARCH_DOMAIN_INIT;
     r->end_work.run = end_work;
     timer_init(&r->zombie_timer, zombie_look);
@@ -233,8 +271,17 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
     return v;
 }
 
+void domain_publish(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    d->visible = true;
+    spin_unlock(&domains.lock);
+    wallclock_show(d); /* it may have been set since the domain was built */
+}
+
 void domain_start(struct domain *d)
 {
+    domain_publish(d);
     atomic_add(&alive, 1);
     for_each_vcpu (d, v)
         vcpu_unpause(v, PAUSE_DOMAIN);
@@ -348,15 +395,15 @@ static enum end_action end_action_of(const struct domain *d)
 /* --- teardown -------------------------------------------------------------------------------- */
 
 /* Nothing runs any more: let go of everything outside its own memory, and of what the hypervisor
- * holds in it. */
+ * holds in it (R2). */
 static void let_go(struct domain *d)
 {
-    d->dying = true;
+    evtchn_stop(d);
     for_each_vcpu (d, v) {
         vcpu_pause_sync(v, PAUSE_DOMAIN);
         sched_vcpu_destroy(v);
     }
-    evtchn_destroy(d);
+    evtchn_close_all(d);
     xenstore_detach(d);
     for_each_vcpu (d, v)
         arch_vcpu_release(v);
@@ -405,9 +452,11 @@ static void release_frames(struct domain *d)
     mutex_unlock(&d->mmu);
 }
 
-/* Of what is left; then only references to the structure itself keep it. */
+/* Of what is left.  Nobody else has a reference, or only as the owner of a page that it shared: that keeps the
+ * structure alone. */
 static unsigned dissolve(struct domain *d)
 {
+    evtchn_destroy(d);
     grant_table_destroy(d);
     if (d->shared)
         page_unshare(d, d->shared);
@@ -435,6 +484,9 @@ static bool teardown(struct domain *d, bool *alone)
         r->reported = true;
         return false;
     }
+    /* Somebody who has a reference could still give it a frame. */
+    if (!hide_domain(d) || atomic_read(&d->tot_pages))
+        return false;
     *alone = dissolve(d) == 0;
     return true;
 }

@@ -12,9 +12,9 @@
  *     every open state --close--> FREE
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
- * Signalling takes neither: the bucket of a port lives as long as its domain, and a domain lives as
- * long as a port of another one is bound to it (its evtchn_destroy() unbinds them first, under both
- * locks).
+ * Signalling takes neither: the bucket of a port lives as long as anybody has a reference to its
+ * domain, and a domain lives as long as a port of another one is bound to it (evtchn_close_all()
+ * unbinds them first, under both locks).
  *
  * Ports come in buckets of 128, made when the first of them is needed; the lowest free port is
  * given out, as in Xen.  2-level channels end at port 4095.  FIFO channels have 131072 ports; only
@@ -160,10 +160,14 @@ static void unlock_both(struct domain *a, struct domain *b) NO_ANALYSIS
 
 /* --- domains --- */
 
-int evtchn_init(struct domain *d)
+void evtchn_init_locks(struct domain *d)
 {
     d->evtchn_lock = (spinlock_t)SPINLOCK_INIT(EVTCHN);
     d->evtchn_queue_lock = (spinlock_t)SPINLOCK_INIT(QUEUES);
+}
+
+int evtchn_init(struct domain *d)
+{
     d->evtchn_buckets = BUCKETS_2LEVEL;
     d->evtchn = mem_alloc(BUCKETS_2LEVEL * sizeof(struct evtchn *));
     if (!d->evtchn || !bucket_add(d))
@@ -179,8 +183,8 @@ void evtchn_allow_all_ports(struct domain *d)
     if (!all)
         return;
     memcpy(all, old, d->evtchn_buckets * sizeof(struct evtchn *));
-    mem_free(old, d->evtchn_buckets * sizeof(struct evtchn *));
     d->evtchn = all;
+    mem_free(old, d->evtchn_buckets * sizeof(struct evtchn *));
     d->evtchn_buckets = BUCKETS_FIFO;
 }
 
@@ -267,15 +271,34 @@ static int close_port(struct domain *d, uint32_t port) NO_ANALYSIS
     }
 }
 
-void evtchn_destroy(struct domain *d)
+void evtchn_stop(struct domain *d)
 {
-    for (uint32_t port = 1; port < d->evtchn_limit; port++) {
-        (void)!close_port(d, port);
+    spin_lock(&d->evtchn_lock);
+    d->dying = true; /* port_find() looks at it under this lock */
+    spin_unlock(&d->evtchn_lock);
+}
+
+static void close_ports(struct domain *d)
+{
+    for (uint32_t port = 1; port < atomic_read_acquire(&d->evtchn_limit); port++) {
+        (void)!close_port(d, port); /* closed ones stay closed */
         if (port % PORTS_PER_BUCKET == 0)
             (void)preempt_point();
     }
+}
 
-    evtchn_fifo_free(d, evtchn_fifo_end(d));
+void evtchn_close_all(struct domain *d)
+{
+    ASSERT(d->dying);
+    close_ports(d);
+    spin_lock(&d->evtchn_lock);
+    struct evtchn_fifo *fifo = evtchn_fifo_end(d);
+    spin_unlock(&d->evtchn_lock);
+    evtchn_fifo_free(d, fifo);
+}
+
+void evtchn_destroy(struct domain *d)
+{
     uint32_t limit = d->evtchn_limit;
     d->evtchn_limit = 0;
     for (uint32_t i = 0; i < limit / PORTS_PER_BUCKET; i++)
@@ -606,12 +629,7 @@ static long op_unmask(struct domain *d, guest_ptr_t arg)
 /* Close everything, and go back to two levels. */
 static long reset(struct domain *d)
 {
-    for (uint32_t port = 1; port < d->evtchn_limit; port++) {
-        (void)!close_port(d, port); /* closed ones stay closed */
-        if (port % PORTS_PER_BUCKET == 0)
-            (void)preempt_point();
-    }
-
+    close_ports(d);
     struct evtchn_fifo *fifo = NULL;
     bool all = true; /* another vCPU may have opened one meanwhile */
     spin_lock(&d->evtchn_lock);

@@ -433,7 +433,7 @@ static int upper_table_get(struct domain *d, struct page_info *pg, int level)
 
 int page_table_validate(struct page_info *pg, int level)
 {
-    struct domain *d = domain_get(pg->owner);
+    struct domain *d = domain_get_owner(pg->owner);
     int rc;
 
     ASSERT(d); /* somebody holds a reference to the frame, so its owner is listed */

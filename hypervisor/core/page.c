@@ -48,7 +48,7 @@ bool page_get(struct page_info *pg, const struct domain *d)
  * flushes. */
 void page_reclaim(struct page_info *pg)
 {
-    struct domain *d = domain_get(pg->owner);
+    struct domain *d = domain_get_owner(pg->owner);
 
     ASSERT(page_state_count(pg->state) == 0);
     if (d) {

@@ -131,14 +131,18 @@ static int fill_start_info(struct bootstrap *b)
 
 /* --- shared_info and the first vCPU ---------------------------------------------------------- */
 
-/* UTC in ns at system time 0, as the hardware domain has set it; 0: as the machine's clock said. */
-static uint64_t wallclock;
+/* UTC in ns at system time 0, as the hardware domain has set it; 0: as the machine's clock said.  The lock is held
+ * until all domains have it: of two who set it at once the later is heard everywhere, and versions count by twos. */
+static struct {
+    spinlock_t lock;
+    uint64_t ns;
+} wallclock = {.lock = SPINLOCK_INIT(WALLCLOCK)};
 
 /* The version is odd while the words change (<xen/xen.h>). */
-static void wallclock_publish(struct domain *d)
+static void wallclock_publish(struct domain *d) REQUIRES(&wallclock.lock)
 {
     struct shared_info *s = d->shared;
-    uint64_t boot = atomic_read(&wallclock) ?: arch_wallclock_boot_ns();
+    uint64_t boot = wallclock.ns ?: arch_wallclock_boot_ns();
     uint64_t seconds = boot / 1000000000ull;
 
     atomic_or(&s->wc_version, 1);
@@ -148,16 +152,24 @@ static void wallclock_publish(struct domain *d)
     atomic_add(&s->wc_version, 1);
 }
 
+void wallclock_show(struct domain *d)
+{
+    spin_lock(&wallclock.lock);
+    wallclock_publish(d);
+    spin_unlock(&wallclock.lock);
+}
+
 void wallclock_set(uint64_t ns)
 {
-    atomic_set(&wallclock, ns);
+    spin_lock(&wallclock.lock);
+    wallclock.ns = ns;
     for (struct domain *d = domain_get_from(0); d;) {
         unsigned next = d->id + 1u;
-        if (!d->dying)
-            wallclock_publish(d);
+        wallclock_publish(d); /* of a dying one, too: our reference keeps its page */
         domain_put(d);
         d = domain_get_from(next);
     }
+    spin_unlock(&wallclock.lock);
 }
 
 int start_info_fill(struct bootstrap *b)
@@ -170,7 +182,7 @@ int start_info_fill(struct bootstrap *b)
     if (b->image.hypercall_page != ELF_UNSET)
         hypercall_page_fill(
             bootstrap_page(b, (b->image.hypercall_page - b->image.virt_base) >> PAGE_SHIFT));
-    wallclock_publish(b->d);
+    wallclock_show(b->d);
 
     rc = vcpu_load_root(v, bootstrap_mfn(b, b->table_pfn));
     if (rc)

@@ -116,7 +116,8 @@ struct domain {
     domid_t id;
     uint16_t roles;
     uint16_t max_vcpus;
-    bool dying;              /* set once; vCPUs never return to the guest */
+    bool visible;            /* others find it by its number; guarded by the domain table's lock */
+    bool dying;              /* set once, under @evtchn_lock; vCPUs never return to the guest */
     bool shut_down;
     uint8_t shutdown_code;   /* SHUTDOWN_* */
     bool shutdown_code_set;  /* by SCHEDOP_shutdown_code: what a later shutdown's reason counts as */
@@ -169,10 +170,13 @@ extern struct domain idle_domain;
 /* A new, empty, paused domain; NULL if out of memory or @id is taken. */
 struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus) must_check;
 struct vcpu *vcpu_create(struct domain *d, unsigned id) must_check;
-/* A referenced domain, or NULL.  DOMID_SELF is not resolved here. */
+/* A referenced domain, or NULL: one that is being built is not found yet (core/domain.c has the rule).  DOMID_SELF
+ * is not resolved here. */
 struct domain *domain_get(domid_t id) must_check;
-/* The domain with the lowest number from @id up, referenced, or NULL: visits all while they come
- * and go. */
+/* The domain that owns a frame, referenced, whether or not others may find it; NULL if it has ended. */
+struct domain *domain_get_owner(domid_t id) must_check;
+/* The domain with the lowest number from @id up, referenced, or NULL: visits all that domain_get() would find
+ * while they come and go. */
 struct domain *domain_get_from(unsigned id) must_check;
 void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
@@ -191,7 +195,9 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
 /* Teardown of a domain that never ran: every frame back, then freed.  (One that ran is torn down as work when it
  * has ended: domain_shutdown.) */
 void domain_destroy(struct domain *d);
-/* @d, just built, may run; it counts among the domains that keep the machine going. */
+/* @d is whole: from now on others find it.  A second time does nothing. */
+void domain_publish(struct domain *d);
+/* @d, just built, is published and may run; it counts among the domains that keep the machine going. */
 void domain_start(struct domain *d);
 
 static inline bool domain_has(const struct domain *d, uint16_t role)

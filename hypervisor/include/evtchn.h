@@ -8,10 +8,15 @@ enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VI
 /* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, with d->evtchn_lock held. */
 typedef void (*evtchn_notify_fn)(struct domain *d, uint32_t port);
 
-int evtchn_init(struct domain *d);      /* -XEN_ENOMEM */
-/* @d, which has not run yet, may have as many ports as the ABI knows; if there is no memory for that, as many as others. */
+void evtchn_init_locks(struct domain *d); /* once, before the domain is listed */
+int evtchn_init(struct domain *d);        /* -XEN_ENOMEM */
+/* @d, which nobody else can find yet, may have as many ports as the ABI knows; if there is no memory for that, as many as others. */
 void evtchn_allow_all_ports(struct domain *d);
-void evtchn_destroy(struct domain *d);  /* closes everything, peers become unbound */
+/* The three steps of the end: @d is dying, and opens no port any more; all are closed, peers become unbound, the
+ * frames of its queues are given back; and when nobody else has a reference to @d, the ports themselves are freed. */
+void evtchn_stop(struct domain *d);
+void evtchn_close_all(struct domain *d);
+void evtchn_destroy(struct domain *d);
 /* Allocate a port of @d before it runs. @remote: who may bind to it. Returns the port or -errno. */
 long evtchn_alloc_unbound(struct domain *d, domid_t remote);
 long evtchn_alloc_hypervisor(struct domain *d, evtchn_notify_fn notify);

@@ -17,6 +17,7 @@
 #include "atomic.h"
 
 #define LOCK_RANKS(RANK)                                                                         \
+    RANK(WALLCLOCK) /* the wall clock, until all domains show it */                              \
     RANK(DOMAINS)  /* the table of domains */                                                    \
     RANK(EVTCHN)   /* one domain's event channels (lower domid first when two) */                \
     RANK(GRANT)    /* one domain's grant table */                                                \

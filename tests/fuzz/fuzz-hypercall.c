@@ -332,7 +332,7 @@ static void end_guests(void)
         machine_advance(20000000); /* a zombie is looked at again */
     }
     for (domid_t id = 1; id <= 2; id++) {
-        struct domain *d = domain_get(id);
+        struct domain *d = domain_get_owner(id);
         if (d) {
             fprintf(stderr, "domain %u does not go away, it has %u frames\n", id, d->tot_pages);
             abort();

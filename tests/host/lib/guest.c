@@ -108,7 +108,7 @@ void guest_destroy(struct guest *g)
         schedule(); /* its vCPUs stop */
     }
     machine_run_work();
-    struct domain *d = domain_get(id);
+    struct domain *d = domain_get_owner(id);
     if (d)
         fail("domain %u is still there: %u frames", id, d->tot_pages);
 }
