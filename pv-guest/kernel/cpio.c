@@ -4,10 +4,14 @@
  *
  * Files with several names appear several times with one inode number; only the
  * last of them carries the content.
+ *
+ * Several archives may follow each other, with zeroes between them: a loader puts them together, and what a later
+ * one has under the same name is what counts.
  */
 #include "cpio.h"
 #include "errno.h"
 #include "heap.h"
+#include "file.h"
 #include "inode.h"
 #include "page.h"
 #include "text.h"
@@ -39,11 +43,13 @@ static uint64_t hex8(const char *at)
     return text_number(&d, 16);
 }
 
-/* Take the next member apart: 1, 0 at the end, -EINVAL if it is damaged. */
+/* Take the next member apart: 1, 0 at the end, -EINVAL if it is damaged.  An archive's last is called TRAILER!!!. */
 static int next_member(struct archive *a)
 {
+    while (a->at < a->end && !*a->at)
+        a->at++;
     if (a->end - a->at < HEADER_SIZE)
-        return 0;
+        return a->at == a->end ? 0 : -EINVAL;
     if (memcmp(a->at, MAGIC, 6))
         return -EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(a->fields); i++)
@@ -57,7 +63,7 @@ static int next_member(struct archive *a)
     if (a->name[a->fields[NAME_SIZE] - 1])
         return -EINVAL;
     a->at += MIN(left, ROUND_UP(content_at + a->fields[SIZE], 4ul));
-    return strcmp(a->name, "TRAILER!!!") != 0;
+    return 1;
 }
 
 static int fill_file(struct inode *inode, const struct archive *a)
@@ -94,12 +100,44 @@ static int link_to_seen(const struct archive *a, const struct seen *seen, unsign
         int rc = path_parent(root_inode, a->name, 0, &dir, name);
         if (rc)
             return rc;
+        struct entry *old = dir_find(dir, name);
+        if (old && !inode_is(old->inode, S_IFDIR))
+            dir_remove(dir, old);
         rc = dir_add(dir, name, seen[i].inode);
         inode_put(dir);
         *found = seen[i].inode;
         return rc ? rc : 1;
     }
     return 0;
+}
+
+/* There is a file of this name already: give *@inode back if the new one is of its kind, else take the name away from it. */
+static int replace(const struct archive *a, struct inode **inode)
+{
+    const unsigned type = a->fields[MODE] & S_IFMT;
+    char name[NAME_MAX + 1];
+    struct inode *dir;
+    int rc = path_parent(root_inode, a->name, 0, &dir, name);
+    if (rc)
+        return rc;
+    struct entry *e = dir_find(dir, name);
+
+    if (e && inode_is(e->inode, type) && (type == S_IFREG || type == S_IFDIR)) {
+        *inode = e->inode;
+        inode_get(*inode);
+        (*inode)->mode = a->fields[MODE];
+        rc = type == S_IFREG ? inode_resize(*inode, 0) : 0;
+        if (rc)
+            inode_put(*inode);
+    } else if (e && inode_is(e->inode, S_IFDIR)) {
+        rc = -EEXIST; /* what is in it would be lost */
+    } else {
+        if (e)
+            dir_remove(dir, e);
+        rc = path_make(root_inode, a->name, 0, a->fields[MODE], inode);
+    }
+    inode_put(dir);
+    return rc;
 }
 
 static int unpack_member(const struct archive *a, struct seen *seen, unsigned *count)
@@ -111,10 +149,16 @@ static int unpack_member(const struct archive *a, struct seen *seen, unsigned *c
         return a->fields[SIZE] ? fill_file(inode, a) : 0;
     if (!rc)
         rc = path_make(root_inode, a->name, 0, mode, &inode);
-    if (rc == -EEXIST && (mode & S_IFMT) == S_IFDIR)
-        return 0;
+    if (rc == -EEXIST && !strcmp(a->name, "."))
+        return 0; /* the root */
+    if (rc == -EEXIST)
+        rc = replace(a, &inode);
     if (rc)
         return rc;
+    inode->uid = a->fields[UID];
+    inode->gid = a->fields[GID];
+    if ((mode & S_IFMT) == S_IFCHR || (mode & S_IFMT) == S_IFBLK)
+        dev_assign(inode, DEVICE(a->fields[RDEV], a->fields[RDEV2]));
     inode->mtime = a->fields[MTIME] * 1000000000ul;
     if (inode_is(inode, S_IFREG))
         rc = fill_file(inode, a);
@@ -135,6 +179,11 @@ long cpio_unpack(const void *archive, size_t size)
     int rc = seen ? 0 : -ENOMEM;
 
     while (!rc && (rc = next_member(&a)) > 0) {
+        if (!strcmp(a.name, "TRAILER!!!")) {
+            count = 0; /* numbers of inodes are an archive's own */
+            rc = 0;
+            continue;
+        }
         rc = unpack_member(&a, seen, &count);
         files++;
     }

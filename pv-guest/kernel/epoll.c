@@ -25,10 +25,12 @@ struct linux_epoll_event {
 
 struct epoll {
     struct list items;
+    unsigned count;
 };
 
 struct item {
     struct list link; /* epoll->items */
+    struct epoll *set;
     struct list all;  /* watched */
     struct file *file;
     int fd;
@@ -41,6 +43,7 @@ static struct list watched = LIST_INIT(watched);
 
 static void item_free(struct item *i)
 {
+    i->set->count--;
     list_remove(&i->link);
     list_remove(&i->all);
     heap_free(i);
@@ -134,11 +137,13 @@ static int item_add(struct epoll *e, struct file *file, int fd,
     struct item *i = heap_alloc(sizeof(*i));
     if (!i)
         return -ENOMEM;
+    i->set = e;
     i->file = file;
     i->fd = fd;
     file->watched = true;
     item_set(i, event);
     list_add(&i->link, &e->items);
+    e->count++;
     list_add(&i->all, &watched);
     return 0;
 }
@@ -158,7 +163,8 @@ long syscall_epoll_ctl(const struct syscall_args *a)
     /* A set in a set could contain itself. */
     if (set->ops != &epoll_ops || file->ops == &epoll_ops)
         return -EINVAL;
-    if (!file->ops->poll || (file->inode && inode_is(file->inode, S_IFREG)))
+    if (!file->ops->poll ||
+        (file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR))))
         return -EPERM; /* always ready: nothing to wait for */
     struct epoll *e = set->object;
     struct item *i = item_find(e, file, a->arg[2]);
@@ -184,8 +190,12 @@ static long collect(struct epoll *e, user_t to, unsigned most)
 {
     struct item *i, *after;
     long found = 0;
+    unsigned left = e->count;
     list_for_each_safe(i, after, &e->items, link)
     {
+        /* Those that have been told stand at the end again: each is asked once. */
+        if (!left--)
+            break;
         const uint32_t now = ready(i);
         const struct linux_epoll_event event = {now, i->data};
         if (!(file_ready(i->file) & POLLOUT))

@@ -332,6 +332,7 @@ static int commit(struct space *space, const struct elf_image *image, const stru
     posix_timers_delete(p);
     set_name(task, path);
     p->has_exec = true;
+    p->exit_signal = SIGCHLD;
     inode_get(program);
     if (p->program)
         inode_put(p->program);
@@ -353,10 +354,14 @@ static int load(const char *path, const struct source *source)
     const uint64_t limit = process_current()->limits[RLIMIT_STACK].current;
     const size_t stack = MIN(MAX(limit, USER_STACK_LEAST), USER_STACK_MOST) & PAGE_MASK;
     struct space *space = space_create();
-    int rc = space ? elf_map(source->file, space, &image) : -ENOMEM;
+    int rc = space ? 0 : -ENOMEM;
+    /* The stack first: it may be larger than what lies above USER_MAP_TOP, and whatever has no place of its
+     * own, the dynamic linker for one, goes below it. */
     if (!rc)
         rc =
             space_map(space, USER_STACK_TOP - stack, stack, PROT_READ | PROT_WRITE, false, NULL, 0);
+    if (!rc)
+        rc = elf_map(source->file, space, &image);
     if (!rc)
         rc = commit(space, &image, &source->args, source->file, path);
     if (rc && space)

@@ -58,6 +58,7 @@ static void orphans_to_init(struct process *p)
         list_remove(&child->sibling);
         list_add(&child->sibling, &init_process->children);
         child->parent = init_process;
+        child->exit_signal = SIGCHLD;
         if (child->zombie)
             signal_parent(child, CLD_EXITED, child->exit_status);
         else if (child->parent_death_signal)
@@ -71,7 +72,7 @@ static void orphans_to_init(struct process *p)
 static bool unwanted(const struct process *p)
 {
     const struct linux_sigaction *a = &p->parent->actions[SIGCHLD];
-    return a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT);
+    return p->exit_signal == SIGCHLD && (a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT));
 }
 
 /* Its last task has ended. */
@@ -151,8 +152,11 @@ int process_threads_end(void)
 
 /* ---- Waiting ---- */
 
-static bool matches(const struct process *child, enum wait_for which, int id)
+static bool matches(const struct process *child, enum wait_for which, int id, unsigned options)
 {
+    const bool clone = child->exit_signal != SIGCHLD;
+    if (!(options & WAIT_ALL) && clone != !!(options & WAIT_CLONE))
+        return false;
     return which == WAIT_ANY || id == (which == WAIT_PID ? child->pid : child->group);
 }
 
@@ -188,7 +192,7 @@ static int look(enum wait_for which, int id, unsigned options, struct wait_resul
     bool any = false;
     list_for_each_safe(child, after, &process_current()->children, sibling)
     {
-        if (!matches(child, which, id))
+        if (!matches(child, which, id, options))
             continue;
         any = true;
         const int status = news(child, options);

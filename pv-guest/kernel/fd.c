@@ -99,10 +99,16 @@ void files_close_on_exec(struct files *files)
     memset(files->close_on_exec, 0, sizeof(files->close_on_exec));
 }
 
-struct file *fd_file(int fd)
+struct file *fd_file_or_path(int fd)
 {
     const struct files *const files = task_current()->files;
     return fd >= 0 && fd < files->slots ? files->table[fd] : NULL;
+}
+
+struct file *fd_file(int fd)
+{
+    struct file *file = fd_file_or_path(fd);
+    return file && (file->flags & O_PATH) ? NULL : file;
 }
 
 bool fd_close_on_exec(int fd)
@@ -150,7 +156,7 @@ int fd_replace(int fd, struct file *file, bool close_on_exec)
     struct files *const files = task_current()->files;
     if (fd < 0 || fd >= limit())
         return -EBADF;
-    struct file *old = fd_file(fd);
+    struct file *old = fd_file_or_path(fd);
     const int rc = put(files, fd, file, close_on_exec);
     if (rc >= 0 && old)
         file_let_go(files, old);
@@ -160,7 +166,7 @@ int fd_replace(int fd, struct file *file, bool close_on_exec)
 int fd_close(int fd)
 {
     struct files *const files = task_current()->files;
-    struct file *file = fd_file(fd);
+    struct file *file = fd_file_or_path(fd);
     if (!file)
         return -EBADF;
     files->table[fd] = NULL;

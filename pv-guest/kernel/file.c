@@ -166,3 +166,6 @@ static long directory_read(struct file *file, user_t to, size_t size)
 }
 
 const struct file_ops directory_ops = {.read = directory_read, .poll = regular_poll};
+
+/* Opened by O_PATH: nothing can be done with it, fd_file() does not even find it. */
+const struct file_ops path_ops = {0};

@@ -64,6 +64,8 @@ void files_close_on_exec(struct files *files);
 /* The running task's file @fd, or NULL; without a reference, and another thread may close it during
  * a wait. */
 struct file *fd_file(int fd);
+/* The same, and those opened by O_PATH, too, which stand for a place in the tree and nothing else. */
+struct file *fd_file_or_path(int fd);
 /* Give @file (whose reference moves) the lowest number from @from on; or -EMFILE. */
 MUST_CHECK int fd_install(struct file *file, int from, bool close_on_exec);
 MUST_CHECK int fd_replace(int fd, struct file *file, bool close_on_exec);
@@ -84,7 +86,7 @@ int file_ready(struct file *file);
 /* epoll.c: nobody has @file open any more. */
 void epoll_file_gone(struct file *file);
 
-extern const struct file_ops regular_ops, directory_ops, tty_ops;
+extern const struct file_ops regular_ops, directory_ops, path_ops, tty_ops;
 #define DEVICE(major, minor) ((major) << 8 | (minor))
 void dev_init(void);
 /* Put all devices into @dir. */

@@ -122,8 +122,10 @@ static struct task *child_create(const struct fork_request *r, struct task *pare
 
     if (child && !task_equip(child, parent, r->flags)) {
         task_inherit(child, parent);
-        if (!thread)
+        if (!thread) {
             process_inherit(p, parent->process);
+            p->exit_signal = r->exit_signal;
+        }
         if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))
             child->alternate = parent->alternate;
         else

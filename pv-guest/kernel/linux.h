@@ -17,13 +17,16 @@
 #define O_TRUNC     0x200
 #define O_APPEND    0x400
 #define O_NONBLOCK  0x800
+#define O_DIRECT    0x4000
 #define O_DIRECTORY 0x10000
 #define O_NOFOLLOW  0x20000
 #define O_CLOEXEC   0x80000
+#define O_PATH      0x200000
 
 #define AT_FDCWD            -100
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_REMOVEDIR        0x200
+#define AT_NO_AUTOMOUNT     0x800
 #define AT_EMPTY_PATH       0x1000
 
 /* modes */
@@ -108,7 +111,9 @@ struct linux_dirent64 {
 #define WEXITED          4
 #define WCONTINUED       8
 #define WNOWAIT          0x01000000
-#define WAIT_ALL_THREADS 0xe0000000 /* __WALL, __WCLONE, __WNOTHREAD: no difference here */
+#define WAIT_NO_THREAD   0x20000000 /* __WNOTHREAD: children are a process's here, not a thread's */
+#define WAIT_ALL         0x40000000 /* __WALL: children of any exit signal */
+#define WAIT_CLONE       0x80000000 /* __WCLONE: of another one than SIGCHLD, and no others */
 #define RUSAGE_SIZE      144        /* struct rusage, user time first */
 
 #define PID_MAX 32768

@@ -18,12 +18,9 @@ void pipe_wake(struct pipe *p)
     wait_wake(&poll_wait);
 }
 
-long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
+/* Wait for something to take: 1, 0 if nobody will ever give anything, or -errno. */
+static int wait_for_content(struct pipe *p, bool wait)
 {
-    size_t done = 0;
-
-    if (!size)
-        return 0;
     while (!p->used) {
         if (!p->writers)
             return 0;
@@ -33,6 +30,18 @@ long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
         if (rc)
             return rc;
     }
+    return 1;
+}
+
+long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
+{
+    size_t done = 0;
+
+    if (!size)
+        return 0;
+    const int rc = wait_for_content(p, wait);
+    if (rc <= 0)
+        return rc;
     while (p->used && done < size) {
         const size_t n = MIN(MIN(size - done, p->used), PIPE_SIZE - p->head);
         if (user_write(to + done, p->data + p->head, n))
@@ -45,10 +54,9 @@ long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
     return done;
 }
 
-/* Wait until there is room for all of a small write, or for something of a large one. */
-static int wait_for_room(struct pipe *p, bool wait, size_t left)
+/* Wait until there is room for @needed bytes. */
+static int wait_for_room(struct pipe *p, bool wait, size_t needed)
 {
-    const size_t needed = left <= PIPE_BUF ? left : 1;
     for (;;) {
         if (!p->readers)
             return -EPIPE;
@@ -67,7 +75,9 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
     size_t done = 0;
 
     while (done < size) {
-        const int rc = wait_for_room(p, wait, size - done);
+        /* A small write as a whole, or something of a large one. */
+        const size_t left = size - done;
+        const int rc = wait_for_room(p, wait, left <= PIPE_BUF ? left : 1);
         if (rc)
             return done ? (long)done : rc;
         while (done < size && p->used < PIPE_SIZE) {
@@ -83,14 +93,110 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
     return done;
 }
 
+/* ---- Messages ---- */
+
+/* Bytes [@at, @at + @size) of what the ring holds, or will: to or from the kernel's memory or a process's. */
+static int ring_copy(struct pipe *p, size_t at, void *kernel, user_t user, size_t size, bool out)
+{
+    while (size) {
+        char *const data = p->data + (p->head + at) % PIPE_SIZE;
+        const size_t n = MIN(size, (size_t)(p->data + PIPE_SIZE - data));
+        if (kernel)
+            out ? memcpy(kernel, data, n) : memcpy(data, kernel, n);
+        else if (out ? user_write(user, data, n) : user_read(data, user, n))
+            return -EFAULT;
+        kernel = kernel ? (char *)kernel + n : NULL;
+        user += n;
+        at += n;
+        size -= n;
+    }
+    return 0;
+}
+
+/* The pieces one after the other, at most @size bytes: how many, or -EFAULT. */
+static long ring_copy_pieces(struct pipe *p, size_t at, const struct linux_iovec *pieces,
+                             unsigned count, size_t size, bool out)
+{
+    size_t done = 0;
+    for (unsigned i = 0; i < count && done < size; i++) {
+        const size_t n = MIN(pieces[i].size, size - done);
+        if (ring_copy(p, at + done, NULL, pieces[i].base, n, out))
+            return -EFAULT;
+        done += n;
+    }
+    return done;
+}
+
+long pipe_give_message(struct pipe *p, bool wait, const struct linux_iovec *pieces, unsigned count)
+{
+    size_t size = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (pieces[i].size > PIPE_SIZE - sizeof(uint32_t) - size)
+            return -EMSGSIZE;
+        size += pieces[i].size;
+    }
+    uint32_t length = size;
+    const int rc = wait_for_room(p, wait, sizeof(length) + size);
+    if (rc)
+        return rc;
+    /* It counts only when all of it is there. */
+    if (ring_copy_pieces(p, p->used + sizeof(length), pieces, count, size, false) < 0)
+        return -EFAULT;
+    (void)!ring_copy(p, p->used, &length, 0, sizeof(length), false);
+    p->used += sizeof(length) + size;
+    pipe_wake(p);
+    return size;
+}
+
+long pipe_take_message(struct pipe *p, bool wait, const struct linux_iovec *pieces, unsigned count,
+                       size_t *length)
+{
+    uint32_t size = 0;
+    *length = 0;
+    const int rc = wait_for_content(p, wait);
+    if (rc <= 0)
+        return rc;
+    (void)!ring_copy(p, 0, &size, 0, sizeof(size), true);
+    const long n = ring_copy_pieces(p, sizeof(size), pieces, count, size, true);
+    p->head = (p->head + sizeof(size) + size) % PIPE_SIZE;
+    p->used -= sizeof(size) + size;
+    *length = size;
+    pipe_wake(p);
+    return n;
+}
+
+/* ---- Pipes as files ---- */
+
+/* A pipe made with O_DIRECT: each write of at most PIPE_BUF bytes is a packet, a larger one several. */
+static long packets_give(struct pipe *p, bool wait, user_t from, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        const struct linux_iovec packet = {from + done, MIN(size - done, (size_t)PIPE_BUF)};
+        const long n = pipe_give_message(p, wait, &packet, 1);
+        if (n < 0)
+            return done ? (long)done : n;
+        done += n;
+    }
+    return done;
+}
+
 static long pipe_read(struct file *file, user_t to, size_t size)
 {
-    return pipe_take(file->object, !(file->flags & O_NONBLOCK), to, size);
+    struct pipe *const p = file->object;
+    const bool wait = !(file->flags & O_NONBLOCK);
+    const struct linux_iovec whole = {to, size};
+    size_t length;
+    if (p->messages)
+        return size ? pipe_take_message(p, wait, &whole, 1, &length) : 0;
+    return pipe_take(p, wait, to, size);
 }
 
 static long pipe_write(struct file *file, user_t from, size_t size)
 {
-    const long n = pipe_give(file->object, !(file->flags & O_NONBLOCK), from, size);
+    struct pipe *const p = file->object;
+    const bool wait = !(file->flags & O_NONBLOCK);
+    const long n = p->messages ? packets_give(p, wait, from, size) : pipe_give(p, wait, from, size);
     if (n == -EPIPE)
         signal_broken_pipe();
     return n;
@@ -113,7 +219,7 @@ static int pipe_poll(struct file *file)
     if (reads(file))
         ready |= (p->used ? POLLIN : 0) | (p->writers ? 0 : POLLHUP);
     if (writes(file))
-        ready |= (PIPE_SIZE - p->used >= PIPE_BUF ? POLLOUT : 0) | (p->readers ? 0 : POLLERR);
+        ready |= (pipe_has_room(p) ? POLLOUT : 0) | (p->readers ? 0 : POLLERR);
     return ready;
 }
 
@@ -209,6 +315,7 @@ int pipe_new(unsigned flags, struct file **reader, struct file **writer)
         return -ENOMEM;
     }
     inode->pipe = p;
+    p->messages = flags & O_DIRECT;
     p->readers = p->writers = 1;
     r->object = w->object = p;
     *reader = r;

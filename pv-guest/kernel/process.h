@@ -39,6 +39,7 @@ struct process {
     bool continued;                /* by SIGCONT, until its parent knows */
     bool has_exec;                 /* its parent may no longer move it to another group */
     int parent_death_signal;
+    int exit_signal; /* what its parent gets when it ends; 0: nothing */
 
     /* Files (sys-path.c): where paths start. */
     struct inode *cwd, *root;

@@ -167,9 +167,11 @@ void signal_group(int group, int number)
 
 void signal_parent(struct process *p, int code, int status)
 {
-    const struct signal_info info = {SIGCHLD, code, {(unsigned)p->pid, (unsigned)status}};
     const bool ended = code != CLD_STOPPED && code != CLD_CONTINUED;
-    if (ended || !(p->parent->actions[SIGCHLD].flags & SA_NOCLDSTOP))
+    const int number = ended ? p->exit_signal : SIGCHLD;
+    const struct signal_info info = {number, code, {(unsigned)p->pid, (unsigned)status}};
+    if (number > 0 && number <= SIGNAL_COUNT &&
+        (ended || !(p->parent->actions[SIGCHLD].flags & SA_NOCLDSTOP)))
         signal_send_info(p->parent, &info);
     wait_wake(&p->parent->child_wait);
 }

@@ -1,5 +1,5 @@
 /*
- * Socket pairs: the only sockets there are, a byte stream in each direction.
+ * Socket pairs: the only sockets there are; streams of bytes, or messages that keep their borders.
  *
  * Each end reads one ring and writes the other.  There is no network and no
  * name space of sockets, so socket(2) says that it knows no address family.
@@ -12,13 +12,19 @@
 #include "syscall.h"
 
 #define AF_UNIX       1
-#define SOCK_STREAM   1
+#define SOCK_STREAM    1
+#define SOCK_DGRAM     2
+#define SOCK_RAW       3
+#define SOCK_SEQPACKET 5
+#define SOCK_LIMIT     11
 #define SOCK_NONBLOCK O_NONBLOCK
 #define SOCK_CLOEXEC  O_CLOEXEC
+#define MSG_TRUNC      0x20
 #define MSG_DONTWAIT  0x40
 #define MSG_NOSIGNAL  0x4000
 
 struct socket {
+    unsigned type; /* SOCK_* */
     struct pipe *in, *out;
 };
 
@@ -27,40 +33,91 @@ static bool waits(const struct file *file, unsigned flags)
     return !(file->flags & O_NONBLOCK) && !(flags & MSG_DONTWAIT);
 }
 
-static long receive(struct file *file, user_t to, size_t size, unsigned flags)
+/* Pieces of a byte stream, one after the other: what came before an error counts. */
+static long move_pieces(struct pipe *p, bool wait, const struct linux_iovec *pieces, unsigned count,
+                        long (*fn)(struct pipe *, bool, user_t, size_t))
 {
-    const struct socket *s = file->object;
-    return pipe_take(s->in, waits(file, flags), to, size);
+    const bool all =
+        fn == pipe_give; /* what is sent goes as a whole, what is received as it comes */
+    long done = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const long n =
+            pieces[i].size ? fn(p, wait && (all || !done), pieces[i].base, pieces[i].size) : 0;
+        if (n < 0)
+            return done ? done : n;
+        done += n;
+        if ((uint64_t)n < pieces[i].size)
+            break;
+    }
+    return done;
 }
 
-static long send(struct file *file, user_t from, size_t size, unsigned flags)
+/* A datagram may come as long as there is this end, from whoever: that nobody will is no end of input. */
+static long take_datagram(struct socket *s, bool wait, const struct linux_iovec *pieces,
+                          unsigned count, size_t *length)
 {
-    const struct socket *s = file->object;
-    const long n = s->out->writers ? pipe_give(s->out, waits(file, flags), from, size) : -EPIPE;
-    if (n == -EPIPE && !(flags & MSG_NOSIGNAL))
+    while (s->type == SOCK_DGRAM && !s->in->used && !s->in->writers && s->in->readers) {
+        const int rc = wait ? wait_until(&s->in->changed, FOREVER) : -EAGAIN;
+        if (rc)
+            return rc;
+    }
+    return pipe_take_message(s->in, wait, pieces, count, length);
+}
+
+static long receive(struct file *file, const struct linux_iovec *pieces, unsigned count,
+                    unsigned flags, size_t *length)
+{
+    struct socket *s = file->object;
+    if (s->type != SOCK_STREAM)
+        return take_datagram(s, waits(file, flags), pieces, count, length);
+    const long n = move_pieces(s->in, waits(file, flags), pieces, count, pipe_take);
+    *length = MAX(n, 0l);
+    return n;
+}
+
+static long send(struct file *file, const struct linux_iovec *pieces, unsigned count,
+                 unsigned flags, size_t *length)
+{
+    struct socket *s = file->object;
+    long n = -EPIPE;
+    if (!s->out->writers)
+        ; /* shut down */
+    else if (s->type == SOCK_STREAM)
+        n = move_pieces(s->out, waits(file, flags), pieces, count, pipe_give);
+    else
+        n = pipe_give_message(s->out, waits(file, flags), pieces, count);
+    *length = MAX(n, 0l);
+    if (n == -EPIPE && s->type == SOCK_DGRAM && s->out->writers)
+        return -ECONNREFUSED;
+    if (n == -EPIPE && s->type == SOCK_STREAM && !(flags & MSG_NOSIGNAL))
         signal_broken_pipe();
     return n;
 }
 
 static long socket_read(struct file *file, user_t to, size_t size)
 {
-    return receive(file, to, size, 0);
+    const struct linux_iovec whole = {to, size};
+    size_t length;
+    return receive(file, &whole, 1, 0, &length);
 }
 
 static long socket_write(struct file *file, user_t from, size_t size)
 {
-    return send(file, from, size, 0);
+    const struct linux_iovec whole = {from, size};
+    size_t length;
+    return send(file, &whole, 1, 0, &length);
 }
 
 static int socket_poll(struct file *file)
 {
     const struct socket *s = file->object;
     int ready = 0;
-    if (s->in->used || !s->in->writers)
+    const bool connected = s->type != SOCK_DGRAM;
+    if (s->in->used || (connected && !s->in->writers))
         ready |= POLLIN;
-    if (!s->in->writers)
+    if (connected && !s->in->writers)
         ready |= s->out->readers ? POLLRDHUP : POLLRDHUP | POLLHUP;
-    if (PIPE_SIZE - s->out->used >= PIPE_BUF || !s->out->readers)
+    if (pipe_has_room(s->out) || !s->out->readers)
         ready |= POLLOUT;
     return ready;
 }
@@ -106,7 +163,7 @@ static const struct file_ops socket_ops = {
     .release = socket_release,
 };
 
-static struct file *end_create(struct pipe *in, struct pipe *out, unsigned flags)
+static struct file *end_create(struct pipe *in, struct pipe *out, unsigned type, unsigned flags)
 {
     struct inode *inode = inode_new(S_IFSOCK | 0777);
     struct socket *s = inode ? heap_alloc(sizeof(*s)) : NULL;
@@ -117,8 +174,10 @@ static struct file *end_create(struct pipe *in, struct pipe *out, unsigned flags
         heap_free(s);
         return NULL;
     }
+    s->type = type;
     s->in = in;
     s->out = out;
+    in->messages = out->messages = type != SOCK_STREAM;
     file->object = s;
     in->readers++;
     in->holders++;
@@ -128,11 +187,11 @@ static struct file *end_create(struct pipe *in, struct pipe *out, unsigned flags
 }
 
 /* Two connected ends, or -ENOMEM. */
-static int pair_create(unsigned flags, struct file *ends[2])
+static int pair_create(unsigned type, unsigned flags, struct file *ends[2])
 {
     struct pipe *there = pipe_create(), *back = pipe_create();
-    ends[0] = there && back ? end_create(back, there, flags) : NULL;
-    ends[1] = ends[0] ? end_create(there, back, flags) : NULL;
+    ends[0] = there && back ? end_create(back, there, type, flags) : NULL;
+    ends[1] = ends[0] ? end_create(there, back, type, flags) : NULL;
     if (ends[1])
         return 0;
     if (ends[0]) {
@@ -146,18 +205,23 @@ static int pair_create(unsigned flags, struct file *ends[2])
 
 long syscall_socketpair(const struct syscall_args *a)
 {
-    const unsigned type = a->arg[1] & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const unsigned flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    unsigned type = a->arg[1] & ~(uint64_t)flags;
     const bool close_on_exec = a->arg[1] & SOCK_CLOEXEC;
     struct file *ends[2];
     int fds[2];
 
+    if (type >= SOCK_LIMIT)
+        return -EINVAL;
     if (a->arg[0] != AF_UNIX)
         return -EAFNOSUPPORT;
-    if (type != SOCK_STREAM)
+    if (type == SOCK_RAW)
+        type = SOCK_DGRAM; /* as Linux has it */
+    if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
         return -ESOCKTNOSUPPORT;
-    if (a->arg[2] > AF_UNIX)
+    if (a->arg[2] && a->arg[2] != AF_UNIX)
         return -EPROTONOSUPPORT;
-    if (pair_create(a->arg[1], ends))
+    if (pair_create(type, a->arg[1], ends))
         return -ENOMEM;
     fds[0] = fd_open(ends[0], close_on_exec);
     fds[1] = fd_open(ends[1], close_on_exec);
@@ -172,6 +236,8 @@ long syscall_socketpair(const struct syscall_args *a)
 
 long syscall_socket(const struct syscall_args *a)
 {
+    if ((a->arg[1] & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC)) >= SOCK_LIMIT)
+        return -EINVAL;
     return -EAFNOSUPPORT;
 }
 
@@ -242,82 +308,103 @@ long syscall_getsockopt(const struct syscall_args *a)
     if (a->arg[1] != SOL_SOCKET ||
         (a->arg[2] != SO_TYPE && a->arg[2] != SO_ERROR && a->arg[2] != SO_DOMAIN))
         return -ENOPROTOOPT;
-    value = a->arg[2] == SO_TYPE ? SOCK_STREAM : a->arg[2] == SO_DOMAIN ? AF_UNIX : 0;
+    value = a->arg[2] == SO_TYPE     ? (int)((struct socket *)fd_file(a->arg[0])->object)->type
+            : a->arg[2] == SO_DOMAIN ? AF_UNIX
+                                     : 0;
     room = MIN((size_t)room, sizeof(value));
     if (user_write(a->arg[3], &value, room))
         return -EFAULT;
     return user_write(a->arg[4], &room, sizeof(room));
 }
 
-typedef long (*move_fn)(struct file *file, user_t at, size_t size, unsigned flags);
+typedef long (*move_fn)(struct file *file, const struct linux_iovec *pieces, unsigned count,
+                        unsigned flags, size_t *length);
 
-static long move(const struct syscall_args *a, unsigned known, move_fn fn)
+/* Hold the socket @fd while @fn moves @pieces, with @flags of which @known are served. */
+static long move(int fd, const struct linux_iovec *pieces, unsigned count, unsigned flags,
+                 unsigned known, move_fn fn, size_t *length)
 {
     long rc;
-    struct file *file = socket_file(a->arg[0], &rc);
-    if (!file || (a->arg[3] & ~(uint64_t)known))
+    struct file *file = socket_file(fd, &rc);
+    if (!file || (flags & ~known))
         return file ? -EOPNOTSUPP : rc;
     file_get(file);
-    rc = fn(file, a->arg[1], a->arg[2], a->arg[3]);
+    rc = fn(file, pieces, count, flags, length);
     file_put(file);
     return rc;
 }
 
+#define SEND_FLAGS    (MSG_DONTWAIT | MSG_NOSIGNAL)
+#define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_TRUNC)
+
 /* An address would be one too many: the other end is connected. */
 long syscall_sendto(const struct syscall_args *a)
 {
-    const long rc = move(a, MSG_DONTWAIT | MSG_NOSIGNAL, send);
+    const struct linux_iovec whole = {a->arg[1], a->arg[2]};
+    size_t length;
+    const long rc = move(a->arg[0], &whole, 1, a->arg[3], SEND_FLAGS, send, &length);
     return rc >= 0 && a->arg[4] ? -EISCONN : rc;
 }
 
 long syscall_recvfrom(const struct syscall_args *a)
 {
-    const long rc = move(a, MSG_DONTWAIT | MSG_NOSIGNAL, receive);
-    return rc >= 0 && a->arg[5] && user_zero(a->arg[5], 4) ? -EFAULT : rc;
+    const struct linux_iovec whole = {a->arg[1], a->arg[2]};
+    size_t length;
+    const long rc = move(a->arg[0], &whole, 1, a->arg[3], RECEIVE_FLAGS, receive, &length);
+    if (rc < 0)
+        return rc;
+    if (a->arg[5] && user_zero(a->arg[5], 4))
+        return -EFAULT;
+    return a->arg[3] & MSG_TRUNC ? (long)length : rc;
 }
 
 struct linux_msghdr {
     uint64_t name, name_size, vector, count, control, control_size, flags;
 };
 
-/* The pieces of a message one after the other; what came before an error counts. */
-static long move_message(const struct syscall_args *a, unsigned known, move_fn fn)
+#define PIECES_MAX 1024
+
+/* What sendmsg and recvmsg share; *@m is the header that the caller has given. */
+static long move_message(const struct syscall_args *a, unsigned known, move_fn fn,
+                         struct linux_msghdr *m, size_t *length)
 {
-    struct linux_msghdr m;
-    long done = 0;
-    if (user_read(&m, a->arg[1], sizeof(m)))
+    if (user_read(m, a->arg[1], sizeof(*m)))
         return -EFAULT;
-    if (m.count > 1024)
-        return -EINVAL;
-    if (m.control_size && fn == send)
+    if (m->count > PIECES_MAX)
+        return -EMSGSIZE;
+    if (m->control_size && fn == send)
         return -EOPNOTSUPP; /* descriptors do not travel */
-    for (uint64_t i = 0; i < m.count; i++) {
-        struct linux_iovec v;
-        if (user_read(&v, m.vector + i * sizeof(v), sizeof(v)))
-            return done ? done : -EFAULT;
-        const unsigned flags = a->arg[2] | (done ? MSG_DONTWAIT : 0);
-        const struct syscall_args piece = {.arg = {a->arg[0], v.base, v.size, flags}};
-        const long n = v.size ? move(&piece, known, fn) : 0;
-        if (n < 0)
-            return done ? done : n;
-        done += n;
-        if ((uint64_t)n < v.size)
-            break;
-    }
-    return done;
+    struct linux_iovec *pieces = heap_alloc(MAX(m->count, 1ul) * sizeof(*pieces));
+    if (!pieces)
+        return -ENOMEM;
+    const long rc = user_read(pieces, m->vector, m->count * sizeof(*pieces))
+                        ? -EFAULT
+                        : move(a->arg[0], pieces, m->count, a->arg[2], known, fn, length);
+    heap_free(pieces);
+    return rc;
 }
 
 long syscall_sendmsg(const struct syscall_args *a)
 {
-    return move_message(a, MSG_DONTWAIT | MSG_NOSIGNAL, send);
+    struct linux_msghdr m;
+    size_t length;
+    return move_message(a, SEND_FLAGS, send, &m, &length);
 }
 
 long syscall_recvmsg(const struct syscall_args *a)
 {
-    const long rc = move_message(a, MSG_DONTWAIT | MSG_NOSIGNAL, receive);
-    /* No name, no control data, no flags. */
-    if (rc >= 0 && (user_zero(a->arg[1] + offsetof(struct linux_msghdr, name_size), 4) ||
-                    user_zero(a->arg[1] + offsetof(struct linux_msghdr, control_size), 12)))
+    struct linux_msghdr m;
+    size_t length;
+    const long rc = move_message(a, RECEIVE_FLAGS, receive, &m, &length);
+    if (rc < 0)
+        return rc;
+    /* No name, no control data; of the flags, whether some of a message was lost. */
+    const struct {
+        uint64_t control_size;
+        uint32_t flags;
+    } told = {0, (size_t)rc < length ? MSG_TRUNC : 0};
+    if (user_zero(a->arg[1] + offsetof(struct linux_msghdr, name_size), 4) ||
+        user_write(a->arg[1] + offsetof(struct linux_msghdr, control_size), &told, 12))
         return -EFAULT;
-    return rc;
+    return a->arg[2] & MSG_TRUNC ? (long)length : rc;
 }

@@ -100,6 +100,8 @@ long syscall_fchown(const struct syscall_args *a)
 long syscall_fchownat(const struct syscall_args *a)
 {
     struct inode *inode = NULL;
+    if (a->arg[4] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
     const int rc = user_path_find(a->arg[0], a->arg[1], a->arg[4], &inode);
     return set_owner(rc, inode, a->arg[2], a->arg[3]);
 }
@@ -160,6 +162,8 @@ static long set_times(int dirfd, user_t path, unsigned at_flags, const struct ne
 long syscall_utimensat(const struct syscall_args *a)
 {
     struct new_times t;
+    if (a->arg[3] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
     const int rc = read_times(a->arg[2], 1, &t);
     if (!rc && !a->arg[1] && (int)a->arg[0] == AT_FDCWD)
         return -EFAULT;

@@ -5,6 +5,7 @@
 #include "pipe.h"
 #include "syscall.h"
 
+#define F_SETPIPE_SZ 1031
 #define F_GETPIPE_SZ 1032
 
 long syscall_close(const struct syscall_args *a)
@@ -48,7 +49,7 @@ long syscall_lseek(const struct syscall_args *a)
 
 long syscall_dup(const struct syscall_args *a)
 {
-    struct file *file = fd_file(a->arg[0]);
+    struct file *file = fd_file_or_path(a->arg[0]);
     if (!file)
         return -EBADF;
     const int fd = fd_install(file, 0, false);
@@ -59,7 +60,7 @@ long syscall_dup(const struct syscall_args *a)
 
 static long dup_to(int from, int to, bool close_on_exec)
 {
-    struct file *file = fd_file(from);
+    struct file *file = fd_file_or_path(from);
     if (!file)
         return -EBADF;
     file_get(file);
@@ -72,7 +73,7 @@ static long dup_to(int from, int to, bool close_on_exec)
 long syscall_dup2(const struct syscall_args *a)
 {
     if (a->arg[0] == a->arg[1])
-        return fd_file(a->arg[0]) ? (long)a->arg[0] : -EBADF;
+        return fd_file_or_path(a->arg[0]) ? (long)a->arg[0] : -EBADF;
     return dup_to(a->arg[0], a->arg[1], false);
 }
 
@@ -93,11 +94,18 @@ static long with_file(struct file *file, long (*fn)(struct file *, unsigned, use
     return rc;
 }
 
+/* What fcntl can do with a descriptor that O_PATH has made. */
+static bool serves_places(unsigned command)
+{
+    return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD ||
+           command == F_SETFD || command == F_GETFL;
+}
+
 long syscall_fcntl(const struct syscall_args *a)
 {
     const int fd = a->arg[0];
-    struct file *file = fd_file(fd);
-    if (!file)
+    struct file *file = fd_file_or_path(fd);
+    if (!file || ((file->flags & O_PATH) && !serves_places(a->arg[1])))
         return -EBADF;
     switch (a->arg[1]) {
     case F_DUPFD:
@@ -123,7 +131,11 @@ long syscall_fcntl(const struct syscall_args *a)
     case F_SETLKW:
         return with_file(file, record_lock, a->arg[1], a->arg[2]);
     case F_GETPIPE_SZ:
-        return file->inode && inode_is(file->inode, S_IFIFO) ? PIPE_SIZE : -EBADF;
+        return file->ops == &fifo_ops ? PIPE_SIZE : -EBADF;
+    case F_SETPIPE_SZ: /* all pipes have one size: as much as was asked for, or no */
+        if (file->ops != &fifo_ops)
+            return -EBADF;
+        return (int)a->arg[2] <= 0 ? -EINVAL : (int)a->arg[2] > PIPE_SIZE ? -EPERM : PIPE_SIZE;
     default:
         return -EINVAL;
     }
@@ -197,7 +209,7 @@ long syscall_pipe(const struct syscall_args *a)
 
 long syscall_pipe2(const struct syscall_args *a)
 {
-    if (a->arg[1] & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK))
+    if (a->arg[1] & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
     return pipe_make(a->arg[0], a->arg[1]);
 }
@@ -245,7 +257,7 @@ long syscall_close_range(const struct syscall_args *a)
     if (first > last || (a->arg[2] & ~(uint64_t)CLOSE_RANGE_CLOEXEC))
         return -EINVAL;
     for (int fd = first; fd < task_current()->files->end && (unsigned)fd <= last; fd++) {
-        if (!fd_file(fd))
+        if (!fd_file_or_path(fd))
             continue;
         if (a->arg[2])
             fd_set_close_on_exec(fd, true);
@@ -255,10 +267,15 @@ long syscall_close_range(const struct syscall_args *a)
     return 0;
 }
 
-/* There is no disk behind anything. */
+/* There is no disk behind anything; what could not have one says so. */
 long syscall_fsync(const struct syscall_args *a)
 {
-    return fd_file(a->arg[0]) ? 0 : -EBADF;
+    const struct file *file = fd_file(a->arg[0]);
+    if (!file)
+        return -EBADF;
+    return file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR))
+               ? 0
+               : -EINVAL;
 }
 
 long syscall_fdatasync(const struct syscall_args *a)
@@ -268,12 +285,24 @@ long syscall_fdatasync(const struct syscall_args *a)
 
 long syscall_syncfs(const struct syscall_args *a)
 {
-    return syscall_fsync(a);
+    return fd_file(a->arg[0]) ? 0 : -EBADF;
 }
+
+#define SYNC_FILE_RANGE_KNOWN 7
 
 long syscall_sync_file_range(const struct syscall_args *a)
 {
-    return syscall_fsync(a);
+    const struct file *file = fd_file(a->arg[0]);
+    const int64_t start = a->arg[1], size = a->arg[2];
+    if (!file)
+        return -EBADF;
+    if (start < 0 || size < 0 || (uint64_t)start + (uint64_t)size > INT64_MAX ||
+        (a->arg[3] & ~(uint64_t)SYNC_FILE_RANGE_KNOWN))
+        return -EINVAL;
+    return file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR) ||
+                           inode_is(file->inode, S_IFBLK))
+               ? 0
+               : -ESPIPE;
 }
 
 long syscall_sync(const struct syscall_args *a)
@@ -281,11 +310,17 @@ long syscall_sync(const struct syscall_args *a)
     return 0;
 }
 
+#define FADV_LAST 5
+
 /* Advice about what is in memory anyway. */
 long syscall_fadvise64(const struct syscall_args *a)
 {
     const struct file *file = fd_file(a->arg[0]);
-    return !file ? -EBADF : file_seekable(file) ? 0 : -ESPIPE;
+    return !file                    ? -EBADF
+           : !file_seekable(file)   ? -ESPIPE
+           : (int64_t)a->arg[2] < 0 ? -EINVAL
+           : a->arg[3] > FADV_LAST  ? -EINVAL
+                                    : 0;
 }
 
 long syscall_readahead(const struct syscall_args *a)

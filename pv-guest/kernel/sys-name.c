@@ -45,6 +45,8 @@ long syscall_rmdir(const struct syscall_args *a)
 
 long syscall_unlinkat(const struct syscall_args *a)
 {
+    if (a->arg[2] & ~(uint64_t)AT_REMOVEDIR)
+        return -EINVAL;
     return remove(a->arg[0], a->arg[1], a->arg[2] & AT_REMOVEDIR);
 }
 
@@ -96,6 +98,8 @@ static int add_name(int dirfd, user_t path, struct inode *inode)
 static long link(int from_fd, user_t from, int to_fd, user_t to, unsigned at_flags)
 {
     struct inode *inode;
+    if (at_flags & ~(unsigned)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
     const unsigned follow = at_flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW;
     int rc = user_path_find(from_fd, from, follow | (at_flags & AT_EMPTY_PATH), &inode);
     if (rc)

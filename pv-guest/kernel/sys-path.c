@@ -45,10 +45,28 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
     return rc;
 }
 
+/* O_PATH: all other flags but three mean nothing then, and a symbolic link can be meant itself. */
+static long open_place(int dirfd, user_t path, unsigned flags)
+{
+    struct inode *inode;
+    const int rc =
+        user_path_find(dirfd, path, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &inode);
+    if (rc)
+        return rc;
+    struct file *file = NULL;
+    const bool other = (flags & O_DIRECTORY) && !inode_is(inode, S_IFDIR);
+    if (!other)
+        file = file_new(inode, &path_ops, O_PATH | (flags & (O_DIRECTORY | O_NOFOLLOW)));
+    inode_put(inode);
+    return other ? -ENOTDIR : fd_open(file, flags & O_CLOEXEC);
+}
+
 static long open_path(int dirfd, user_t path, unsigned flags, unsigned mode)
 {
     struct inode *inode;
     struct file *file = NULL;
+    if (flags & O_PATH)
+        return open_place(dirfd, path, flags);
     int rc = open_inode(dirfd, path, flags, mode, &inode);
     if (rc)
         return rc;
@@ -81,13 +99,11 @@ long syscall_creat(const struct syscall_args *a)
 static long access(int dirfd, user_t path, unsigned want, unsigned at_flags)
 {
     struct inode *inode;
+    if (want & ~7u)
+        return -EINVAL;
     const int rc = user_path_find(dirfd, path, at_flags, &inode);
     if (rc)
         return rc;
-    if (want & ~7u) {
-        inode_put(inode);
-        return -EINVAL;
-    }
     /* Everybody is root: only execution depends on the mode. */
     const bool denied = (want & 1) && inode_is(inode, S_IFREG) && !(inode->mode & 0111);
     inode_put(inode);
@@ -104,8 +120,12 @@ long syscall_faccessat(const struct syscall_args *a)
     return access(a->arg[0], a->arg[1], a->arg[2], 0);
 }
 
+#define AT_EACCESS 0x200
+
 long syscall_faccessat2(const struct syscall_args *a)
 {
+    if (a->arg[3] & ~(uint64_t)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
     return access(a->arg[0], a->arg[1], a->arg[2], a->arg[3]);
 }
 
@@ -117,12 +137,15 @@ long syscall_readlink(const struct syscall_args *a)
 
 long syscall_readlinkat(const struct syscall_args *a)
 {
+    const int size = (int)a->arg[3];
     struct inode *inode;
-    long rc = user_path_find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW, &inode);
+    if (size <= 0)
+        return -EINVAL;
+    long rc = user_path_find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &inode);
     if (rc)
         return rc;
     if (inode_is(inode, S_IFLNK)) {
-        const size_t n = MIN(strlen(inode->target), a->arg[3]);
+        const size_t n = MIN(strlen(inode->target), (size_t)size);
         rc = user_write(a->arg[2], inode->target, n) ? -EFAULT : (long)n;
     } else {
         rc = -EINVAL;
@@ -209,7 +232,7 @@ long syscall_chroot(const struct syscall_args *a)
 
 long syscall_fchdir(const struct syscall_args *a)
 {
-    struct file *file = fd_file(a->arg[0]);
+    struct file *file = fd_file_or_path(a->arg[0]);
     if (!file)
         return -EBADF;
     if (!file->inode || !inode_is(file->inode, S_IFDIR))
@@ -225,8 +248,7 @@ long syscall_getcwd(const struct syscall_args *a)
     char *text = heap_alloc(PATH_MAX);
     if (!text)
         return -ENOMEM;
-    long n = a->arg[1] ? path_of(process_current()->cwd, text, MIN(a->arg[1], (uint64_t)PATH_MAX))
-                       : -EINVAL;
+    long n = path_of(process_current()->cwd, text, MIN(a->arg[1], (uint64_t)PATH_MAX));
     if (n >= 0)
         n = user_write(a->arg[0], text, n + 1) ? -EFAULT : n + 1;
     heap_free(text);

@@ -6,9 +6,12 @@
 #include "process.h"
 #include "syscall.h"
 
-#define SCHED_OTHER 0
-#define SCHED_BATCH 3
-#define SCHED_IDLE  5
+#define SCHED_OTHER    0
+#define SCHED_FIFO     1
+#define SCHED_RR       2
+#define SCHED_BATCH    3
+#define SCHED_IDLE     5
+#define SCHED_DEADLINE 6
 
 /* The task that @tid (0: the caller) means. */
 static struct task *by_tid(int tid)
@@ -18,6 +21,8 @@ static struct task *by_tid(int tid)
 
 long syscall_sched_getscheduler(const struct syscall_args *a)
 {
+    if ((int)a->arg[0] < 0)
+        return -EINVAL;
     return by_tid(a->arg[0]) ? SCHED_OTHER : -ESRCH;
 }
 
@@ -29,8 +34,12 @@ static bool policy_known(unsigned policy)
 long syscall_sched_setscheduler(const struct syscall_args *a)
 {
     int priority;
+    if ((int)a->arg[0] < 0 || !a->arg[2])
+        return -EINVAL;
     if (!policy_known(a->arg[1]))
-        return a->arg[1] <= 2 ? -EPERM : -EINVAL; /* SCHED_FIFO and SCHED_RR would be promises */
+        return a->arg[1] == SCHED_FIFO || a->arg[1] == SCHED_RR
+                   ? -EPERM
+                   : -EINVAL; /* they would be promises */
     if (user_read(&priority, a->arg[2], sizeof(priority)))
         return -EFAULT;
     return !by_tid(a->arg[0]) ? -ESRCH : priority ? -EINVAL : 0;
@@ -38,6 +47,8 @@ long syscall_sched_setscheduler(const struct syscall_args *a)
 
 long syscall_sched_getparam(const struct syscall_args *a)
 {
+    if ((int)a->arg[0] < 0 || !a->arg[1])
+        return -EINVAL;
     if (!by_tid(a->arg[0]))
         return -ESRCH;
     return user_zero(a->arg[1], sizeof(int));
@@ -46,6 +57,8 @@ long syscall_sched_getparam(const struct syscall_args *a)
 long syscall_sched_setparam(const struct syscall_args *a)
 {
     int priority;
+    if ((int)a->arg[0] < 0 || !a->arg[1])
+        return -EINVAL;
     if (user_read(&priority, a->arg[1], sizeof(priority)))
         return -EFAULT;
     return !by_tid(a->arg[0]) ? -ESRCH : priority ? -EINVAL : 0;
@@ -53,7 +66,9 @@ long syscall_sched_setparam(const struct syscall_args *a)
 
 static long priority_bound(unsigned policy, int realtime)
 {
-    return policy == 1 || policy == 2 ? realtime : policy_known(policy) ? 0 : -EINVAL;
+    return policy == SCHED_FIFO || policy == SCHED_RR         ? realtime
+           : policy_known(policy) || policy == SCHED_DEADLINE ? 0
+                                                              : -EINVAL;
 }
 
 long syscall_sched_get_priority_max(const struct syscall_args *a)
@@ -69,6 +84,8 @@ long syscall_sched_get_priority_min(const struct syscall_args *a)
 long syscall_sched_rr_get_interval(const struct syscall_args *a)
 {
     const struct linux_timespec turn = {.nsec = 10000000};
+    if ((int)a->arg[0] < 0)
+        return -EINVAL;
     return by_tid(a->arg[0]) ? user_write(a->arg[1], &turn, sizeof(turn)) : -ESRCH;
 }
 

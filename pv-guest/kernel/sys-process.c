@@ -10,24 +10,25 @@
 #include "sys-time.h"
 #include "text.h"
 
-#define CLONE_SIGNAL 0xff /* the signal that tells the parent; here it is always SIGCHLD */
+#define CLONE_SIGNAL 0xff /* the signal that tells the parent when the child has ended; 0: none */
 
 long syscall_fork(const struct syscall_args *a)
 {
-    const struct fork_request r = {0};
+    const struct fork_request r = {.exit_signal = SIGCHLD};
     return task_fork(&r);
 }
 
 long syscall_vfork(const struct syscall_args *a)
 {
-    const struct fork_request r = {.flags = CLONE_VFORK | CLONE_VM};
+    const struct fork_request r = {.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD};
     return task_fork(&r);
 }
 
 long syscall_clone(const struct syscall_args *a)
 {
     const struct fork_request r = {
-        .flags = a->arg[0] & ~(uint64_t)CLONE_SIGNAL,
+        .flags = (uint32_t)a->arg[0] & ~(uint64_t)CLONE_SIGNAL,
+        .exit_signal = a->arg[0] & CLONE_SIGNAL,
         .stack = a->arg[1],
         .parent_tid = a->arg[2],
         .child_tid = a->arg[3],
@@ -38,21 +39,45 @@ long syscall_clone(const struct syscall_args *a)
 
 struct linux_clone_args {
     uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+    uint64_t set_tid, set_tid_size, cgroup; /* came later: a caller may not know of them */
 };
+#define CLONE_ARGS_LEAST offsetof(struct linux_clone_args, set_tid)
+
+/* A structure of @size bytes at @from, which may be of an older or of a newer kernel than ours: what it lacks is 0, and
+ * what we do not know has to be. */
+static int read_clone_args(struct linux_clone_args *c, user_t from, size_t size)
+{
+    if (size < CLONE_ARGS_LEAST)
+        return -EINVAL;
+    if (size > PAGE_SIZE)
+        return -E2BIG;
+    *c = (struct linux_clone_args){0};
+    if (user_read(c, from, MIN(size, sizeof(*c))))
+        return -EFAULT;
+    for (size_t at = sizeof(*c); at < size; at++) {
+        char byte;
+        if (user_read(&byte, from + at, 1))
+            return -EFAULT;
+        if (byte)
+            return -E2BIG;
+    }
+    return 0;
+}
 
 long syscall_clone3(const struct syscall_args *a)
 {
     struct linux_clone_args c;
-    if (a->arg[1] < sizeof(c))
+    const int rc = read_clone_args(&c, a->arg[0], a->arg[1]);
+    if (rc)
+        return rc;
+    if ((c.flags & (CLONE_SIGNAL | CLONE_PIDFD)) || !c.stack != !c.stack_size ||
+        c.exit_signal > SIGNAL_COUNT || c.set_tid || c.set_tid_size)
         return -EINVAL;
-    if (a->arg[1] > PAGE_SIZE)
-        return -E2BIG;
-    if (user_read(&c, a->arg[0], sizeof(c)))
-        return -EFAULT;
-    if (c.flags & (CLONE_SIGNAL | CLONE_PIDFD) || !c.stack != !c.stack_size)
+    if ((c.flags & (CLONE_THREAD | CLONE_PARENT)) && c.exit_signal)
         return -EINVAL;
     const struct fork_request r = {
         .flags = c.flags,
+        .exit_signal = c.exit_signal,
         .stack = c.stack + c.stack_size,
         .parent_tid = c.parent_tid,
         .child_tid = c.child_tid,
@@ -124,7 +149,8 @@ static long give_usage(user_t to, const struct wait_result *result)
     return user_write(to, &used, sizeof(used));
 }
 
-#define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | WAIT_ALL_THREADS)
+#define WAIT_WHICH    (WAIT_NO_THREAD | WAIT_ALL | WAIT_CLONE)
+#define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | WAIT_WHICH)
 
 long syscall_wait4(const struct syscall_args *a)
 {
@@ -164,7 +190,7 @@ static struct linux_siginfo child_info(const struct wait_result *r)
     return s;
 }
 
-#define WAITID_OPTIONS (WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WAIT_ALL_THREADS)
+#define WAITID_OPTIONS (WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WAIT_WHICH)
 
 long syscall_waitid(const struct syscall_args *a)
 {

@@ -96,8 +96,13 @@ static int read_info(user_t from, int number, struct signal_info *info)
 long syscall_rt_sigqueueinfo(const struct syscall_args *a)
 {
     struct signal_info info;
+    const struct task *t;
     const int rc = read_info(a->arg[2], a->arg[1], &info);
-    return rc ? rc : send_to(a->arg[0], &info);
+    if (rc)
+        return rc;
+    /* Any thread's number names its process here. */
+    t = task_find(a->arg[0]);
+    return send_to(t && t->process ? t->process->pid : (int)a->arg[0], &info);
 }
 
 long syscall_rt_tgsigqueueinfo(const struct syscall_args *a)

@@ -44,7 +44,7 @@ static int describe_path(int dirfd, user_t path, unsigned at_flags, struct linux
     /* "The file open as dirfd": it may be one that no path could name. */
     if ((at_flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD &&
         (!path || (!user_read(&first, path, 1) && !first))) {
-        const struct file *file = fd_file(dirfd);
+        const struct file *file = fd_file_or_path(dirfd);
         if (!file)
             return -EBADF;
         describe_file(file, s);
@@ -75,15 +75,19 @@ long syscall_lstat(const struct syscall_args *a)
     return stat_path(AT_FDCWD, a->arg[0], AT_SYMLINK_NOFOLLOW, a->arg[1]);
 }
 
+#define AT_STAT (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)
+
 long syscall_newfstatat(const struct syscall_args *a)
 {
+    if (a->arg[3] & ~(uint64_t)AT_STAT)
+        return -EINVAL;
     return stat_path(a->arg[0], a->arg[1], a->arg[3], a->arg[2]);
 }
 
 long syscall_fstat(const struct syscall_args *a)
 {
     struct linux_stat s;
-    const struct file *file = fd_file(a->arg[0]);
+    const struct file *file = fd_file_or_path(a->arg[0]);
     if (!file)
         return -EBADF;
     describe_file(file, &s);
@@ -107,10 +111,17 @@ struct linux_statx {
 };
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 
+#define STATX_SYNC     0x6000 /* AT_STATX_FORCE_SYNC, DONT_SYNC: one of them at most */
+#define STATX_RESERVED 0x80000000u
+
 long syscall_statx(const struct syscall_args *a)
 {
     struct linux_stat s;
-    const int rc = describe_path(a->arg[0], a->arg[1], a->arg[2], &s);
+    const unsigned flags = a->arg[2], mask = a->arg[3];
+    if ((flags & ~(unsigned)(AT_STAT | STATX_SYNC)) || (flags & STATX_SYNC) == STATX_SYNC ||
+        (mask & STATX_RESERVED))
+        return -EINVAL;
+    const int rc = describe_path(a->arg[0], a->arg[1], flags, &s);
     if (rc)
         return rc;
     const struct statx_time c = {.sec = s.ctime, .nsec = s.ctime_ns};
@@ -167,6 +178,6 @@ long syscall_statfs(const struct syscall_args *a)
 
 long syscall_fstatfs(const struct syscall_args *a)
 {
-    const struct file *file = fd_file(a->arg[0]);
+    const struct file *file = fd_file_or_path(a->arg[0]);
     return file ? give_statfs(file->inode, a->arg[1]) : -EBADF;
 }

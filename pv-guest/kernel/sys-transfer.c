@@ -247,7 +247,10 @@ long syscall_sendfile(const struct syscall_args *a)
         rc = end_read(&from, a->arg[1], a->arg[2]);
     if (rc)
         return rc;
-    if (!is_regular(&from) || (to.file->flags & O_APPEND))
+    if ((from.file->flags & O_ACCMODE) == O_WRONLY || (to.file->flags & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
+    if (!is_regular(&from) || (to.file->flags & O_APPEND) || (int64_t)a->arg[3] < 0 ||
+        (from.offset != HERE && (int64_t)from.offset < 0))
         return -EINVAL;
     const long n = copy(&from, &to, a->arg[3]);
     return end_write(&from, a->arg[2]) ? -EFAULT : n;
@@ -261,9 +264,15 @@ long syscall_copy_file_range(const struct syscall_args *a)
         rc = end_read(&to, a->arg[2], a->arg[3]);
     if (rc)
         return rc;
-    if (a->arg[5] || !is_regular(&from) || !is_regular(&to))
+    if (a->arg[5])
         return -EINVAL;
-    if (to.file->flags & O_APPEND)
+    if ((from.file->inode && inode_is(from.file->inode, S_IFDIR)) ||
+        (to.file->inode && inode_is(to.file->inode, S_IFDIR)))
+        return -EISDIR;
+    if (!is_regular(&from) || !is_regular(&to))
+        return -EINVAL;
+    if ((from.file->flags & O_ACCMODE) == O_WRONLY || (to.file->flags & O_ACCMODE) == O_RDONLY ||
+        (to.file->flags & O_APPEND))
         return -EBADF;
     const uint64_t at = from.offset == HERE ? from.file->offset : from.offset;
     const uint64_t goal = to.offset == HERE ? to.file->offset : to.offset;

@@ -24,7 +24,7 @@ static int path_arg(struct path_arg *p, int dirfd, user_t path)
     const long n = user_read_text(p->text, path, PATH_MAX);
     int rc = n < 0 ? (int)n : 0;
     if (!rc && dirfd != AT_FDCWD && p->text[0] != '/') {
-        struct file *file = fd_file(dirfd);
+        struct file *file = fd_file_or_path(dirfd);
         if (!file)
             rc = -EBADF;
         else if (!file->inode)

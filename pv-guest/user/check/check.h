@@ -27,6 +27,7 @@ void check_mounts(void);         /* proc.c */
 void check_limits(void);         /* programs.c */
 
 void check_random(void);         /* random.c */
+void check_refusals(void);       /* refusals.c */
 
 /* What check does when it has been executed by itself. */
 int program(int argc, char **argv);

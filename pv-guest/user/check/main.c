@@ -600,6 +600,7 @@ int main(int argc, char **argv)
     check_proc();
     check_mounts();
     check_limits();
+    check_refusals();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
