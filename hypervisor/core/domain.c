@@ -407,7 +407,7 @@ static void let_go(struct domain *d)
     xenstore_detach(d);
     for_each_vcpu (d, v)
         arch_vcpu_release(v);
-    arch_drop_roots(d);
+    ASSERT(!atomic_read(&d->tlb_cpus)); /* no vCPU of it is on a CPU: no CR3 names its tables (arch_switch) */
     mutex_lock(&d->mmu);
     for_each_vcpu (d, v) {
         vcpu_drop_roots(v);

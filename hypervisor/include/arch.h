@@ -41,13 +41,12 @@ void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rs
 /* Let go of the guest frames that @v's descriptor tables lie in (teardown; takes @d->mmu). */
 void arch_vcpu_release(struct vcpu *v);
 
-/* Switch stacks (and descriptor tables, segment bases, FPU, debug registers, CR3) from @prev to @next. */
+/* Switch stacks (and descriptor tables, segment bases, FPU, debug registers, CR3) from @prev to @next.  On an idle vCPU's
+ * stack the CPU has no guest's root or descriptor table. */
 void arch_switch(struct vcpu *prev, struct vcpu *next);
 
 /* Page tables of the running vCPU changed root: load it (also a full flush of this CPU). */
 void arch_load_root(struct vcpu *v);
-/* Every CPU that still has one of @d's roots loaded without running it lets go (before teardown). */
-void arch_drop_roots(struct domain *d);
 
 /* Copy the hypervisor's slots 256..271 into the L4 table @l4. */
 void arch_fill_l4(uint64_t *l4);

@@ -118,8 +118,6 @@ void arch_serve_flush(void)
     struct percpu *p = this_percpu();
     if (!atomic_read(&p->flush_request))
         return;
-    vcpu_drop_lazy_root(); /* an idle CPU lets go of a domain that may be about to end */
-    vcpu_drop_lazy_root(); /* idle: who asks may be about to free the tables (arch_drop_roots) */
     arch_tlb_flush_local();
     atomic_set_release(&p->flush_request, 0);
 }

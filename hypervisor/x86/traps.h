@@ -30,6 +30,4 @@ extern const char image_text_start[], image_text_end[]; /* paravane.lds */
 /* vcpu.c */
 void vcpu_load_state(struct vcpu *v);
 void vcpu_retry_selectors(struct vcpu *v);
-/* If this CPU idles on a dying domain's page tables, leave them (flush IPIs call it). */
-void vcpu_drop_lazy_root(void);
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);

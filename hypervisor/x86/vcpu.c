@@ -139,7 +139,16 @@ void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rs
     v->kernel_mode = 1;
 }
 
-/* --- roots in CR3 ------------------------------------------------------------------------------------------- */
+/* --- roots in CR3 -------------------------------------------------------------------------------------------
+ *
+ * What CR3 names is held.  On the stack of a guest's vCPU it is a root of that vCPU, which holds a reference to it (I3 of
+ * page.h); on the stack of an idle vCPU it is hypervisor_l4, which is never freed.  Between a switch of stacks and the
+ * load of the next root it is still the previous vCPU's, which cannot change or lose its roots before sched_tail() says
+ * that it is off this CPU.
+ *
+ * An idle CPU keeps nothing of the domain that ran last, neither page tables nor descriptor tables.  To keep them would save
+ * nothing: a vCPU that only sleeps does so on its own stack (sched.c).
+ */
 
 static void leave_root_domain(struct percpu *pc)
 {
@@ -159,7 +168,7 @@ static void load_root(struct vcpu *v, struct percpu *pc)
         leave_root_domain(pc);
         pc->root_domain = v->domain;
     } else if (read_cr3() == root) {
-        return; /* idled on it: nothing was forgotten, nothing needs to be */
+        return; /* another vCPU of the domain ran on it: nothing was forgotten, nothing needs to be */
     } else {
         write_cr3(root);
     }
@@ -172,38 +181,21 @@ void arch_load_root(struct vcpu *v)
     tlb_flushed(v->cpu);
 }
 
-/* An idle CPU still uses the descriptor view of the vCPU that ran last: back to the CPU's own table. */
-static void load_own_gdt(const struct percpu *pc)
+/* This CPU idles: its own descriptor table instead of the view of the vCPU that ran last, no LDT, and the hypervisor's root. */
+static void load_idle_state(struct percpu *pc)
 {
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;
     } gdtr = {GDT_LIMIT, PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE};
 
-    __asm__ volatile("lgdt %0" : : "m"(gdtr));
-}
-
-/* The idle vCPU of this CPU lets go of everything of the domain that ran last: descriptor view and root. */
-void vcpu_drop_lazy_root(void)
-{
-    struct percpu *pc = this_percpu();
-
-    if (!pc->root_domain || !current_vcpu()->is_idle)
-        return;
-    load_own_gdt(pc);
+    __asm__ volatile("lgdt %0\n\t"
+                     "lldt %w1"
+                     :
+                     : "m"(gdtr), "r"(0));
     write_cr3((uint64_t)hypervisor_l4 - DIRECT_VIRT);
     leave_root_domain(pc);
     tlb_flushed(pc->id);
-}
-
-void arch_drop_roots(struct domain *d)
-{
-    uint64_t others = atomic_read(&d->tlb_cpus) & ~BIT(this_cpu());
-
-    if (this_percpu()->root_domain == d)
-        vcpu_drop_lazy_root();
-    if (others)
-        arch_tlb_flush(others, true, 0); /* idle CPUs leave their lazy root when they serve it */
 }
 
 /* --- switching ---------------------------------------------------------------------------------------------- */
@@ -289,8 +281,10 @@ void vcpu_load_state(struct vcpu *v)
 {
     struct percpu *pc = percpu_of(v->cpu);
 
-    if (v->is_idle)
+    if (v->is_idle) {
+        load_idle_state(pc);
         return;
+    }
     load_gdt_view(v, pc);
     load_root(v, pc);
     descriptors_load_ldt(v);

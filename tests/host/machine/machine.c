@@ -123,7 +123,7 @@ void machine_on_cpu(unsigned cpu)
     machine.this_cpu = cpu;
 }
 
-/* Let go of the root of a domain that @cpu only idles on. */
+/* An idle CPU has nobody's root. */
 static void leave_root(unsigned cpu)
 {
     struct machine_cpu *c = &machine.cpu[cpu];
@@ -134,7 +134,7 @@ static void leave_root(unsigned cpu)
     arch_tlb_flush(BIT(cpu), true, 0);
 }
 
-/* @v runs on this CPU: load its root, unless the CPU idled on it. */
+/* @v runs on this CPU: load its root, unless another vCPU ran on it. */
 static void load_root(struct vcpu *v)
 {
     struct machine_cpu *c = &machine.cpu[machine.this_cpu];
@@ -179,7 +179,9 @@ void arch_switch(struct vcpu *prev, struct vcpu *next)
 {
     machine.relaxed = 0;
     machine.cpu[machine.this_cpu].current = next;
-    if (!next->is_idle)
+    if (next->is_idle)
+        leave_root(machine.this_cpu);
+    else
         load_root(next);
     if (idler.vcpu && prev == idler.vcpu)
         idle_gives_way();
@@ -426,13 +428,6 @@ void arch_load_root(struct vcpu *v)
         return; /* a test acts for a vCPU that does not run */
     c->root = v->arch.kernel_root;
     arch_tlb_flush_local();
-}
-
-void arch_drop_roots(struct domain *d)
-{
-    for (unsigned i = 0; i < machine.cpus; i++)
-        if (machine.cpu[i].root_domain == d && machine.cpu[i].current->is_idle)
-            leave_root(i);
 }
 
 bool arch_device_frame_ok(mfn_t m)
