@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "output.h"
 #include "run-options.h"
 #include "verdict.h"
 
@@ -25,7 +26,7 @@ int command_help(int argc, char **argv)
     return VERDICT_OK;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
@@ -37,4 +38,10 @@ int main(int argc, char **argv)
     COMMAND_LIST(C)
 #undef C
     return verdict_say(VERDICT_USAGE, "\"%s\" is no command; `paravane help` lists them", name);
+}
+
+int main(int argc, char **argv)
+{
+    output_start();
+    return (int)output_check((enum verdict)run_command(argc, argv));
 }

@@ -14,6 +14,7 @@
 
 #include "file.h"
 #include "memory.h"
+#include "output.h"
 
 /* O(name, short, value or NULL, help) */
 /* clang-format off */
@@ -191,7 +192,7 @@ static enum verdict set_timeout(struct run_options *o, const char *text)
 
 static enum verdict set_log(struct run_options *o, const char *path)
 {
-    o->session.log = fopen(path, "we");
+    o->session.log = output_open(path);
     return o->session.log
                ? VERDICT_OK
                : verdict_say(VERDICT_NO_FILE, "cannot write the log %s: %s; check the path", path,
@@ -422,7 +423,8 @@ enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
     while (!v && (option = getopt_long(argc, argv, "+r:x:m:c:e:o:qh", table, NULL)) >= 0) {
         if (option == 'h') {
             run_options_help(stdout);
-            exit(VERDICT_OK);
+            o->help = true;
+            return VERDICT_OK;
         }
         v = set_option(o, option);
     }

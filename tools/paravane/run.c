@@ -9,6 +9,7 @@
 #include "initramfs.h"
 #include "linux.h"
 #include "memory.h"
+#include "output.h"
 #include "qemu.h"
 #include "run-options.h"
 #include "session.h"
@@ -291,6 +292,8 @@ int command_run(int argc, char **argv)
     char **command = NULL;
 
     enum verdict v = run_options_parse(&o, argc, argv);
+    if (!v && o.help)
+        return VERDICT_OK;
     bundle.folder = o.bundle_folder;
     if (!v && !o.machine.native)
         v = machine_find_hypervisor(&o.machine, o.hypervisor);
@@ -315,7 +318,7 @@ int command_run(int argc, char **argv)
     free(o.machine.hypervisor);
     free(o.added);
     strace_close(o.session.strace);
-    if (o.session.log)
-        fclose(o.session.log);
+    output_close(o.session.log);
+    v = output_check(v);
     return v == VERDICT_USAGE ? v : as_expected(&o, v);
 }

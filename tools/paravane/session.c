@@ -13,6 +13,7 @@
 
 #include "lines.h"
 #include "outcome.h"
+#include "output.h"
 #include "tap.h"
 #include "typist.h"
 
@@ -27,6 +28,7 @@ struct session {
     struct typist typist;
     struct bytes to_guest; /* typed, not yet taken by QEMU */
     bool stdin_open, is_terminal, interrupted, timed_out, ended;
+    bool output_lost; /* a byte could not be written: nobody would see the rest */
     int64_t started_ms, heard_ms;
     int signals;
 };
@@ -235,11 +237,14 @@ static void wait_and_serve(struct session *s)
     if (fds[CONSOLE].revents)
         read_console(s);
     type(s);
+    s->output_lost |= !output_flush();
     check_deadline(s);
 }
 
 static enum verdict judge(struct session *s)
 {
+    if (output_check(VERDICT_OK))
+        return VERDICT_HOST_FAILED;
     if (s->interrupted)
         return verdict_say(VERDICT_INTERRUPTED, "interrupted; QEMU was ended, too");
     if (s->timed_out && !s->ended)
@@ -272,7 +277,7 @@ enum verdict session_run(struct qemu *qemu, const struct session_options *option
     watch_signals(&s);
     take_terminal(&s);
 
-    while (!s.ended && !s.interrupted && !s.timed_out)
+    while (!s.ended && !s.interrupted && !s.timed_out && !s.output_lost)
         wait_and_serve(&s);
 
     lines_finish(&s.lines);

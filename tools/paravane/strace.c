@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "output.h"
 #include "strace-format.h"
 
 #define GIB (1ull << 30)
@@ -370,7 +371,7 @@ enum verdict strace_open(const struct strace_options *o, struct strace **out)
     enum verdict v = read_filter(s);
     if (v)
         return v;
-    if (o->output && !(s->out = fopen(o->output, "we")))
+    if (o->output && !(s->out = output_open(o->output)))
         return verdict_say(VERDICT_NO_FILE, "cannot write %s: %s; check the path", o->output,
                            strerror(errno));
     /* Inherited by QEMU: not close-on-exec, but for our end of the pipe. */
@@ -400,11 +401,7 @@ enum verdict strace_finish(struct strace *s)
         verdict_warn("some of the hypervisor's records could not be read; please report it");
     if (s->options.summary)
         put_summary(s);
-    fflush(s->out);
-    return ferror(s->out) ? verdict_say(VERDICT_HOST_FAILED,
-                                        "cannot write %s: the file system refuses; make room",
-                                        s->options.output ? s->options.output : "the trace")
-                          : VERDICT_OK;
+    return output_check(VERDICT_OK);
 }
 
 void strace_close(struct strace *s)
@@ -417,8 +414,8 @@ void strace_close(struct strace *s)
     for (size_t i = 0; i < 3; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    if (s->out && s->out != stderr)
-        fclose(s->out);
+    if (s->out != stderr)
+        output_close(s->out);
     free(s->ram_path);
     free(s->bell_path);
     free(s->words);

@@ -55,7 +55,8 @@
     V(NO_QEMU, 24, "qemu-system-x86_64 is not installed, or not executable",                       \
       "tools/setup installs it (Debian package qemu-system-x86). PARAVANE_QEMU names another one.")\
     V(HOST_FAILED, 25, "this machine refused something that paravane needs",                       \
-      "Out of memory, of file descriptors, or of space: the message names the call.")              \
+      "Out of memory, of file descriptors, or of space, or nobody reads what is written (then some "\
+      "of the output is lost, and the run ends at once): the message names it.")              \
     V(INTERRUPTED, 130, "a signal ended the run (Ctrl-C, or Ctrl-] on a terminal)",                \
       "QEMU was ended, too.")
 /* clang-format on */
