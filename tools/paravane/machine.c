@@ -291,6 +291,19 @@ static void add_strace(struct arguments *a, const struct machine *m, uint64_t me
     add(a, memory_format("isa-debugcon,iobase=%#x,chardev=strace", STRACE_PORT));
 }
 
+/* QEMU's own -s would listen on every interface. */
+static void add_gdb(struct arguments *a, const struct machine *m)
+{
+    if (m->gdb_fd >= 0) {
+        add(a, memory_strdup("-chardev"));
+        add(a, memory_format("socket,id=gdb,fd=%d,server=on,wait=off", m->gdb_fd));
+    }
+    add(a, memory_strdup("-gdb"));
+    add(a, m->gdb_fd >= 0 ? memory_strdup("chardev:gdb")
+                          : memory_format("tcp:127.0.0.1:%u", m->gdb_port));
+    add(a, memory_strdup("-S"));
+}
+
 static void add_machine(struct arguments *a, const struct machine *m, uint64_t memory_mib)
 {
     static const char *const bare[] = {
@@ -313,7 +326,7 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
     if (m->strace_ram)
         add_strace(a, m, memory_mib);
     if (m->gdb)
-        add_words(a, (const char *const[]){"-s", "-S", NULL});
+        add_gdb(a, m);
 }
 
 /* Our kernel learns where to leave its verdict; a bzImage is Linux, which has no use for that. */

@@ -37,6 +37,8 @@ struct machine {
     bool privileged;  /* plain modules, domain 0 */
     bool explain;
     bool icount, gdb;
+    unsigned gdb_port;                    /* 0: any */
+    int gdb_fd;                           /* listens there; -1: QEMU has to open it itself */
     const char *strace_ram, *strace_pipe; /* paths; NULL: hypercalls are not recorded */
     const char *accel, *cpu; /* cpu NULL: the default of the accelerator */
     const char *append;      /* more words for the hypervisor, or NULL */

@@ -51,7 +51,7 @@
     O(machine_memory, 0, "MIB", "memory of the machine (default: what the domains need)")          \
     O(expect, 0, "VERDICT", "exit with 0 if this is the verdict (name or code), else with 1")      \
     O(until, 0, "NAME", "end the run when this domain has ended; its end is the verdict")          \
-    O(gdb, 0, NULL, "wait for a debugger on port 1234 before the first instruction")               \
+    O(gdb, 0, "[PORT]", "wait for a debugger on this port of 127.0.0.1 (default 1234 or a free one)")  \
     O(bundle, 0, "DIR", "keep the files made for QEMU in this folder")                             \
     O(print_command, 0, NULL, "print the QEMU command and stop (--bundle makes it usable)")        \
     O(help, 'h', NULL, "show this")
@@ -262,8 +262,6 @@ static bool *flag_of(struct run_options *o, int option)
         return &o->strace.summary;
     case OPTION_timestamps:
         return &o->strace.timestamps;
-    case OPTION_gdb:
-        return &o->machine.gdb;
     case OPTION_print_command:
         return &o->print_command;
     default:
@@ -329,6 +327,9 @@ static enum verdict set_value(struct run_options *o, int option)
         o->strace.on = true;
         o->strace.filter = optarg;
         return VERDICT_OK;
+    case OPTION_gdb:
+        o->machine.gdb = true;
+        return optarg ? set_number("gdb", optarg, 1, 65535, &o->machine.gdb_port) : VERDICT_OK;
     case OPTION_add:
         o->added = memory_resize(o->added, (o->added_count + 1) * sizeof(*o->added));
         o->added[o->added_count++] = optarg;
@@ -410,7 +411,7 @@ static enum verdict settle(struct run_options *o)
 enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
 {
     *o = (struct run_options){
-        .machine = {.accel = "tcg", .cpus = 1},
+        .machine = {.accel = "tcg", .cpus = 1, .gdb_fd = -1},
         .session = {.read_stdin = true, .timeout = -1, .until = OUTCOME_ALL_DOMAINS},
         .hypervisor = "paravane",
         .copies = 1,

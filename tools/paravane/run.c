@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "gdb.h"
 #include "initramfs.h"
 #include "linux.h"
 #include "memory.h"
@@ -216,7 +217,7 @@ static void say_debugger(const struct run_options *o, const struct domain_list *
     const struct kernel_image *kernel = &list->domains[0].kernel;
     if (!o->machine.native && !kernel->unpacked)
         fprintf(stderr, " -ex 'add-symbol-file %s'", kernel->path);
-    fprintf(stderr, " -ex 'target remote :1234'\n");
+    fprintf(stderr, " -ex 'target remote 127.0.0.1:%u'\n", o->machine.gdb_port);
 }
 
 static enum verdict start_and_watch(struct run_options *o, const struct domain_list *list,
@@ -238,6 +239,20 @@ static enum verdict start_and_watch(struct run_options *o, const struct domain_l
     const enum verdict traced = o->session.strace ? strace_finish(o->session.strace) : VERDICT_OK;
     v = v ? v : traced;
     symbols_close(o->session.symbols);
+    return v;
+}
+
+/* A command that is only printed is run later: then the port is QEMU's to open. */
+static enum verdict open_gdb(struct run_options *o)
+{
+    struct machine *m = &o->machine;
+    if (!m->gdb)
+        return VERDICT_OK;
+    enum verdict v = gdb_listen(m->gdb_port, &m->gdb_port, &m->gdb_fd);
+    if (!v && o->print_command) {
+        close(m->gdb_fd);
+        m->gdb_fd = -1;
+    }
     return v;
 }
 
@@ -298,6 +313,7 @@ int command_run(int argc, char **argv)
     if (!v && !o.machine.native)
         v = machine_find_hypervisor(&o.machine, o.hypervisor);
     v = v ? v : open_strace(&o);
+    v = v ? v : open_gdb(&o);
     v = v ? v : find_linux(&o, &o.machine);
     v = v ? v : make_ramdisk(&o, &bundle);
     v = v ? v : read_domains(&list, &o);
