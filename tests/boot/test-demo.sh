@@ -35,6 +35,20 @@ says 'a folder was added, with its link' 'a word'
 says 'and a file, in the root' 'same'
 says 'root has a name' 'root'
 
+# Linux finds what was added as it was: one file of two names, modes, a pipe.
+mkdir -p "$work/kinds/sticky"
+chmod 1777 "$work/kinds/sticky"
+echo shared >"$work/kinds/a"
+ln "$work/kinds/a" "$work/kinds/sticky/b"
+mkfifo -m 640 "$work/kinds/pipe"
+ask 'links, modes and a pipe' 0 $demo --add "$work/kinds" --add "$work/kinds/a:/etc/more" \
+    --input 'cd /kinds; stat -c "%n %a %h %F" a sticky pipe; cat sticky/b /etc/more; exit 0'
+says 'one file with three names' 'a 644 3 regular file'
+says 'a sticky folder' 'sticky 1777 2 directory'
+says 'a pipe' 'pipe 640 1 fifo'
+[ "$(tr -d '\r' <"$out" | grep -c '^shared$')" = 2 ]
+result $? 'its content by the other two'
+
 # Debian's kernels are stripped, but carry the names of their functions with them.
 for kernel in "$build"/oracle/guests/*/boot/vmlinuz-*; do
     [ -e "$kernel" ] || continue

@@ -20,37 +20,64 @@ static enum verdict refuse(const char *path, const char *what, const char *why)
     return verdict_say(VERDICT_NO_FILE, "cannot read %s %s: %s; check the path", what, path, why);
 }
 
-enum verdict file_check(const char *path, const char *what, size_t *size)
+static enum verdict refuse_size(const char *path, const char *what)
 {
-    struct stat s;
-    if (stat(path, &s) < 0)
+    return verdict_say(
+        VERDICT_NO_FILE,
+        "%s %s has 2 GiB or more, and nothing as large can be loaded; give a smaller "
+        "one",
+        what, path);
+}
+
+static enum verdict examine(const char *path, const char *what, struct stat *s)
+{
+    if (stat(path, s) < 0)
         return refuse(path, what, strerror(errno));
-    if (S_ISDIR(s.st_mode))
+    if (S_ISDIR(s->st_mode))
         return refuse(path, what, "it is a folder");
     if (access(path, R_OK) < 0)
         return refuse(path, what, strerror(errno));
-    if (size)
-        *size = (size_t)s.st_size;
+    if (S_ISREG(s->st_mode) && (uint64_t)s->st_size > FILE_MOST)
+        return refuse_size(path, what);
     return VERDICT_OK;
+}
+
+/* QEMU opens it by itself, and more than once: a pipe would be empty then, a device has no size. */
+enum verdict file_check(const char *path, const char *what, size_t *size)
+{
+    struct stat s;
+    enum verdict v = examine(path, what, &s);
+    if (!v && !S_ISREG(s.st_mode))
+        v = refuse(path, what, "it is a pipe or a device; copy it to a file");
+    if (!v)
+        *size = (size_t)s.st_size;
+    return v;
 }
 
 enum verdict file_read(const char *path, const char *what, void **data, size_t *size)
 {
-    enum verdict v = file_check(path, what, NULL);
+    struct stat s;
+    enum verdict v = examine(path, what, &s);
     if (v)
         return v;
 
-    FILE *f = fopen(path, "rb");
+    FILE *f = fopen(path, "rbe");
     if (!f)
         return refuse(path, what, strerror(errno));
     struct bytes all = {0};
     static char block[1 << 16];
     size_t got;
-    while ((got = fread(block, 1, sizeof(block), f)) > 0)
+    while (all.size <= FILE_MOST && (got = fread(block, 1, sizeof(block), f)) > 0)
         bytes_append(&all, block, got);
     if (ferror(f))
         v = refuse(path, what, strerror(errno));
+    else if (all.size > FILE_MOST)
+        v = refuse_size(path, what);
     fclose(f);
+    if (v) {
+        bytes_free(&all);
+        return v;
+    }
     if (!all.data)
         bytes_append(&all, "", 0);
     *data = all.data;

@@ -380,6 +380,12 @@ enum verdict machine_command(const struct machine *m, const struct domain *domai
         return native_command(m, domains, bundle, argv);
     enum verdict v = m->privileged ? plain_modules(domains, bundle, &list)
                                    : tree_modules(m, domains, count, bundle, &list);
+    if (v == VERDICT_OK && list.size > FILE_MOST)
+        v = verdict_say(
+            VERDICT_NO_FILE,
+            "kernels and ramdisks have %lu MiB together, and 2048 are the most that can "
+            "be loaded; give smaller ones, or fewer domains",
+            (unsigned long)(list.size >> 20));
     if (v == VERDICT_OK)
         v = bundle_add_file(bundle, m->hypervisor, &hypervisor);
     if (v == VERDICT_OK) {

@@ -398,7 +398,7 @@ static enum verdict settle(struct run_options *o)
     o->strace.icount = o->machine.icount;
     if (o->session.tap)
         o->session.read_stdin = false;
-    if (o->machine.tree && file_check(o->machine.tree, "the device tree", NULL))
+    if (o->machine.tree && file_check(o->machine.tree, "the device tree", &(size_t){0}))
         return VERDICT_NO_FILE;
     if (o->machine.native && settle_native(o))
         return VERDICT_USAGE;

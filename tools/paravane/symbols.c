@@ -221,7 +221,7 @@ static bool table_describe(struct program *p, uint64_t address, struct bytes *ou
 enum verdict symbols_use(struct symbols *s, const char *path)
 {
     char magic[4] = "";
-    enum verdict v = file_check(path, "the symbols", NULL);
+    enum verdict v = file_check(path, "the symbols", &(size_t){0});
     FILE *f = v ? NULL : fopen(path, "re");
 
     if (!f)

@@ -17,7 +17,7 @@
       "Else: its init exited with a nonzero status. Read the lines above the verdict.")            \
     V(USAGE, 2, "the command line is wrong",                                                       \
       "`paravane help` shows the commands, `paravane help run` the options of run.")               \
-    V(NO_FILE, 10, "a file that was named cannot be read",                                         \
+    V(NO_FILE, 10, "a file that was named cannot be read, or is too large to be loaded",           \
       "Check the path and the permissions. With xl.cfg files, relative paths count from the "      \
       "current folder first, then from the folder of the file.")                                   \
     V(NOT_ELF, 11, "the kernel is neither an ELF file nor a bzImage",                              \
