@@ -127,13 +127,13 @@ static int script_args(struct exec_args *to, const struct exec_args *from, const
 
 static int open_program(const char *path, struct inode **file)
 {
-    const int rc = path_find(process_current()->cwd, path, 0, file);
+    int rc = path_find(process_current()->cwd, path, 0, file);
     if (rc)
         return rc;
-    if (inode_is(*file, S_IFREG) && ((*file)->mode & 0111))
-        return 0;
-    inode_put(*file);
-    return -EACCES;
+    rc = inode_is(*file, S_IFREG) ? access_check(*file, MAY_EXECUTE) : -EACCES;
+    if (rc)
+        inode_put(*file);
+    return rc;
 }
 
 static int resolve(const char *path, const struct exec_args *args, struct source *source)
@@ -202,16 +202,17 @@ static uint32_t cpu_features(void)
 static void push_auxiliary(struct stack *s, const struct elf_image *image, user_t random,
                            user_t path, user_t platform)
 {
+    const struct credentials *const c = &process_current()->credentials;
     const uint64_t pairs[][2] = {
         {AT_NULL, 0},
         {AT_EXECFN, path},
         {AT_PLATFORM, platform},
         {AT_RANDOM, random},
-        {AT_SECURE, 0},
-        {AT_EGID, 0},
-        {AT_GID, 0},
-        {AT_EUID, 0},
-        {AT_UID, 0},
+        {AT_SECURE, c->user.real != c->user.effective || c->group.real != c->group.effective},
+        {AT_EGID, c->group.effective},
+        {AT_GID, c->group.real},
+        {AT_EUID, c->user.effective},
+        {AT_UID, c->user.real},
         {AT_ENTRY, image->entry},
         {AT_FLAGS, 0},
         {AT_BASE, image->base},
@@ -308,6 +309,18 @@ static void set_name(struct task *task, const char *path)
     text_copy(task->name, name, sizeof(task->name));
 }
 
+/* A set-id program runs as its owner or group; what is saved and what counts for files follows. */
+static void take_ids(struct process *p, const struct inode *program)
+{
+    struct credentials *const c = &p->credentials;
+    if ((program->mode & S_ISUID) && !p->no_new_privileges)
+        c->user.effective = program->uid;
+    if ((program->mode & (S_ISGID | 010)) == (S_ISGID | 010) && !p->no_new_privileges)
+        c->group.effective = program->gid;
+    c->user.saved = c->user.file = c->user.effective;
+    c->group.saved = c->group.file = c->group.effective;
+}
+
 /*
  * Everything that cannot fail any more, or only by ending the process; and before it the one thing
  * that ends all other threads.
@@ -330,6 +343,7 @@ static int commit(struct space *space, const struct elf_image *image, const stru
     files_close_on_exec(task->files);
     signal_reset(p);
     posix_timers_delete(p);
+    take_ids(p, program);
     set_name(task, path);
     p->has_exec = true;
     p->exit_signal = SIGCHLD;

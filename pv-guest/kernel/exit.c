@@ -198,7 +198,8 @@ static int look(enum wait_for which, int id, unsigned options, struct wait_resul
         const int status = news(child, options);
         if (status < 0)
             continue;
-        *result = (struct wait_result){child->pid, status, process_time(child)};
+        *result = (struct wait_result){child->pid, status, process_time(child),
+                                       child->credentials.user.real};
         if (child->zombie && !(options & WNOWAIT))
             reap(child);
         return result->pid;

@@ -1,4 +1,5 @@
 /* Open files, and the operations of regular ones and directories. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "file-lock.h"
@@ -144,6 +145,8 @@ static long regular_write(struct file *file, user_t from, size_t size)
         if (rc)
             break;
     }
+    if (done)
+        access_drop_set_id(inode);
     inode_modified(inode);
     return done ? (long)done : rc;
 }

@@ -26,9 +26,11 @@ static void process_inherit(struct process *child, const struct process *parent)
 {
     child->group = parent->group;
     child->session = parent->session;
+    credentials_copy(&child->credentials, &parent->credentials);
     child->umask = parent->umask;
     child->nice = parent->nice;
     child->personality = parent->personality;
+    child->no_new_privileges = parent->no_new_privileges;
     child->arguments_start = parent->arguments_start;
     child->arguments_end = parent->arguments_end;
     child->variables_start = parent->variables_start;
@@ -82,21 +84,26 @@ static bool unsupported(uint64_t flags)
 }
 
 /*
- * How many tasks there may be: each costs memory that processes cannot be made to
+ * How many tasks there may be, besides what RLIMIT_NPROC says of a user other than root: each costs memory that processes cannot be made to
  * give back.  One process group may have three quarters of them, so that a shell
  * can still start what ends the others.
  */
 static bool too_many(const struct process *parent)
 {
     const unsigned most = MIN(MAX(page_count().total / 64, 64ul), (unsigned long)PID_MAX / 2);
-    const uint64_t own = parent->limits[RLIMIT_NPROC].current;
+    const uint64_t limit = parent->limits[RLIMIT_NPROC].current;
+    const unsigned user = parent->credentials.user.real;
     const struct process *p;
-    unsigned group = 0;
+    unsigned group = 0, own = 0;
 
-    if (task_count < MIN(most / 4, own))
+    if (task_count < MIN(most / 4, limit))
         return false;
-    for_each_process(p) group += p->group == parent->group ? p->thread_count : 0;
-    return task_count >= MIN(most, own) || group >= most - most / 4;
+    for_each_process(p)
+    {
+        group += p->group == parent->group ? p->thread_count : 0;
+        own += p->credentials.user.real == user ? p->thread_count : 0;
+    }
+    return (own >= limit && !access_root()) || task_count >= most || group >= most - most / 4;
 }
 
 /* Its own memory and files, or the creator's. */

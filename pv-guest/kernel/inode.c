@@ -10,7 +10,7 @@
 
 struct inode *root_inode;
 static unsigned long page_total; /* of all files */
-const struct filesystem root_filesystem = {"rootfs", 0x858458f6, 1};
+struct filesystem root_filesystem = {"rootfs", 0x858458f6, 1, false};
 
 struct inode *inode_root(void)
 {

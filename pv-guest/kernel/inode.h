@@ -20,6 +20,7 @@ struct filesystem {
     const char *type;
     uint32_t magic; /* as statfs tells it */
     unsigned number;
+    bool read_only;
 };
 
 /* What getdents64 tells about an entry. */
@@ -53,7 +54,7 @@ struct inode {
     unsigned refs;
     unsigned mode, uid, gid, links;
     uint64_t number, size, atime, mtime, ctime;
-    const struct filesystem *fs;
+    struct filesystem *fs;
 
     struct list entries;  /* directory */
     struct inode *parent; /* of a directory NULL once removed */
@@ -85,7 +86,7 @@ struct entry {
 };
 
 extern struct inode *root_inode;
-extern const struct filesystem root_filesystem;
+extern struct filesystem root_filesystem;
 
 /* Where the running process's absolute paths begin. */
 struct inode *inode_root(void);

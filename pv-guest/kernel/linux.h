@@ -38,6 +38,9 @@
 #define S_IFREG  0100000
 #define S_IFLNK  0120000
 #define S_IFSOCK 0140000
+#define S_ISUID  04000
+#define S_ISGID  02000
+#define S_ISVTX  01000
 
 struct linux_stat {
     uint64_t dev, ino, nlink;

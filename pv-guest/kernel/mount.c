@@ -4,6 +4,7 @@
  * The covered directory points to the root on top of it, where a walk goes on;
  * the root's parent is the covered directory's, so ".." needs to know nothing.
  */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
@@ -19,23 +20,23 @@
 
 struct list mounts = LIST_INIT(mounts);
 
-static const struct filesystem *filesystem_new(const char *type, uint32_t magic)
+static struct filesystem *filesystem_new(const char *type, uint32_t magic)
 {
     static unsigned last_number = 1;
     struct filesystem *fs = heap_alloc(sizeof(*fs));
     if (fs)
-        *fs = (struct filesystem){type, magic, ++last_number};
+        *fs = (struct filesystem){type, magic, ++last_number, false};
     return fs;
 }
 
 static struct inode *tree_new(const char *type, uint32_t magic)
 {
-    const struct filesystem *fs = filesystem_new(type, magic);
+    struct filesystem *fs = filesystem_new(type, magic);
     struct inode *root = fs ? inode_new(S_IFDIR | 0755) : NULL;
     if (root)
         root->fs = fs;
     else
-        heap_free((void *)fs);
+        heap_free(fs);
     return root;
 }
 
@@ -93,7 +94,7 @@ static struct entry *entry_of(const struct inode *dir)
 /* Leaves first, without recursion: a tree may be deeper than a kernel stack. */
 static void tree_free(struct inode *root)
 {
-    const struct filesystem *fs = root->fs;
+    struct filesystem *fs = root->fs;
     struct inode *dir = root;
     while (dir != root || !list_empty(&dir->entries)) {
         struct inode *const up = dir->parent;
@@ -109,7 +110,7 @@ static void tree_free(struct inode *root)
     }
     inode_put(root);
     if (fs != &root_filesystem)
-        heap_free((void *)fs);
+        heap_free(fs);
 }
 
 /* Is anything of the tree below @root in use, other than by its name? */
@@ -151,7 +152,39 @@ static int detach(struct mount *m)
     return 0;
 }
 
-static int mount_on(struct inode *where, const char *type, const char *source)
+#define MS_RDONLY  1
+#define MS_REMOUNT 32
+/* And what makes no difference here: nosuid, nodev, noexec, silent, noatime and so on. */
+#define MS_SUPPORTED (MS_RDONLY | MS_REMOUNT | 0xc0ed840eu)
+
+/* Is anything of @fs open for writing? */
+static bool being_written(const struct filesystem *fs)
+{
+    const struct task *t;
+    for_each_task(t)
+    {
+        for (int fd = 0; t->files && fd < t->files->end; fd++) {
+            const struct file *file = t->files->table[fd];
+            if (file && file->inode && file->inode->fs == fs && inode_is(file->inode, S_IFREG) &&
+                (file->flags & O_ACCMODE) != O_RDONLY)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Change what is mounted at @root: whether it is only to be read. */
+static int remount(struct inode *root, unsigned flags)
+{
+    if (root != root_inode && !root->covers)
+        return -EINVAL;
+    if ((flags & MS_RDONLY) && being_written(root->fs))
+        return -EBUSY;
+    root->fs->read_only = flags & MS_RDONLY;
+    return 0;
+}
+
+static int mount_on(struct inode *where, const char *type, const char *source, unsigned flags)
 {
     struct inode *root;
     if (!inode_is(where, S_IFDIR))
@@ -164,21 +197,24 @@ static int mount_on(struct inode *where, const char *type, const char *source)
     rc = attach(where, root, source);
     if (rc)
         tree_free(root);
+    else
+        root->fs->read_only = flags & MS_RDONLY;
     return rc;
 }
-
-#define MS_SUPPORTED                                                            \
-    0xc0ed840e /* nosuid, nodev, noexec, silent, noatime...: no difference here \
-                */
 
 /* mount(source, target, type, flags, data) */
 long syscall_mount(const struct syscall_args *a)
 {
     struct inode *where;
     char type[16] = "", source[64] = "none";
-    if (a->arg[3] & ~(uint64_t)MS_SUPPORTED)
+    const unsigned flags = a->arg[3];
+    if (!access_root())
+        return -EPERM;
+    if (flags & ~MS_SUPPORTED)
         return -EINVAL;
-    long rc = a->arg[2] ? user_read_text(type, a->arg[2], sizeof(type)) : -EINVAL;
+    long rc = flags & MS_REMOUNT ? 0
+              : a->arg[2]        ? user_read_text(type, a->arg[2], sizeof(type))
+                                 : -EINVAL;
     if (rc >= 0 && a->arg[0])
         rc = user_read_text(source, a->arg[0], sizeof(source));
     if (rc < 0)
@@ -186,16 +222,24 @@ long syscall_mount(const struct syscall_args *a)
     rc = user_path_find(AT_FDCWD, a->arg[1], 0, &where);
     if (rc)
         return rc;
-    rc = mount_on(where, type, source);
+    rc = flags & MS_REMOUNT ? remount(where, flags) : mount_on(where, type, source, flags);
     inode_put(where);
     return rc;
 }
+
+#define UMOUNT_NOFOLLOW 8
+#define UMOUNT_KNOWN    15 /* MNT_FORCE, DETACH, EXPIRE: nothing is forced or put off here */
 
 long syscall_umount2(const struct syscall_args *a)
 {
     struct inode *root;
     struct mount *m, *after;
-    int rc = user_path_find(AT_FDCWD, a->arg[0], 0, &root);
+    if (!access_root())
+        return -EPERM;
+    if (a->arg[1] & ~(uint64_t)UMOUNT_KNOWN)
+        return -EINVAL;
+    int rc = user_path_find(AT_FDCWD, a->arg[0],
+                            a->arg[1] & UMOUNT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &root);
     if (rc)
         return rc;
     inode_put(root); /* its mount holds it, if it is one */
@@ -213,7 +257,7 @@ void mount_init(void)
     if (path_make(root_inode, "/proc", 0, S_IFDIR | 0555, &where) &&
         path_find(root_inode, "/proc", 0, &where))
         panic("cannot make /proc");
-    if (mount_on(where, "proc", "proc"))
+    if (mount_on(where, "proc", "proc", 0))
         panic("cannot mount /proc");
     inode_put(where);
 }

@@ -4,9 +4,11 @@
  * One walk serves all: it consumes components from a buffer; a symbolic link
  * puts its target in front of what is left of the path.
  */
+#include "credentials.h"
 #include "errno.h"
 #include "heap.h"
 #include "inode.h"
+#include "process.h"
 #include "text.h"
 
 #define LINKS_MAX 20
@@ -129,6 +131,9 @@ static int walk_step(struct walk *w, unsigned flags)
 {
     if (!inode_is(w->at, S_IFDIR))
         return -ENOTDIR;
+    int rc = access_check(w->at, MAY_EXECUTE);
+    if (rc)
+        return rc;
     if (!strcmp(w->name, "."))
         return 0;
     if (!strcmp(w->name, "..")) {
@@ -140,7 +145,7 @@ static int walk_step(struct walk *w, unsigned flags)
         return 0;
     }
     struct inode *found;
-    int rc = walk_find(w, &found);
+    rc = walk_find(w, &found);
     if (rc)
         return rc;
     const bool keep = (flags & PATH_NOFOLLOW) && at_last(w) && *w->rest != '/';
@@ -208,18 +213,37 @@ int path_parent(struct inode *start, const char *path, unsigned flags, struct in
     return 0;
 }
 
+/* Who made it, and in a set-group-id directory the directory's group. */
+static void set_owner(struct inode *inode, const struct inode *dir)
+{
+    const struct process *p = process_current();
+    if (p) {
+        inode->uid = p->credentials.user.file;
+        inode->gid = p->credentials.group.file;
+    }
+    if (!(dir->mode & S_ISGID))
+        return;
+    inode->gid = dir->gid;
+    if (inode_is(inode, S_IFDIR))
+        inode->mode |= S_ISGID;
+}
+
 /* Give a new inode of @mode the name @name in @dir. */
 static int make_in(struct inode *dir, const char *name, unsigned mode, struct inode **made)
 {
     if (dir->dynamic)
         return -EPERM;
-    if (!strcmp(name, ".") || !strcmp(name, ".."))
+    if (!strcmp(name, ".") || !strcmp(name, "..") || dir_find(dir, name))
         return -EEXIST;
+    int rc = access_check(dir, MAY_WRITE | MAY_EXECUTE);
+    if (rc)
+        return rc;
     struct inode *inode = inode_new(mode);
     if (!inode)
         return -ENOMEM;
     inode->fs = dir->fs;
-    const int rc = dir_add(dir, name, inode);
+    set_owner(inode, dir);
+    rc = dir_add(dir, name, inode);
     if (rc)
         inode_put(inode);
     else

@@ -21,6 +21,10 @@ struct node {
     {                                                                       \
         name, S_IFREG | 0444, proc_##function, NULL, NULL, NULL, NULL, NULL \
     }
+#define PRIVATE_NODE(name, function) /* for the process's user only */      \
+    {                                                                       \
+        name, S_IFREG | 0400, proc_##function, NULL, NULL, NULL, NULL, NULL \
+    }
 #define LINK_NODE(name, target, follow)                              \
     {                                                                \
         name, S_IFLNK | 0777, NULL, NULL, NULL, NULL, target, follow \

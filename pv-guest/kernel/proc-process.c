@@ -123,6 +123,11 @@ static uint64_t actions_with(const struct process *p, bool ignored)
     return mask;
 }
 
+static void add_ids(struct text_buffer *out, const char *what, const struct ids *ids)
+{
+    text_add(out, "%s:\t%u\t%u\t%u\t%u\n", what, ids->real, ids->effective, ids->saved, ids->file);
+}
+
 TEXT(status)
 {
     const char letter = state_letter(p, task);
@@ -130,8 +135,12 @@ TEXT(status)
              state_word(letter));
     text_add(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", p->pid,
              task ? task->tid : p->pid, p->parent ? p->parent->pid : 0);
-    text_add(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%d\nGroups:\t0\n",
-             task && task->files ? task->files->slots : 0);
+    add_ids(out, "Uid", &p->credentials.user);
+    add_ids(out, "Gid", &p->credentials.group);
+    text_add(out, "FDSize:\t%d\nGroups:\t", task && task->files ? task->files->slots : 0);
+    for (unsigned i = 0; p->credentials.groups && i < p->credentials.groups->count; i++)
+        text_add(out, "%u ", p->credentials.groups->ids[i]);
+    text_add(out, "\n");
     text_add(out, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\n", mapped_size(task) / 1024,
              resident_pages(task) * 4);
     text_add(out, "Threads:\t%u\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n",

@@ -146,14 +146,20 @@ TEXT(cpuinfo)
     }
 }
 
+static const char *mode_of(const struct filesystem *fs)
+{
+    return fs->read_only ? "ro" : "rw";
+}
+
 TEXT(mounts)
 {
     const struct mount *m;
     char path[256];
-    text_add(out, "none / rootfs rw 0 0\n");
+    text_add(out, "none / rootfs %s 0 0\n", mode_of(&root_filesystem));
     list_for_each(m, &mounts, link)
     {
         if (path_of(m->root, path, sizeof(path)) > 0)
-            text_add(out, "%s %s %s rw 0 0\n", m->source, path, m->root->fs->type);
+            text_add(out, "%s %s %s %s 0 0\n", m->source, path, m->root->fs->type,
+                     mode_of(m->root->fs));
     }
 }

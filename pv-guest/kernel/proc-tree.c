@@ -1,4 +1,5 @@
 /* The tree of /proc: which names there are, and what they stand for. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "print.h"
@@ -48,6 +49,8 @@ static int fd_follow(struct inode *link, struct inode **to)
     const struct file *file = file_of(link->pid, link->index);
     if (!file || !file->inode)
         return file ? -ENXIO : -ENOENT;
+    if (!access_look(process_find(link->pid)))
+        return -EACCES;
     inode_get(file->inode);
     *to = file->inode;
     return 0;
@@ -107,10 +110,12 @@ static void root_target(struct text_buffer *out, const struct process *p, int in
     give_inode(out, p && !p->zombie ? p->root : NULL);
 }
 
-static int follow_inode(struct inode *inode, struct inode **to)
+static int follow_inode(const struct process *p, struct inode *inode, struct inode **to)
 {
     if (!inode)
         return -ENOENT;
+    if (!access_look(p))
+        return -EACCES;
     inode_get(inode);
     *to = inode;
     return 0;
@@ -119,19 +124,19 @@ static int follow_inode(struct inode *inode, struct inode **to)
 static int exe_follow(struct inode *link, struct inode **to)
 {
     const struct process *p = process_find(link->pid);
-    return follow_inode(p && !p->zombie ? p->program : NULL, to);
+    return follow_inode(p, p && !p->zombie ? p->program : NULL, to);
 }
 
 static int cwd_follow(struct inode *link, struct inode **to)
 {
     const struct process *p = process_find(link->pid);
-    return follow_inode(p && !p->zombie ? p->cwd : NULL, to);
+    return follow_inode(p, p && !p->zombie ? p->cwd : NULL, to);
 }
 
 static int root_follow(struct inode *link, struct inode **to)
 {
     const struct process *p = process_find(link->pid);
-    return follow_inode(p && !p->zombie ? p->root : NULL, to);
+    return follow_inode(p, p && !p->zombie ? p->root : NULL, to);
 }
 
 static const struct node thread_table[] = {
@@ -144,9 +149,9 @@ static const struct node process_table[] = {
     FILE_NODE("cmdline", cmdline),
     FILE_NODE("comm", comm),
     LINK_NODE("cwd", cwd_target, cwd_follow),
-    FILE_NODE("environ", environ),
+    PRIVATE_NODE("environ", environ),
     LINK_NODE("exe", exe_target, exe_follow),
-    DIR_NODE("fd", NULL, &fd_dir),
+    {"fd", S_IFDIR | 0500, .ops = &fd_dir},
     FILE_NODE("limits", limits),
     FILE_NODE("maps", maps),
     FILE_NODE("mounts", mounts),

@@ -131,6 +131,11 @@ int proc_made(struct inode *dir, const struct node *node, const char *name, int 
         return -ENOMEM;
     }
     inode->fs = dir->fs;
+    const struct process *p = pid ? process_find(pid) : NULL;
+    if (p) {
+        inode->uid = p->credentials.user.effective;
+        inode->gid = p->credentials.group.effective;
+    }
     inode->number = number_of(pid, index, name);
     inode->links = 1;
     inode->node = node;

@@ -33,6 +33,7 @@ struct process *process_create(struct process *parent)
 void process_free(struct process *p)
 {
     signal_set_drop(&p->signals, ~0ul);
+    credentials_drop(&p->credentials);
     list_remove(&p->sibling);
     list_remove(&p->link);
     heap_free(p);

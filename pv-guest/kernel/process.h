@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "credentials.h"
 #include "task.h"
 
 struct inode;
@@ -41,6 +42,8 @@ struct process {
     int parent_death_signal;
     int exit_signal; /* what its parent gets when it ends; 0: nothing */
 
+    struct credentials credentials;
+
     /* Files (sys-path.c): where paths start. */
     struct inode *cwd, *root;
     struct inode *program; /* what was executed */
@@ -63,6 +66,7 @@ struct process {
     struct linux_rlimit limits[RLIMITS];
     int nice;
     unsigned personality;
+    bool no_new_privileges; /* prctl: set-id bits mean nothing any more */
 };
 
 extern struct list all_processes;
@@ -107,6 +111,7 @@ MUST_CHECK int process_threads_end(void);
 struct wait_result {
     int pid, status; /* status as wait4 reports it */
     uint64_t time;   /* that the child has used, in ns */
+    unsigned uid;
 };
 enum wait_for { WAIT_ANY, WAIT_PID, WAIT_GROUP };
 /* As waitid: 0 with result->pid 0 if WNOHANG found nothing; -errno.  @options: W*. */

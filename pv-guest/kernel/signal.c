@@ -141,7 +141,9 @@ void signal_broken_pipe(void)
 
 struct signal_info signal_info_user(int number, int code)
 {
-    return (struct signal_info){number, code, {(unsigned)process_current()->pid, 0}};
+    const struct process *p = process_current();
+    return (struct signal_info){
+        number, code, {p->pid | (uint64_t)p->credentials.user.real << 32, 0}};
 }
 
 int signal_send_group(int group, const struct signal_info *info)
@@ -169,7 +171,8 @@ void signal_parent(struct process *p, int code, int status)
 {
     const bool ended = code != CLD_STOPPED && code != CLD_CONTINUED;
     const int number = ended ? p->exit_signal : SIGCHLD;
-    const struct signal_info info = {number, code, {(unsigned)p->pid, (unsigned)status}};
+    const struct signal_info info = {
+        number, code, {p->pid | (uint64_t)p->credentials.user.real << 32, (unsigned)status}};
     if (number > 0 && number <= SIGNAL_COUNT &&
         (ended || !(p->parent->actions[SIGCHLD].flags & SA_NOCLDSTOP)))
         signal_send_info(p->parent, &info);

@@ -40,6 +40,7 @@ struct space {
     struct list areas;
     unsigned long resident; /* leaves that hold a page */
     uintptr_t brk_start, brk;
+    bool barriers; /* its threads have registered for membarrier's private command */
 };
 
 /* An empty space with one user, ready to be loaded; NULL without memory. */

@@ -1,4 +1,5 @@
 /* System calls that change what is known about a file: size, mode, owner, times. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "syscall.h"
@@ -18,7 +19,14 @@ long syscall_truncate(const struct syscall_args *a)
     long rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
     if (rc)
         return rc;
-    rc = (int64_t)a->arg[1] < 0 ? -EINVAL : truncate(inode, a->arg[1]);
+    if ((int64_t)a->arg[1] < 0)
+        rc = -EINVAL;
+    else if (inode_is(inode, S_IFDIR))
+        rc = -EISDIR;
+    else
+        rc = access_check(inode, MAY_WRITE);
+    if (!rc)
+        rc = truncate(inode, a->arg[1]);
     inode_put(inode);
     return rc;
 }
@@ -38,21 +46,49 @@ static long set_mode(int rc, struct inode *inode, unsigned mode)
 {
     if (rc)
         return rc;
-    inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
-    inode_changed(inode);
+    rc = access_own(inode);
+    /* Nobody gives a program the rights of a group that is not his. */
+    if (!access_root() && !access_in_group(inode->gid))
+        mode &= ~S_ISGID;
+    if (!rc) {
+        inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
+        inode_changed(inode);
+    }
     inode_put(inode);
-    return 0;
+    return rc;
+}
+
+/* May the running process give @inode to them?  The owner may give it to a group of his. */
+static int may_give(const struct inode *inode, unsigned uid, unsigned gid)
+{
+    if (access_read_only(inode))
+        return -EROFS;
+    if (access_root())
+        return 0;
+    const int rc = access_own(inode);
+    if (rc)
+        return rc;
+    return (uid == ~0u || uid == inode->uid) &&
+                   (gid == ~0u || gid == inode->gid || access_in_group(gid))
+               ? 0
+               : -EPERM;
 }
 
 static long set_owner(int rc, struct inode *inode, unsigned uid, unsigned gid)
 {
     if (rc)
         return rc;
-    inode->uid = uid == ~0u ? inode->uid : uid;
-    inode->gid = gid == ~0u ? inode->gid : gid;
-    inode_changed(inode);
+    rc = may_give(inode, uid, gid);
+    if (!rc) {
+        inode->uid = uid == ~0u ? inode->uid : uid;
+        inode->gid = gid == ~0u ? inode->gid : gid;
+        /* What it ran as was the old owner's to say. */
+        if (!inode_is(inode, S_IFDIR))
+            inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0u));
+        inode_changed(inode);
+    }
     inode_put(inode);
-    return 0;
+    return rc;
 }
 
 long syscall_chmod(const struct syscall_args *a)
@@ -113,6 +149,7 @@ long syscall_fchownat(const struct syscall_args *a)
 
 struct new_times {
     uint64_t atime, mtime; /* TIME_FAR: leave it */
+    bool now;              /* both are the present time */
 };
 
 /* One time, of @sec and @ns, into *@to. */
@@ -134,22 +171,38 @@ static int read_times(user_t from, int64_t unit, struct new_times *t)
 {
     int64_t pairs[4];
     t->atime = t->mtime = clock_now();
+    t->now = true;
     if (!from)
         return 0;
     if (user_read(pairs, from, sizeof(pairs)))
         return -EFAULT;
     if (unit != 1 && (pairs[1] < 0 || pairs[1] >= 1000000 || pairs[3] < 0 || pairs[3] >= 1000000))
         return -EINVAL;
+    t->now = unit == 1 && pairs[1] == UTIME_NOW && pairs[3] == UTIME_NOW;
     const int rc = new_time(pairs[0], pairs[1] * unit, &t->atime);
     return rc ? rc : new_time(pairs[2], pairs[3] * unit, &t->mtime);
+}
+
+/* Whoever may write may say that it was now; other times are the owner's to set. */
+static int may_set_times(const struct inode *inode, const struct new_times *t)
+{
+    if (t->atime == TIME_FAR && t->mtime == TIME_FAR)
+        return 0;
+    const int rc = access_own(inode);
+    return rc == -EPERM && t->now ? access_check(inode, MAY_WRITE) : rc;
 }
 
 static long set_times(int dirfd, user_t path, unsigned at_flags, const struct new_times *t)
 {
     struct inode *inode;
-    const int rc = path ? user_path_find(dirfd, path, at_flags, &inode) : find_fd(dirfd, &inode);
+    int rc = path ? user_path_find(dirfd, path, at_flags, &inode) : find_fd(dirfd, &inode);
     if (rc)
         return rc;
+    rc = may_set_times(inode, t);
+    if (rc) {
+        inode_put(inode);
+        return rc;
+    }
     if (t->atime != TIME_FAR)
         inode->atime = t->atime;
     if (t->mtime != TIME_FAR)
@@ -186,13 +239,13 @@ long syscall_utimes(const struct syscall_args *a)
 long syscall_utime(const struct syscall_args *a)
 {
     int64_t t[2];
-    struct new_times new = {clock_now(), clock_now()};
+    struct new_times new = {clock_now(), clock_now(), true};
     if (a->arg[1] && user_read(t, a->arg[1], sizeof(t)))
         return -EFAULT;
     if (!a->arg[0])
         return -EFAULT;
     if (a->arg[1])
-        new = (struct new_times){time_span(MAX(t[0], 0l), 0), time_span(MAX(t[1], 0l), 0)};
+        new = (struct new_times){time_span(MAX(t[0], 0l), 0), time_span(MAX(t[1], 0l), 0), false};
     return set_times(AT_FDCWD, a->arg[0], 0, &new);
 }
 

@@ -1,5 +1,6 @@
 /* System calls about who a process is: numbers, groups, sessions, users. */
 #include "errno.h"
+#include "heap.h"
 #include "process.h"
 #include "syscall.h"
 
@@ -84,65 +85,191 @@ long syscall_setsid(const struct syscall_args *a)
     return self->session = self->group = self->pid;
 }
 
-/* ---- Users: there is root, as in a user namespace into which no other is mapped ---- */
+/* ---- Users and groups ---- */
 
-#define ALWAYS_ZERO(name)                             \
-    long syscall_##name(const struct syscall_args *a) \
-    {                                                 \
-        return 0;                                     \
-    }
-ALWAYS_ZERO(getuid)
-ALWAYS_ZERO(getgid)
-ALWAYS_ZERO(geteuid)
-ALWAYS_ZERO(getegid)
-ALWAYS_ZERO(setfsuid) /* tell the old one */
-ALWAYS_ZERO(setfsgid)
-ALWAYS_ZERO(getgroups)
-
-/* The first @count arguments are users to become, or -1. */
-static long become(const struct syscall_args *a, unsigned count, bool keep)
+static struct credentials *own(void)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (a->arg[i] && !(keep && (unsigned)a->arg[i] == ~0u))
-            return -EINVAL;
-    return 0;
+    return &process_current()->credentials;
 }
 
-#define BECOME(name, count, keep)                     \
-    long syscall_##name(const struct syscall_args *a) \
-    {                                                 \
-        return become(a, count, keep);                \
-    }
-BECOME(setuid, 1, false)
-BECOME(setgid, 1, false)
-BECOME(setreuid, 2, true)
-BECOME(setregid, 2, true)
-BECOME(setresuid, 3, true)
-BECOME(setresgid, 3, true)
+long syscall_getuid(const struct syscall_args *a)
+{
+    return own()->user.real;
+}
+
+long syscall_geteuid(const struct syscall_args *a)
+{
+    return own()->user.effective;
+}
+
+long syscall_getgid(const struct syscall_args *a)
+{
+    return own()->group.real;
+}
+
+long syscall_getegid(const struct syscall_args *a)
+{
+    return own()->group.effective;
+}
+
+static long give_ids(const struct ids *ids, const struct syscall_args *a)
+{
+    return user_write(a->arg[0], &ids->real, sizeof(ids->real)) ||
+                   user_write(a->arg[1], &ids->effective, sizeof(ids->effective)) ||
+                   user_write(a->arg[2], &ids->saved, sizeof(ids->saved))
+               ? -EFAULT
+               : 0;
+}
 
 long syscall_getresuid(const struct syscall_args *a)
 {
-    for (unsigned i = 0; i < 3; i++)
-        if (user_zero(a->arg[i], sizeof(uint32_t)))
-            return -EFAULT;
-    return 0;
+    return give_ids(&own()->user, a);
 }
 
 long syscall_getresgid(const struct syscall_args *a)
 {
-    return syscall_getresuid(a);
+    return give_ids(&own()->group, a);
+}
+
+#define KEEP (~0u) /* -1: leave that number as it is */
+
+/* Is @id one that @ids have, or none at all? */
+static bool has(const struct ids *ids, unsigned id)
+{
+    return id == KEEP || id == ids->real || id == ids->effective || id == ids->saved;
+}
+
+/* setuid and setgid: root becomes @id for good, others choose between what they have. */
+static long become(struct ids *ids, unsigned id)
+{
+    if (id == KEEP)
+        return -EINVAL;
+    if (access_root())
+        *ids = (struct ids){id, id, id, id};
+    else if (id == ids->real || id == ids->saved)
+        ids->effective = ids->file = id;
+    else
+        return -EPERM;
+    return 0;
+}
+
+long syscall_setuid(const struct syscall_args *a)
+{
+    return become(&own()->user, a->arg[0]);
+}
+
+long syscall_setgid(const struct syscall_args *a)
+{
+    return become(&own()->group, a->arg[0]);
+}
+
+static long set_three(struct ids *ids, unsigned real, unsigned effective, unsigned saved)
+{
+    if (!access_root() && !(has(ids, real) && has(ids, effective) && has(ids, saved)))
+        return -EPERM;
+    ids->real = real == KEEP ? ids->real : real;
+    ids->effective = effective == KEEP ? ids->effective : effective;
+    ids->saved = saved == KEEP ? ids->saved : saved;
+    ids->file = ids->effective;
+    return 0;
+}
+
+/* The saved number follows if the real one is set, or the effective one to something else than the real one. */
+static long set_two(struct ids *ids, unsigned real, unsigned effective)
+{
+    const bool may =
+        (real == KEEP || real == ids->real || real == ids->effective) && has(ids, effective);
+    if (!access_root() && !may)
+        return -EPERM;
+    const bool saves = real != KEEP || (effective != KEEP && effective != ids->real);
+    ids->real = real == KEEP ? ids->real : real;
+    ids->effective = effective == KEEP ? ids->effective : effective;
+    if (saves)
+        ids->saved = ids->effective;
+    ids->file = ids->effective;
+    return 0;
+}
+
+long syscall_setresuid(const struct syscall_args *a)
+{
+    return set_three(&own()->user, a->arg[0], a->arg[1], a->arg[2]);
+}
+
+long syscall_setresgid(const struct syscall_args *a)
+{
+    return set_three(&own()->group, a->arg[0], a->arg[1], a->arg[2]);
+}
+
+long syscall_setreuid(const struct syscall_args *a)
+{
+    return set_two(&own()->user, a->arg[0], a->arg[1]);
+}
+
+long syscall_setregid(const struct syscall_args *a)
+{
+    return set_two(&own()->group, a->arg[0], a->arg[1]);
+}
+
+/* These tell the old number, whether or not there is a new one. */
+static long set_file_id(struct ids *ids, unsigned id)
+{
+    const unsigned old = ids->file;
+    if (id != KEEP && (access_root() || has(ids, id) || id == old))
+        ids->file = id;
+    return old;
+}
+
+long syscall_setfsuid(const struct syscall_args *a)
+{
+    return set_file_id(&own()->user, a->arg[0]);
+}
+
+long syscall_setfsgid(const struct syscall_args *a)
+{
+    return set_file_id(&own()->group, a->arg[0]);
+}
+
+long syscall_getgroups(const struct syscall_args *a)
+{
+    const struct group_set *g = own()->groups;
+    const int count = g ? (int)g->count : 0, room = (int)a->arg[0];
+    if (room < 0 || (room && room < count))
+        return -EINVAL;
+    if (room && count && user_write(a->arg[1], g->ids, count * sizeof(g->ids[0])))
+        return -EFAULT;
+    return count;
+}
+
+/* Ascending, as Linux tells them. */
+static void sort(unsigned *ids, unsigned count)
+{
+    for (unsigned gap = count / 2; gap; gap /= 2)
+        for (unsigned i = gap; i < count; i++)
+            for (unsigned k = i; k >= gap && ids[k - gap] > ids[k]; k -= gap) {
+                const unsigned smaller = ids[k];
+                ids[k] = ids[k - gap];
+                ids[k - gap] = smaller;
+            }
 }
 
 long syscall_setgroups(const struct syscall_args *a)
 {
-    if (a->arg[0] > 65536)
+    const unsigned count = a->arg[0];
+    if (!access_root())
+        return -EPERM;
+    if (count > GROUPS_LIMIT)
         return -EINVAL;
-    for (unsigned i = 0; i < a->arg[0]; i++) {
-        uint32_t group;
-        if (user_read(&group, a->arg[1] + i * sizeof(group), sizeof(group)))
-            return -EFAULT;
-        if (group)
-            return -EINVAL;
+    struct group_set *g = heap_alloc(sizeof(*g) + count * sizeof(g->ids[0]));
+    if (!g)
+        return -ENOMEM;
+    if (user_read(g->ids, a->arg[1], count * sizeof(g->ids[0]))) {
+        heap_free(g);
+        return -EFAULT;
     }
+    g->refs = 1;
+    g->count = count;
+    sort(g->ids, count);
+    credentials_drop(own());
+    own()->groups = g;
     return 0;
 }

@@ -1,4 +1,5 @@
 /* System calls about the system: its name, its limits, its end. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "kernel.h"
@@ -31,15 +32,23 @@ long syscall_uname(const struct syscall_args *a)
     return user_write(a->arg[0], &u, sizeof(u));
 }
 
-long syscall_sethostname(const struct syscall_args *a)
+/* Both names have 64 bytes at most, and a zero behind. */
+static long set_name(char to[65], const struct syscall_args *a)
 {
     char name[65] = "";
+    if (!access_root())
+        return -EPERM;
     if (a->arg[1] >= sizeof(name))
         return -EINVAL;
     if (user_read(name, a->arg[0], a->arg[1]))
         return -EFAULT;
-    memcpy(node_name, name, sizeof(name));
+    memcpy(to, name, sizeof(name));
     return 0;
+}
+
+long syscall_sethostname(const struct syscall_args *a)
+{
+    return set_name(node_name, a);
 }
 
 long syscall_sysinfo(const struct syscall_args *a)
@@ -81,6 +90,8 @@ long syscall_getrandom(const struct syscall_args *a)
 long syscall_syslog(const struct syscall_args *a)
 {
     const size_t size = print_log_size();
+    if (a->arg[0] != LOG_SIZE_ALL && a->arg[0] != LOG_READ_ALL && !access_root())
+        return -EPERM;
     if (a->arg[0] == LOG_SIZE_ALL)
         return size;
     if (a->arg[0] != LOG_READ_ALL && a->arg[0] != LOG_READ_CLEAR)
@@ -98,17 +109,22 @@ long syscall_syslog(const struct syscall_args *a)
 
 long syscall_setdomainname(const struct syscall_args *a)
 {
-    char name[65] = "";
-    if (a->arg[1] >= sizeof(name))
-        return -EINVAL;
-    if (user_read(name, a->arg[0], a->arg[1]))
-        return -EFAULT;
-    memcpy(domain_name, name, sizeof(name));
-    return 0;
+    return set_name(domain_name, a);
+}
+
+#define REBOOT_MAGIC 0xfee1dead
+
+static bool reboot_magic(uint32_t second)
+{
+    return second == 672274793 || second == 85072278 || second == 369367448 || second == 537993216;
 }
 
 long syscall_reboot(const struct syscall_args *a)
 {
+    if (!access_root())
+        return -EPERM;
+    if ((uint32_t)a->arg[0] != REBOOT_MAGIC || !reboot_magic(a->arg[1]))
+        return -EINVAL;
     switch ((unsigned)a->arg[2]) {
     case REBOOT_RESTART:
         platform_shutdown(SHUTDOWN_AS_REBOOT);

@@ -26,6 +26,8 @@ static long set(struct process *p, unsigned which, user_t from)
         return -EINVAL;
     if (which == RLIMIT_NOFILE && l.maximum > FILES_MAX)
         return -EPERM;
+    if (l.maximum > p->limits[which].maximum && !access_root())
+        return -EPERM;
     p->limits[which] = l;
     return 0;
 }
@@ -54,7 +56,9 @@ long syscall_setrlimit(const struct syscall_args *a)
 long syscall_prlimit64(const struct syscall_args *a)
 {
     struct process *p = a->arg[0] ? process_find(a->arg[0]) : process_current();
-    return p ? get_and_set(p, a->arg[1], a->arg[2], a->arg[3]) : -ESRCH;
+    if (!p)
+        return -ESRCH;
+    return access_look(p) ? get_and_set(p, a->arg[1], a->arg[2], a->arg[3]) : -EPERM;
 }
 
 #define RUSAGE_CHILDREN -1

@@ -1,4 +1,5 @@
 /* System calls that give, take and change names. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
@@ -21,6 +22,8 @@ static long remove(int dirfd, user_t path, bool directory)
         rc = length == 1 ? -EINVAL : -ENOTEMPTY;
     else if (!e)
         rc = dir->dynamic ? -EPERM : !strcmp(name, ".") || !strcmp(name, "..") ? -EISDIR : -ENOENT;
+    else if ((rc = access_remove(dir, e->inode)))
+        ;
     else if (directory != inode_is(e->inode, S_IFDIR))
         rc = directory ? -ENOTDIR : -EISDIR;
     else if (e->inode->mounted)
@@ -88,7 +91,11 @@ static int add_name(int dirfd, user_t path, struct inode *inode)
     int rc = user_path_parent(dirfd, path, &dir, name);
     if (rc)
         return rc;
-    rc = dir->fs != inode->fs ? -EXDEV : dir_add(dir, name, inode);
+    rc = dir->fs != inode->fs  ? -EXDEV
+         : dir_find(dir, name) ? -EEXIST
+                               : access_check(dir, MAY_WRITE | MAY_EXECUTE);
+    if (!rc)
+        rc = dir_add(dir, name, inode);
     inode_put(dir);
     return rc;
 }
@@ -177,6 +184,18 @@ static int may_replace(const struct inode *inode, const struct entry *target, un
     return list_empty(&target->inode->entries) ? 0 : -ENOTEMPTY;
 }
 
+/* Is the running process allowed to?  A directory that gets another parent is written to itself: its "..". */
+static int may_rename(const struct inode *from, const struct inode *inode, const struct inode *to,
+                      const struct entry *target)
+{
+    int rc = access_remove(from, inode);
+    if (!rc)
+        rc = target ? access_remove(to, target->inode) : access_check(to, MAY_WRITE | MAY_EXECUTE);
+    if (!rc && inode_is(inode, S_IFDIR) && from != to)
+        rc = access_check(inode, MAY_WRITE);
+    return rc;
+}
+
 /* Move @from's entry @old_name to @to under @new_name, replacing what is there. */
 static int move(struct inode *from, const char *old_name, struct inode *to, const char *new_name,
                 unsigned flags)
@@ -187,7 +206,9 @@ static int move(struct inode *from, const char *old_name, struct inode *to, cons
     struct inode *inode = source->inode;
     if (target && target->inode == inode)
         return 0;
-    int rc = may_move(inode, to);
+    int rc = may_rename(from, inode, to, target);
+    if (!rc)
+        rc = may_move(inode, to);
     if (!rc)
         rc = may_replace(inode, target, flags);
     if (rc)

@@ -1,4 +1,5 @@
 /* System calls that name files by path. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
@@ -21,6 +22,14 @@ static bool executes(const struct inode *inode)
     return false;
 }
 
+/* What a file that is opened with @flags will be used for. */
+static unsigned wanted(unsigned flags)
+{
+    static const uint8_t of_mode[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE,
+                                      MAY_READ | MAY_WRITE};
+    return of_mode[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
+}
+
 /* Find or make what open(2) asks for. */
 static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, struct inode **inode)
 {
@@ -31,7 +40,7 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
                               inode);
     if (rc)
         return rc;
-    const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+    const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
     if ((flags & O_CREAT) && (flags & O_EXCL))
         rc = -EEXIST;
     else if ((flags & O_CREAT) && inode_is(*inode, S_IFDIR))
@@ -40,6 +49,8 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
         rc = -ENOTDIR;
     else if (writes && executes(*inode))
         rc = -ETXTBSY;
+    else
+        rc = access_check(*inode, wanted(flags));
     if (rc)
         inode_put(*inode);
     return rc;
@@ -71,7 +82,7 @@ static long open_path(int dirfd, user_t path, unsigned flags, unsigned mode)
     if (rc)
         return rc;
     rc = file_open(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), &file);
-    if (!rc && (flags & O_TRUNC) && inode_is(inode, S_IFREG) && (flags & O_ACCMODE) != O_RDONLY)
+    if (!rc && (flags & O_TRUNC) && inode_is(inode, S_IFREG))
         rc = inode_resize(inode, 0);
     inode_put(inode);
     if (!rc)
@@ -96,18 +107,19 @@ long syscall_creat(const struct syscall_args *a)
     return open_path(AT_FDCWD, a->arg[0], O_CREAT | O_TRUNC | O_WRONLY, a->arg[1]);
 }
 
+#define AT_EACCESS 0x200
+
 static long access(int dirfd, user_t path, unsigned want, unsigned at_flags)
 {
     struct inode *inode;
     if (want & ~7u)
         return -EINVAL;
-    const int rc = user_path_find(dirfd, path, at_flags, &inode);
+    int rc = user_path_find(dirfd, path, at_flags, &inode);
     if (rc)
         return rc;
-    /* Everybody is root: only execution depends on the mode. */
-    const bool denied = (want & 1) && inode_is(inode, S_IFREG) && !(inode->mode & 0111);
+    rc = at_flags & AT_EACCESS ? access_check(inode, want) : access_check_real(inode, want);
     inode_put(inode);
-    return denied ? -EACCES : 0;
+    return rc;
 }
 
 long syscall_access(const struct syscall_args *a)
@@ -119,8 +131,6 @@ long syscall_faccessat(const struct syscall_args *a)
 {
     return access(a->arg[0], a->arg[1], a->arg[2], 0);
 }
-
-#define AT_EACCESS 0x200
 
 long syscall_faccessat2(const struct syscall_args *a)
 {
@@ -176,13 +186,18 @@ long syscall_mkdirat(const struct syscall_args *a)
 static long make_node(int dirfd, user_t path, unsigned mode, unsigned device)
 {
     const unsigned type = mode & S_IFMT ? mode & S_IFMT : S_IFREG;
+    const bool is_device = type == S_IFCHR || type == S_IFBLK;
     struct inode *inode;
     if (type == S_IFDIR)
+        return -EPERM;
+    if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && !is_device)
+        return -EINVAL;
+    if (is_device && !access_root())
         return -EPERM;
     const int rc = user_path_make(dirfd, path, 0, type | (mode & 07777), &inode);
     if (rc)
         return rc;
-    if (type == S_IFCHR || type == S_IFBLK)
+    if (is_device)
         dev_assign(inode, device);
     inode_put(inode);
     return 0;
@@ -198,16 +213,24 @@ long syscall_mknodat(const struct syscall_args *a)
     return make_node(a->arg[0], a->arg[1], a->arg[2], a->arg[3]);
 }
 
+/* A directory that the running process may be in. */
+static int find_place(user_t path, struct inode **inode)
+{
+    int rc = user_path_find(AT_FDCWD, path, 0, inode);
+    if (rc)
+        return rc;
+    rc = inode_is(*inode, S_IFDIR) ? access_check(*inode, MAY_EXECUTE) : -ENOTDIR;
+    if (rc)
+        inode_put(*inode);
+    return rc;
+}
+
 long syscall_chdir(const struct syscall_args *a)
 {
     struct inode *inode;
-    const int rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
+    const int rc = find_place(a->arg[0], &inode);
     if (rc)
         return rc;
-    if (!inode_is(inode, S_IFDIR)) {
-        inode_put(inode);
-        return -ENOTDIR;
-    }
     inode_put(process_current()->cwd);
     process_current()->cwd = inode;
     return 0;
@@ -218,12 +241,12 @@ long syscall_chroot(const struct syscall_args *a)
 {
     struct process *const p = process_current();
     struct inode *inode;
-    const int rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
+    const int rc = find_place(a->arg[0], &inode);
     if (rc)
         return rc;
-    if (!inode_is(inode, S_IFDIR)) {
+    if (!access_root()) {
         inode_put(inode);
-        return -ENOTDIR;
+        return -EPERM;
     }
     inode_put(p->root);
     p->root = inode;
@@ -237,6 +260,9 @@ long syscall_fchdir(const struct syscall_args *a)
         return -EBADF;
     if (!file->inode || !inode_is(file->inode, S_IFDIR))
         return -ENOTDIR;
+    const int rc = access_check(file->inode, MAY_EXECUTE);
+    if (rc)
+        return rc;
     inode_get(file->inode);
     inode_put(process_current()->cwd);
     process_current()->cwd = file->inode;

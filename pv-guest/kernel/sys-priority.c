@@ -3,6 +3,7 @@
  * told, and make no difference.
  */
 #include "errno.h"
+#include "platform/platform.h"
 #include "process.h"
 #include "syscall.h"
 
@@ -31,6 +32,17 @@ static bool policy_known(unsigned policy)
     return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
+/* Turns have no priority: 0 is all that can be asked for. */
+static long set_priority(int tid, int priority)
+{
+    const struct task *t = by_tid(tid);
+    if (!t || !t->process)
+        return -ESRCH;
+    if (priority)
+        return -EINVAL;
+    return access_schedule(t->process) ? 0 : -EPERM;
+}
+
 long syscall_sched_setscheduler(const struct syscall_args *a)
 {
     int priority;
@@ -42,7 +54,7 @@ long syscall_sched_setscheduler(const struct syscall_args *a)
                    : -EINVAL; /* they would be promises */
     if (user_read(&priority, a->arg[2], sizeof(priority)))
         return -EFAULT;
-    return !by_tid(a->arg[0]) ? -ESRCH : priority ? -EINVAL : 0;
+    return set_priority(a->arg[0], priority);
 }
 
 long syscall_sched_getparam(const struct syscall_args *a)
@@ -61,7 +73,7 @@ long syscall_sched_setparam(const struct syscall_args *a)
         return -EINVAL;
     if (user_read(&priority, a->arg[1], sizeof(priority)))
         return -EFAULT;
-    return !by_tid(a->arg[0]) ? -ESRCH : priority ? -EINVAL : 0;
+    return set_priority(a->arg[0], priority);
 }
 
 static long priority_bound(unsigned policy, int realtime)
@@ -89,10 +101,46 @@ long syscall_sched_rr_get_interval(const struct syscall_args *a)
     return by_tid(a->arg[0]) ? user_write(a->arg[1], &turn, sizeof(turn)) : -ESRCH;
 }
 
-/* All threads of a process pass through the kernel's one lock between any two steps of ours. */
+enum membarrier {
+    MEMBARRIER_QUERY = 0,
+    MEMBARRIER_GLOBAL = 1,
+    MEMBARRIER_GLOBAL_EXPEDITED = 2,
+    MEMBARRIER_REGISTER_GLOBAL = 4,
+    MEMBARRIER_PRIVATE = 8,
+    MEMBARRIER_REGISTER_PRIVATE = 16,
+    MEMBARRIER_ALL = 31,
+};
+
+/* Have each CPU of @cpus pass a barrier: flushing its TLB interrupts it, and an interrupt is one. */
+static long barrier_on(cpus_t which)
+{
+    platform_tlb_flush(which);
+    platform_commit();
+    return 0;
+}
+
+/* A CPU that does not run a thread of the process passes a barrier before it does. */
 long syscall_membarrier(const struct syscall_args *a)
 {
-    return a->arg[0] ? -EINVAL : 0; /* MEMBARRIER_CMD_QUERY: there are no commands */
+    struct space *const space = task_current()->space;
+    if (a->arg[1])
+        return -EINVAL;
+    switch ((int)a->arg[0]) {
+    case MEMBARRIER_QUERY:
+        return MEMBARRIER_ALL;
+    case MEMBARRIER_GLOBAL:
+    case MEMBARRIER_GLOBAL_EXPEDITED:
+        return barrier_on(CPUS_ALL >> (CPU_MAX - cpu_count));
+    case MEMBARRIER_REGISTER_PRIVATE:
+        space->barriers = true;
+        return 0;
+    case MEMBARRIER_REGISTER_GLOBAL: /* every process is reached */
+        return 0;
+    case MEMBARRIER_PRIVATE:
+        return space->barriers ? barrier_on(space->cpus) : -EPERM;
+    default:
+        return -EINVAL;
+    }
 }
 
 /* ---- Niceness ---- */
@@ -109,7 +157,7 @@ static bool meant(const struct process *p, unsigned which, int who)
     if (which == PRIO_PROCESS)
         return who ? p->pid == who : p == self;
     if (which == PRIO_USER)
-        return who == 0; /* root's are all */
+        return p->credentials.user.real == (who ? (unsigned)who : self->credentials.user.real);
     return p->group == (who ? who : self->group);
 }
 
@@ -134,8 +182,15 @@ long syscall_setpriority(const struct syscall_args *a)
     {
         if (!meant(p, a->arg[0], a->arg[1]))
             continue;
-        p->nice = MIN(MAX((int)a->arg[2], NICE_LEAST), NICE_MOST);
-        rc = 0;
+        const int nice = MIN(MAX((int)a->arg[2], NICE_LEAST), NICE_MOST);
+        if (!access_schedule(p)) {
+            rc = -EPERM;
+        } else if (nice < p->nice && !access_root()) {
+            rc = -EACCES;
+        } else {
+            p->nice = nice;
+            rc = rc == -ESRCH ? 0 : rc;
+        }
     }
     return rc;
 }

@@ -176,7 +176,7 @@ long syscall_wait4(const struct syscall_args *a)
 /* wait4's status in waitid's terms. */
 static struct linux_siginfo child_info(const struct wait_result *r)
 {
-    struct linux_siginfo s = {.number = r->pid ? SIGCHLD : 0, .pid = r->pid};
+    struct linux_siginfo s = {.number = r->pid ? SIGCHLD : 0, .pid = r->pid, .uid = r->uid};
     if (r->status == 0xffff) {
         s.code = CLD_CONTINUED;
         s.status = SIGCONT;
@@ -260,12 +260,18 @@ long syscall_prctl(const struct syscall_args *a)
         return 0;
     case PR_GET_PDEATHSIG:
         return user_write(a->arg[1], &task->process->parent_death_signal, sizeof(int));
-    case PR_GET_DUMPABLE: /* there are no dumps, and everybody may look at everybody */
-    case PR_GET_NO_NEW_PRIVS:
+    case PR_GET_DUMPABLE: /* there are no dumps */
         return 1;
     case PR_SET_DUMPABLE:
-    case PR_SET_NO_NEW_PRIVS: /* there are none to get */
         return a->arg[1] <= 1 ? 0 : -EINVAL;
+    case PR_GET_NO_NEW_PRIVS:
+        return a->arg[1] || a->arg[2] || a->arg[3] || a->arg[4] ? -EINVAL
+                                                                : task->process->no_new_privileges;
+    case PR_SET_NO_NEW_PRIVS:
+        if (a->arg[1] != 1 || a->arg[2] || a->arg[3] || a->arg[4])
+            return -EINVAL;
+        task->process->no_new_privileges = true;
+        return 0;
     default:
         return -EINVAL;
     }

@@ -1,6 +1,7 @@
 /* System calls about processors and turns. */
 #include "cpu.h"
 #include "errno.h"
+#include "process.h"
 #include "syscall.h"
 #include "task.h"
 #include "user.h"
@@ -30,8 +31,10 @@ long syscall_sched_setaffinity(const struct syscall_args *a)
 
     if (user_read(&want, a->arg[2], MIN(a->arg[1], sizeof(want))))
         return -EFAULT;
-    if (!t)
+    if (!t || !t->process)
         return -ESRCH;
+    if (!access_schedule(t->process))
+        return -EPERM;
     want &= there_are();
     if (!want)
         return -EINVAL;

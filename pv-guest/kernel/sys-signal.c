@@ -19,7 +19,7 @@ static long send_to_all(const struct signal_info *info)
     long rc = -ESRCH;
     list_for_each_safe(p, after, &all_processes, link)
     {
-        if (p == init_process || p == process_current())
+        if (p == init_process || p == process_current() || !access_signal(p, info->number))
             continue;
         if (info->number)
             signal_send_info(p, info);
@@ -33,9 +33,31 @@ static long send_to(int pid, const struct signal_info *info)
     struct process *p = process_find(pid);
     if (!p)
         return -ESRCH;
+    if (!access_signal(p, info->number))
+        return -EPERM;
     if (info->number)
         signal_send_info(p, info);
     return 0;
+}
+
+/* To those of a group to which the caller may send; -EPERM if there are others only. */
+static long send_to_group(int group, const struct signal_info *info)
+{
+    struct process *p, *after;
+    long rc = -ESRCH;
+    list_for_each_safe(p, after, &all_processes, link)
+    {
+        if (p->group != group)
+            continue;
+        if (!access_signal(p, info->number)) {
+            rc = rc ? -EPERM : 0;
+            continue;
+        }
+        if (info->number)
+            signal_send_info(p, info);
+        rc = 0;
+    }
+    return rc;
 }
 
 long syscall_kill(const struct syscall_args *a)
@@ -48,7 +70,7 @@ long syscall_kill(const struct syscall_args *a)
         return send_to(pid, &info);
     if (pid == -1)
         return send_to_all(&info);
-    return signal_send_group(pid ? -pid : process_current()->group, &info);
+    return send_to_group(pid ? -pid : process_current()->group, &info);
 }
 
 /* To thread @tid, which must be of process @pid if that is not 0. */
@@ -57,6 +79,8 @@ static long send_to_thread(int pid, int tid, const struct signal_info *info)
     struct task *t = task_find(tid);
     if (!t || !t->process || (pid && t->process->pid != pid))
         return -ESRCH;
+    if (!access_signal(t->process, info->number))
+        return -EPERM;
     if (info->number)
         signal_send_task(t, info);
     return 0;

@@ -146,6 +146,9 @@ long syscall_statx(const struct syscall_args *a)
     return user_write(a->arg[4], &x, sizeof(x));
 }
 
+#define ST_RDONLY 1
+#define ST_VALID  0x20 /* the flags mean something */
+
 /* Memory is what files are made of; what is made up takes none. */
 static long give_statfs(const struct inode *inode, user_t to)
 {
@@ -161,6 +164,7 @@ static long give_statfs(const struct inode *inode, user_t to)
         .id = {fs->number, 0},
         .name_max = NAME_MAX,
         .fragment_size = PAGE_SIZE,
+        .flags = ST_VALID | (fs->read_only ? ST_RDONLY : 0),
     };
     return user_write(to, &s, sizeof(s));
 }

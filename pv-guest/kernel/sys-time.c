@@ -1,4 +1,5 @@
 /* System calls about time. */
+#include "credentials.h"
 #include "errno.h"
 #include "platform/platform.h"
 #include "syscall.h"
@@ -67,6 +68,8 @@ long syscall_clock_settime(const struct syscall_args *a)
         return -EFAULT;
     if (t.sec < 0 || t.nsec < 0 || (uint64_t)t.nsec >= NS)
         return -EINVAL;
+    if (!access_root())
+        return -EPERM;
     clock_set(time_span(t.sec, t.nsec));
     return 0;
 }
@@ -80,6 +83,8 @@ long syscall_settimeofday(const struct syscall_args *a)
         return -EFAULT;
     if (t.sec < 0 || t.usec < 0 || t.usec >= 1000000)
         return -EINVAL;
+    if (!access_root())
+        return -EPERM;
     clock_set(time_span(t.sec, t.usec * 1000));
     return 0;
 }

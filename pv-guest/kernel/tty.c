@@ -293,6 +293,19 @@ static long give_number(user_t to, int value)
     return user_write(to, &value, sizeof(value));
 }
 
+/* Whoever draws on it wants to know. */
+static long set_window(user_t from)
+{
+    struct linux_winsize window;
+    if (user_read(&window, from, sizeof(window)))
+        return -EFAULT;
+    if (!memcmp(&window, &tty.window, sizeof(window)))
+        return 0;
+    tty.window = window;
+    signal_group(tty.group, SIGWINCH);
+    return 0;
+}
+
 static long tty_ioctl(struct file *file, unsigned command, user_t arg)
 {
     switch (command) {
@@ -305,7 +318,7 @@ static long tty_ioctl(struct file *file, unsigned command, user_t arg)
     case TIOCGWINSZ:
         return user_write(arg, &tty.window, sizeof(tty.window));
     case TIOCSWINSZ:
-        return user_read(&tty.window, arg, sizeof(tty.window));
+        return set_window(arg);
     case TIOCGPGRP:
         return process_current()->session == tty.session ? give_number(arg, tty.group) : -ENOTTY;
     case TIOCSPGRP:

@@ -29,4 +29,22 @@ printf 'exit 3\n' >"$work/input"
     <"$work/input" >"$out" 2>"$err"
 judge "the shell's exit status is a failure of the guest" 1 $?
 told 'and is told' 'exited with status 3'
+
+# The ways in which people switch a machine off.
+for command in poweroff halt reboot; do
+    printf '%s\n' "$command" >"$work/input"
+    "$paravane" run --timeout 100 --hypervisor "$which" -r "$initramfs" "$guest" \
+        <"$work/input" >"$out" 2>"$err"
+    judge "$command at the prompt ends the machine" 0 $?
+    [ "$which" = xen ] && continue
+    [ $command = reboot ] || command=poweroff
+    told 'as it says' "d1 shut down: $command"
+done
+
+printf 'su user -c "id -u; touch /etc/x || echo refused"\nexit\n' >"$work/input"
+"$paravane" run -q --timeout 100 --hypervisor "$which" -r "$initramfs" "$guest" \
+    <"$work/input" >"$out" 2>"$err"
+judge 'somebody else than root' 0 $?
+says 'has a number of his own' 1000
+says 'and may not write to /etc' refused
 plan

@@ -601,6 +601,7 @@ int main(int argc, char **argv)
     check_mounts();
     check_limits();
     check_refusals();
+    check_users();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
