@@ -207,6 +207,11 @@ static void ldt_hide(struct vcpu *v) REQUIRES(&v->domain->mmu)
             page_put_and_type(mfn_to_page(pte_mfn(old[i])));
 }
 
+void descriptors_ldt_forget(struct vcpu *v) NO_ANALYSIS
+{
+    ldt_hide(v);
+}
+
 int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
 {
     if (!entries)

@@ -99,6 +99,9 @@ void descriptors_release(struct vcpu *v);     /* GDT and LDT frames back */
  * somebody is busy with the domain's page tables.  A fault of ours must not wait: it may be part of a switch. */
 bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait);
 void descriptors_load_ldt(struct vcpu *v);    /* at context switch: SEL_LDT of this CPU */
+/* @v's kernel has other page tables now, and its LDT's addresses may lead elsewhere: look them up
+ * anew.  Under the domain's mmu lock. */
+void descriptors_ldt_forget(struct vcpu *v);
 /* MMUEXT_SET_LDT, arguments checked but for the range. 0 or -errno. */
 int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
 /* Check (and adjust: DPL) one descriptor for a guest table; false: not allowed. */

@@ -179,6 +179,8 @@ void arch_load_root(struct vcpu *v)
 {
     write_cr3(v->arch.kernel_cr3);
     tlb_flushed(v->cpu);
+    if (unlikely(v->arch.ldt_mapped))
+        descriptors_ldt_forget(v);
 }
 
 /* This CPU idles: its own descriptor table instead of the view of the vCPU that ran last, no LDT, and the hypervisor's root. */

@@ -10,6 +10,7 @@
  */
 #include "guest.h"
 #include "memory.h"
+#include "string.h"
 #include "tap.h"
 #include "trap.h"
 
@@ -189,6 +190,58 @@ static void test_ldt(void)
     tap_is(page_protect(ldt, PTE_RW), 0, "ldt: the page is free");
 }
 
+/* The LDT is at an address, and with other page tables something else may be there. */
+#define OTHER_LDT (7ul << 39)
+
+static unsigned long second_root(const void *ldt)
+{
+    uint64_t *table[4]; /* l1 .. l4 */
+
+    for (unsigned i = 0; i < 4; i++)
+        table[i] = page_alloc();
+    memcpy(table[3], (void *)((unsigned long)memory_entry(0, 4) & ~(PAGE_SIZE - 1)), PAGE_SIZE);
+    memset(table[3] + 256, 0, 16 * 8);
+    table[0][0] = pte_of(page_mfn(ldt), PTE_RO);
+    table[1][0] = pte_of(page_mfn(table[0]), PTE_TABLE);
+    table[2][0] = pte_of(page_mfn(table[1]), PTE_TABLE);
+    table[3][7] = pte_of(page_mfn(table[2]), PTE_TABLE);
+    for (unsigned i = 0; i < 4; i++)
+        page_protect(table[i], PTE_RO);
+    tap_is(mmuext(MMUEXT_PIN_L4_TABLE, page_mfn(table[3])), 0, "ldt, two roots: pin the second");
+    return page_mfn(table[3]);
+}
+
+static unsigned access_rights(unsigned selector)
+{
+    uint32_t rights = 0;
+
+    __asm__ volatile("lar %1, %0" : "+r"(rights) : "r"(selector));
+    return rights & 0xff00;
+}
+
+static void test_ldt_of_two_roots(void)
+{
+    uint64_t *data = page_alloc(), *code = page_alloc();
+    const unsigned long first = memory_root_mfn();
+
+    for (unsigned i = 1; i < 512; i++) {
+        data[i] = 0x00cff3000000fffful;
+        code[i] = 0x00cffb000000fffful;
+    }
+    page_protect(data, PTE_RO);
+    page_protect(code, PTE_RO);
+    memory_map_at(OTHER_LDT, pte_of(page_mfn(data), PTE_RO));
+    const unsigned long second = second_root(code);
+    tap_is(set_ldt(OTHER_LDT, 512), 0, "ldt, two roots: set");
+    tap_is_hex(access_rights(1 << 3 | 7), 0xf300, "ldt, two roots: the first one's");
+    tap_is(mmuext(MMUEXT_NEW_BASEPTR, second), 0, "ldt, two roots: NEW_BASEPTR");
+    tap_is_hex(access_rights(1 << 3 | 7), 0xfb00, "ldt, two roots: the second one's");
+    __asm__ volatile("mov %0, %%cr3" : : "r"((uint64_t)xen_pfn_to_cr3(first)) : "memory");
+    tap_is_hex(access_rights(1 << 3 | 7), 0xf300,
+               "ldt, two roots: the first one's again, by MOV CR3");
+    tap_is(set_ldt(0, 0), 0, "ldt, two roots: none");
+}
+
 void guest_main(void)
 {
     gdt = page_alloc();
@@ -197,6 +250,7 @@ void guest_main(void)
     test_update();
     test_use();
     test_ldt();
+    test_ldt_of_two_roots();
     tap_is(hypercall_set_gdt(NULL, 0), 0, "set_gdt: none, and no list");
     tap_is(page_protect(gdt, PTE_RW), 0, "the GDT's page is free at the end");
 }
