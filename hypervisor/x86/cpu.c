@@ -44,22 +44,43 @@ static uint8_t ist_of(unsigned vector)
     }
 }
 
+static struct gate gate_to(uint64_t entry, unsigned ist, unsigned dpl)
+{
+    return (struct gate){
+        .offset_low = (uint16_t)entry,
+        .offset_middle = (uint16_t)(entry >> 16),
+        .offset_high = (uint32_t)(entry >> 32),
+        .selector = SEL_HYP_CS,
+        .ist = (uint8_t)ist,
+        .type = (uint8_t)(0x8e | dpl << 5), /* present, 64-bit interrupt gate */
+    };
+}
+
 void idt_init(void)
 {
     for (unsigned v = 0; v < 256; v++) {
         /* Ring 3 may execute int3 and into; any other `int n` arrives as #GP and is
          * delivered from there (ABI: trap table with DPL). */
-        unsigned dpl = v == VECTOR_BP || v == 4 ? 3 : 0;
-        idt[v] = (struct gate){
-            .offset_low = (uint16_t)idt_entry[v],
-            .offset_middle = (uint16_t)(idt_entry[v] >> 16),
-            .offset_high = (uint32_t)(idt_entry[v] >> 32),
-            .selector = SEL_HYP_CS,
-            .ist = ist_of(v),
-            .type = (uint8_t)(0x8e | dpl << 5), /* present, 64-bit interrupt gate */
-        };
+        idt[v] = gate_to(idt_entry[v], ist_of(v), v == VECTOR_BP || v == 4 ? 3 : 0);
     }
     paging_protect(idt);
+}
+
+void idt_load(void)
+{
+    const struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
+    __asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
+}
+
+void idt_divert(void *page, const struct idt_diversion *to)
+{
+    const struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)page};
+    struct gate *table = page;
+
+    memcpy(table, idt, sizeof(idt));
+    for (; to->entry; to++)
+        table[to->vector] = gate_to((uint64_t)to->entry, IST_DB, 0);
+    __asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
 }
 
 /* --- segment descriptors --------------------------------------------------------------------- */
@@ -142,6 +163,13 @@ void cpu_set_idle(unsigned cpu, struct vcpu *idle)
     p->stack_top = p->tss.rsp0 = idle->arch.area + VCPU_AREA_STACK + STACK_SIZE - STACK_TOP_RESERVE;
 }
 
+bool cpu_vendor_is_amd(void)
+{
+    uint32_t r[4];
+    cpuid(0, 0, r);
+    return r[1] == 0x68747541 || r[1] == 0x6f677948; /* "Auth", "Hygo" */
+}
+
 /* --- loading it ------------------------------------------------------------------------------ */
 
 static uint64_t cr4_for_this_cpu(void)
@@ -168,20 +196,18 @@ static void load_tables(unsigned cpu)
     const struct table_register gdtr = {.limit = GDT_LIMIT,
                                         .base = PERCPU_VIRT + cpu * PERCPU_STRIDE + PERCPU_GDT -
                                                 14 * PAGE_SIZE};
-    const struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
     __asm__ volatile("lgdt %0\n\t"
-                     "pushq %3\n\t"
+                     "pushq %2\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"
                      "pushq %%rax\n\t"
                      "lretq\n"
-                     "1:\tmov %4, %%ss\n\t"
-                     "mov %5, %%ds\n\t"
-                     "mov %5, %%es\n\t"
-                     "lidt %1\n\t"
-                     "ltr %w2\n\t"
-                     "lldt %w5"
+                     "1:\tmov %3, %%ss\n\t"
+                     "mov %4, %%ds\n\t"
+                     "mov %4, %%es\n\t"
+                     "ltr %w1\n\t"
+                     "lldt %w4"
                      :
-                     : "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "i"(SEL_HYP_CS), "r"(SEL_HYP_DS), "r"(0)
+                     : "m"(gdtr), "r"(SEL_TSS), "i"(SEL_HYP_CS), "r"(SEL_HYP_DS), "r"(0)
                      : "rax", "memory");
 }
 
@@ -196,6 +222,7 @@ void cpu_load(unsigned cpu)
     struct percpu *p = percpu_of(cpu);
 
     load_tables(cpu);
+    idt_load();
     p->cr4 = cr4_for_this_cpu();
     write_cr4(p->cr4);
     write_cr0(CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
@@ -208,7 +235,9 @@ void cpu_load(unsigned cpu)
     wrmsr(MSR_CSTAR, trampoline_of(cpu, trampoline_syscall32));
     wrmsr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF |
                          RFLAGS_VM | RFLAGS_AC);
-    wrmsr(MSR_SYSENTER_CS, SEL_HYP_CS);              /* its ss is the next descriptor */
+    /* SEL_HYP_CS's ss is the next descriptor.  AMD's processors know SYSENTER in legacy mode only:
+     * nothing there. */
+    wrmsr(MSR_SYSENTER_CS, cpu_vendor_is_amd() ? 0 : SEL_HYP_CS);
     wrmsr(MSR_SYSENTER_ESP, p->tss.ist[IST_DB - 1]); /* replaced by the first instruction */
     wrmsr(MSR_SYSENTER_EIP, trampoline_of(cpu, trampoline_sysenter));
     arch_tlb_flush_local();

@@ -230,9 +230,9 @@ static void leaves_blank(void)
  */
 static void host_probe(void)
 {
-    struct cpuid_leaf zero = host_leaf(0, 0), one = host_leaf(1, 0);
+    struct cpuid_leaf one = host_leaf(1, 0);
 
-    cpuid_vendor_is_amd = zero.b == 0x68747541 || zero.b == 0x6f677948; /* "Auth", "Hygo" */
+    cpuid_vendor_is_amd = cpu_vendor_is_amd();
     policy.leak_d = one.d & (uint32_t)BIT(XEN_X86_FEATURE_MTRR);
     policy.leak_c = one.c & (uint32_t)BIT(XEN_X86_FEATURE_EIST % 32);
 }

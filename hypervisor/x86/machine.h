@@ -169,13 +169,25 @@ void cpu_set_idle(unsigned cpu, struct vcpu *idle);
 /* Load it all into the CPU that executes this. */
 void cpu_load(unsigned cpu);
 void idt_init(void);
+void idt_load(void);
+/* Load a copy of the interrupt table, made in @page, in which some exceptions of this CPU go
+ * elsewhere (to the first without an entry), on the stack of #DB.  idt_load() ends it. */
+struct idt_diversion {
+    unsigned vector;
+    const char *entry;
+};
+void idt_divert(void *page, const struct idt_diversion *to);
 /* Look for what the emulator gets wrong (DESIGN 7), and say so. */
 void cpu_probe_quirks(void);
+/* Is ring 3 kept from what is not its own?  Say so if not.  CPU 0, at boot (ring3-probe.c). */
+void ring3_probe(void);
 extern bool cpu_is_tcg;
+bool cpu_vendor_is_amd(void); /* or Hygon; cpuid.c keeps the answer */
 
 /* Given by entry.S. */
 extern const uint64_t idt_entry[256];
-extern const char trampoline[], trampoline_syscall32[], trampoline_sysenter[];
+extern const char trampoline[], trampoline_syscall32[], trampoline_sysenter[],
+    trampoline_sysenter_saved[];
 
 /* --- lapic.c --------------------------------------------------------------------------------- */
 

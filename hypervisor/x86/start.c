@@ -205,6 +205,7 @@ void hypervisor_main(uint32_t multiboot_info)
     smp_boot_cpu_online();
     arch_tlb_flush_local(); /* starts the flush clock */
     cpu_probe_quirks();
+    ring3_probe();
     fpu_probe();
     cpuid_probe();     /* what guests will see */
     sched_init_cpu(0); /* run queue and idle vCPU */
