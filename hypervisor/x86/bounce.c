@@ -21,6 +21,7 @@
 #include "traps.h"
 
 _Static_assert(HANDLER_CLEARS == (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF), "entry.h");
+_Static_assert(SYSCALL_CLEARS == (HANDLER_CLEARS | RFLAGS_DF), "entry.h");
 
 void guest_toggle_mode(struct vcpu *v)
 {
@@ -114,6 +115,14 @@ static noinline_ void bounce(struct vcpu *v, struct guest_regs *regs, struct bou
     bounce_inline(v, regs, b);
 }
 
+/* By SYSCALL or SYSENTER.  A kernel that knows them from the bare machine has its mask of flags
+ * clear DF, and executes no CLD. */
+static void bounce_call(struct vcpu *v, uint64_t handler, bool masks)
+{
+    bounce(v, v->arch.regs, (struct bounce){.handler = handler, .masks = masks});
+    v->arch.regs->rflags &= ~RFLAGS_DF;
+}
+
 /* Of an exception: below 32. */
 static inline bool vector_has_error(unsigned vector)
 {
@@ -182,28 +191,28 @@ void guest_syscall(struct vcpu *v)
         guest_exception(v, VECTOR_UD, 0);
         return;
     }
-    bounce(v, regs, (struct bounce){.handler = v->arch.syscall_callback, .masks = v->arch.syscall_masks});
+    bounce_call(v, v->arch.syscall_callback, v->arch.syscall_masks);
 }
 
 void guest_syscall32(struct vcpu *v)
 {
     struct guest_regs *regs = v->arch.regs;
 
-    if (!v->arch.syscall32_callback || v->kernel_mode) {
+    if (!v->arch.syscall32_callback) {
         regs->rip -= 2;
         guest_exception(v, VECTOR_UD, 0);
         return;
     }
-    bounce(v, regs, (struct bounce){.handler = v->arch.syscall32_callback, .masks = v->arch.syscall32_masks});
+    bounce_call(v, v->arch.syscall32_callback, v->arch.syscall32_masks);
 }
 
 void guest_sysenter(struct vcpu *v)
 {
-    if (!v->arch.sysenter_callback || v->kernel_mode) {
+    if (!v->arch.sysenter_callback) {
         guest_exception(v, VECTOR_GP, 0);
         return;
     }
-    bounce(v, v->arch.regs, (struct bounce){.handler = v->arch.sysenter_callback, .masks = v->arch.sysenter_masks});
+    bounce_call(v, v->arch.sysenter_callback, v->arch.sysenter_masks);
 }
 
 void guest_nmi(struct vcpu *v)

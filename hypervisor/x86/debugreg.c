@@ -6,7 +6,7 @@
  * read at each #DB, merged into the guest's view and reset.
  *
  * A breakpoint on an address of the guest's may also hit when the hypervisor reads or writes there
- * on the guest's behalf: the #DB handler recognizes ring 0 and goes on.
+ * on the guest's behalf: the #DB handler recognizes ring 0, resets DR6 and goes on.
  */
 #include "cpu-state.h"
 #include "hypercall.h"
@@ -50,12 +50,17 @@ void debugreg_restore(struct vcpu *v)
     }
 }
 
+void debugreg_reset(void)
+{
+    __asm__ volatile("mov %0, %%dr6" ::"r"(DR6_DEFAULT));
+}
+
 void debugreg_trap(struct vcpu *v)
 {
     uint64_t dr6;
 
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-    __asm__ volatile("mov %0, %%dr6" ::"r"(DR6_DEFAULT));
+    debugreg_reset();
     v->arch.dr6 |= dr6 & DR6_CAUSES;
 }
 

@@ -27,6 +27,7 @@
 #define R_CS     144
 #define R_RFLAGS 152
 #define R_RSP    160
+#define R_SS     168
 #define R_SIZE   176
 
 /* What lies on the stack of the fast paths: rbx rip cs rflags rsp ss vcpu. */
@@ -64,7 +65,9 @@
 #define PF_USER    4
 #define PF_RSVD    8
 
-#define RFLAGS_IF  (1 << RFLAGS_IF_BIT)
+#define RFLAGS_IF   (1 << RFLAGS_IF_BIT)
+#define RFLAGS_IOPL 0x3000
+#define RFLAGS_VM   0x20000
 
 #define HYPERVISOR_8_TIB -16 /* ours begins at -16 * 8 TiB and is 8 TiB long */
 
@@ -133,6 +136,28 @@
         jnz     \then
 .endm
 
+/*
+ * The guest's rflags, once saved, have IF set, IOPL 0 and VM clear.  Ring 3 cannot change these three while they are so; a way in
+ * that may bring something else (SYSENTER clears IF; an emulator may have let a program into virtual-8086 mode, ring3-probe.c)
+ * makes them so first thing, and so every way out finds them.  SYSCALL from 64-bit code, which that mode is not, cannot.  A build
+ * with checks looks once more, last thing: prove_flags.
+ */
+.macro own_flags where
+        andl    $~(RFLAGS_IOPL | RFLAGS_VM), \where
+        orl     $RFLAGS_IF, \where
+.endm
+.macro prove_flags where
+        .if     EXIT_CHECKS
+        testl   $RFLAGS_IOPL | RFLAGS_VM, \where
+        jnz     .Lbad\@
+        testl   $RFLAGS_IF, \where
+        jnz     .Lgood\@
+.Lbad\@:
+        ud2
+.Lgood\@:
+        .endif
+.endm
+
 /* The guest's mode, and with it GS base and page tables.  In: rbx = vCPU, whose CR3 there is. */
 .macro enter_kernel scratch
         mov     VCPU_KERNEL_CR3(%rbx), \scratch
@@ -149,17 +174,22 @@
 
 /*
  * A page fault's eight words at rsi: rcx r11 error rip cs+mask rflags rsp ss (bounce.c says why).
- *   In:    rdx = cs as the guest shall see it, rcx = its vcpu_info, stack as in entry_page_fault; rdx is lost
+ * The lowest word comes first: a frame that begins below our half and ends in it stops at an address that is not canonical.
+ *   In:    rcx = its vcpu_info, stack as in entry_page_fault; cs_mask: the bits of cs that the guest shall see; rdx is lost
  */
-.macro page_fault_frame resume
+.macro page_fault_frame resume, cs_mask
+        mov     P_RCX(%rsp), %rdx
+        touch   \resume, mov %rdx, 0(%rsi)
+        mov     P_CS(%rsp), %edx
+        .if     \cs_mask != ~0
+        and     $\cs_mask, %edx
+        .endif
         touch   \resume, mov %rdx, 32(%rsi)
         movzbl  INFO_MASK(%rcx), %edx
         touch   \resume, mov %dl, 36(%rsi)
         shl     $RFLAGS_IF_BIT, %edx                      /* the guest runs with IF set and IOPL 0: show */
         xor     P_RFLAGS(%rsp), %edx                      /* IF as the opposite of the mask              */
         touch   \resume, mov %rdx, 40(%rsi)
-        mov     P_RCX(%rsp), %rdx
-        touch   \resume, mov %rdx, 0(%rsi)
         touch   \resume, mov %r11, 8(%rsi)
         mov     P_ERROR(%rsp), %edx
         touch   \resume, mov %rdx, 16(%rsi)
@@ -203,14 +233,19 @@ trampoline_syscall32:
         push    %rcx
         jmp     *syscall32_target(%rip)
 
+/*
+ * SYSENTER keeps neither rip nor rsp: both 0.  It clears IF and VM and leaves every other flag as it is: a program's single step
+ * becomes a #DB before each line until trap_in_hypervisor() finds them saved, NT waits for entry_sysenter.
+ */
         .balign 64
-        .globl  trampoline_sysenter                       /* SYSENTER keeps neither rip nor rsp: both 0 */
+        .globl  trampoline_sysenter, trampoline_sysenter_saved
 trampoline_sysenter:
         mov     trampoline + PERCPU_DATA + 8(%rip), %rsp
         push    $SEL_GUEST_DS
         push    $0
         pushf
-        push    $SEL_GUEST_CS64
+trampoline_sysenter_saved:
+        push    $3                                        /* no selector of anybody's: the handler knows its own */
         push    $0
         jmp     *sysenter_target(%rip)
 
@@ -286,6 +321,7 @@ exit_to_guest:
         mov     R_RBP - 56(%rsp), %rbp                    /* r12-r15 were preserved by C */
         pop     %rbx
         mov     R_RFLAGS - 64(%rsp), %r11
+        prove_flags %r11d
         mov     R_RSP - 64(%rsp), %rsp
         sysretq
 
@@ -305,6 +341,7 @@ exit_event:
 exit_iret:
         restore_gprs
         add     $16, %rsp
+        prove_flags 16(%rsp)
 exit_iret_insn:
         iretq
         fixup   exit_iret_insn, iret_failed
@@ -321,6 +358,7 @@ iret_failed:
 
         .balign 16
 entry_syscall32:
+        own_flags 16(%rsp)
         push    $0
         push    $0                                        /* leave by IRET: cs is a 32-bit one */
         save_gprs
@@ -330,11 +368,12 @@ entry_syscall32:
         jmp     exit_to_guest
 
 entry_sysenter:
+        own_flags 16(%rsp)
         push    $0
         push    $0
         save_gprs
-        push    $2                                        /* NT survives SYSENTER and would make the */
-        popf                                              /* next IRET a task switch (XSA-44)        */
+        push    $2                                        /* NT would make the next IRET a task switch (XSA-44), DF */
+        popf                                              /* string instructions run downwards                     */
         mov     R_SIZE(%rsp), %rbx
         mov     %rbx, %rdi
         call    guest_sysenter
@@ -371,7 +410,7 @@ fast_syscall:
         touch   fault_syscall, mov %rcx, 40(%rax)
         touch   fault_syscall, movq $SEL_GUEST_DS, 48(%rax)
         mov     VCPU_INFO(%rbx), %rcx
-        and     $~HANDLER_CLEARS, %r11
+        and     $~SYSCALL_CLEARS, %r11
         testb   $1, VCPU_SYSCALL_MASKS(%rbx)
         jz      5f
         movb    $1, INFO_MASK(%rcx)
@@ -379,6 +418,7 @@ fast_syscall:
         mov     8(%rsp), %rbx
         mov     %rax, 8(%rsp)
         pop     %rax
+        prove_flags %r11d
         mov     (%rsp), %rsp
         sysretq
 
@@ -447,6 +487,7 @@ fast_iret:
         pop     %r11
         pop     %rcx
         pop     %rbx
+        prove_flags 16(%rsp)
 fast_iret_insn:
         iretq
         fixup   fast_iret_insn, iret_failed
@@ -479,6 +520,7 @@ fast_iret_insn:
         jnz     8f
         enter_user %rax
 8:      pop     %rax
+        prove_flags %r11d
         mov     16(%rsp), %rbx
         mov     (%rsp), %rsp
         sysretq
@@ -516,9 +558,11 @@ idle_first_run:
 entry_common:
         save_gprs
         cld
+        testl   $RFLAGS_VM, R_RFLAGS(%rsp)                /* then what cs holds is no selector */
+        jnz     from_vm86
         testb   $3, R_CS(%rsp)
         jz      3f
-        mov     R_SIZE(%rsp), %rbx
+2:      mov     R_SIZE(%rsp), %rbx
         mov     %rbx, %rdi
         mov     %rsp, %rsi
         call    trap_from_guest
@@ -534,12 +578,21 @@ entry_common:
         add     $16, %rsp
         iretq
 
+/* No processor runs virtual-8086 code here; an emulator may.  Go on as if a program with such selectors had run in ring 3. */
+from_vm86:
+        own_flags R_RFLAGS(%rsp)
+        orb     $3, R_CS(%rsp)
+        orb     $3, R_SS(%rsp)
+        jmp     2b
+
 /*
  * A page fault, on to the guest's handler: eight words on its kernel's stack.  In C: page_fault (traps.c).
  *   In:    stack = error rip cs rflags rsp ss vcpu (the latter if from the guest)
  */
         .balign 16
 entry_page_fault:
+        testl   $RFLAGS_VM, 24(%rsp)
+        jnz     1f
         testb   $3, 16(%rsp)                              /* cs */
         jz      1f
         push    %rbx
@@ -576,13 +629,13 @@ entry_page_fault:
         cmpb    $0, VCPU_KERNEL_MODE(%rbx)
         jne     5f
 
+        orl     $PF_USER, P_ERROR(%rsp)                   /* clear where the CPU reads for a program: descriptors */
         mov     VCPU_KERNEL_SP(%rbx), %rsi
         and     $-16, %rsi
         sub     $64, %rsi
         if_ours %rsi, %rdx, slow_page_fault
         enter_kernel %rdx
-        mov     P_CS(%rsp), %edx
-        page_fault_frame fault_page_fault
+        page_fault_frame fault_page_fault, ~0
         jmp     6f
 
 5:      mov     P_SP(%rsp), %rsi
@@ -590,9 +643,7 @@ entry_page_fault:
         sub     $64, %rsi
         if_ours %rsi, %rdx, slow_page_fault
         andl    $~PF_USER, P_ERROR(%rsp)                  /* the guest's kernel thinks that it runs in ring 0 */
-        mov     P_CS(%rsp), %edx
-        and     $~3, %edx
-        page_fault_frame fault_page_fault_kernel
+        page_fault_frame fault_page_fault_kernel, ~3
 
 6:      mov     %rax, INFO_CR2(%rcx)
         mov     VCPU_TRAPS(%rbx), %rdx
@@ -624,6 +675,7 @@ entry_page_fault:
         pop     %rax
         pop     %rbx
         add     $8, %rsp
+        prove_flags 16(%rsp)
         iretq                                             /* to addresses checked when registered: does not fail */
 
 fault_page_fault:
@@ -648,9 +700,11 @@ entry_ist:
         push    %rax
         mov     %rsp, %rax
         and     $-PERCPU_STRIDE, %rax                     /* this CPU's area */
-        testb   $3, 32(%rsp)                              /* rax vector error rip cs */
+        testl   $RFLAGS_VM, 40(%rsp)                      /* rax vector error rip cs rflags */
+        jnz     2f
+        testb   $3, 32(%rsp)
         jz      4f
-        mov     PERCPU_DATA + 8(%rax), %rax               /* stack_top of the running vCPU */
+2:      mov     PERCPU_DATA + 8(%rax), %rax               /* stack_top of the running vCPU */
         xchg    %rax, %rsp                                /* rax -> saved rax, vector, ... */
         push    56(%rax)                                  /* ss     */
         push    48(%rax)                                  /* rsp    */

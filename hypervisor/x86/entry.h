@@ -38,8 +38,10 @@
 #define IN_SYSCALL        0x100 /* VGCF_in_syscall */
 #define SEL_LINUX_USER_CS 0x33
 
-/* Bits of rflags.  A handler of the guest's starts without AC, VM, RF, NT, TF; the iret hypercall drops IOPL, VM, NT, RF and
- * three reserved ones (and all above 31). */
+/* Bits of rflags.  A handler of the guest's starts without AC, VM, RF, NT, TF, that of a system
+ * call without DF, too; the iret hypercall drops IOPL, VM and three reserved ones (and all above
+ * 31). */
 #define RFLAGS_IF_BIT  9
 #define HANDLER_CLEARS 0x74100
-#define IRET_CLEARS    0x3f028
+#define SYSCALL_CLEARS 0x74500
+#define IRET_CLEARS    0x2b028

@@ -89,6 +89,7 @@ void fpu_probe(void);                    /* boot */
 void debugreg_save(struct vcpu *v);
 void debugreg_restore(struct vcpu *v);
 void debugreg_trap(struct vcpu *v);      /* #DB: record DR6 for the guest */
+void debugreg_reset(void);               /* #DB of ours: forget DR6 */
 
 /* --- x86/descriptors.c --- */
 /* A new vCPU's view: no guest table, so every GDT page shows zeros (loading from there is #GP, as on Xen), no LDT. */

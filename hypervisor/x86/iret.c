@@ -16,7 +16,7 @@
 #include "traps.h"
 
 #define KEPT_CLEAR (0xffffffff00000000ull | IRET_CLEARS)
-_Static_assert(IRET_CLEARS == (RFLAGS_IOPL | RFLAGS_VM | RFLAGS_NT | RFLAGS_RF | 0x8028), "entry.h");
+_Static_assert(IRET_CLEARS == (RFLAGS_IOPL | RFLAGS_VM | 0x8028), "entry.h");
 
 /* Word @n of the frame at @at, whose range has been checked; a fault goes to label unreadable. */
 #define FRAME_WORD(at, field)                                                                    \

@@ -6,6 +6,7 @@
 #include "guest.h"
 #include "hypercall.h"
 #include "lib.h"
+#include "machine.h"
 #include "refuse.h"
 #include "sched.h"
 #include "trace.h"
@@ -72,6 +73,27 @@ static bool in_ldt_view(const struct vcpu *v, uint64_t address, uint64_t *offset
     return !v->is_idle && address >= v->arch.area + VCPU_AREA_LDT && *offset < 0x10000;
 }
 
+/*
+ * #DB in ring 0 is always the guest's doing: a breakpoint that a MOV SS held back until our first
+ * instruction (XSA-260), one on memory that we touch for it, or a single step over SYSENTER.  We go
+ * on, and leave nothing in DR6 for whoever looks next.
+ *
+ * It cannot come while the stack of #DB is in use, where a second one would overwrite the first.
+ * The gate clears TF; an enabled breakpoint is never on memory of ours (debugreg.c), and from ring
+ * 3 nothing but that is touched before entry_ist has left that stack; here no guest memory is
+ * touched at all.  What a MOV SS has held back when ICEBP follows it is one #DB together with
+ * ICEBP's: pending traps of one instruction boundary are merged (Intel SDM volume 3, 18.3.1.4).
+ */
+static void debug_trap_of_ours(struct guest_regs *regs)
+{
+    debugreg_reset();
+    /* While SYSENTER's flags are not saved yet, TF is still the guest's to find among them. */
+    const uint64_t at = (regs->rip - PERCPU_VIRT) % PERCPU_STRIDE;
+    if (regs->rip < PERCPU_VIRT || at < (uint64_t)(trampoline_sysenter - trampoline) ||
+        at >= (uint64_t)(trampoline_sysenter_saved - trampoline))
+        regs->rflags &= ~RFLAGS_TF;
+}
+
 void trap_in_hypervisor(struct guest_regs *regs)
 {
     unsigned vector = (unsigned)regs->vector;
@@ -91,9 +113,7 @@ void trap_in_hypervisor(struct guest_regs *regs)
     if (vector == VECTOR_MC)
         machine_check(regs);
     if (vector == VECTOR_DB) {
-        /* A guest's breakpoint that a MOV SS held back until our first instruction (XSA-260): nothing of ours is
-         * broken, and we run no single steps. */
-        regs->rflags &= ~RFLAGS_TF;
+        debug_trap_of_ours(regs);
         return;
     }
     if (fixup_apply(regs)) {
@@ -120,7 +140,8 @@ void guest_iret_failed(struct vcpu *v)
 
 static noinline_ void page_fault(struct vcpu *v, struct guest_regs *regs, uint64_t address)
 {
-    uint32_t error = (uint32_t)regs->error;
+    /* The CPU leaves U clear when it reads descriptors for a program. */
+    uint32_t error = (uint32_t)regs->error | PF_USER;
     uint64_t offset;
 
     if (unlikely(address >= HYPERVISOR_VIRT_START_ && address < HYPERVISOR_VIRT_END_) &&
