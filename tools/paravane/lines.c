@@ -39,7 +39,7 @@ static void end_line(struct lines *l)
     l->shown = 0;
 }
 
-static void feed(struct lines *l, char c)
+static void feed_byte(struct lines *l, char c)
 {
     if (c == '\0')
         return;
@@ -54,6 +54,28 @@ static void feed(struct lines *l, char c)
         end_line(l);
     else
         bytes_append(&l->line, &c, 1);
+}
+
+static const char question[] = "\033[6n";
+
+/* What began like the question, and is not. */
+static void give_back_question(struct lines *l)
+{
+    const size_t held = l->questions;
+    l->questions = 0;
+    for (size_t i = 0; i < held; i++)
+        feed_byte(l, question[i]);
+}
+
+/* A shell that edits lines asks at each prompt, also when its keyboard is a file. */
+static void feed(struct lines *l, char c)
+{
+    if (l->questions && c != question[l->questions])
+        give_back_question(l);
+    if (!l->deaf || c != question[l->questions])
+        feed_byte(l, c);
+    else if (!question[++l->questions])
+        l->questions = 0;
 }
 
 /* Does the hypervisor speak up behind a guest's prompt?  Xen does not begin a new line for that. */
@@ -79,12 +101,14 @@ void lines_feed(struct lines *l, const char *data, size_t size)
 
 void lines_flush(struct lines *l)
 {
+    give_back_question(l);
     if (owner_of(l) != HYPERVISOR)
         show(l);
 }
 
 void lines_finish(struct lines *l)
 {
+    give_back_question(l);
     if (l->line.size)
         end_line(l);
 }

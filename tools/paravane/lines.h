@@ -24,6 +24,9 @@ struct lines_sink {
 };
 
 struct lines {
+    bool
+        deaf; /* nobody can answer the guest: leave out its question to the terminal where the cursor is */
+    size_t questions; /* bytes of such a question so far */
     struct lines_sink sink;
     struct bytes line;
     size_t shown; /* of the line's bytes, handed to guest_text */

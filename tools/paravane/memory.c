@@ -30,7 +30,7 @@ char *memory_strdup(const char *text)
     return checked(strdup(text));
 }
 
-static char *format_string(const char *format, va_list args)
+char *memory_vformat(const char *format, va_list args)
 {
     char *text = NULL;
     return checked(vasprintf(&text, format, args) < 0 ? NULL : text);
@@ -40,7 +40,7 @@ char *memory_format(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = format_string(format, args);
+    char *text = memory_vformat(format, args);
     va_end(args);
     return text;
 }
@@ -60,7 +60,7 @@ void bytes_format(struct bytes *b, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = format_string(format, args);
+    char *text = memory_vformat(format, args);
     va_end(args);
     bytes_append(b, text, strlen(text));
     free(text);

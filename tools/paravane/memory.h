@@ -1,6 +1,7 @@
 /* Allocation that cannot fail: a host without memory ends the tool (HOST_FAILED). */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 
 void *memory_zalloc(size_t size);
@@ -9,6 +10,8 @@ char *memory_strdup(const char *text);
 
 /* A string built like printf's; the caller frees it. */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+char *memory_vformat(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 /* A growing array of bytes.  @data is NUL-terminated once something was appended. */
 struct bytes {

@@ -2,12 +2,14 @@
 #include "outcome.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "machine.h"
+#include "memory.h"
 
 static bool has(const char *line, const char *words)
 {
@@ -19,12 +21,17 @@ static void read_paravane(struct outcome *o, const char *line)
     unsigned id;
     char reason[16];
 
+    if (sscanf(line, "(PV) d%u crashed: %15s", &id, reason) == 2)
+        o->dumped = (int)id;
     if (sscanf(line, "(PV) d%u shut down: %15s", &id, reason) == 2) {
         bool crashed = strcmp(reason, "crash") == 0 || strcmp(reason, "watchdog") == 0;
         bool awaited = o->until == (int)id;
         o->domain_ended = true;
-        if (o->until == OUTCOME_ALL_DOMAINS || awaited)
-            o->crashed |= crashed;
+        if (crashed && (o->until == OUTCOME_ALL_DOMAINS || awaited)) {
+            o->crashed = true;
+            o->watchdog = strcmp(reason, "watchdog") == 0;
+            o->asked_for_it = !o->watchdog && o->dumped != (int)id;
+        }
         o->machine_ended |= awaited;
     }
     o->bug |= has(line, "(PV) BUG:");
@@ -46,6 +53,10 @@ static void read_xen(struct outcome *o, const char *line)
     /* A domain 0 that knows ACPI switches the machine off itself: QEMU ends. */
     o->domain_ended |= has(line, "Entering ACPI S5 state");
     o->crashed |= crashed;
+    if (has(line, ") crashed on cpu#"))
+        o->dumped = 0;
+    o->watchdog |= has(line, "Hardware Dom0 shutdown: watchdog");
+    o->asked_for_it |= crashed && !o->watchdog && o->dumped != 0;
     o->panicked |= has(line, "Panic on CPU");
     if (has(line, "Could not construct domain 0") || has(line, "Could not set up DOM0 guest OS"))
         o->refused = VERDICT_CANNOT_BOOT;
@@ -73,6 +84,8 @@ void outcome_read(struct outcome *o, const char *line, bool is_guest)
 
     if (*line)
         snprintf(o->last, sizeof(o->last), "%s", line);
+    if (*line && is_guest)
+        snprintf(o->last_of_guest, sizeof(o->last_of_guest), "%s", line);
     if (is_guest && said)
         o->guest_status = atoi(said + strlen("init exited with status "));
     if (o->native) {
@@ -86,6 +99,19 @@ void outcome_read(struct outcome *o, const char *line, bool is_guest)
         read_xen(o, xen);
     else if (!is_guest)
         read_paravane(o, line);
+}
+
+static enum verdict because(char **why, enum verdict v, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* @v, and its sentence in *@why. */
+static enum verdict because(char **why, enum verdict v, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    *why = memory_vformat(format, args);
+    va_end(args);
+    return v;
 }
 
 /* What the byte written to the debug-exit port means, or -1. */
@@ -104,72 +130,87 @@ static int meaning_of(int status)
     }
 }
 
-static enum verdict qemu_verdict(const struct outcome *o, int status)
+static enum verdict qemu_verdict(const struct outcome *o, int status, char **why)
 {
     if (WIFSIGNALED(status))
-        return verdict_say(VERDICT_QEMU_FAILED,
-                           "QEMU died of signal %d (%s); --print-command shows how it was called",
-                           WTERMSIG(status), strsignal(WTERMSIG(status)));
+        return because(why, VERDICT_QEMU_FAILED,
+                       "QEMU died of signal %d (%s); --print-command shows how it was called",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        return verdict_say(VERDICT_QEMU_FAILED,
-                           "QEMU ended with status %d; --print-command shows how it was called",
-                           WEXITSTATUS(status));
+        return because(why, VERDICT_QEMU_FAILED,
+                       "QEMU ended with status %d; --print-command shows how it was called",
+                       WEXITSTATUS(status));
     if (o->native)
-        return verdict_say(
-            VERDICT_GUEST_CRASHED,
-            "the machine reset or switched itself off, and its kernel had not said "
-            "that it would, after \"%s\"; look at the lines above, or run with --gdb",
-            o->last);
+        return because(why, VERDICT_GUEST_CRASHED,
+                       "the machine reset or switched itself off, and its kernel had not said "
+                       "that it would, after \"%s\"; look at the lines above, or run with --gdb",
+                       o->last);
     /* A triple fault resets the machine, and -no-reboot makes that an end. */
-    return verdict_say(
-        VERDICT_HYPERVISOR_BUG,
-        "the machine reset itself before any domain had ended, after \"%s\"; look at "
-        "the lines above, or run with --gdb",
-        o->last);
+    return because(why, VERDICT_HYPERVISOR_BUG,
+                   "the machine reset itself before any domain had ended, after \"%s\"; look at "
+                   "the lines above, or run with --gdb",
+                   o->last);
 }
 
 /* What the guest itself has to answer for, once it is known to have ended well. */
-static enum verdict guest_verdict(const struct outcome *o)
+static enum verdict guest_verdict(const struct outcome *o, char **why)
 {
     if (o->guest_status)
-        return verdict_say(VERDICT_GUEST_FAILED,
-                           "the guest's init exited with status %d; its own lines above say why",
-                           o->guest_status);
+        return because(why, VERDICT_GUEST_FAILED,
+                       "the guest's init exited with status %d; its own lines above say why",
+                       o->guest_status);
     return VERDICT_OK;
 }
 
-static enum verdict native_verdict(const struct outcome *o, int status, int meaning)
+static enum verdict native_verdict(const struct outcome *o, int status, int meaning, char **why)
 {
     if (o->crashed || meaning == VERDICT_GUEST_CRASHED)
-        return verdict_say(VERDICT_GUEST_CRASHED, "the kernel crashed; the lines above say where");
+        return because(why, VERDICT_GUEST_CRASHED, "the kernel crashed; the lines above say where");
     if (meaning > 0) /* a hypervisor is a kernel, too */
-        return verdict_say((enum verdict)meaning,
-                           "the kernel gave up; its last lines above say what to change");
+        return because(why, (enum verdict)meaning,
+                       "the kernel gave up; its last lines above say what to change");
     if (meaning != VERDICT_OK && !o->domain_ended)
-        return qemu_verdict(o, status);
-    return guest_verdict(o);
+        return qemu_verdict(o, status, why);
+    return guest_verdict(o, why);
 }
 
-enum verdict outcome_verdict(const struct outcome *o, int status)
+static enum verdict crash_verdict(const struct outcome *o, char **why)
+{
+    if (o->watchdog)
+        return because(
+            why, VERDICT_GUEST_CRASHED,
+            "a domain crashed: it had set its watchdog and did not feed it, its last line "
+            "was \"%s\"; look where it hangs with --gdb",
+            o->last_of_guest);
+    if (o->asked_for_it)
+        return because(why, VERDICT_GUEST_CRASHED,
+                       "a domain crashed: it ended itself so (SHUTDOWN_crash, as kernels do that "
+                       "panic), its last line was \"%s\"; look at what it printed",
+                       o->last_of_guest);
+    return because(
+        why, VERDICT_GUEST_CRASHED,
+        "a domain crashed; the lines above say where, --explain what was refused before");
+}
+
+enum verdict outcome_verdict(const struct outcome *o, int status, char **why)
 {
     int meaning = meaning_of(status);
 
+    *why = NULL;
     if (o->native)
-        return native_verdict(o, status, meaning);
+        return native_verdict(o, status, meaning, why);
     if (o->bug || meaning == VERDICT_HYPERVISOR_BUG || (o->panicked && !o->refused))
-        return verdict_say(VERDICT_HYPERVISOR_BUG,
-                           "the hypervisor failed; the lines above say how, "
-                           "please report them with the guest");
+        return because(why, VERDICT_HYPERVISOR_BUG,
+                       "the hypervisor failed; the lines above say how, "
+                       "please report them with the guest");
     if (o->refused || (meaning > 0 && meaning < VERDICT_GUEST_CRASHED))
-        return verdict_say(
-            meaning > 0 ? (enum verdict)meaning : o->refused,
-            "the hypervisor could not start the domains; its line above says what to "
-            "change");
+        return because(why, meaning > 0 ? (enum verdict)meaning : o->refused,
+                       "the hypervisor could not start the domains; its line above says what to "
+                       "change");
     if (o->crashed || (meaning == VERDICT_GUEST_CRASHED && o->until == OUTCOME_ALL_DOMAINS))
-        return verdict_say(VERDICT_GUEST_CRASHED, "a domain crashed; the lines above say where, "
-                                                  "--explain what was refused before");
+        return crash_verdict(o, why);
     /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended. */
     if (!o->domain_ended)
-        return qemu_verdict(o, status);
-    return guest_verdict(o);
+        return qemu_verdict(o, status, why);
+    return guest_verdict(o, why);
 }

@@ -20,15 +20,19 @@ struct outcome {
     bool domain_ended;    /* at least one has, in whatever way */
     bool machine_ended;   /* nothing more will come: QEMU can be stopped */
     bool crashed;         /* a domain crashed and was not restarted */
+    int dumped;           /* the domain whose crash the hypervisor described, or -1 */
+    bool watchdog;        /* the crash was its watchdog's doing */
+    bool asked_for_it;    /* the crash was its own wish: there is no description */
     bool bug;             /* the hypervisor's own fault */
     bool panicked;        /* Xen's "Panic on CPU": the next lines say whether it is a bug */
     int guest_status;     /* of the guest's init, as its kernel told; 0 if it did not */
     enum verdict refused; /* "cannot boot", or OK */
     char last[160];       /* the last line of all that was not empty */
+    char last_of_guest[160];
 };
 
 /* Read one line of the console, without its newline. */
 void outcome_read(struct outcome *o, const char *line, bool is_guest);
 
-/* The verdict, given QEMU's wait status.  Says why if it is not the guest's own. */
-enum verdict outcome_verdict(const struct outcome *o, int qemu_status);
+/* The verdict, given QEMU's wait status.  *@why is a sentence for the user, to be freed, or NULL. */
+enum verdict outcome_verdict(const struct outcome *o, int qemu_status, char **why);

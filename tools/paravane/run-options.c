@@ -39,7 +39,7 @@
     O(tap, 0, NULL, "the guest prints TAP: pass it on, and judge it")                              \
     O(input, 0, "FILE|TEXT", "type this to the guest (\\n is a new line) instead of stdin")        \
     O(log, 0, "FILE", "write the whole console there, too")                                        \
-    O(quiet, 'q', NULL, "do not show the hypervisor's own lines")                                  \
+    O(quiet, 'q', NULL, "show the hypervisor's own lines only if the verdict points to them")                                \
     O(explain, 0, NULL, "have every refused hypercall explained when it happens")                  \
     O(strace, 'e', "[FILTER]", "print every hypercall, or those that FILTER names")                \
     O(strace_output, 'o', "FILE", "print them there, instead of on stderr")                        \

@@ -17,7 +17,12 @@
 #include "tap.h"
 #include "typist.h"
 
-enum { QUIT_KEY = 0x1d /* Ctrl-], as in xl console */, READ_AHEAD = 1 << 16 };
+enum {
+    QUIT_KEY = 0x1d /* Ctrl-], as in xl console */,
+    READ_AHEAD = 1 << 16,
+    HIDDEN_MOST = 1 << 16,
+    LOOK_AGAIN_MS = 500
+};
 
 struct session {
     const struct session_options *options;
@@ -27,7 +32,10 @@ struct session {
     struct tap tap;
     struct typist typist;
     struct bytes to_guest; /* typed, not yet taken by QEMU */
-    bool stdin_open, is_terminal, interrupted, timed_out, ended;
+    struct bytes hidden;   /* the last lines that --quiet did not show */
+    bool on_terminal;      /* stdin is one */
+    bool is_terminal;      /* and its keyboard is ours: we are in the foreground */
+    bool stdin_open, interrupted, timed_out, ended;
     bool output_lost; /* a byte could not be written: nobody would see the rest */
     int64_t started_ms, heard_ms;
     int signals;
@@ -61,6 +69,16 @@ static void show_guest_line(struct session *s, const char *line, const char *not
         putchar('\n');
 }
 
+/* A verdict may point to what was hidden: some of it is kept, the end rather than the beginning. */
+static void hide(struct session *s, const char *line, const char *note)
+{
+    bytes_format(&s->hidden, "%s%s\n", line, note);
+    if (s->hidden.size > HIDDEN_MOST) {
+        const char *half = s->hidden.data + HIDDEN_MOST / 2, *end = strchr(half, '\n');
+        bytes_drop(&s->hidden, (size_t)(end ? end + 1 - s->hidden.data : HIDDEN_MOST / 2));
+    }
+}
+
 static void line_ended(void *context, const char *line, bool is_guest)
 {
     struct session *s = context;
@@ -73,6 +91,8 @@ static void line_ended(void *context, const char *line, bool is_guest)
     } else if (!s->options->quiet) {
         fflush(stdout);
         fprintf(stderr, "%s%s\n", line, note ? note : "");
+    } else {
+        hide(s, line, note ? note : "");
     }
     if (s->options->log)
         fprintf(s->options->log, "%s%s\n", line, note ? note : "");
@@ -125,6 +145,8 @@ static void read_stdin(struct session *s)
     ssize_t got = read(STDIN_FILENO, block, sizeof(block));
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return;
+    if (got < 0 && errno != EIO) /* that is a terminal which has hung up */
+        verdict_warn("cannot read stdin: %s; nothing more is typed", strerror(errno));
     if (got <= 0) {
         s->stdin_open = false;
         s->typist.closed = true;
@@ -154,7 +176,7 @@ static void type(struct session *s)
 
 /* --- Time and signals ---------------------------------------------------- */
 
-static void watch_signals(struct session *s)
+static enum verdict watch_signals(struct session *s)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -162,9 +184,27 @@ static void watch_signals(struct session *s)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGCONT);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    s->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGPIPE, SIG_IGN); /* QEMU may go while we type */
+    return s->signals >= 0 ? VERDICT_OK
+                           : verdict_say(VERDICT_HOST_FAILED,
+                                         "cannot wait for signals: %s; free some resources and try "
+                                         "again",
+                                         strerror(errno));
+}
+
+/* Back after a stop: whoever had the terminal meanwhile has changed its modes. */
+static void read_signal(struct session *s)
+{
+    struct signalfd_siginfo signal;
+    if (read(s->signals, &signal, sizeof(signal)) != sizeof(signal))
+        return;
+    if (signal.ssi_signo == SIGCONT)
+        s->is_terminal = false;
+    else
+        s->interrupted = true;
 }
 
 /* Milliseconds that poll() may sleep: to the deadline, or to the typist's turn. */
@@ -175,6 +215,8 @@ static int patience(const struct session *s)
 
     if (s->options->timeout > 0)
         wait = s->started_ms + (int64_t)(s->options->timeout * 1000) - now;
+    if (s->on_terminal && !s->is_terminal && wait > LOOK_AGAIN_MS)
+        wait = LOOK_AGAIN_MS;
     if (typist >= 0 && s->heard_ms + typist - now < wait)
         wait = s->heard_ms + typist - now;
     return wait < 0 ? 0 : (int)wait;
@@ -188,25 +230,52 @@ static void check_deadline(struct session *s)
 }
 
 static struct termios terminal_before;
+static bool terminal_is_raw;
+
+/* In the background (`paravane run ... &`) the terminal is somebody else's: to read from it or to change
+ * its modes would stop us. */
+static bool in_background(void)
+{
+    const pid_t front = tcgetpgrp(STDIN_FILENO);
+    return front > 0 && front != getpgrp();
+}
 
 static void restore_terminal(void)
 {
-    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    if (terminal_is_raw && !in_background())
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before); /* it may have hung up */
+    terminal_is_raw = false;
 }
 
 /* Every key goes to the guest, Ctrl-C too; output is translated as before. */
 static void take_terminal(struct session *s)
 {
-    s->is_terminal =
-        s->stdin_open && isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &terminal_before) == 0;
-    if (!s->is_terminal)
+    static bool said;
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &raw) < 0)
         return;
-    struct termios raw = terminal_before;
+    if (!said)
+        terminal_before = raw;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
     raw.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    atexit(restore_terminal);
-    fprintf(stderr, "paravane: the keyboard is the guest's; Ctrl-] ends the machine\n");
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
+        return;
+    s->is_terminal = terminal_is_raw = true;
+    if (!said)
+        fprintf(stderr, "paravane: the keyboard is the guest's; Ctrl-] ends the machine\n");
+    said = true;
+}
+
+/* The keyboard is ours while we are in the foreground, which `fg` and `bg` change at any time. */
+static void attend_terminal(struct session *s)
+{
+    const bool background = s->on_terminal && in_background();
+    if (background)
+        s->is_terminal = terminal_is_raw = false; /* its modes are others' business now */
+    else if (s->on_terminal && !s->is_terminal)
+        take_terminal(s);
+    s->lines.deaf = !s->is_terminal || !isatty(STDOUT_FILENO);
 }
 
 /* --- The run ------------------------------------------------------------- */
@@ -214,7 +283,9 @@ static void take_terminal(struct session *s)
 static void wait_and_serve(struct session *s)
 {
     enum { CONSOLE, ERRORS, STDIN, SIGNALS, STRACE, FDS };
-    bool more = s->stdin_open && s->typist.text.size < READ_AHEAD;
+    attend_terminal(s);
+    bool more =
+        s->stdin_open && s->typist.text.size < READ_AHEAD && (s->is_terminal || !s->on_terminal);
     struct pollfd fds[FDS] = {
         [CONSOLE] = {s->qemu->console, (short)(POLLIN | (s->to_guest.size ? POLLOUT : 0)), 0},
         [ERRORS] = {s->qemu->errors, POLLIN, 0},
@@ -227,7 +298,7 @@ static void wait_and_serve(struct session *s)
     if (ready == 0)
         lines_flush(&s->lines);
     if (fds[SIGNALS].revents)
-        s->interrupted = true;
+        read_signal(s);
     if (fds[ERRORS].revents)
         pass_errors(s);
     if (fds[STDIN].revents)
@@ -253,7 +324,15 @@ static enum verdict judge(struct session *s)
                            "--timeout, or look with --explain or --gdb",
                            s->options->timeout, s->outcome.last);
 
-    enum verdict v = outcome_verdict(&s->outcome, s->qemu->status);
+    char *why;
+    enum verdict v = outcome_verdict(&s->outcome, s->qemu->status, &why);
+    const bool points_up =
+        v >= VERDICT_BAD_KERNEL && !s->outcome.asked_for_it && !s->outcome.watchdog;
+    if (points_up && v != s->options->expect && s->hidden.size)
+        fputs(s->hidden.data, stderr); /* the lines above: show them */
+    if (why)
+        verdict_say(v, "%s", why);
+    free(why);
     if (s->options->tap && v == s->options->expect && tap_verdict(&s->tap))
         return VERDICT_GUEST_FAILED;
     return v;
@@ -269,15 +348,17 @@ enum verdict session_run(struct qemu *qemu, const struct session_options *option
         .heard_ms = now_ms(),
         .outcome.until = options->until,
         .outcome.native = options->native,
+        .outcome.dumped = -1,
     };
     s.lines.sink = (struct lines_sink){&s, guest_text, line_ended};
     s.typist.text = options->input;
     s.typist.closed = !options->read_stdin;
     tap_init(&s.tap);
-    watch_signals(&s);
-    take_terminal(&s);
+    enum verdict v = watch_signals(&s);
+    s.on_terminal = s.stdin_open && isatty(STDIN_FILENO);
+    atexit(restore_terminal);
 
-    while (!s.ended && !s.interrupted && !s.timed_out && !s.output_lost)
+    while (!v && !s.ended && !s.interrupted && !s.timed_out && !s.output_lost)
         wait_and_serve(&s);
 
     lines_finish(&s.lines);
@@ -286,13 +367,14 @@ enum verdict session_run(struct qemu *qemu, const struct session_options *option
     qemu_stop(qemu);
     if (qemu->errors >= 0)
         pass_errors(&s);
-    if (s.is_terminal)
-        restore_terminal();
-    fflush(stdout);
+    restore_terminal();
+    v = v ? v : judge(&s);
     bytes_free(&s.typist.text);
     bytes_free(&s.typist.unread);
     bytes_free(&s.to_guest);
     bytes_free(&s.lines.line);
-    close(s.signals);
-    return judge(&s);
+    bytes_free(&s.hidden);
+    if (s.signals >= 0)
+        close(s.signals);
+    return v;
 }

@@ -12,6 +12,7 @@ void typist_hear(struct typist *t, const char *text, size_t size)
     size_t read = 0;
 
     t->heard |= size > 0;
+    t->answered |= t->said_end && size > 0;
     for (size_t i = 0; i < size && read < t->unread.size; i++)
         read += text[i] == t->unread.data[read];
     if (read)
@@ -20,13 +21,15 @@ void typist_hear(struct typist *t, const char *text, size_t size)
 
 static bool has_work(const struct typist *t)
 {
-    return t->text.size > 0 || (t->closed && t->typed && !t->said_end);
+    return t->text.size > 0 || (t->closed && t->typed && (!t->said_end || t->answered));
 }
 
 int64_t typist_patience(const struct typist *t, bool prompt)
 {
     if (!t->heard || !has_work(t))
         return -1;
+    if (t->answered) /* the end again, and only to somebody who asks */
+        return prompt ? REST_MS : -1;
     if (t->in_line && !t->unread.size)
         return 0; /* read already: go on with the line */
     return prompt && !t->in_line ? PROMPT_MS : REST_MS;
@@ -49,6 +52,7 @@ size_t typist_take(struct typist *t, int64_t quiet_ms, bool prompt, const char *
     *text = chunk;
     if (!t->text.size) {
         t->said_end = true;
+        t->answered = false;
         chunk[0] = END_OF_INPUT[0];
         return 1;
     }

@@ -18,7 +18,9 @@
  *
  * The pauses only make the session look tidy; whatever their length, no more
  * than 64 bytes are on their way unread.  At the end of a text that had at least one byte,
- * it types Ctrl-D as a terminal's user would, so that a shell ends.
+ * it types Ctrl-D as a terminal's user would, so that a shell ends.  A program that was still running
+ * may have swallowed that one (what is typed while a terminal's mode changes can be lost), so it is
+ * typed again whenever something new has been said that ends in a prompt.
  */
 #pragma once
 
@@ -33,6 +35,7 @@ struct typist {
     bool closed;         /* no more text will come */
     bool typed;          /* anything, ever */
     bool said_end;       /* Ctrl-D was typed */
+    bool answered;       /* and something was said since */
     bool heard;          /* the guest has said something */
     bool in_line;        /* the middle of a long line */
 };

@@ -8,6 +8,7 @@
  *   say:TEXT        print TEXT ('_' is a blank, '~' a newline)
  *   calls           make the hypercalls of calls.c
  *   emulations      execute some privileged instructions
+ *   deaf            read and forget keys until Ctrl-D, as a program in front of a shell would
  *   shell           prompt, read a line, answer with its length, until "exit"
  *   poweroff        shut down with this reason; likewise reboot, crash
  *   fault           execute ud2, with no handler for it: the hypervisor ends us
@@ -106,6 +107,13 @@ static size_t read_line(char *line, size_t room)
     }
 }
 
+static void deaf(void)
+{
+    print("deaf\n", 5);
+    while (read_key() != 4)
+        ;
+}
+
 static void shell(void)
 {
     static char line[1024];
@@ -136,6 +144,8 @@ static void obey(const char *word, size_t size)
         calls();
     else if (is_word(word, size, "emulations"))
         emulations();
+    else if (is_word(word, size, "deaf"))
+        deaf();
     else if (is_word(word, size, "shell"))
         shell();
     else if (is_word(word, size, "poweroff"))
