@@ -162,10 +162,18 @@ static bool note_failsafe(struct trap_frame *f)
     return true;
 }
 
+/* How long this vCPU has been waiting for a processor. */
+static uint64_t time_runnable(void)
+{
+    struct vcpu_runstate_info r = {0};
+    hypercall_vcpu_op(VCPUOP_get_runstate_info, 0, &r);
+    return r.time[RUNSTATE_runnable];
+}
+
 /*
  * A selector that was good when it was loaded cannot be loaded again when the
  * vCPU comes back after its descriptor went away: the failsafe callback is how
- * the guest learns.
+ * the guest learns.  A vCPU that has a processor to itself need not come back.
  */
 static void test_failsafe(void)
 {
@@ -180,11 +188,18 @@ static void test_failsafe(void)
     trap_handle(TRAP_FAILSAFE, note_failsafe);
     __asm__ volatile("mov %0, %%es" : : "r"(selector));
     hypercall_update_descriptor(ma, 0);
-    unsigned before = turns;
+    const unsigned before = turns;
+    const uint64_t runnable = time_runnable();
     tap_ok(wait_for(&turns, before + 3), "failsafe: the other vCPU has had its turns");
-    tap_ok(failsafes > 0, "failsafe: the callback was entered");
-    tap_is_hex(failsafe_selectors[1] & 0xffff, selector,
-               "failsafe: its frame holds the selector of es");
+    if (time_runnable() == runnable && !failsafes) {
+        tap_skip("this vCPU has a processor to itself", "failsafe: the callback was entered");
+        tap_skip("this vCPU has a processor to itself",
+                 "failsafe: its frame holds the selector of es");
+    } else {
+        tap_ok(failsafes > 0, "failsafe: the callback was entered");
+        tap_is_hex(failsafe_selectors[1] & 0xffff, selector,
+                   "failsafe: its frame holds the selector of es");
+    }
     __asm__ volatile("mov %0, %%es" : : "r"(0));
     trap_handle(TRAP_FAILSAFE, NULL);
     hypercall_set_gdt(NULL, 0);
