@@ -1,5 +1,6 @@
 /* Our own mistakes end here. */
 #include "arch.h"
+#include "console.h"
 #include "lib.h"
 
 /* x86/dump.c: what every CPU was doing. */
@@ -11,6 +12,7 @@ void bug(const char *file, int line, const char *what)
 {
     static uint32_t depth;
     uint32_t before = atomic_add(&depth, 1) - 1;
+    console_be_urgent();
 
     file = strstr(file, "hypervisor/") ?: file; /* the build folder's way to it says nothing */
     if (before == 0) {

@@ -18,6 +18,12 @@
  * newline follows must show while the user sits there, so after FLUSH_AFTER the text is printed on
  * a new line.
  *
+ * How long a CPU is away.  A UART of 115200 baud takes 87 us for a byte, and whoever writes waits for
+ * it with interrupts off.  So what a guest writes goes out one FIFO at a time, only when the UART is
+ * ready, and between two the caller lets others run (write_all(), evtchn.c's send); on an emulator
+ * that is always ready all goes in one piece.  The longest single piece is a line that was held
+ * back, or one of printk's: 200 bytes.
+ *
  * Input.  A byte goes into the ring of the domain in focus if there is room, else it is kept,
  * CONSOLE_INPUT_KEPT of them, and handed on when the guest has read.  What is typed before there is
  * any console waits for the first.
@@ -27,7 +33,7 @@
  * sense.
  *
  * Locks: CONSOLE guards the list of consoles, the focus and everything about input.  Output has a
- * lock of its own kind (output_enter) that a bug report may ignore.  The out half of a ring is
+ * lock of its own kind (output_enter) that a bug report, and nothing else, may ignore.  The out half of a ring is
  * drained with the domain's evtchn_lock held, or when it does not run any more.
  */
 #include "console.h"
@@ -44,7 +50,9 @@
 #include <xen/io/console.h>
 
 #define LINE_KEPT    200u
+#define PIECE        16u         /* bytes: what a UART takes at once */
 #define FLUSH_AFTER  20000000ull /* ns */
+#define FLUSH_NEXT   1000000ull  /* ns, between two consoles' held text */
 #define FOCUS_KEY    1           /* Ctrl-A */
 #define FOCUS_COUNT  3
 #define INPUT_ORDER  2 /* 4 pages */
@@ -90,20 +98,26 @@ static const char hypervisor_owner[1];
 
 static struct {
     uint32_t busy;     /* CPU number + 1 of who is printing (atomic) */
+    bool urgent;       /* a bug is being reported, or the machine ends (atomic) */
     const void *owner; /* whose unfinished line it is: a struct console_ring, or hypervisor_owner */
     bool open;         /* the cursor is not in column 0 */
-    uint32_t length;
-    char buffer[128]; /* to hand the UART more than a byte at a time */
+    uint32_t length;   /* of @buffer (atomic: see emit()) */
+    char buffer[128];  /* to hand the UART more than a byte at a time */
 } output;
 
-/* True if output_leave() must be called.  A CPU that reports a bug while it, or a CPU that will
- * never come back, was printing goes on all the same. */
+void console_be_urgent(void)
+{
+    atomic_set(&output.urgent, true);
+}
+
+/* True if output_leave() must be called.  A CPU that reports a bug in the middle of its own line, or while a CPU
+ * that will never come back was printing, goes on all the same. */
 static bool output_enter(void)
 {
     const uint32_t me = this_cpu() + 1;
     if (atomic_read(&output.busy) == me)
         return false;
-    for (unsigned spins = 0; spins < OUTPUT_SPINS; spins++) {
+    for (unsigned spins = 0; spins < OUTPUT_SPINS || !atomic_read(&output.urgent); spins++) {
         uint32_t nobody = 0;
         if (atomic_compare_exchange(&output.busy, &nobody, me))
             return true;
@@ -112,25 +126,29 @@ static bool output_enter(void)
     return false;
 }
 
-static void emit_flush(void)
+static inline void emit_flush(void)
 {
-    uint32_t n = output.length;
-    output.length = 0;
-    arch_serial_write(output.buffer, n);
+    arch_serial_write(output.buffer, atomic_exchange(&output.length, 0));
 }
 
-static void output_leave(bool entered)
+static inline void output_leave(bool entered)
 {
     emit_flush();
     if (entered)
         atomic_set_release(&output.busy, 0);
 }
 
+/* Beside an urgent report another CPU may be here at the same time.  Bytes may get lost then, but @length is read
+ * once, and what is stored is never more than the buffer's size. */
 static inline void emit(char c)
 {
-    if (output.length == sizeof(output.buffer))
+    uint32_t at = atomic_read(&output.length);
+    if (unlikely(at >= sizeof(output.buffer))) {
         emit_flush();
-    output.buffer[output.length++] = c;
+        at = 0;
+    }
+    output.buffer[at] = c;
+    atomic_set(&output.length, at + 1);
 }
 
 static void emit_text(const char *s)
@@ -139,13 +157,17 @@ static void emit_text(const char *s)
         emit(*s++);
 }
 
-/* Make the line @owner's: whoever had not finished it is cut off. */
-static void take_line(const void *owner)
+static noinline_ void end_line(void)
 {
-    if (output.open && output.owner != owner) {
-        emit_text("\r\n");
-        output.open = false;
-    }
+    emit_text("\r\n");
+    output.open = false;
+}
+
+/* Make the line @owner's: whoever had not finished it is cut off. */
+static inline void take_line(const void *owner)
+{
+    if (unlikely(output.open && output.owner != owner))
+        end_line();
     output.owner = owner;
 }
 
@@ -199,7 +221,7 @@ static void hold_byte(struct console_ring *c, char byte)
         put_held(c);
 }
 
-static void write_prefixed(struct console_ring *c, const char *s, size_t n)
+static noinline_ void write_prefixed(struct console_ring *c, const char *s, size_t n)
 {
     for (; n; n--, s++) {
         if (output.open && output.owner != c) {
@@ -216,73 +238,98 @@ static void write_prefixed(struct console_ring *c, const char *s, size_t n)
     }
 }
 
-static void write_raw(struct console_ring *c, const char *s, size_t n)
+static inline void write_raw(struct console_ring *c, const char *s, size_t n)
 {
     take_line(c);
     for (; n; n--, s++)
         put_byte(c, *s);
 }
 
-/* True if text was held back: somebody must come back for it. */
-static bool console_write(struct console_ring *c, const char *s, size_t n)
+static void flush_at(uint64_t when)
 {
-    if (c->mode == CONSOLE_OFF || !n)
-        return false;
-    bool entered = output_enter();
-    if (c->mode == CONSOLE_PREFIX)
-        write_prefixed(c, s, n);
-    else
-        write_raw(c, s, n);
-    bool held = c->held;
-    output_leave(entered);
-    return held;
+    if (!atomic_exchange(&consoles.flush_armed, 1))
+        timer_set(&consoles.flush, when);
 }
 
+/* One console's text at a time: this is an interrupt. */
 static void flush_held(struct timer *t)
 {
+    bool done = false, more = false;
+
     atomic_set(&consoles.flush_armed, 0);
     spin_lock(&consoles.lock);
     list_for_each(it, &consoles.list)
     {
         struct console_ring *c = list_entry(it, struct console_ring, link);
         bool entered = output_enter();
-        if (c->held)
+        more |= c->held && done;
+        if (c->held && !done) {
             put_held(c);
+            done = true;
+        }
         output_leave(entered);
     }
     spin_unlock(&consoles.lock);
+    if (more)
+        flush_at(arch_now() + FLUSH_NEXT);
 }
 
-static void flush_soon(void)
+/* As many of @n bytes as the UART takes now without making us wait; how many.  0: it is not ready. */
+static inline __attribute__((always_inline)) size_t console_write(struct console_ring *c, const char *s, size_t n)
 {
-    if (!atomic_exchange(&consoles.flush_armed, 1))
-        timer_set(&consoles.flush, arch_now() + FLUSH_AFTER);
+    size_t done = 0;
+
+    if (c->mode == CONSOLE_OFF)
+        return n;
+    bool entered = output_enter();
+    for (;;) {
+        const size_t piece = MIN(n - done, PIECE);
+        if (!arch_serial_ready(piece))
+            break;
+        if (c->mode == CONSOLE_PREFIX)
+            write_prefixed(c, s + done, piece);
+        else
+            write_raw(c, s + done, piece);
+        done += piece;
+        if (done == n)
+            break;
+        emit_flush();
+    }
+    bool held = c->held;
+    output_leave(entered);
+    if (held)
+        flush_at(arch_now() + FLUSH_AFTER);
+    return done;
+}
+
+/* The same where it matters less how long it takes. */
+static noinline_ size_t console_write_on(struct console_ring *c, const char *s, size_t n)
+{
+    return console_write(c, s, n);
 }
 
 /* --- rings: out --- */
 
-static void write_from(struct console_ring *c, const char *s, size_t n)
-{
-    if (console_write(c, s, n))
-        flush_soon();
-}
+/* What was found in the out half of a ring. */
+enum drained { DRAIN_NOTHING, DRAIN_ALL, DRAIN_MORE /* the UART is not ready for all of it */ };
 
-/* Take what the guest has written.  True if there was anything. */
-static bool drain(struct console_ring *c)
+/* Take what the guest has written, or the part of it that the UART takes now. */
+static enum drained drain(struct console_ring *c)
 {
     struct xencons_interface *r = c->ring;
     const uint32_t prod = atomic_read_acquire(&r->out_prod);
     const uint32_t cons = atomic_read(&r->out_cons);
     const uint32_t n = prod - cons;
     if (n == 0 || n > sizeof(r->out)) /* nothing, or nonsense: the guest's own loss */
-        return false;
+        return DRAIN_NOTHING;
 
     const uint32_t start = MASK_XENCONS_IDX(cons, r->out);
     const uint32_t straight = MIN(n, (uint32_t)sizeof(r->out) - start);
-    write_from(c, r->out + start, straight);
-    write_from(c, r->out, n - straight);
-    atomic_set_release(&r->out_cons, prod);
-    return true;
+    uint32_t done = (uint32_t)console_write_on(c, r->out + start, straight);
+    if (done == straight && straight < n)
+        done += (uint32_t)console_write_on(c, r->out, n - straight);
+    atomic_set_release(&r->out_cons, cons + done);
+    return done == n ? DRAIN_ALL : DRAIN_MORE;
 }
 
 /* --- input
@@ -349,18 +396,22 @@ static void tell_guest(struct console_ring *c)
         evtchn_set_pending(c->domain, c->port);
 }
 
-/* The guest has written, or read, or both. */
-static void ring_notified(struct domain *d, uint32_t port)
+/* The guest has written, or read, or both.  It is told when all is out, as if that had taken no time. */
+static bool ring_notified(struct domain *d, uint32_t port)
 {
     struct console_ring *c = d->console;
     if (!c || !c->ring)
-        return;
-    bool moved = drain(c);
+        return false;
+    const enum drained drained = drain(c);
+    if (drained == DRAIN_MORE)
+        return true;
+    bool moved = drained == DRAIN_ALL;
     spin_lock(&consoles.lock);
     moved |= refill(c);
     spin_unlock(&consoles.lock);
     if (moved)
         evtchn_set_pending(d, port);
+    return false;
 }
 
 /* --- the focus --- */
@@ -495,8 +546,8 @@ void console_detach(struct domain *d)
     struct console_ring *c = d->console;
     if (!c)
         return;
-    if (c->ring)
-        (void)drain(c);
+    while (c->ring && drain(c) == DRAIN_MORE)
+        (void)preempt_point();
 
     spin_lock(&consoles.lock);
     bool entered = output_enter();
@@ -544,10 +595,12 @@ static struct console_ring *console_of(struct domain *d)
 
 int console_domain_write(struct domain *d, const char *s, size_t n)
 {
-    struct console_ring *c = console_of(d);
-    if (!c)
+    struct console_ring *c = d->console ?: console_of(d);
+    if (unlikely(!c))
         return -XEN_ENOMEM;
-    write_from(c, s, n);
+    size_t done = n ? console_write(c, s, n) : 0;
+    while (unlikely(done < n) && !preempt_point()) /* true: its domain is being ended */
+        done += console_write_on(c, s + done, n - done);
     return 0;
 }
 

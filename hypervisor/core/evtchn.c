@@ -492,6 +492,19 @@ static long op_close(struct domain *d, guest_ptr_t arg)
     return close_port(d, port) ? refuse(EV_014, port) : 0;
 }
 
+/* To the hypervisor, which may have more to do than it should in one piece. */
+static noinline_ long send_hypervisor(struct domain *d, struct evtchn *e, uint32_t port)
+{
+    bool sent, more;
+    do {
+        spin_lock(&d->evtchn_lock);
+        sent = e->state == ECS_HYPERVISOR; /* another vCPU may have closed it */
+        more = sent && e->notify(d, port);
+        spin_unlock(&d->evtchn_lock);
+    } while (more && !preempt_point());
+    return sent ? 0 : refuse(EV_015, port);
+}
+
 /* Through a port whose other end somebody may be closing. */
 static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t port)
 {
@@ -501,8 +514,6 @@ static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t p
         /* Our lock keeps the binding, so the other domain and its port stay. */
         struct domain *other = e->remote;
         evtchn_signal(other->vcpu[port_at(other, e->peer)->vcpu], e->peer);
-    } else if (e->state == ECS_HYPERVISOR) {
-        e->notify(d, port);
     } else {
         sent = e->state == ECS_UNBOUND; /* nobody listens yet */
     }
@@ -520,7 +531,8 @@ static long op_send(struct domain *d, guest_ptr_t arg)
 
     struct evtchn *e = port_at(d, port);
     if (e->state != ECS_IPI)
-        return send_locked(d, e, port);
+        return unlikely(e->state == ECS_HYPERVISOR) ? send_hypervisor(d, e, port)
+                                                    : send_locked(d, e, port);
     evtchn_signal(d->vcpu[e->vcpu], port);
     return 0;
 }

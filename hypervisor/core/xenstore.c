@@ -233,16 +233,17 @@ static void serve(struct xenstore *s)
 }
 
 /* The guest has signalled its port; evtchn_lock is held. */
-static void served(struct domain *d, uint32_t port)
+static bool served(struct domain *d, uint32_t port)
 {
     struct xenstore *s = d->store;
 
     if (!s)
-        return;
+        return false;
     if (atomic_read(&s->ring->connection) == XENSTORE_RECONNECT)
         reconnect(s);
     else
         serve(s);
+    return false;
 }
 
 /* --- domains come and go --------------------------------------------------------------------- */

@@ -75,7 +75,7 @@ bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end);
 mfn_t arch_m2p_frame(uint64_t i);
 
 /* The serial line. */
-void arch_serial_write(const char *s, size_t n);
+void arch_serial_write(const char *s, size_t n); /* waits while the line is busy, a FIFO at a time */
 void arch_serial_resume(void); /* console_input_room() is no longer 0: go on feeding console_input() */
 
 /* For core/strace.c: a byte to an I/O port; the guest's instruction that wants what it is just served. */

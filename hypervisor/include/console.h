@@ -14,6 +14,9 @@
 
 void console_init(void);                                  /* printing works before it */
 void console_hypervisor_write(const char *s, size_t n);   /* printk's way out; any context */
+/* A bug is being reported, or CPUs are being stopped: from now on output does not wait for ever until another CPU
+ * has finished its line. */
+void console_be_urgent(void);
 void console_input(char c);                               /* one byte arrived (interrupt context) */
 unsigned console_input_room(void); /* how many more would not be lost; after 0, arch_serial_resume() says when */
 
@@ -32,6 +35,7 @@ mfn_t console_ring_frame(const struct domain *d);
 void debug_key(char key);
 void debug_keys_leave(void);
 
-/* console_io: output in the name of @d; typed input for it.  -XEN_ENOMEM if it has no console and gets none. */
+/* console_io: output in the name of @d, with preemption points while the line is slow; typed input for it.
+ * -XEN_ENOMEM if it has no console and gets none. */
 int console_domain_write(struct domain *d, const char *s, size_t n);
 int console_domain_read(struct domain *d, char *s, size_t n); /* how many bytes */

@@ -5,8 +5,9 @@
 
 enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VIRQ, ECS_IPI, ECS_PIRQ, ECS_HYPERVISOR };
 
-/* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, with d->evtchn_lock held. */
-typedef void (*evtchn_notify_fn)(struct domain *d, uint32_t port);
+/* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, with d->evtchn_lock held.
+ * True: there is more to do; it is called again after a preemption point, without the lock between the two. */
+typedef bool (*evtchn_notify_fn)(struct domain *d, uint32_t port);
 
 void evtchn_init_locks(struct domain *d); /* once, before the domain is listed */
 int evtchn_init(struct domain *d);        /* -XEN_ENOMEM */

@@ -209,3 +209,12 @@ fault:
 GUEST_WORD(64, "q")
 GUEST_WORD(32, "l")
 #undef GUEST_WORD
+
+/* The serial line takes @n bytes, 16 at most, without a wait; or it makes no sense to wait for it any more. */
+extern uint32_t serial_room;
+bool serial_look(void);
+
+static inline bool arch_serial_ready(size_t n)
+{
+    return serial_room >= n || serial_look();
+}

@@ -31,6 +31,7 @@ enum {
 #define MODEM_LOOPBACK     0x10
 #define UART_CLOCK         115200
 #define SPIN_LIMIT         100000000 /* a minute or so: an emulator's reader may be slow */
+#define BUSY_LIMIT         60000000000ull /* ns, while others can run meanwhile */
 
 #define PORTS 2
 static struct {
@@ -41,7 +42,11 @@ static struct {
     bool early; /* @byte came before there was anybody to take it */
     bool dead;  /* it has not sent for a long time; guarded as output is */
     uint8_t byte;
+    uint64_t busy_since; /* it was not ready then, nor since; 0: it was; guarded as output is */
 } port[PORTS] = {{.name = "com1", .base = 0x3f8, .irq = 4}, {.name = "com2", .base = 0x2f8, .irq = 3}};
+static uint16_t speaker[PORTS]; /* UART_DATA of those that are on */
+static unsigned speakers;
+uint32_t serial_room; /* bytes that every FIFO has room for, without a look */
 
 static bool uart_present(uint16_t base)
 {
@@ -112,6 +117,7 @@ void serial_init(void)
         outb(base + UART_FIFO_CONTROL, FIFO_ON_AND_CLEAR);
         outb(base + UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
         port[i].on = true;
+        speaker[speakers++] = base + UART_DATA;
     }
 }
 
@@ -169,16 +175,51 @@ static void uart_wait(unsigned i, uint8_t status)
     port[i].dead = n == limit;
 }
 
-void arch_serial_write(const char *s, size_t n)
+/* Port @i was found busy.  True: it has been for so long that nobody should wait for it. */
+static bool busy_for_too_long(unsigned i)
+{
+    const uint64_t now = arch_now();
+
+    if (!port[i].busy_since)
+        port[i].busy_since = now;
+    port[i].dead = port[i].dead || now - port[i].busy_since > BUSY_LIMIT;
+    return port[i].dead;
+}
+
+bool serial_look(void)
 {
     for (unsigned i = 0; i < PORTS; i++) {
         if (!port[i].on)
             continue;
-        for (size_t k = 0; k < n; k++) {
-            if (k % FIFO_BYTES == 0)
-                uart_wait(i, STATUS_THR_EMPTY);
-            outb(port[i].base + UART_DATA, (uint8_t)s[k]);
-        }
+        if (inb(port[i].base + UART_LINE_STATUS) & STATUS_THR_EMPTY)
+            port[i].busy_since = 0;
+        else if (!busy_for_too_long(i))
+            return false;
+    }
+    serial_room = FIFO_BYTES;
+    return true;
+}
+
+static void wait_for_all(void)
+{
+    for (unsigned i = 0; i < PORTS; i++)
+        if (port[i].on)
+            uart_wait(i, STATUS_THR_EMPTY);
+    serial_room = FIFO_BYTES;
+}
+
+void arch_serial_write(const char *s, size_t n)
+{
+    while (n) {
+        if (!serial_room)
+            wait_for_all();
+        const size_t piece = MIN(n, (size_t)serial_room);
+        for (unsigned i = 0; i < speakers; i++)
+            for (size_t k = 0; k < piece; k++)
+                outb(speaker[i], (uint8_t)s[k]);
+        serial_room -= (uint32_t)piece;
+        s += piece;
+        n -= piece;
     }
 }
 

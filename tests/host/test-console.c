@@ -3,6 +3,7 @@
  * the guest has ruined is the guest's own loss.
  */
 #include "suite.h"
+#include "builder.h"
 #include "console.h"
 #include "evtchn.h"
 
@@ -143,4 +144,91 @@ Test(console, console_io_needs_a_role_and_reads_its_buffer)
     assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_write, 7, 0x1000), HC_002);
     assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_read, 0x80000000u, at), CN_002);
     assert_refused(&g, hypercall(&g, console_io, 7, 7, at), CN_003);
+}
+
+/* --- a slow line ------------------------------------------------------------------------------ */
+
+#define BAUD_115200 86805u /* ns a byte */
+
+static void line_is_slow(void)
+{
+    machine.serial_ns = BAUD_115200;
+    machine.deaf_since = machine.now;
+    machine.deaf_longest = 0;
+}
+
+/* From the last time that interrupts were served on. */
+static uint64_t longest_stretch(void)
+{
+    arch_serve_interrupts();
+    return machine.deaf_longest;
+}
+
+#define FIFO_TIMES(n) ((n) * 16ull * BAUD_115200)
+
+Test(console, full_ring_on_a_slow_line_keeps_nobody_waiting)
+{
+    char text[2049];
+    const uint64_t start = machine.now;
+
+    memset(text, 'x', 2048);
+    text[2048] = 0;
+    guest_writes(text);
+    line_is_slow();
+    notify();
+    cr_assert(machine.now - start >= 2000ull * BAUD_115200, "the line was as slow as it is");
+    cr_assert(longest_stretch() <= FIFO_TIMES(2), "%lu us", machine.deaf_longest / 1000);
+    assert_eq_long(ring->out_cons, ring->out_prod);
+    assert_eq_long(machine.log_length, 2048);
+}
+
+/* By console_io, and by a domain whose rest is written when it has ended. */
+Test(console, every_way_out_of_a_guest_has_preemption_points)
+{
+    char text[2049];
+
+    memset(text, 'y', 2048);
+    text[2048] = 0;
+    g.d->roles = ROLE_CONSOLE;
+    (void)machine_put(0x8000, text, 2048);
+    line_is_slow();
+    assert_ok(hypercall(&g, console_io, CONSOLEIO_write, 2048, WINDOW_VA + 0x8000));
+    cr_assert(longest_stretch() <= FIFO_TIMES(2), "%lu us", machine.deaf_longest / 1000);
+    assert_eq_long(machine.log_length, 2048);
+
+    guest_writes(text);
+    line_is_slow();
+    console_detach(g.d);
+    cr_assert(longest_stretch() <= FIFO_TIMES(2), "%lu us", machine.deaf_longest / 1000);
+    assert_eq_long(machine.log_length, 4096 + 2); /* and the line is ended */
+}
+
+/* Held lines of several domains come out one after the other. */
+Test(console, held_text_of_many_is_flushed_one_at_a_time)
+{
+    struct guest more[3];
+    struct domain_config c = {.console = CONSOLE_PREFIX};
+
+    for (unsigned i = 0; i < 3; i++) {
+        guest_create(&more[i], (domid_t)(2 + i), 32, 1);
+        more[i].d->config = &c;
+        cr_assert(console_attach(more[i].d, guest_mfn(&more[i], RING)) > 0);
+    }
+    guest_writes("the first has the line");
+    notify();
+    for (unsigned i = 0; i < 3; i++)
+        assert_ok(console_domain_write(more[i].d, "prompt of one of the others> ", 29));
+    cr_assert(!machine_logged("prompt"));
+    line_is_slow();
+    machine_advance(20000001);
+    cr_assert(machine_logged("(d2) prompt of one of the others> "));
+    cr_assert(!machine_logged("(d3)") && !machine_logged("(d4)"), "one interrupt, one line");
+    machine_advance(10000000);
+    cr_assert(machine_logged("(d3) prompt of one of the others> "));
+    cr_assert(machine_logged("(d4) prompt of one of the others> "));
+    for (unsigned i = 0; i < 3; i++) {
+        console_detach(more[i].d);
+        more[i].d->config = NULL;
+        guest_destroy(&more[i]);
+    }
 }

@@ -100,3 +100,5 @@ static inline must_check int guest_write_u32(guest_ptr_t to, uint32_t value)
 {
     return guest_write(to, &value, sizeof(value));
 }
+
+bool arch_serial_ready(size_t n);

@@ -353,8 +353,24 @@ uint64_t arch_guest_caller(struct vcpu *v)
     return 0xca11e4;
 }
 
+/* A line that is slow (machine.serial_ns): a FIFO of 16 bytes, sent in its own time. */
+static void serial_takes(size_t n)
+{
+    for (; n; n -= MIN(n, 16u)) {
+        machine.now = MAX(machine.now, machine.serial_empty); /* whoever writes waits, interrupts off */
+        machine.serial_empty = machine.now + MIN(n, 16u) * machine.serial_ns;
+    }
+}
+
+bool arch_serial_ready(size_t n)
+{
+    machine.now += machine.serial_ns / 64; /* looking takes time */
+    return machine.now >= machine.serial_empty;
+}
+
 void arch_serial_write(const char *s, size_t n)
 {
+    serial_takes(n);
     if (n >= sizeof(machine.log) - machine.log_length)
         machine_log_clear(); /* the newest is what counts */
     n = MIN(n, sizeof(machine.log) - 1);
@@ -469,6 +485,8 @@ void arch_kick_cpu(unsigned cpu)
 
 void arch_serve_interrupts(void)
 {
+    machine.deaf_longest = MAX(machine.deaf_longest, machine.now - machine.deaf_since);
+    machine.deaf_since = machine.now;
     serve_timer(machine.this_cpu);
 }
 

@@ -49,6 +49,8 @@ struct machine {
     size_t log_length;
     uint8_t port[16384]; /* what was written to ports */
     size_t port_bytes;
+    uint64_t serial_ns, serial_empty; /* what a byte takes on the serial line, and when its FIFO is empty */
+    uint64_t deaf_since, deaf_longest; /* arch_serve_interrupts(): when last, the longest time without */
     int ended, verdict; /* arch_machine_end(): how + 1, and with what */
     unsigned cache_flushes;
 };
