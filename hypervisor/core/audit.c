@@ -1,5 +1,5 @@
 /*
- * The audit: recount the world from scratch and compare with what the counts claim (invariants I1-I5 of page.h).
+ * The audit: recount the world from scratch and compare with what the counts claim (invariants I1-I5 and I7 of page.h).
  *
  * Every holder of a reference is asked once: each present entry of each validated table, each pin, each root and
  * descriptor slot of each vCPU, each placement the hypervisor made.  What they add up to must be what the frames say.  Run after
@@ -114,6 +114,8 @@ static void compare_frame(uint64_t frame)
     if (pg->owner >= DOMID_FIRST_RESERVED) {
         if (t->refs)
             differ(frame, "references to a frame that is no domain's", 0, t->refs);
+        if (page_state_refs(s))
+            differ(frame, "I7: references of a frame that is no domain's", page_state_refs(s), 0);
         return;
     }
     if (page_state_count(s) && !page_state_refs(s))

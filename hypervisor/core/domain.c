@@ -399,6 +399,7 @@ static enum end_action end_action_of(const struct domain *d)
 static void let_go(struct domain *d)
 {
     evtchn_stop(d);
+    memory_barrier(); /* it is dying; all looks at what it still has come after: page_prepare() */
     for_each_vcpu (d, v) {
         vcpu_pause_sync(v, PAUSE_DOMAIN);
         sched_vcpu_destroy(v);
@@ -422,17 +423,15 @@ static void let_go(struct domain *d)
 
 static void unpin_frame(struct domain *d, struct page_info *pg)
 {
-    if (atomic_read(&pg->state) & PAGE_PINNED)
+    if (page_state_of(pg, d->id) & PAGE_PINNED)
         (void)page_table_unpin(d, page_to_mfn(pg));
 }
 
-static void each_frame(struct domain *d, void (*act)(struct domain *, struct page_info *))
+/* @act looks at whose frame it is, and may find that it is another's. */
+static void each_frame(struct domain *d, void (*act)(struct domain *, struct page_info *)) REQUIRES(&d->mmu)
 {
     for (uint64_t n = d->lowest_mfn; n <= d->highest_mfn && d->highest_mfn; n++) {
-        struct page_info *pg = mfn_to_page(mfn(n));
-
-        if (atomic_read(&pg->owner) == d->id)
-            act(d, pg);
+        act(d, mfn_to_page(mfn(n)));
         if (n % 64 == 0)
             (void)preempt_point();
     }

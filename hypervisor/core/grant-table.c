@@ -22,12 +22,16 @@ int grant_table_init(struct domain *d)
 
     if (!t)
         return -XEN_ENOMEM;
-    d->grants = t;
     t->lock = (spinlock_t)SPINLOCK_INIT(GRANT);
     t->max_frames = MAX_FRAMES;
     t->frame[0] = page_alloc_shared(d);
-    t->frames = t->frame[0] ? 1 : 0;
-    return t->frames ? 0 : -XEN_ENOMEM;
+    if (!t->frame[0]) {
+        mem_free(t, sizeof(*t));
+        return -XEN_ENOMEM;
+    }
+    t->frames = 1;
+    atomic_set_release(&d->grants, t); /* whole: the domain can be named already */
+    return 0;
 }
 
 void grant_table_destroy(struct domain *d)
@@ -51,25 +55,34 @@ void grant_table_seed(struct domain *d, unsigned ref, domid_t backend, mfn_t fra
     e->flags = GTF_permit_access;
 }
 
-/* Have at least @want frames; GNTST_*. */
+/* Add @page if the table still wants it, another CPU may have been faster; else it goes back. */
+static void add_frame(struct domain *d, void *page, uint32_t want)
+{
+    struct grant_table *t = d->grants;
+
+    spin_lock(&t->lock);
+    const bool wanted = t->frames < want;
+    if (wanted)
+        t->frame[t->frames++] = page;
+    spin_unlock(&t->lock);
+    if (!wanted)
+        page_unshare(d, page);
+}
+
+/* Have at least @want frames; GNTST_*.  The page's own lock is a mutex: each is made before the table is locked. */
 static int16_t grow(struct domain *d, uint32_t want)
 {
     struct grant_table *t = d->grants;
-    int16_t status = GNTST_okay;
 
     if (want > t->max_frames)
         return GNTST_general_error;
-    spin_lock(&t->lock);
-    while (t->frames < want) {
+    while (atomic_read(&t->frames) < want) {
         void *page = page_alloc_shared(d);
-        if (!page) {
-            status = GNTST_general_error;
-            break;
-        }
-        t->frame[t->frames++] = page;
+        if (!page)
+            return GNTST_general_error;
+        add_frame(d, page, want);
     }
-    spin_unlock(&t->lock);
-    return status;
+    return GNTST_okay;
 }
 
 /*

@@ -90,33 +90,33 @@ static bool within_bits(mfn_t m, unsigned order, unsigned bits)
     return bits == 0 || bits >= 52 || (m.n + (1ull << order) - 1) >> (bits - PAGE_SHIFT) == 0;
 }
 
-/* A new block for @x->d, or NULL. */
-static struct page_info *extent_alloc(const struct extents *x)
+/* A new block for @x->d, under construction (page_prepare), or NULL. */
+static struct page_info *extent_prepare(const struct extents *x)
 {
-    if (x->d->dying)
+    if (atomic_read(&x->d->dying))
         return NULL;
     struct page_info *pg = NULL;
 
     if (page_free_count() >= LEFT_TO_US + (1ull << x->order))
-        pg = page_alloc_for(x->d, x->order);
+        pg = page_prepare(x->d, x->order);
     if (!pg) {
         (void)refuse(ME_010, x->order, x->d->tot_pages, x->d->max_pages);
         return NULL;
     }
     if (within_bits(page_to_mfn(pg), x->order, x->address_bits))
         return pg;
-    for (uint64_t k = 0; k < 1ull << x->order; k++)
-        page_release(x->d, pg + k);
+    page_discard(x->d, pg, x->order);
     (void)refuse(ME_011, x->address_bits);
     return NULL;
 }
 
 static bool increase_one(const struct extents *x, uint64_t i)
 {
-    struct page_info *pg = extent_alloc(x);
+    struct page_info *pg = extent_prepare(x);
 
     if (!pg)
         return false;
+    page_assign(x->d, pg, x->order);
     return !x->list.va || !guest_write_u64(guest_ptr_add(x->list, i * 8), page_to_mfn(pg).n);
 }
 
@@ -126,41 +126,25 @@ static bool populate_one(const struct extents *x, uint64_t i)
 
     if (guest_read_u64(&first, guest_ptr_add(x->list, i * 8)))
         return false;
-    struct page_info *pg = extent_alloc(x);
+    struct page_info *pg = extent_prepare(x);
     if (!pg)
         return false;
     for (uint64_t k = 0; k < 1ull << x->order; k++)
         atomic_set(&machine_to_phys[page_to_mfn(pg).n + k], first + k);
+    page_assign(x->d, pg, x->order);
     return !guest_write_u64(guest_ptr_add(x->list, i * 8), page_to_mfn(pg).n);
 }
 
-/* A taken frame has no references, so nobody can get one; its owner is unchanged, and so is the
- * role it had last: were it forgotten, a frame that is restored could become a page table without
- * the flush that a change of role takes. */
-static bool frame_take(struct domain *d, struct page_info *pg)
-{
-    uint64_t old = atomic_read(&pg->state);
-
-    do {
-        if (atomic_read(&pg->owner) != d->id || page_state_refs(old) != 1 ||
-            !(old & PAGE_ALLOCATED) || page_state_count(old))
-            return false;
-    } while (!atomic_compare_exchange(&pg->state, &old, old & PAGE_TYPE_MASK));
-    /* Whoever had it writable may still reach it through a TLB: page_free() sees to that by its
-     * stamp. */
-    return true;
-}
-
 /* Give back one frame of @d. */
-static bool release_one(struct domain *d, uint64_t n)
+static bool release_one(struct domain *d, uint64_t n) REQUIRES(&d->mmu)
 {
     struct page_info *pg = mfn_to_page(mfn(n));
 
     /* Nobody but the domain itself refers to it: free at once. */
-    if (likely(mfn_valid(mfn(n)) && frame_take(d, pg))) {
-        atomic_sub(&d->tot_pages, 1);
+    if (likely(mfn_valid(mfn(n)) && page_take_back(pg, d->id))) {
         atomic_set(&machine_to_phys[n], M2P_INVALID);
         page_free(pg, 0);
+        atomic_sub(&d->tot_pages, 1);
         return true;
     }
     if (!mfn_valid(mfn(n)) || !page_get(pg, d)) {
@@ -181,17 +165,16 @@ static bool release_one(struct domain *d, uint64_t n)
 
 static bool decrease_one(const struct extents *x, uint64_t i)
 {
-    uint64_t first;
+    uint64_t first, k;
 
     if (guest_read_u64(&first, guest_ptr_add(x->list, i * 8)))
         return false;
-    for (uint64_t k = 0; k < 1ull << x->order; k++) {
-        if (!release_one(x->d, first + k))
-            return false;
+    mutex_lock(&x->d->mmu);
+    for (k = 0; k < 1ull << x->order && release_one(x->d, first + k); k++)
         if (k % 64 == 63)
             (void)preempt_point();
-    }
-    return true;
+    mutex_unlock(&x->d->mmu);
+    return k == 1ull << x->order;
 }
 
 static long run_extents(const struct extents *x, uint64_t start,
@@ -254,11 +237,6 @@ struct exchange {
     unsigned in_order, out_order, chunk_order, address_bits;
 };
 
-static void frame_restore(struct page_info *pg)
-{
-    atomic_or(&pg->state, PAGE_REF_ONE | PAGE_ALLOCATED);
-}
-
 /* Frame number @k of the chunk that starts at input extent @first; -errno. */
 static int input_frame(const struct exchange *x, uint64_t first, uint64_t k, struct page_info **pg)
 {
@@ -278,24 +256,40 @@ static int input_frame(const struct exchange *x, uint64_t first, uint64_t k, str
  * themselves: a chain through their contents would lose the data that a failed exchange must keep;
  * page_info.linear and stamp are in use.  One array per chunk, then.
  */
-static int take_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, uint64_t *count)
+static int take_frame(const struct exchange *x, uint64_t first, uint64_t k, uint64_t *taken) REQUIRES(&x->d->mmu)
 {
-    for (*count = 0; *count < 1ull << x->chunk_order; ++*count) {
-        struct page_info *pg = NULL;
-        int rc = input_frame(x, first, *count, &pg);
-        if (rc)
-            return rc;
-        if (!frame_take(x->d, pg))
-            return refuse(ME_016, page_to_mfn(pg).n);
-        taken[*count] = page_to_mfn(pg).n;
-    }
+    struct page_info *pg = NULL;
+    int rc = input_frame(x, first, k, &pg);
+
+    if (rc)
+        return rc;
+    if (!page_take_back(pg, x->d->id))
+        return refuse(ME_016, page_to_mfn(pg).n);
+    *taken = page_to_mfn(pg).n;
     return 0;
 }
 
-static void restore_chunk(const uint64_t *taken, uint64_t count)
+/* What is taken stays counted in tot_pages: a domain that dies meanwhile waits for it. */
+static int take_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, uint64_t *count)
 {
+    int rc = 0;
+
+    mutex_lock(&x->d->mmu);
+    for (*count = 0; *count < 1ull << x->chunk_order; ++*count) {
+        rc = take_frame(x, first, *count, &taken[*count]);
+        if (rc)
+            break;
+    }
+    mutex_unlock(&x->d->mmu);
+    return rc;
+}
+
+static void restore_chunk(const struct exchange *x, const uint64_t *taken, uint64_t count)
+{
+    mutex_lock(&x->d->mmu);
     for (uint64_t k = 0; k < count; k++)
-        frame_restore(mfn_to_page(mfn(taken[k])));
+        page_restore(mfn_to_page(mfn(taken[k])));
+    mutex_unlock(&x->d->mmu);
 }
 
 /* The new blocks of a chunk; on failure none is kept. */
@@ -312,6 +306,21 @@ static int allocate_chunk(const struct exchange *x, struct page_info **fresh, ui
     return 0;
 }
 
+/* Make @pg the domain's, and tell it, in output extent @i.  The domain has to take the frame in any case. */
+static int give_block(const struct exchange *x, struct page_info *pg, uint64_t i)
+{
+    const guest_ptr_t slot = guest_ptr_add(x->out, i * 8);
+    const uint64_t n = page_to_mfn(pg).n;
+    uint64_t at;
+
+    memset(mfn_to_virt(mfn(n)), 0, PAGE_SIZE << x->out_order);
+    const bool told = !guest_read_u64(&at, slot);
+    for (uint64_t k = 0; told && k < 1ull << x->out_order; k++)
+        atomic_set(&machine_to_phys[n + k], at + k);
+    page_assign(x->d, pg, x->out_order);
+    return told && !guest_write_u64(slot, n) ? 0 : refuse(HC_002, slot.va);
+}
+
 /* Nothing fails from here on but the guest's own list. */
 static int commit_chunk(const struct exchange *x, uint64_t first, const uint64_t *taken,
                         struct page_info **fresh, uint64_t blocks)
@@ -319,23 +328,12 @@ static int commit_chunk(const struct exchange *x, uint64_t first, const uint64_t
     int rc = 0;
 
     for (uint64_t k = 0; k < 1ull << x->chunk_order; k++) {
-        machine_to_phys[taken[k]] = M2P_INVALID;
+        atomic_set(&machine_to_phys[taken[k]], M2P_INVALID);
         page_free(mfn_to_page(mfn(taken[k])), 0);
     }
     for (uint64_t j = 0; j < blocks; j++) {
-        guest_ptr_t slot = guest_ptr_add(x->out, ((first << x->in_order >> x->out_order) + j) * 8);
-        uint64_t n = page_to_mfn(fresh[j]).n, at;
-
-        memset(mfn_to_virt(mfn(n)), 0, PAGE_SIZE << x->out_order);
-        page_assign(x->d, fresh[j], x->out_order);
-        if (guest_read_u64(&at, slot)) {
-            rc = refuse(HC_002, slot.va);
-            continue;
-        }
-        for (uint64_t k = 0; k < 1ull << x->out_order; k++)
-            atomic_set(&machine_to_phys[n + k], at + k);
-        if (guest_write_u64(slot, n))
-            rc = refuse(HC_002, slot.va);
+        int told = give_block(x, fresh[j], (first << x->in_order >> x->out_order) + j);
+        rc = told ? told : rc;
     }
     return rc;
 }
@@ -349,7 +347,7 @@ static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *ta
     if (!rc)
         rc = allocate_chunk(x, fresh, blocks);
     if (rc) {
-        restore_chunk(taken, count);
+        restore_chunk(x, taken, count);
         return rc;
     }
     return commit_chunk(x, first, taken, fresh, blocks);

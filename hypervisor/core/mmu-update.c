@@ -124,10 +124,10 @@ static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t
 {
     mfn_t m = maddr_to_mfn(ptr);
 
-    if (!mfn_valid(m) || mfn_to_page(m)->owner != md->tables->id)
-        return refuse(PT_012, m.n, ~0ul);
     struct page_info *pg = mfn_to_page(m);
-    uint64_t state = atomic_read(&pg->state);
+    uint64_t state = mfn_valid(m) ? page_state_of(pg, md->tables->id) : 0;
+    if (!state)
+        return refuse(PT_012, m.n, ~0ul);
 
     if ((state & PAGE_VALIDATED) && page_state_type(state) != PAGE_TYPE_SEG)
         return upper_update(md, pg, (ptr & ~PAGE_MASK) >> 3, pte(value), preserve_ad);
@@ -139,10 +139,8 @@ static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t va
     mfn_t m = maddr_to_mfn(ptr);
 
     if (likely(mfn_valid(m))) {
-        const struct page_info *pg = mfn_to_page(m);
-        if (likely((atomic_read(&pg->state) & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
-                       ((uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
-                   pg->owner == md->tables->id))
+        /* The lock keeps the role, and the role the frame. */
+        if (page_is_table_of(mfn_to_page(m), md->tables->id, PAGE_TYPE_L1))
             return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), preserve_ad);
     }
     return other_update(md, ptr, value, preserve_ad);

@@ -111,17 +111,24 @@ static void merge_aside(void)
         block_merge(page_to_mfn(pages.aside[--pages.asides]).n, 0);
 }
 
-struct page_info *page_alloc(unsigned order)
+/* One of the frames kept aside, or NULL. */
+static inline struct page_info *aside_take(void)
 {
+    struct page_info *one = NULL;
+
     spin_lock(&pages.lock);
-    if (order == 0 && pages.asides) {
-        struct page_info *one = pages.aside[--pages.asides];
+    if (likely(pages.asides)) {
+        one = pages.aside[--pages.asides];
         pages.count--;
         one->owner = OWNER_HYPERVISOR;
-        one->state = PAGE_REF_ONE | (one->state & PAGE_USED_BEFORE);
-        spin_unlock(&pages.lock);
-        return one;
     }
+    spin_unlock(&pages.lock);
+    return one;
+}
+
+static noinline_ struct page_info *block_take(unsigned order)
+{
+    spin_lock(&pages.lock);
     if (order >= LARGE_ORDER || !(pages.mask >> order))
         merge_aside();
     uint64_t fits = order < ORDERS ? pages.mask >> order << order : 0;
@@ -138,12 +145,18 @@ struct page_info *page_alloc(unsigned order)
         block_insert(pg + (1ull << have), have);
     }
     pages.count -= 1ull << order;
-    for (uint64_t i = 0; i < 1ull << order; i++) {
+    /* refs stays 0 until somebody publishes the frame (page_assign): no other CPU can take hold of it. */
+    for (uint64_t i = 0; i < 1ull << order; i++)
         pg[i].owner = OWNER_HYPERVISOR;
-        pg[i].state = PAGE_REF_ONE | (pg[i].state & PAGE_USED_BEFORE);
-    }
     spin_unlock(&pages.lock);
     return pg;
+}
+
+struct page_info *page_alloc(unsigned order)
+{
+    struct page_info *one = order ? NULL : aside_take();
+
+    return one ? one : block_take(order);
 }
 
 void *page_alloc_zeroed(unsigned order)
@@ -156,25 +169,47 @@ void *page_alloc_zeroed(unsigned order)
     return va;
 }
 
-void page_free(struct page_info *pg, unsigned order)
+static void frame_mark_free(struct page_info *pg)
+{
+    ASSERT(pg->owner != OWNER_NONE);
+    pg->owner = OWNER_NONE;
+    pg->linear = 0;
+    pg->state = PAGE_USED_BEFORE;
+}
+
+static void frame_free(struct page_info *pg)
+{
+    tlb_flush_for_page(pg);
+    spin_lock(&pages.lock);
+    frame_mark_free(pg);
+    pages.count++;
+    if (likely(pages.asides < ASIDE))
+        pages.aside[pages.asides++] = pg;
+    else
+        block_merge(page_to_mfn(pg).n, 0);
+    spin_unlock(&pages.lock);
+}
+
+static noinline_ void block_free(struct page_info *pg, unsigned order)
 {
     /* The list links go into the frame itself: no CPU may still write there. */
     for (uint64_t i = 0; i < 1ull << order; i++)
         tlb_flush_for_page(&pg[i]);
 
     spin_lock(&pages.lock);
-    for (uint64_t i = 0; i < 1ull << order; i++) {
-        ASSERT(pg[i].owner != OWNER_NONE);
-        pg[i].owner = OWNER_NONE;
-        pg[i].linear = 0;
-        pg[i].state = PAGE_USED_BEFORE;
-    }
+    for (uint64_t i = 0; i < 1ull << order; i++)
+        frame_mark_free(&pg[i]);
     pages.count += 1ull << order;
-    if (order == 0 && pages.asides < ASIDE)
-        pages.aside[pages.asides++] = pg;
-    else
-        block_merge(page_to_mfn(pg).n, order);
+    block_merge(page_to_mfn(pg).n, order);
     spin_unlock(&pages.lock);
+}
+
+void page_free(struct page_info *pg, unsigned order)
+{
+    if (likely(order == 0))
+        frame_free(pg);
+    else
+        block_free(pg, order);
 }
 
 void page_free_virt(void *va, unsigned order)

@@ -365,11 +365,10 @@ static int upper_get(struct domain *d, struct page_info *table, int level, unsig
 
     if (!upper_flags_ok(e))
         return refuse(PT_005, e.v, level);
-    if (!mfn_valid(m) || mfn_to_page(m)->owner != d->id)
-        return refuse(PT_006, m.n, level - 1, ~0ul);
-
     struct page_info *target = mfn_to_page(m);
-    uint64_t state = atomic_read(&target->state);
+    uint64_t state = mfn_valid(m) ? page_state_of(target, d->id) : 0;
+    if (!state)
+        return refuse(PT_006, m.n, level - 1, ~0ul);
     if (page_state_type(state) == page_type_of_level(level) && page_state_count(state))
         return linear_get(d, table, level, slot, e);
 
@@ -431,19 +430,16 @@ static int upper_table_get(struct domain *d, struct page_info *pg, int level)
 
 /* --- whole tables ---------------------------------------------------------------------------------------- */
 
-int page_table_validate(struct page_info *pg, int level)
+int page_table_validate(struct domain *d, struct page_info *pg, int level)
 {
-    struct domain *d = domain_get_owner(pg->owner);
     int rc;
 
-    ASSERT(d); /* somebody holds a reference to the frame, so its owner is listed */
     if (level == 1)
         rc = l1_table_get(d, mfn_to_virt(page_to_mfn(pg)));
     else
         rc = upper_table_get(d, pg, level);
     if (rc == 0 && level == 4)
         arch_fill_l4(mfn_to_virt(page_to_mfn(pg)));
-    domain_put(d);
     return rc;
 }
 
@@ -540,10 +536,10 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
 
 int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)
 {
-    if (!mfn_valid(m) || mfn_to_page(m)->owner != owner->id)
-        return refuse(MX_001, m.n);
     struct page_info *pg = mfn_to_page(m);
-    uint64_t state = atomic_read(&pg->state);
+    uint64_t state = mfn_valid(m) ? page_state_of(pg, owner->id) : 0;
+    if (!state)
+        return refuse(MX_001, m.n);
     int rc = page_get_and_type(pg, owner, page_type_of_level(level));
     if (rc) {
         if (page_state_count(state) && page_state_type(state) != page_type_of_level(level))
@@ -559,20 +555,21 @@ int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)
 
 int page_table_unpin(struct domain *d, mfn_t m)
 {
-    if (!mfn_valid(m) || mfn_to_page(m)->owner != d->id)
-        return refuse(MX_001, m.n);
     struct page_info *pg = mfn_to_page(m);
-    if (!(atomic_and(&pg->state, ~PAGE_PINNED) & PAGE_PINNED))
-        return refuse(MX_004, m.n);
+    uint64_t state = mfn_valid(m) ? page_state_of(pg, d->id) : 0;
+    if (unlikely(!(state & PAGE_PINNED)))
+        return state ? refuse(MX_004, m.n) : refuse(MX_001, m.n);
+    /* The lock keeps the pin, and the pin the frame. */
+    atomic_and(&pg->state, ~PAGE_PINNED);
     page_put_and_type(pg);
     return 0;
 }
 
 cold_ static int root_refuse(const struct domain *d, mfn_t l4, int rc)
 {
-    if (!mfn_valid(l4) || mfn_to_page(l4)->owner != d->id)
+    uint64_t state = mfn_valid(l4) ? page_state_of(mfn_to_page(l4), d->id) : 0;
+    if (!state)
         return refuse(MX_001, l4.n);
-    uint64_t state = atomic_read(&mfn_to_page(l4)->state);
     if (page_state_count(state) && page_state_type(state) != PAGE_TYPE_L4)
         return refuse(MX_002, l4.n, 4, page_state_type(state));
     return rc; /* the entry's own refusal */

@@ -50,14 +50,16 @@ void page_reclaim(struct page_info *pg)
 {
     struct domain *d = domain_get_owner(pg->owner);
 
+    const bool counted = !(pg->state & PAGE_SHARED);
+
     ASSERT(page_state_count(pg->state) == 0);
-    if (d) {
-        if (!(pg->state & PAGE_SHARED))
-            atomic_sub(&d->tot_pages, 1);
-        domain_put(d);
-    }
     machine_to_phys[page_to_mfn(pg).n] = M2P_INVALID;
     page_free(pg, 0);
+    if (!d)
+        return;
+    if (counted)
+        atomic_sub(&d->tot_pages, 1); /* not before: a domain that counts no frames may be gone the next moment */
+    domain_put(d);
 }
 
 void page_put(struct page_info *pg)
@@ -69,22 +71,21 @@ void page_put(struct page_info *pg)
 }
 
 /*
- * Claimed but not yet earned: @pg has just got role @type and count 1 by our exchange, from state @old.  Forget old
- * translations if the role is another one, then check the contents.
+ * Claimed but not yet earned: @pg of @d has just got protected role @type and count 1 by our exchange, from state @old.  Nobody
+ * else gets the role before it is VALIDATED, nor another one while the count is not 0.  Forget old translations if the role is
+ * another one, then check the contents.
  */
-static int page_earn_type(struct page_info *pg, uint64_t old, enum page_type type)
+static int page_earn_type(struct page_info *pg, struct domain *d, uint64_t old, enum page_type type)
 {
-    int rc = 0;
+    int rc;
 
     if (page_state_type(old) != type)
         tlb_flush_for_page(pg);
 
     if (type_is_table(type))
-        rc = page_table_validate(pg, type - PAGE_TYPE_L1 + 1);
-    else if (type == PAGE_TYPE_SEG)
-        rc = arch_segment_page_validate(mfn_to_virt(page_to_mfn(pg)));
+        rc = page_table_validate(d, pg, type - PAGE_TYPE_L1 + 1);
     else
-        return 0;
+        rc = arch_segment_page_validate(mfn_to_virt(page_to_mfn(pg)));
 
     if (rc) {
         /* No entry was kept: the frame has no role. */
@@ -97,56 +98,65 @@ static int page_earn_type(struct page_info *pg, uint64_t old, enum page_type typ
 }
 
 /*
- * Take a type reference, and @refs references in the same exchange (0 or PAGE_REF_ONE).  A page-table role needs the
- * owner's mmu lock.  -XEN_EINVAL if the frame has another role; else page_table_validate's answer.
+ * The state in which the first type reference @type is taken from @old, whose count is 0.  A frame that was a table must not be
+ * written to before every TLB has forgotten it as one; but WRITABLE needs no earning, so the role would be anybody's at once.
+ * Until the flush is done it is NONE, with a count.
  */
-static inline int page_take(struct page_info *pg, enum page_type type, uint64_t refs)
+static inline uint64_t page_claim(uint64_t old, enum page_type type)
+{
+    const enum page_type was = page_state_type(old);
+    const bool at_once = type != PAGE_TYPE_WRITABLE || was == PAGE_TYPE_WRITABLE || was == PAGE_TYPE_NONE;
+
+    return ((old & ~(PAGE_TYPE_MASK | PAGE_VALIDATED)) | (uint64_t)(at_once ? type : PAGE_TYPE_NONE) << PAGE_TYPE_SHIFT) + 1;
+}
+
+/* A table's old translations are being flushed before it is WRITABLE. */
+static inline bool page_is_claimed(uint64_t state)
+{
+    return page_state_count(state) && page_state_type(state) == PAGE_TYPE_NONE;
+}
+
+int page_get_type(struct page_info *pg, struct domain *d, enum page_type type)
 {
     uint64_t old = atomic_read(&pg->state), want;
 
     do {
-        if (page_state_count(old) == 0) {
-            want = (old & ~(PAGE_TYPE_MASK | PAGE_VALIDATED)) | (uint64_t)type << PAGE_TYPE_SHIFT;
-        } else {
-            if (page_state_type(old) != type || page_state_count(old) == PAGE_COUNT_MASK)
-                return -XEN_EINVAL;
-            /* A table that is being validated further up our own call chain: a loop. */
-            if (type != PAGE_TYPE_WRITABLE && !(old & PAGE_VALIDATED))
-                return -XEN_EINVAL;
-            want = old;
+        while (unlikely(page_is_claimed(old))) {
+            arch_relax();
+            old = atomic_read(&pg->state);
         }
-        if (refs && (old < PAGE_REF_ONE || (int64_t)old < 0))
+        if (page_state_count(old) == 0) {
+            want = page_claim(old, type);
+            continue;
+        }
+        if (page_state_type(old) != type || page_state_count(old) == PAGE_COUNT_MASK)
             return -XEN_EINVAL;
-        want += refs + 1;
+        /* A table that is being validated further up our own call chain: a loop. */
+        if (type != PAGE_TYPE_WRITABLE && !(old & PAGE_VALIDATED))
+            return -XEN_EINVAL;
+        want = old + 1;
     } while (!atomic_compare_exchange(&pg->state, &old, want));
 
-    if (likely(page_state_count(old)))
+    if (page_state_count(old))
         return 0;
-    if (type == PAGE_TYPE_WRITABLE &&
-        (page_state_type(old) == PAGE_TYPE_WRITABLE || page_state_type(old) == PAGE_TYPE_NONE))
-        return 0;
-    int rc = page_earn_type(pg, old, type);
-    if (rc && refs)
-        page_put(pg);
-    return rc;
+    if (type != PAGE_TYPE_WRITABLE)
+        return page_earn_type(pg, d, old, type);
+    if (unlikely(page_is_claimed(want))) {
+        tlb_flush_for_page(pg);
+        atomic_or(&pg->state, (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
+    }
+    return 0;
 }
 
-int page_get_type(struct page_info *pg, enum page_type type)
-{
-    return page_take(pg, type, 0);
-}
-
+/* The reference first: with it in hand the frame is @d's and stays so while its role is looked at, and earned. */
 int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type)
 {
-    if (atomic_read(&pg->owner) != d->id)
+    if (!page_get(pg, d))
         return -XEN_EINVAL;
-    int rc = page_take(pg, type, PAGE_REF_ONE);
+    int rc = page_get_type(pg, d, type);
     if (rc)
-        return rc;
-    if (likely(atomic_read(&pg->owner) == d->id))
-        return 0;
-    page_put_and_type(pg);
-    return -XEN_EINVAL;
+        page_put(pg);
+    return rc;
 }
 
 void page_put_type(struct page_info *pg)
@@ -178,34 +188,27 @@ void page_put_and_type_slow(struct page_info *pg)
     page_put(pg);
 }
 
+void page_restore(struct page_info *pg)
+{
+    atomic_or(&pg->state, PAGE_REF_ONE | PAGE_ALLOCATED);
+}
+
 void page_release(struct domain *d, struct page_info *pg)
 {
-    if (atomic_and(&pg->state, ~PAGE_ALLOCATED) & PAGE_ALLOCATED)
-        page_put(pg);
+    if (!(page_state_of(pg, d->id) & PAGE_ALLOCATED))
+        return;
+    atomic_and(&pg->state, ~PAGE_ALLOCATED); /* nobody else does: we hold the lock */
+    page_put(pg);
 }
 
 /* --- giving frames to domains ---------------------------------------------------------------------- */
 
-void page_assign(struct domain *d, struct page_info *pg, unsigned order)
-{
-    uint64_t first = page_to_mfn(pg).n, count = 1ull << order;
-
-    for (uint64_t i = 0; i < count; i++) {
-        pg[i].linear = 0;
-        atomic_set(&pg[i].owner, d->id);
-        atomic_set_release(&pg[i].state, PAGE_REF_ONE | PAGE_ALLOCATED);
-    }
-    if (d->lowest_mfn > first || d->highest_mfn == 0)
-        d->lowest_mfn = first;
-    if (d->highest_mfn < first + count - 1)
-        d->highest_mfn = first + count - 1;
-}
-
-struct page_info *page_alloc_for(struct domain *d, unsigned order)
+struct page_info *page_prepare(struct domain *d, unsigned order)
 {
     uint32_t count = 1u << order;
 
-    if (atomic_add(&d->tot_pages, count) > d->max_pages) {
+    /* Count first, then look: either we see that the domain is dying, or its teardown sees a frame to wait for. */
+    if (atomic_add(&d->tot_pages, count) > d->max_pages || unlikely(atomic_read(&d->dying))) {
         atomic_sub(&d->tot_pages, count);
         return NULL;
     }
@@ -218,7 +221,44 @@ struct page_info *page_alloc_for(struct domain *d, unsigned order)
     for (uint32_t i = 0; i < count; i++)
         if (pg[i].state & PAGE_USED_BEFORE)
             memset(mfn_to_virt(page_to_mfn(&pg[i])), 0, PAGE_SIZE);
-    page_assign(d, pg, order);
+    return pg;
+}
+
+void page_discard(struct domain *d, struct page_info *pg, unsigned order)
+{
+    page_free(pg, order);
+    atomic_sub(&d->tot_pages, 1u << order);
+}
+
+static void bounds_widen(struct domain *d, uint64_t first, uint64_t last) REQUIRES(&d->mmu)
+{
+    if (d->lowest_mfn > first || d->highest_mfn == 0)
+        d->lowest_mfn = first;
+    if (d->highest_mfn < last)
+        d->highest_mfn = last;
+}
+
+void page_assign(struct domain *d, struct page_info *pg, unsigned order)
+{
+    uint64_t first = page_to_mfn(pg).n, count = 1ull << order;
+
+    mutex_lock(&d->mmu);
+    bounds_widen(d, first, first + count - 1);
+    for (uint64_t i = 0; i < count; i++) {
+        pg[i].linear = 0;
+        atomic_set(&pg[i].owner, d->id);
+        /* Until here refs was 0, so nobody has taken any. */
+        atomic_set_release(&pg[i].state, PAGE_REF_ONE | PAGE_ALLOCATED);
+    }
+    mutex_unlock(&d->mmu);
+}
+
+struct page_info *page_alloc_for(struct domain *d, unsigned order)
+{
+    struct page_info *pg = page_prepare(d, order);
+
+    if (pg)
+        page_assign(d, pg, order);
     return pg;
 }
 
@@ -231,8 +271,11 @@ void *page_alloc_shared(struct domain *d)
     void *va = mfn_to_virt(page_to_mfn(pg));
     memset(va, 0, PAGE_SIZE);
     /* The hypervisor writes to it, too: a writable type reference of ours keeps every other role away. */
+    mutex_lock(&d->mmu);
+    pg->linear = 0;
     atomic_set(&pg->owner, d->id);
     atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_SHARED | 1 | (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
+    mutex_unlock(&d->mmu);
     return va;
 }
 

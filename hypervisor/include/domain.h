@@ -133,7 +133,7 @@ struct domain {
     uint64_t linear_slots[8]; /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
     struct shared_info *shared;
-    uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown and audit */
+    uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown; under @mmu */
 
     /* Event channels. */
     spinlock_t evtchn_lock;

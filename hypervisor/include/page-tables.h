@@ -8,9 +8,9 @@
 #include "arch.h"
 #include "pagetable.h"
 
-/* A frame is about to become a table of @level (its state already says so, count 1, not validated): check every entry
+/* A frame of @d is about to become a table of @level (its state already says so, count 1, not validated): check every entry
  * and take its references.  0; or the first bad entry's -errno, everything undone.  Preemptible. */
-int page_table_validate(struct page_info *pg, int level) must_check;
+int page_table_validate(struct domain *d, struct page_info *pg, int level) must_check;
 /* The last type reference is going: drop every entry's references.  Preemptible. */
 void page_table_invalidate(struct page_info *pg, int level);
 

@@ -74,11 +74,25 @@ static inline enum page_type page_type_of_level(int level)
  * I5  VALIDATED implies type L1..L4 (or SEG) and type_count > 0.
  * I6  Entries of a free frame's former tables are gone from every TLB before it is given away
  *     or changes role: see @stamp.
+ * I7  A frame that is no domain's (free, the hypervisor's, under construction) has refs 0.
  *
  * Recounted from scratch by page_audit() (core/audit.c); broken on purpose in tests/host/test-page.c.
  *
  * @state moves only by atomic operations.  Everything a page table of domain D says is
- * guarded by D->mmu (a mutex); @owner changes only while refs is 0.
+ * guarded by D->mmu (a mutex).
+ *
+ * A frame's life, and who may look at @owner.  @owner changes only while refs is 0, and refs 0 cannot be taken up from:
+ * page_get() refuses.  So a frame under construction is out of everybody's reach until one store gives it references, role and
+ * flags at once (page_assign), and whoever holds a reference knows that the owner stays.  But a look at @owner alone says nothing
+ * of the next moment: the frame may be freed and given to another domain in between.  There are two ways to know:
+ *
+ *   reference   take a reference, then look: page_get(), page_get_and_type().  The look that comes first is a hint only.
+ *               Until it is given back again the new owner sees one reference more than it made.
+ *   lock        hold D->mmu, read @state, then @owner: page_state_of().  A frame becomes D's only under D->mmu, so one that is D's
+ *               now was D's since the lock was taken; and ALLOCATED, PINNED, and the roles L1..L4 and SEG of D's frames come and
+ *               go only under D->mmu.  So if @state showed one of these, it is D's frame that has it, and it keeps it.
+ *
+ * Every function that looks is on the list in hypervisor/README.md ("Who looks at a frame's owner"), which a test compares.
  */
 struct page_info {
     uint64_t state;
@@ -106,6 +120,26 @@ static inline uint32_t page_state_refs(uint64_t state)
 static inline uint32_t page_state_count(uint64_t state)
 {
     return (uint32_t)(state & PAGE_COUNT_MASK);
+}
+
+/*
+ * @pg's state if it is the frame of domain @id, whose mmu lock is held; else 0, which is no domain's state.  ALLOCATED, PINNED and a
+ * protected role that are seen here stay until the lock is given back (struct page_info says why the order of the two looks matters).
+ */
+static inline uint64_t page_state_of(const struct page_info *pg, uint16_t id)
+{
+    uint64_t state = atomic_read_acquire(&pg->state);
+
+    return likely(atomic_read(&pg->owner) == id) ? state : 0;
+}
+
+/* page_state_of() for a table whose role @type has been earned. */
+static inline bool page_is_table_of(const struct page_info *pg, uint16_t id, enum page_type type)
+{
+    uint64_t state = atomic_read_acquire(&pg->state);
+
+    return likely((state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) == ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+                  atomic_read(&pg->owner) == id);
 }
 
 /* The frame table: one entry for every frame below max_mfn.  Frames that are not RAM share one read-only
@@ -137,11 +171,11 @@ extern uint64_t *machine_to_phys;
 /* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself. */
 void page_alloc_add(mfn_t first, uint64_t count);
 
-/* A block of 2^@order frames owned by OWNER_HYPERVISOR with refs 1, contents undefined; NULL if none. */
+/* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none. */
 struct page_info *page_alloc(unsigned order) must_check;
 /* The same, zeroed, as memory. */
 void *page_alloc_zeroed(unsigned order) must_check;
-/* Return a block that is nobody's any more: every frame has refs 0 or is OWNER_HYPERVISOR's with refs 1. */
+/* Return a block that is nobody's any more: every frame has refs 0. */
 void page_free(struct page_info *pg, unsigned order);
 void page_free_virt(void *va, unsigned order);
 uint64_t page_free_count(void); /* frames */
@@ -152,10 +186,16 @@ void mem_free(void *p, size_t size);
 
 /* --- ownership and counts (core/page.c) --------------------------------------------------------- */
 
-/* Hand a block from page_alloc() to @d: each frame ALLOCATED, refs 1.  The caller has counted it in d->tot_pages
- * and scrubbed it. */
+/*
+ * Giving a block of 2^@order frames to @d.  page_prepare() allocates it, counts it in d->tot_pages and scrubs it: the block is
+ * under construction, out of everybody's reach.  NULL: out of memory, past d->max_pages, or @d is dying.  Then page_assign()
+ * makes it @d's (each frame ALLOCATED, refs 1): other CPUs may take it, even give it back, before that returns, so whatever
+ * belongs to the frame (its contents, machine_to_phys) is written before.  page_discard() gives up instead.
+ * page_alloc_for() is page_prepare() and page_assign().  page_assign() takes @d->mmu.
+ */
+struct page_info *page_prepare(struct domain *d, unsigned order) must_check;
 void page_assign(struct domain *d, struct page_info *pg, unsigned order);
-/* Allocate and assign one block: NULL if out of memory or past d->max_pages. */
+void page_discard(struct domain *d, struct page_info *pg, unsigned order);
 struct page_info *page_alloc_for(struct domain *d, unsigned order) must_check;
 
 /* Take one reference to a frame of @d; false if it is not @d's (or not RAM).  Any lock state. */
@@ -164,8 +204,8 @@ void page_put(struct page_info *pg);
 
 /*
  * Take a reference and a type together.  0; -XEN_EINVAL if the frame is not @d's or has another role; or what
- * page_table_validate() says of a frame that gets a page-table role for the first time (@d->mmu held).
- * The inline half is the common case: the frame has the role already.
+ * page_table_validate() says of a frame that gets a page-table role for the first time.  Every role but WRITABLE needs
+ * @d->mmu.  The inline half is the common case: the frame has the role already.
  */
 int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type) must_check;
 void page_put_and_type_slow(struct page_info *pg);
@@ -193,10 +233,10 @@ static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t
            likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + writable));
 }
 
-/* The same for a table's role, which must have been earned. */
+/* The same for a table's role, which must have been earned, under the mmu lock of domain @id: with it the owner is known for good. */
 static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t id, enum page_type type)
 {
-    uint64_t old = atomic_read(&pg->state);
+    uint64_t old = atomic_read_acquire(&pg->state);
 
     return likely((old & (PAGE_TYPE_MASK | PAGE_VALIDATED)) == ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
                   page_state_open(old) && (old & PAGE_COUNT_MASK) && atomic_read(&pg->owner) == id) &&
@@ -206,7 +246,10 @@ static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t 
 static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d, uint16_t id,
                                                   enum page_type type)
 {
-    if (type == PAGE_TYPE_WRITABLE ? page_try_get_mapped(pg, id, true) : page_try_get_table(pg, id, type)) {
+    if (type != PAGE_TYPE_WRITABLE) {
+        if (page_try_get_table(pg, id, type))
+            return 0;
+    } else if (page_try_get_mapped(pg, id, true)) {
         if (likely(atomic_read(&pg->owner) == id))
             return 0;
         page_put_and_type_slow(pg);
@@ -250,14 +293,32 @@ static inline void page_put_and_type(struct page_info *pg)
 }
 
 #define page_get_and_type(pg, d, type) page_get_and_type_id((pg), (d), (d)->id, (type))
-int page_get_type(struct page_info *pg, enum page_type type) must_check;
+/* The type alone: a reference to @pg, which is @d's, is in the caller's hand and stays there. */
+int page_get_type(struct page_info *pg, struct domain *d, enum page_type type) must_check;
 void page_put_type(struct page_info *pg);
 
-/* Drop the domain's own reference (ALLOCATED): the frame is freed when the last other one goes. */
+/*
+ * These need @d->mmu and leave a frame that is not @d's alone.  page_release() drops the domain's own reference (ALLOCATED): the
+ * frame is freed when the last other one goes.  page_take_back() takes a frame to which @d's own reference is the only one, and
+ * which has no role, out of everybody's reach: true, and the caller calls page_free() or page_restore().  @id is the domain's.
+ */
+static inline must_check bool page_take_back(struct page_info *pg, uint16_t id)
+{
+    uint64_t old = page_state_of(pg, id);
+
+    do {
+        if (page_state_refs(old) != 1 || !(old & PAGE_ALLOCATED) || page_state_count(old))
+            return false;
+        /* Whoever had the frame writable may still reach it through a TLB: page_free() sees to that by its stamp.  The role that it had
+         * last is kept: were it forgotten, a frame that is restored could become a page table without the flush that takes. */
+    } while (!atomic_compare_exchange(&pg->state, &old, old & PAGE_TYPE_MASK));
+    return true;
+}
+void page_restore(struct page_info *pg);
 void page_release(struct domain *d, struct page_info *pg);
 
 /* An anonymous hypervisor page that guest @d may map writable (shared_info, grant table): owner @d, type
- * WRITABLE, never counted in tot_pages; given back with page_unshare(). */
+ * WRITABLE, never counted in tot_pages; given back with page_unshare().  Takes @d->mmu. */
 void *page_alloc_shared(struct domain *d);
 void page_unshare(struct domain *d, void *va);
 

@@ -338,12 +338,10 @@ long hypercall_update_descriptor(struct vcpu *v, const struct hypercall_args *a)
 
     struct page_info *pg = mfn_to_page(maddr_to_mfn(maddr));
     mutex_lock(&d->mmu);
-    uint64_t state = atomic_read(&pg->state);
-    bool is_table = page_state_type(state) == PAGE_TYPE_SEG && page_state_count(state);
-    if (likely(is_table && atomic_read(&pg->owner) == d->id)) {
+    if (page_is_table_of(pg, d->id, PAGE_TYPE_SEG)) {
         /* The lock keeps the role, and the role keeps the frame. */
         atomic_set((uint64_t *)maddr_to_virt(maddr), want);
-    } else if (!is_table && page_get_and_type(pg, d, PAGE_TYPE_WRITABLE) == 0) {
+    } else if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE) == 0) {
         atomic_set((uint64_t *)maddr_to_virt(maddr), want);
         page_put_and_type(pg);
     } else {

@@ -323,12 +323,8 @@ static inline int plain_store(struct domain *d, const uint8_t *bytes, struct gue
 /* Does @entry map a validated L1 table of @d, read-only? */
 static inline bool maps_l1_table(const struct domain *d, pte_t entry)
 {
-    if ((entry.v & (PTE_P | PTE_RW)) != PTE_P || !mfn_valid(pte_mfn(entry)))
-        return false;
-    const struct page_info *pg = mfn_to_page(pte_mfn(entry));
-    return (pg->state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
-               ((uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
-           pg->owner == d->id;
+    return (entry.v & (PTE_P | PTE_RW)) == PTE_P && mfn_valid(pte_mfn(entry)) &&
+           page_is_table_of(mfn_to_page(pte_mfn(entry)), d->id, PAGE_TYPE_L1);
 }
 
 /* Make the store that the guest's kernel tried at @entry's page.  The length of the instruction, or 0: it is not one of ours, or the

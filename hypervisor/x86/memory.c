@@ -125,7 +125,6 @@ static void frame_table_map(void)
     for (unsigned i = 0; i < FRAMES_PER_INFO_PAGE; i++) {
         none[i].owner = OWNER_IO;
         ours[i].owner = OWNER_HYPERVISOR;
-        ours[i].state = PAGE_REF_ONE;
     }
 
     uint64_t pages = ROUND_UP(max_mfn, FRAMES_PER_INFO_PAGE) / FRAMES_PER_INFO_PAGE;

@@ -8,14 +8,14 @@ static void start(void)
 
 TestSuite(page_alloc, .init = start);
 
-/* Every frame of [pg, pg + 2^order) is the hypervisor's with one reference. */
+/* Every frame of [pg, pg + 2^order) is the hypervisor's, with no reference that could be added to. */
 static void assert_block(const struct page_info *pg, unsigned order)
 {
     cr_assert(page_to_mfn(pg).n % (1ull << order) == 0, "block of order %u at %lx", order,
               (unsigned long)page_to_mfn(pg).n);
     for (uint64_t i = 0; i < 1ull << order; i++) {
         assert_eq_long(pg[i].owner, OWNER_HYPERVISOR);
-        assert_eq_long(page_state_refs(pg[i].state), 1);
+        assert_eq_long(page_state_refs(pg[i].state), 0);
     }
 }
 

@@ -81,7 +81,7 @@ static void memory_start(uint64_t frames)
     machine.hole_first = frames / 2 / HOLE_FRAMES * HOLE_FRAMES;
     machine.hole_count = HOLE_FRAMES;
     uint64_t end = machine.hole_first + HOLE_FRAMES;
-    set_owner(0, HYPERVISOR_FRAMES, OWNER_HYPERVISOR, PAGE_REF_ONE);
+    set_owner(0, HYPERVISOR_FRAMES, OWNER_HYPERVISOR, 0);
     set_owner(machine.hole_first, HOLE_FRAMES, OWNER_IO, 0);
     page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES);
     page_alloc_add(mfn(end), frames - end);
