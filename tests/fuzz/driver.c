@@ -2,6 +2,7 @@
  * Mutates the sound inputs of a target, the same way each time.
  *
  *   fuzz-NAME [-n MUTATIONS] [-s SEED]     every sound input, mutated so many times
+ *   fuzz-NAME -c COUNT [-s SEED]           inputs of random bytes until COUNT steps (hypercalls) are done
  *   fuzz-NAME FILE...                      just these inputs
  *   fuzz-NAME -w DIRECTORY                 write the sound inputs there: libFuzzer starts from them
  *
@@ -14,6 +15,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The slowest takes milliseconds. */
@@ -175,6 +177,32 @@ static void run_mutations(unsigned seed, unsigned count, uint64_t start)
     }
 }
 
+#define RANDOM_BYTES 2500u
+
+/* New bytes each time: the @f.mutation-th of SEED is always the same. */
+static void run_random(unsigned long count, uint64_t start)
+{
+    const time_t begin = time(NULL);
+    unsigned long told = 0;
+
+    printf("TAP version 13\n1..1\n");
+    for (f.mutation = 0; fuzz_steps < count; f.mutation++) {
+        f.state = start << 32 ^ f.mutation;
+        f.size = RANDOM_BYTES;
+        for (size_t i = 0; i < f.size; i++)
+            f.input[i] = (uint8_t)(next() >> 20);
+        alarm(INPUT_SECONDS);
+        (void)LLVMFuzzerTestOneInput(f.input, f.size);
+        if (fuzz_steps / 1000000 == told)
+            continue;
+        told = fuzz_steps / 1000000;
+        const unsigned long seconds = (unsigned long)(time(NULL) - begin);
+        printf("# %lu million in %lu s, %lu a second\n", told, seconds, fuzz_steps / (seconds ? seconds : 1));
+        fflush(stdout);
+    }
+    printf("ok 1 - %lu steps in %u inputs of seed %lu\n", count, f.mutation, (unsigned long)start);
+}
+
 static int run_files(int argc, char **argv, int first)
 {
     for (int i = first; i < argc; i++) {
@@ -209,13 +237,16 @@ int main(int argc, char **argv)
 {
     static uint8_t scratch[FUZZ_ROOM];
     unsigned count = fuzz_mutations, seeds = 0;
+    unsigned long steps = 0;
     uint64_t start = 1;
     int option;
 
     f.name = strrchr(argv[0], '-') ? strrchr(argv[0], '-') + 1 : argv[0];
-    while ((option = getopt(argc, argv, "n:s:w:")) != -1) {
+    while ((option = getopt(argc, argv, "c:n:s:w:")) != -1) {
         if (option == 'n')
             count = (unsigned)strtoul(optarg, NULL, 0);
+        else if (option == 'c')
+            steps = strtoul(optarg, NULL, 0);
         else if (option == 's')
             start = strtoul(optarg, NULL, 0);
         else
@@ -225,6 +256,10 @@ int main(int argc, char **argv)
     signal(SIGALRM, save); /* an input that never ends */
     if (optind < argc)
         return run_files(argc, argv, optind);
+    if (steps) {
+        run_random(steps, start);
+        return 0;
+    }
     while (fuzz_seed(seeds, scratch, sizeof(scratch)))
         seeds++;
     printf("TAP version 13\n1..%u\n", seeds);

@@ -18,6 +18,7 @@
 
 const unsigned fuzz_mutations = 10000;
 unsigned fuzz_accepted;
+unsigned long fuzz_steps;
 
 static unsigned module;
 static uint64_t free_frames;
@@ -89,6 +90,7 @@ static void build(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_steps++;
     if (!free_frames)
         start();
     if (size > FUZZ_ROOM || !parse(data, size))

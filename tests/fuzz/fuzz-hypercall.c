@@ -18,6 +18,7 @@
 
 const unsigned fuzz_mutations = 100;
 unsigned fuzz_accepted;
+unsigned long fuzz_steps;
 
 static struct guest guest[2];
 static unsigned (*fuzz_calls)[2]; /* set in a debugger, or by FUZZ_CALLS in the environment */
@@ -268,6 +269,7 @@ static void call(struct program *p, struct guest *g, struct vcpu *v)
         (a.arg[0] == SCHEDOP_shutdown || a.arg[0] == SCHEDOP_remote_shutdown) && take(p, 1))
         return;
     machine_enter(v);
+    fuzz_steps++;
     long rc = hypercall_dispatch(v, number, &a);
     if (fuzz_calls) /* what gets through, for people who tune this */
         fuzz_calls[number][rc >= 0]++;

@@ -15,6 +15,7 @@
 
 const unsigned fuzz_mutations = 3000;
 unsigned fuzz_accepted;
+unsigned long fuzz_steps;
 
 #define RING 30u
 
@@ -102,6 +103,7 @@ static size_t step(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_steps++;
     static bool started;
 
     if (!started)

@@ -18,6 +18,7 @@
 
 const unsigned fuzz_mutations = 10000;
 unsigned fuzz_accepted;
+unsigned long fuzz_steps;
 
 static uint8_t *guarded; /* FUZZ_ROOM bytes, then nothing */
 static uint64_t free_frames;
@@ -73,6 +74,7 @@ static void check_lost(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_steps++;
     static struct domain_config *configs[MAX_DOMAINS_AT_BOOT];
     static unsigned runs;
     struct boot_error e = {0};

@@ -19,5 +19,7 @@ size_t fuzz_seed(unsigned i, uint8_t *to, size_t room);
 extern const unsigned fuzz_mutations;
 /* For the summary: inputs that were accepted so far. */
 extern unsigned fuzz_accepted;
+/* What -c counts. */
+extern unsigned long fuzz_steps;
 
 #define FUZZ_ROOM 0x8000u
