@@ -9,9 +9,8 @@
  * pinned like any guest's: one set of rules decides what a page table may say, and a mistake
  * made here is refused there.
  *
- * Frames that have been somebody's since boot come zeroed from the allocator; others hold
- * what the firmware left.  Zeroed here is only what must be: bss, tables, and the pages that
- * carry structures.
+ * Frames come zeroed (page_alloc_for).  What is zeroed here all the same, bss, tables and the pages
+ * that carry structures, is what the guest is promised.
  */
 #include "arch.h"
 #include "builder.h"

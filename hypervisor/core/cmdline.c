@@ -38,6 +38,22 @@ static bool word_is(const char *s, size_t n, const char *what)
     return n == strlen(what) && !memcmp(s, what, n);
 }
 
+bool cmdline_denies(const char *key)
+{
+    static const char *const no[] = {"0", "no", "off", "false", "disable"};
+    char negated[32];
+    size_t n;
+
+    snprintf(negated, sizeof(negated), "no-%s", key);
+    if (cmdline_get(negated, &n))
+        return true;
+    const char *value = cmdline_get(key, &n);
+    for (unsigned i = 0; value && i < ARRAY_SIZE(no); i++)
+        if (word_is(value, n, no[i]))
+            return true;
+    return false;
+}
+
 bool cmdline_flag(const char *key)
 {
     size_t n;

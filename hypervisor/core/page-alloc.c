@@ -4,15 +4,16 @@
  * A free block of 2^order frames starts at a multiple of 2^order; its buddy is the
  * other half of the block of twice the size.  The list links of a free block lie
  * in its first frame, so free memory costs nothing; page_info.linear of that frame
- * holds order + 1, which is how a buddy is recognised as free.
+ * holds order + 1, which is how a buddy is recognised as free.  They are wiped when the block
+ * leaves its list: a guest that gets the frame finds no address of ours.
  *
  * Single frames that come back are kept aside first (@aside), so that a guest that gives and takes
  * frames one by one does not pay for merging and splitting blocks each time.  They are merged when
  * somebody asks for a large block.
  *
  * A frame is flushed from every TLB that may still hold it when it is freed (tlb.h), so
- * allocation never needs to.  PAGE_USED_BEFORE tells frames that have held somebody's
- * data since boot from those that need no scrubbing.
+ * allocation never needs to.  PAGE_USED_BEFORE tells frames that may hold somebody's data, from
+ * before the boot too, from those that are known to be zero.
  */
 #include "arch.h"
 #include "lib.h"
@@ -53,8 +54,11 @@ static void block_insert(struct page_info *pg, unsigned order)
 
 static void block_remove(struct page_info *pg, unsigned order)
 {
+    struct list *links = block_links(pg);
+
     pg->linear = 0;
-    list_remove(block_links(pg));
+    list_remove(links);
+    *links = (struct list){0};
     if (list_empty(&pages.free[order]))
         pages.mask &= ~BIT(order);
 }
@@ -76,7 +80,7 @@ static void block_merge(uint64_t first, unsigned order)
     block_insert(mfn_to_page(mfn(first)), order);
 }
 
-void page_alloc_add(mfn_t first, uint64_t count)
+void page_alloc_add(mfn_t first, uint64_t count, bool zero)
 {
     if (!pages.ready) {
         for (unsigned i = 0; i < ORDERS; i++)
@@ -96,7 +100,7 @@ void page_alloc_add(mfn_t first, uint64_t count)
             struct page_info *pg = mfn_to_page(mfn(at + i));
             pg->owner = OWNER_NONE;
             pg->linear = 0;
-            pg->state = 0;
+            pg->state = zero ? 0 : PAGE_USED_BEFORE;
         }
         block_merge(at, order);
         at += 1ull << order;

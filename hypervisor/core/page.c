@@ -217,7 +217,7 @@ struct page_info *page_prepare(struct domain *d, unsigned order)
         atomic_sub(&d->tot_pages, count);
         return NULL;
     }
-    /* Whatever a frame held since boot is nobody else's to read. */
+    /* Whatever a frame holds, from before the boot too, is nobody else's to read. */
     for (uint32_t i = 0; i < count; i++)
         if (pg[i].state & PAGE_USED_BEFORE)
             memset(mfn_to_virt(page_to_mfn(&pg[i])), 0, PAGE_SIZE);

@@ -34,6 +34,7 @@ void printk_more(const char *format, ...);
  * the word's end: *len gets its length.  A bare word gives a length of 0.  (core/cmdline.c) */
 const char *cmdline_get(const char *key, size_t *len);
 bool cmdline_flag(const char *key);                           /* "key", "key=1/yes/on/true"; "no-key" is false */
+bool cmdline_denies(const char *key); /* "no-key", "key=0/no/off/false": said, and not meant */
 unsigned long cmdline_number(const char *key, unsigned long otherwise);
 uint64_t parse_size(const char *s, const char **end);         /* "128M", "1G", "4096": bytes; no suffix: KiB (as Xen's dom0_mem) */
 extern char hypervisor_cmdline[1024];

@@ -52,7 +52,8 @@ static inline enum page_type page_type_of_level(int level)
 #define PAGE_SHARED       BIT(31) /* hypervisor memory a guest may map writable (shared_info, grant table) */
 #define PAGE_REF_ONE      BIT(32)
 #define PAGE_REF_LIMIT    0x80000000ull /* no more: the sign bit of the state word tells */
-#define PAGE_USED_BEFORE  BIT(0)  /* only while free or the hypervisor's: holds old data (frames fresh from boot do not) */
+#define PAGE_USED_BEFORE \
+    BIT(0) /* only while free or the hypervisor's: may hold old data; clear: it is zero */
 
 /* Owners that are not domains. */
 #define OWNER_NONE       0xffff /* free */
@@ -168,8 +169,9 @@ extern uint64_t *machine_to_phys;
 
 /* --- the allocator (core/page-alloc.c); blocks of 2^order frames, naturally aligned ------------ */
 
-/* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself. */
-void page_alloc_add(mfn_t first, uint64_t count);
+/* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself.
+ * @zero: they are known to hold nothing, so that nobody need scrub them. */
+void page_alloc_add(mfn_t first, uint64_t count, bool zero);
 
 /* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none. */
 struct page_info *page_alloc(unsigned order) must_check;

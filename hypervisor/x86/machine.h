@@ -137,6 +137,11 @@ void memory_map_add(uint64_t start, uint64_t end);
 void memory_map_done(void);
 /* Keep [start, end) out of the allocator's hands. */
 void memory_reserve(uint64_t start, uint64_t end);
+/* The loader has put something there: no memory up to its end is taken for zero. */
+void memory_loader_used(uint64_t start, uint64_t size);
+/* Does RAM hold zeroes where neither firmware nor loader work?  Known when paging_init() has run.
+ */
+bool memory_is_zero(void);
 /* @pages contiguous frames for good, zeroed, below machine address @limit; 0: none.  Before
  * memory_to_allocator(). */
 uint64_t boot_alloc(uint64_t pages, uint64_t limit);

@@ -66,31 +66,49 @@ void memory_reserve(uint64_t start, uint64_t end)
     }
 }
 
-uint64_t boot_alloc(uint64_t pages, uint64_t limit)
+/* --- is memory zero? ----------------------------------------------------------------------- */
+
+/*
+ * What RAM holds when we start is the firmware's, the loader's, or that of whoever ran before a
+ * reset: it is scrubbed before a domain gets it.  An emulator's new machine has zeroes there; who
+ * starts one says bootscrub=no, and saves the scrubbing.  A reset runs the same command line again,
+ * so the word is believed only if what earlier boots leave is not found: their mark, in a frame
+ * that nobody is given, and whatever else lies where this boot takes memory for itself, which is
+ * where they took theirs.  And only for memory that neither firmware nor loader works in.
+ */
+#define FIRMWARE_WORKS                                                                        \
+    0x1200000ull /* below the end of RAM under 4 GiB: SeaBIOS runs 16 MiB below that end, and \
+                    allocates from there */
+#define BOOT_MARK 0x6b72616d746f6f62ull /* "bootmark" */
+
+static uint64_t loader_end; /* what the loader brought ends here */
+static bool boot_found_data;
+static unsigned boot_looked; /* pages */
+#define PAGES_TO_LOOK_AT 16u /* at least, to believe */
+
+_Static_assert(BOOT_MARK_PHYS % 8 == 0 &&
+                   BOOT_MARK_PHYS >> PAGE_SHIFT == AP_ENTRY_PHYS >> PAGE_SHIFT,
+               "the mark lies behind the code that other CPUs start in");
+
+void memory_loader_used(uint64_t start, uint64_t size)
 {
-    uint64_t size = pages << PAGE_SHIFT;
-    struct ram_range *best = NULL;
-    for (unsigned i = 0; i < vacant_count; i++) {
-        struct ram_range *r = &vacant[i];
-        /* Conventional memory is left for trampolines and guests: it is too small to matter here.
-         */
-        if (r->start < 0x100000 || r->end - r->start < size || r->start + size > limit)
-            continue;
-        if (!best || r->start < best->start)
-            best = r;
-    }
-    if (!best)
-        return 0;
-    uint64_t at = best->start;
-    best->start += size;
-    memset(maddr_to_virt(at), 0, size);
-    return at;
+    loader_end = MAX(loader_end, ROUND_UP(start + size, PAGE_SIZE));
 }
 
-/* --- the frame table and the machine-to-phys table ------------------------------------------- */
-
-#define FRAMES_PER_INFO_PAGE (PAGE_SIZE / sizeof(struct page_info)) /* 256: 1 MiB of RAM */
-#define FRAMES_PER_M2P_PAGE  (PAGE_SIZE / sizeof(uint64_t))         /* 512: 2 MiB of RAM */
+/* Look at memory that boot takes for itself, behind the loader's.  The first words of a page do: of
+ * those that an earlier boot used, page tables, frame table, numbers, hardly one has zeroes in all
+ * of them. */
+static void look_for_data(uint64_t from, uint64_t pages)
+{
+    for (; pages--; from += PAGE_SIZE) {
+        const uint64_t *at = maddr_to_virt(from);
+        if (from < loader_end)
+            continue;
+        boot_looked++;
+        if (at[0] | at[1] | at[2] | at[3] | at[4] | at[5] | at[6] | at[7])
+            boot_found_data = true;
+    }
+}
 
 /* How many frames of [first, first + count) are RAM? */
 static uint64_t frames_of_ram(uint64_t first, uint64_t count)
@@ -103,6 +121,93 @@ static uint64_t frames_of_ram(uint64_t first, uint64_t count)
     }
     return have;
 }
+
+/* Was the mark there?  Where it cannot be left, who knows. */
+static bool boot_mark_set(void)
+{
+    if (!frames_of_ram(BOOT_MARK_PHYS >> PAGE_SHIFT, 1))
+        return true;
+    uint64_t *mark = maddr_to_virt(BOOT_MARK_PHYS), old = *mark;
+
+    *mark = BOOT_MARK;
+    return old != 0;
+}
+
+static uint64_t low_ram_end(void)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < ram_count; i++)
+        if (ram[i].end <= BIT(32))
+            end = ram[i].end;
+    return end;
+}
+
+bool memory_is_zero(void)
+{
+    static enum { UNKNOWN, ZERO, NOT_ZERO } answer;
+
+    if (answer == UNKNOWN) {
+        bool marked = boot_mark_set();
+        answer = cmdline_denies("bootscrub") && !marked && boot_looked >= PAGES_TO_LOOK_AT &&
+                         !boot_found_data
+                     ? ZERO
+                     : NOT_ZERO;
+    }
+    return answer == ZERO;
+}
+
+/* Frames [@first, @end) of one range of RAM: where the part ends that begins at @first and is zero,
+ * or not, as a whole. */
+static uint64_t zero_part(uint64_t first, uint64_t end, bool *zero)
+{
+    const uint64_t low = MAX(loader_end, 0x100000ull) >> PAGE_SHIFT,
+                   high = low_ram_end() >> PAGE_SHIFT,
+                   firmware = high - MIN(high, FIRMWARE_WORKS >> PAGE_SHIFT);
+    const uint64_t border[] = {low, firmware, high};
+
+    *zero = memory_is_zero() && first >= low && (first < firmware || first >= high);
+    for (unsigned i = 0; i < ARRAY_SIZE(border); i++)
+        if (first < border[i])
+            end = MIN(end, border[i]);
+    return end;
+}
+
+/* The lowest vacant range from @least up with room for @size bytes below @limit, or NULL. */
+static struct ram_range *vacant_range(uint64_t least, uint64_t size, uint64_t limit)
+{
+    struct ram_range *best = NULL;
+    for (unsigned i = 0; i < vacant_count; i++) {
+        struct ram_range *r = &vacant[i];
+        if (r->start < least || r->end - r->start < size || r->start + size > limit)
+            continue;
+        if (!best || r->start < best->start)
+            best = r;
+    }
+    return best;
+}
+
+uint64_t boot_alloc(uint64_t pages, uint64_t limit)
+{
+    uint64_t size = pages << PAGE_SHIFT;
+    /* Behind the loader's, where look_for_data() learns something.  Conventional memory is left for
+     * trampolines and guests: it is too small to matter here. */
+    struct ram_range *best = vacant_range(MAX(loader_end, 0x100000ull), size, limit);
+    if (!best)
+        best = vacant_range(0x100000, size, limit);
+    if (!best)
+        return 0;
+    uint64_t at = best->start;
+    best->start += size;
+    look_for_data(at, pages);
+    memset(maddr_to_virt(at), 0, size);
+    return at;
+}
+
+/* --- the frame table and the machine-to-phys table ------------------------------------------- */
+
+#define FRAMES_PER_INFO_PAGE (PAGE_SIZE / sizeof(struct page_info)) /* 256: 1 MiB of RAM */
+#define FRAMES_PER_M2P_PAGE  (PAGE_SIZE / sizeof(uint64_t))         /* 512: 2 MiB of RAM */
 
 static uint64_t must_boot_alloc(uint64_t pages)
 {
@@ -191,8 +296,12 @@ void memory_to_allocator(void)
 {
     for (unsigned i = 0; i < vacant_count; i++) {
         uint64_t first = vacant[i].start >> PAGE_SHIFT, end = vacant[i].end >> PAGE_SHIFT;
-        if (first < end)
-            page_alloc_add(mfn(first), end - first);
+        while (first < end) {
+            bool zero;
+            uint64_t next = zero_part(first, end, &zero);
+            page_alloc_add(mfn(first), next - first, zero);
+            first = next;
+        }
     }
     vacant_count = 0;
 }

@@ -199,5 +199,5 @@ void paging_free_boot_tables(void)
         *hyp_l1_entry((uint64_t)p) = 0;
     arch_tlb_flush_local();
     page_alloc_add(maddr_to_mfn(image_phys(boot_only_start)),
-                   (uint64_t)(boot_only_end - boot_only_start) >> PAGE_SHIFT);
+                   (uint64_t)(boot_only_end - boot_only_start) >> PAGE_SHIFT, false);
 }

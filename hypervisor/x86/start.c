@@ -35,6 +35,9 @@ struct __attribute__((packed)) multiboot_mmap {
     uint32_t type; /* 1: available */
 };
 
+/* Words that the loader brings are no longer than this. */
+#define CMDLINE_ROOM 0x2000
+
 /* boot.S maps the first gigabyte at the direct map's place. */
 static const void *boot_ptr(uint32_t at)
 {
@@ -73,6 +76,8 @@ static void read_modules(const struct multiboot_info *mbi, bool has_file_name)
         struct boot_module *b = &boot_module[boot_module_count++];
         b->start = m[i].start;
         b->size = m[i].end - m[i].start;
+        memory_loader_used(b->start, b->size);
+        memory_loader_used(m[i].cmdline, CMDLINE_ROOM);
         copy_cmdline(b->cmdline, sizeof(b->cmdline), m[i].cmdline, has_file_name);
     }
 }
@@ -98,6 +103,12 @@ static void read_memory_map(const struct multiboot_info *mbi)
 static void read_multiboot(uint32_t info)
 {
     const struct multiboot_info *mbi = boot_ptr(info);
+    memory_loader_used(image_phys(image_start), (uint64_t)(bss_end - image_start));
+    memory_loader_used(info, sizeof(*mbi));
+    memory_loader_used(mbi->mods_addr, mbi->mods_count * sizeof(struct multiboot_module));
+    memory_loader_used(mbi->flags & MULTIBOOT_CMDLINE ? mbi->cmdline : 0, CMDLINE_ROOM);
+    memory_loader_used(mbi->flags & MULTIBOOT_MMAP ? mbi->mmap_addr : 0, mbi->mmap_length);
+    memory_loader_used(mbi->flags & MULTIBOOT_LOADER ? mbi->boot_loader_name : 0, CMDLINE_ROOM);
     bool has_file_name = !loader_is_grub2(mbi);
     if (mbi->flags & MULTIBOOT_CMDLINE)
         copy_cmdline(hypervisor_cmdline, sizeof(hypervisor_cmdline), mbi->cmdline, has_file_name);
@@ -126,6 +137,10 @@ static void say_memory(void)
         all += ram[i].end - ram[i].start;
     printk("RAM: %lu KiB in %u ranges, %lu KiB free\n", all >> 10, ram_count,
            page_free_count() << 2);
+    if (memory_is_zero())
+        printk("RAM is zero: this machine is new, says bootscrub=no\n");
+    else if (cmdline_denies("bootscrub"))
+        printk("RAM is scrubbed in spite of bootscrub=no: somebody has used it before\n");
 }
 
 void cannot_boot(int verdict, const char *format, ...)

@@ -71,7 +71,7 @@ says 'with its operations' 'SCHEDOP_shutdown'
 ask 'the command for domain 0' 0 "$paravane" run --print-command --dom0 --hypervisor "$sample" \
     --cpu max --cpus 2 -m 32 "$sample" one two,three
 says 'the kernel and its words' "'$sample one two,,three'"
-says 'the hypervisor'\''s words' 'dom0_mem=32M dom0_max_vcpus=1 debug-exit=0xf4'
+says 'the hypervisor'\''s words' 'dom0_mem=32M dom0_max_vcpus=1 debug-exit=0xf4 bootscrub=no'
 says 'the CPUs' '-cpu max -smp 2'
 ask 'the command for counting' 0 "$paravane" run --print-command --dom0 --icount \
     --hypervisor "$sample" "$sample"

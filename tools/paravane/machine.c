@@ -221,7 +221,8 @@ static char *hypervisor_words(const struct machine *m, const struct domain *d)
         bytes_format(&words, " dom0_max_vcpus=%u", d->vcpus);
     }
     if (!m->is_xen)
-        bytes_format(&words, " debug-exit=%#x", DEBUG_EXIT_PORT);
+        bytes_format(&words, " debug-exit=%#x bootscrub=no",
+                     DEBUG_EXIT_PORT); /* QEMU's RAM is new, and zero */
     if (m->explain && !m->is_xen)
         bytes_format(&words, " explain");
     if (m->strace_ram)

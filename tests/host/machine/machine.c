@@ -83,8 +83,8 @@ static void memory_start(uint64_t frames)
     uint64_t end = machine.hole_first + HOLE_FRAMES;
     set_owner(0, HYPERVISOR_FRAMES, OWNER_HYPERVISOR, 0);
     set_owner(machine.hole_first, HOLE_FRAMES, OWNER_IO, 0);
-    page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES);
-    page_alloc_add(mfn(end), frames - end);
+    page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES, false);
+    page_alloc_add(mfn(end), frames - end, false);
     hypervisor_tables_start();
     mprotect(&frame_table[machine.hole_first], HOLE_FRAMES * sizeof(struct page_info), PROT_READ);
 }
