@@ -20,7 +20,7 @@
 #define NS_PER_MS        1000000ull
 #define PERIOD_DEFAULT   (10 * NS_PER_MS)
 #define PERIOD_MIN       NS_PER_MS
-#define PERIOD_MAX       ((1ull << 63) - 1) /* longest difference of two system times */
+#define PERIOD_MAX       ((1ull << 62) - 1) /* Xen's longest difference of two system times */
 #define TIMER_FAR        50 /* bits: set_timer_op beyond 2^50 ns ahead, 13 days, is not meant */
 #define TIMER_FAR_ANSWER (100 * NS_PER_MS)
 #define TIME_REFRESH     (2000 * NS_PER_MS) /* of a TSC that is not known to be constant */

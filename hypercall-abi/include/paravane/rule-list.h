@@ -141,7 +141,7 @@
     RULE(VC_002, EEXIST, "a vCPU is initialised once", "vCPU %lu is initialised already", "xen/vcpu.h") \
     RULE(VC_003, EINVAL, "a vCPU above 31 has no vcpu_info until one is registered", "vCPU %lu has no vcpu_info", "xen/vcpu.h") \
     RULE(VC_004, EINVAL, "a vCPU needs registers before it runs", "vCPU %lu is not initialised", "xen/vcpu.h") \
-    RULE(VC_005, EINVAL, "a timer period is at least one millisecond", "period of %lu ns", "xen/vcpu.h") \
+    RULE(VC_005, EINVAL, "a timer period is at least one millisecond, and less than 2^62 nanoseconds", "period of %lu ns", "xen/vcpu.h") \
     RULE(VC_006, EINVAL, "a one-shot timer is set by the vCPU itself", "vCPU %lu is not the caller", "xen/vcpu.h") \
     RULE(VC_007, ENXIO, "a vcpu_info lies within one page, 8-aligned", "vcpu_info at offset %lu of its page", "XSA-327") \
     RULE(VC_008, ENOMEM, "a context is copied before it is checked", "out of memory for a vCPU context", "xen/vcpu.h") \

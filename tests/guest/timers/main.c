@@ -177,6 +177,10 @@ static void test_periodic(void)
     tap_is(hypercall_vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL), 0, "periodic: stop twice");
     arg.period_ns = 1000;
     tap_is(hypercall_vcpu_op(VCPUOP_set_periodic_timer, 0, &arg), -XEN_EINVAL, "periodic: 1 us");
+    arg.period_ns = (1ul << 62) - 1;
+    tap_is(hypercall_vcpu_op(VCPUOP_set_periodic_timer, 0, &arg), 0, "periodic: 2^62 - 1 ns");
+    arg.period_ns = 1ul << 62;
+    tap_is(hypercall_vcpu_op(VCPUOP_set_periodic_timer, 0, &arg), -XEN_EINVAL, "periodic: 2^62 ns");
     arg.period_ns = ~0ul;
     tap_is(hypercall_vcpu_op(VCPUOP_set_periodic_timer, 0, &arg), -XEN_EINVAL, "periodic: ~0");
     tap_is(hypercall_vcpu_op(VCPUOP_set_periodic_timer, 0, (void *)0x1000), -XEN_EFAULT,
