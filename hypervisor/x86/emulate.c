@@ -143,13 +143,15 @@ static inline bool insn_byte(struct insn *i, uint8_t *out)
     return true;
 }
 
-/* The instruction could not be read: the page is gone since the CPU read it, or it is too long to
- * be one. */
+/* The instruction could not be read: it is too long to be one, or goes on where no address is (both
+ * are the #GP that came); or the page is gone since the CPU read it. */
 static enum outcome insn_fetch_fault(struct vcpu *v, const struct insn *i)
 {
-    if (i->length >= INSN_MAX)
+    const uint64_t at = insn_address(i, i->length);
+
+    if (i->length >= INSN_MAX || !va_canonical(at))
         return NOT_OURS;
-    guest_page_fault(v, insn_address(i, i->length), v->kernel_mode ? 0 : PF_USER);
+    guest_page_fault(v, at, v->kernel_mode ? 0 : PF_USER);
     return DELIVERED;
 }
 
@@ -726,13 +728,18 @@ static noinline_ void forced_cpuid_emulate(struct vcpu *v)
 }
 
 /* The bytes could not be read as one word: compare them singly.  A byte of the prefix, or of the
- * instruction behind a complete prefix, that cannot be read is a page fault there. */
+ * instruction behind a complete prefix, that cannot be read is a page fault there; where no address
+ * is, the instruction was UD2. */
 static noinline_ void undefined_slowly(struct vcpu *v)
 {
     uint64_t rip = v->arch.regs->rip;
     uint8_t byte;
 
     for (unsigned n = 0; n < sizeof(forced_cpuid); n++) {
+        if (!va_canonical(rip + n)) {
+            guest_exception(v, VECTOR_UD, 0);
+            return;
+        }
         if (guest_read(&byte, guest_ptr(rip + n), 1)) {
             guest_page_fault(v, rip + n, v->kernel_mode ? 0 : PF_USER);
             return;

@@ -124,14 +124,34 @@ void trap_in_hypervisor(struct guest_regs *regs)
     hypervisor_fault(regs, read_cr2());
 }
 
+/*
+ * A segment of @v's LDT was loaded, byte @offset of the view, and the page was not shown.  Show it, and it can be loaded again;
+ * or else the guest gets the fault, at the address by which it knows its LDT.
+ */
+static void ldt_fault(struct vcpu *v, uint64_t offset, uint32_t error)
+{
+    const uint64_t address = v->arch.ldt_base + offset;
+
+    if (descriptors_ldt_fault(v, offset, true))
+        return;
+    if (!va_canonical(address))
+        guest_exception(v, VECTOR_GP, (uint32_t)offset | 4); /* a selector of the LDT */
+    else
+        guest_page_fault(v, address,
+                         (error & ~(uint32_t)(PF_USER | PF_RSVD)) | (v->kernel_mode ? 0 : PF_USER));
+}
+
 /* IRET to the guest raised a fault: its cs, ss or rip was not to be returned to.  The guest gets the same fault, as if its first
- * instruction there had raised it. */
+ * instruction there had raised it; or the IRET is tried again, if an LDT page only was not shown yet. */
 void guest_iret_failed(struct vcpu *v)
 {
-    unsigned vector = v->arch.fault_vector;
+    const unsigned vector = v->arch.fault_vector;
+    uint64_t offset;
 
-    if (vector == VECTOR_PF) /* a selector of an LDT page that is not there */
-        guest_failsafe(v);
+    if (vector == VECTOR_PF && in_ldt_view(v, read_cr2(), &offset))
+        ldt_fault(v, offset, v->arch.fault_error);
+    else if (vector == VECTOR_PF)
+        guest_failsafe(v); /* nowhere that the guest knows of */
     else
         guest_exception(v, vector, v->arch.fault_error);
 }
@@ -146,13 +166,8 @@ static noinline_ void page_fault(struct vcpu *v, struct guest_regs *regs, uint64
 
     if (unlikely(address >= HYPERVISOR_VIRT_START_ && address < HYPERVISOR_VIRT_END_) &&
         in_ldt_view(v, address, &offset)) {
-        if (descriptors_ldt_fault(v, offset, true))
-            return;
-        address = v->arch.ldt_base + offset; /* the guest knows it by this address */
-        if (!va_canonical(address)) {
-            guest_exception(v, VECTOR_GP, (uint32_t)offset | 4); /* a selector of the LDT */
-            return;
-        }
+        ldt_fault(v, offset, error);
+        return;
     }
 
     if (v->kernel_mode) {

@@ -112,7 +112,7 @@ static void registers_set(struct vcpu *v, const struct cpu_user_regs *u)
         .cs = u->cs | 3u,
         .rsp = u->rsp,
         .ss = u->ss | 3u,
-        .rflags = (u->rflags & ~(RFLAGS_IOPL | RFLAGS_NT | RFLAGS_VM)) | RFLAGS_IF | 2,
+        .rflags = ((uint32_t)u->rflags & ~IRET_CLEARS) | RFLAGS_IF | 2,
     };
     v->arch.iopl = u->rflags >> 12 & 3;
     v->arch.ds = u->ds;

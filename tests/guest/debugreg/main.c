@@ -10,6 +10,8 @@
 #include "trap.h"
 
 #include <paravane/hypercall.h>
+#include <xen/features.h>
+#include <xen/version.h>
 
 COVERS_CALL(set_debugreg);
 COVERS_CALL(get_debugreg);
@@ -101,6 +103,55 @@ static void test_step(void)
     hypercall_set_debugreg(6, 0);
 }
 
+/* A breakpoint that the hypervisor's own accesses hit, for a hypercall, is no cause that the next #DB may tell of. */
+static void test_breakpoint_of_ring0(void)
+{
+    static xen_feature_info_t features;
+
+    hypercall_set_debugreg(0, (uint64_t)&features);
+    tap_is(hypercall_set_debugreg(7, 0x000f0001), 0, "ring 0: watch 4 bytes for reads and writes");
+    tap_is(hypercall_xen_version(XENVER_get_features, &features), 0,
+           "ring 0: a hypercall touches them");
+    hypercall_set_debugreg(
+        7, 0); /* the emulator tells of a hit once more while the breakpoint is there */
+    hypercall_set_debugreg(6, 0);
+    tap_is(TRAPS(__asm__ volatile("pushf; orl $0x100, (%%rsp); popf; nop; nop" ::
+                                      : "memory")),
+           TRAP_DB, "ring 0: a single step");
+    tap_is_hex(hypercall_get_debugreg(6) & 0x400f, 0x4000, "ring 0: DR6 tells of the step alone");
+    hypercall_set_debugreg(6, 0);
+}
+
+/* MOV SS holds a breakpoint's trap back until the next instruction is done; the one that enters the hypervisor does not lose it,
+ * and does not harm whoever is entered (XSA-260).  Emulators do not hold it back. */
+extern uint16_t watched_ss;
+uint16_t watched_ss __attribute__((aligned(8))) = FLAT_KERNEL_SS;
+
+#define MOV_SS_THEN(text)                                          \
+    TRAPS(__asm__ volatile("mov watched_ss(%%rip), %%ss; " text :: \
+                               : "rax", "rcx", "rdi", "rsi", "r11", "memory"))
+
+static void check_mov_ss(int vector, const char *then)
+{
+    tap_ok(vector == TRAP_DB || vector == TRAP_BP || vector == TRAP_UD,
+           "mov ss, %s: one of the two traps comes", then);
+    tap_is_hex(hypercall_get_debugreg(6) & 1, 1, "mov ss, %s: DR6 names dr0", then);
+    hypercall_set_debugreg(6, 0);
+}
+
+static void test_mov_ss(void)
+{
+    __asm__ volatile("" : "+m"(watched_ss));
+    hypercall_set_debugreg(0, (uint64_t)&watched_ss);
+    tap_is(hypercall_set_debugreg(7, 0x00070001), 0, "mov ss: watch 2 bytes for reads and writes");
+    check_mov_ss(MOV_SS_THEN("nop"), "nop");
+    check_mov_ss(MOV_SS_THEN("int3"), "int3");
+    check_mov_ss(MOV_SS_THEN(".byte 0xf1"), "icebp");
+    check_mov_ss(MOV_SS_THEN("mov $17, %%eax; syscall"), "a move and a hypercall");
+    check_mov_ss(MOV_SS_THEN("syscall"), "a hypercall");
+    hypercall_set_debugreg(7, 0);
+}
+
 static void test_instructions(void)
 {
     uint64_t v = 0;
@@ -126,5 +177,7 @@ void guest_main(void)
     test_cases();
     test_watch();
     test_step();
+    test_breakpoint_of_ring0();
+    test_mov_ss();
     test_instructions();
 }

@@ -5,8 +5,8 @@
  * each other all the time, so a hypervisor has a short way for them, taken when
  * nothing is out of the ordinary, and a long way for the rest: upcalls masked, an
  * event waiting, a virtual IOPL to show, an awkward stack.  Each of these is made
- * here on purpose, around each kind of entry, and the frame is compared with what
- * the ABI says.  A short way that forgets one of the conditions shows here as a frame
+ * here on purpose, around each kind of entry, and the frame and what the handler finds
+ * (all flags, all selectors, both bases) are compared with what the ABI says.  A short way that forgets one of the conditions shows here as a frame
  * with the wrong mask, flags or place; a long way that nobody takes any more, as rot.
  */
 #include "event.h"
@@ -43,7 +43,14 @@ static const struct {
     {"other flags are set, masked", CARRY | MASKED},
 };
 
-#define CARRY_FLAGS (RFLAGS_DF | RFLAGS_AC | 0x8d5) /* CF PF AF ZF SF OF */
+#define ID          (1ul << 21)
+#define RF          (1ul << 16) /* the CPU sets it in what it saves of a fault, emulators do not */
+#define ONE         (1ul << 1)  /* always set */
+#define CARRY_FLAGS (RFLAGS_DF | RFLAGS_AC | RFLAGS_NT | ID | 0x8d5) /* CF PF AF ZF SF OF */
+
+/* What a handler does not start with of them. */
+#define HANDLER_LOSES (RFLAGS_TF | RFLAGS_NT | RFLAGS_AC)
+#define SYSCALL_LOSES (HANDLER_LOSES | RFLAGS_DF)
 
 USER_ASM(user_syscall, "syscall");
 USER_ASM(user_load, "mov 0x10, %rax");
@@ -67,6 +74,37 @@ static char *stacks; /* two pages for the kernel's stack */
 static evtchn_port_t port;
 static uint64_t entry_mask, entry_stack;
 
+/* In front of the library's stub: what the hypervisor starts the handler with. */
+struct found {
+    uint64_t rflags, fs_word, gs_word;
+    uint16_t cs, ss, ds, es, fs, gs;
+};
+extern struct found found;
+struct found found;
+extern uint64_t go_on;
+uint64_t go_on;
+extern char look_first[];
+__asm__(".pushsection .text\n"
+        "look_first:\n\t"
+        "pushfq; pop found(%rip)\n\t"
+        "push %fs:0; pop found+8(%rip)\n\t"
+        "push %gs:0; pop found+16(%rip)\n\t"
+        "mov %cs, found+24(%rip); mov %ss, found+26(%rip); mov %ds, found+28(%rip)\n\t"
+        "mov %es, found+30(%rip); mov %fs, found+32(%rip); mov %gs, found+34(%rip)\n\t"
+        "jmp *go_on(%rip)\n"
+        ".popsection");
+_Static_assert(offsetof(struct found, cs) == 24, "look_first");
+
+#define FS_WORD        0xf5f5f5f5ul
+#define GS_KERNEL_WORD 0x65650000ul
+static uint64_t fs_word = FS_WORD, gs_kernel_word = GS_KERNEL_WORD;
+
+/* The handlers enter at look_first; that of @vector goes on as usual. */
+static void enter_at(unsigned vector)
+{
+    go_on = vector == TRAP_SYSCALL ? (uint64_t)trap_syscall_callback : trap_stub(vector);
+}
+
 static bool look(struct trap_frame *f)
 {
     entry_mask = event_vcpu_info(0)->evtchn_upcall_mask;
@@ -85,13 +123,13 @@ static void arrange(unsigned what)
 {
     struct callback_register r = {.type = CALLBACKTYPE_syscall,
                                   .flags = what & GATE ? CALLBACKF_mask_events : 0,
-                                  .address = (unsigned long)trap_syscall_callback};
+                                  .address = (unsigned long)look_first};
 
     event_disable();
     hypercall_stack_switch(FLAT_KERNEL_SS, stack_of(what));
     hypercall_callback_op(CALLBACKOP_register, &r);
-    trap_gate(TRAP_PF, what & GATE ? MASKS : 0, trap_stub(TRAP_PF));
-    trap_gate(TRAP_UD, what & GATE ? MASKS : 0, trap_stub(TRAP_UD));
+    trap_gate(TRAP_PF, what & GATE ? MASKS : 0, (unsigned long)look_first);
+    trap_gate(TRAP_UD, what & GATE ? MASKS : 0, (unsigned long)look_first);
     hypercall_vm_assist(what & IOPL ? VMASST_CMD_enable : VMASST_CMD_disable, VMASST_TYPE_architectural_iopl);
     if (what & PENDING)
         event_send(port);
@@ -107,12 +145,25 @@ static void tidy(void)
     event_vcpu_info(0)->evtchn_upcall_pending = 0;
 }
 
+/* What every handler finds, whoever was interrupted. */
+static void check_handler(const char *entry, const char *circumstance, uint64_t rflags)
+{
+    tap_is_hex(found.rflags, rflags | RFLAGS_IF | ONE, "%s, %s: the handler's rflags", entry,
+               circumstance);
+    tap_ok(found.cs == FLAT_USER_CS64 && found.ss == FLAT_USER_SS64,
+           "%s, %s: the handler's cs and ss", entry, circumstance);
+    tap_ok(found.ds == FLAT_USER_DS32 && found.es == FLAT_USER_DS32 && !found.fs && !found.gs,
+           "%s, %s: the handler's data selectors", entry, circumstance);
+    tap_ok(found.fs_word == FS_WORD && found.gs_word == GS_KERNEL_WORD,
+           "%s, %s: the handler's FS and GS base", entry, circumstance);
+}
+
 /* What every frame from the user must say. */
 static void check_user_frame(const char *entry, const char *circumstance, unsigned what, uint64_t rflags)
 {
     tap_is_hex(trap_last.cs & 0xffff, FLAT_USER_CS, "%s, %s: cs", entry, circumstance);
     tap_is(trap_last.cs >> 32 & 0xff, !!(what & MASKED), "%s, %s: the mask beside cs", entry, circumstance);
-    tap_is_hex(trap_last.rflags & (RFLAGS_IF | RFLAGS_IOPL | CARRY_FLAGS), rflags, "%s, %s: rflags", entry, circumstance);
+    tap_is_hex(trap_last.rflags & ~RF, rflags | ONE, "%s, %s: rflags", entry, circumstance);
     tap_is_hex(trap_last.rsp, USER_STACK_TOP, "%s, %s: rsp", entry, circumstance);
     tap_is_hex(trap_last.ss, FLAT_USER_SS, "%s, %s: ss", entry, circumstance);
     tap_is(entry_mask, !!(what & (MASKED | GATE)), "%s, %s: the mask in the handler", entry, circumstance);
@@ -129,10 +180,13 @@ static void from_user(unsigned e, unsigned c)
     f.rcx = 0x1111, f.r11 = 0x2222, f.rbx = 0x3333, f.rdx = 0x4444;
     f.rflags = (what & CARRY ? CARRY_FLAGS : 0) | (what & MASKED ? 0 : RFLAGS_IF) | (what & IOPL ? IOPL_1 : 0);
     trap_handle(entries[e].vector, look);
+    enter_at(entries[e].vector);
     tap_is(user_run(&f, entries[e].code, (size_t)(entries[e].end - entries[e].code)), entries[e].vector,
            "%s, %s: the vector", entry, circumstance);
     trap_handle(entries[e].vector, NULL);
     check_user_frame(entry, circumstance, what, f.rflags);
+    const uint64_t loses = entries[e].vector == TRAP_SYSCALL ? SYSCALL_LOSES : HANDLER_LOSES;
+    check_handler(entry, circumstance, what & CARRY ? CARRY_FLAGS & ~loses : 0);
     tap_is_hex(trap_last.rip, USER_CODE + entries[e].length, "%s, %s: rip", entry, circumstance);
     if (entries[e].vector == TRAP_SYSCALL) {
         tap_is_hex(trap_last.rcx, trap_last.rip, "%s, %s: rcx is rip", entry, circumstance);
@@ -163,6 +217,7 @@ static void from_kernel(unsigned c, bool store)
         return;
     arrange(what);
     trap_handle(TRAP_PF, look);
+    enter_at(TRAP_PF);
     event_vcpu_info(0)->evtchn_upcall_mask = !!(what & MASKED);
     if (store)
         v = TRAPS(*(volatile uint64_t *)(USER_CODE + 0x100) = 1);
@@ -174,8 +229,9 @@ static void from_kernel(unsigned c, bool store)
     tap_is_hex(trap_last.error, store ? PF_WRITE | PF_PRESENT : 0, "%s, %s: the error code", entry, circumstance);
     tap_is_hex(trap_last.cs & 0xffff, KERNEL_CS, "%s, %s: cs", entry, circumstance);
     tap_is(trap_last.cs >> 32 & 0xff, !!(what & MASKED), "%s, %s: the mask beside cs", entry, circumstance);
-    tap_is_hex(trap_last.rflags & (RFLAGS_IF | RFLAGS_IOPL), what & MASKED ? 0 : RFLAGS_IF, "%s, %s: rflags", entry,
-               circumstance);
+    check_handler(entry, circumstance, found.rflags & 0x8d5);
+    tap_is_hex(trap_last.rflags & ~(RF | 0x8d5), ONE | (what & MASKED ? 0 : RFLAGS_IF),
+               "%s, %s: rflags", entry, circumstance);
     tap_is(entry_mask, !!(what & (MASKED | GATE)), "%s, %s: the mask in the handler", entry, circumstance);
     tap_ok(entry_stack <= (trap_last.rsp & ~15ul) && trap_last.rsp - entry_stack < 32, "%s, %s: where the frame is", entry,
            circumstance);
@@ -199,6 +255,8 @@ static void back_to_user(unsigned c)
     struct trap_frame f = user_frame();
 
     arrange(circumstances[c].what);
+    enter_at(TRAP_SYSCALL);
+    trap_gate(TRAP_PF, 0, trap_stub(TRAP_PF)); /* look_first goes on to one only */
     f.r12 = 10, f.rbx = 0, f.rdi = 0x77, f.r15 = 0x88;
     f.rflags = circumstances[c].what & MASKED ? 0 : RFLAGS_IF;
     rounds = 0;
@@ -220,6 +278,12 @@ void guest_main(void)
         tap_bail_out("pages are not in a row");
     event_bind_ipi(0, &port);
     event_unmask_bit(port);
+    hypercall_set_segment_base(SEGBASE_GS_USER, USER_DATA);
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %1, %%fs; mov %1, %%gs"
+                     :
+                     : "r"(FLAT_USER_DS32), "r"(0));
+    hypercall_set_segment_base(SEGBASE_FS, (uint64_t)&fs_word);
+    hypercall_set_segment_base(SEGBASE_GS_KERNEL, (uint64_t)&gs_kernel_word);
 
     for (unsigned c = 0; c < sizeof(circumstances) / sizeof(circumstances[0]); c++) {
         for (unsigned e = 0; e < sizeof(entries) / sizeof(entries[0]); e++)
