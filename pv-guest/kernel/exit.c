@@ -1,4 +1,5 @@
 /* The end of tasks and processes, and parents who wait for it. */
+#include "cpu-time.h"
 #include "errno.h"
 #include "file.h"
 #include "futex.h"
@@ -84,6 +85,7 @@ static void process_end(struct process *p)
     p->zombie = true;
     timer_stop(&p->alarm);
     posix_timers_delete(p);
+    cpu_timers_free(p);
     inode_put(p->cwd);
     inode_put(p->root);
     if (p->program)
@@ -112,6 +114,8 @@ void task_exit(int status)
     if (p == init_process && p->thread_count == 1)
         init_exited(p->exit_status);
     release_resources(task);
+    cpu_time_leave(task);
+    p->ended_cycles += task->system_cycles;
     p->ended_time += task->run_time + platform_time() - task->run_since;
     task_die(task);
     if (!p->thread_count) {
@@ -181,6 +185,7 @@ static int news(struct process *child, unsigned options)
 static void reap(struct process *child)
 {
     process_current()->children_time += child->ended_time + child->children_time;
+    process_current()->children_cycles += child->ended_cycles + child->children_cycles;
     process_free(child);
     task_bury();
 }
@@ -198,7 +203,7 @@ static int look(enum wait_for which, int id, unsigned options, struct wait_resul
         const int status = news(child, options);
         if (status < 0)
             continue;
-        *result = (struct wait_result){child->pid, status, process_time(child),
+        *result = (struct wait_result){child->pid, status, child->ended_time, child->ended_cycles,
                                        child->credentials.user.real};
         if (child->zombie && !(options & WNOWAIT))
             reap(child);

@@ -7,9 +7,20 @@
 
 #include "base.h"
 
+/* What a system call is given: rdi, rsi, rdx, r10, r8, r9. */
+struct syscall_args {
+    uint64_t arg[6];
+};
+
 struct frame {
-    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
-    uint64_t rbp, rsi, rdi, rdx, rcx, rbx, rax;
+    uint64_t r15, r14, r13, r12, r11;
+    union {
+        struct {
+            uint64_t rdi, rsi, rdx, r10, r8, r9;
+        };
+        struct syscall_args args; /* in their place, so that nobody copies them */
+    };
+    uint64_t rbp, rcx, rbx, rax;
     uint64_t vector;
     uint64_t error; /* a system call's number, while vector is VECTOR_SYSCALL */
     uint64_t rip, cs, rflags, rsp, ss;

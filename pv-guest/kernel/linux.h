@@ -187,6 +187,9 @@ struct linux_itimerspec {
 #define SIGTTIN      21
 #define SIGTTOU      22
 #define SIGURG       23
+#define SIGXCPU      24
+#define SIGVTALRM    26
+#define SIGPROF      27
 #define SIGWINCH     28
 #define SIGSYS       31
 #define SIGRTMIN     32
@@ -329,6 +332,7 @@ _Static_assert(sizeof(struct linux_sysinfo) == 112, "struct sysinfo");
 struct linux_rlimit {
     uint64_t current, maximum;
 };
+#define RLIMIT_CPU    0
 #define RLIMIT_STACK  3
 #define RLIMIT_NPROC  6
 #define RLIMIT_NOFILE 7

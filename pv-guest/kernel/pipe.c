@@ -181,15 +181,18 @@ static long packets_give(struct pipe *p, bool wait, user_t from, size_t size)
     return done;
 }
 
+static long packet_take(struct pipe *p, bool wait, user_t to, size_t size)
+{
+    const struct linux_iovec whole = {to, size};
+    size_t length;
+    return size ? pipe_take_message(p, wait, &whole, 1, &length) : 0;
+}
+
 static long pipe_read(struct file *file, user_t to, size_t size)
 {
     struct pipe *const p = file->object;
     const bool wait = !(file->flags & O_NONBLOCK);
-    const struct linux_iovec whole = {to, size};
-    size_t length;
-    if (p->messages)
-        return size ? pipe_take_message(p, wait, &whole, 1, &length) : 0;
-    return pipe_take(p, wait, to, size);
+    return p->messages ? packet_take(p, wait, to, size) : pipe_take(p, wait, to, size);
 }
 
 static long pipe_write(struct file *file, user_t from, size_t size)

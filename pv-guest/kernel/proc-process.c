@@ -1,4 +1,5 @@
 /* The texts of /proc about one process, or one thread of it. */
+#include "cpu-time.h"
 #include "errno.h"
 #include "file.h"
 #include "page.h"
@@ -94,12 +95,15 @@ TEXT(environ)
 /* "pid (name) state ppid pgrp session tty tpgid flags ..." in 52 fields. */
 TEXT(stat)
 {
-    const uint64_t time = task && task->tid != p->pid ? task->run_time : process_time(p);
+    const struct cpu_time used =
+        task && task->tid != p->pid ? task_cpu_time(task) : process_cpu_time(p);
+    const struct cpu_time children = children_cpu_time(p);
     const int terminal = tty_group(p->session) ? DEVICE(5, 1) : 0;
     text_add(out, "%d (%s) %c %d %d %d %d %d 0 0 0 0 0 ", task ? task->tid : p->pid,
              name_of(p, task), state_letter(p, task), p->parent ? p->parent->pid : 0, p->group,
              p->session, terminal, terminal ? tty_group(p->session) : -1);
-    text_add(out, "%lu 0 %lu 0 %d %d %u 0 %lu %lu %lu %lu ", ticks(time), ticks(p->children_time),
+    text_add(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu ", ticks(used.total - used.system),
+             ticks(used.system), ticks(children.total - children.system), ticks(children.system),
              20 + p->nice, p->nice, p->thread_count, ticks(p->start_time), mapped_size(task),
              resident_pages(task), p->limits[RLIMIT_NOFILE].current ? ~0ul : 0);
     text_add(out, "0 0 0 0 0 %lu %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n",

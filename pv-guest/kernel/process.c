@@ -50,16 +50,6 @@ struct process *process_find(int pid)
     return NULL;
 }
 
-uint64_t process_time(const struct process *p)
-{
-    const struct task *t, *const self = task_current();
-    uint64_t sum = p->ended_time;
-    for_each_thread(t, p) sum += t->run_time;
-    if (self->process == p)
-        sum += platform_time() - self->run_since;
-    return sum;
-}
-
 bool process_group_orphaned(int group, int session)
 {
     const struct process *p;

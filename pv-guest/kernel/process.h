@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "cpu-timer.h"
 #include "credentials.h"
 #include "task.h"
 
@@ -59,9 +60,11 @@ struct process {
     /* Time. */
     uint64_t start_time;                /* platform_time */
     uint64_t ended_time, children_time; /* CPU time of ended threads, of children waited for */
+    uint64_t ended_cycles, children_cycles; /* in the kernel, as task->system_cycles */
     struct timer alarm;
     uint64_t alarm_interval; /* ns */
     struct list timers;      /* sys-timer.c */
+    struct cpu_timers *cpu_timers; /* cpu-time.c: NULL as long as it had no use for any */
 
     struct linux_rlimit limits[RLIMITS];
     int nice;
@@ -85,8 +88,6 @@ static inline struct process *process_current(void)
     return task_current()->process;
 }
 
-/* CPU time of all its threads so far, in ns. */
-uint64_t process_time(const struct process *process);
 /* Has no member of @group a parent that is in its session, but in another group? */
 bool process_group_orphaned(int group, int session);
 
@@ -110,7 +111,7 @@ MUST_CHECK int process_threads_end(void);
 /* What process_wait found. */
 struct wait_result {
     int pid, status; /* status as wait4 reports it */
-    uint64_t time;   /* that the child has used, in ns */
+    uint64_t time, cycles; /* that the child has used: ns in all, cycles in the kernel */
     unsigned uid;
 };
 enum wait_for { WAIT_ANY, WAIT_PID, WAIT_GROUP };

@@ -15,6 +15,7 @@
  * while it is not idle, because the others cannot set it.
  */
 #include "cpu.h"
+#include "cpu-time.h"
 #include "errno.h"
 #include "fpu.h"
 #include "page.h"
@@ -207,6 +208,8 @@ static void switch_process(struct task *next)
     platform_user_bases(next->fs_base, next->gs_base);
     platform_commit();
     fpu_load(next);
+    if (next->process->cpu_timers)
+        cpu_timers_watch(next->process->cpu_timers);
 }
 
 void sched_switch(void)
@@ -228,6 +231,9 @@ void sched_switch(void)
     switches++;
     previous->run_time += now - previous->run_since;
     next->run_since = now;
+    const uint32_t cycles = cycles_now();
+    previous->system_cycles += (uint32_t)(cycles - previous->entered);
+    next->entered = cycles;
     if (previous->space)
         fpu_save(previous);
     next->cpu = cpu;

@@ -1,4 +1,5 @@
 /* System calls about what a process may use, and what it has used. */
+#include "cpu-time.h"
 #include "errno.h"
 #include "file.h"
 #include "process.h"
@@ -7,7 +8,7 @@
 
 #define UNLIMITED (~0ul)
 
-/* Honoured: RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
+/* Honoured: RLIMIT_CPU by cpu-time.c, RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
 struct linux_rlimit limit_default(unsigned which)
 {
     if (which == RLIMIT_STACK)
@@ -29,6 +30,8 @@ static long set(struct process *p, unsigned which, user_t from)
     if (l.maximum > p->limits[which].maximum && !access_root())
         return -EPERM;
     p->limits[which] = l;
+    if (which == RLIMIT_CPU)
+        return cpu_limit_changed(p);
     return 0;
 }
 
@@ -64,19 +67,23 @@ long syscall_prlimit64(const struct syscall_args *a)
 #define RUSAGE_CHILDREN -1
 #define RUSAGE_THREAD   1
 
-/* struct rusage: user time first, everything else unknown. */
+long give_rusage(user_t to, struct cpu_time used)
+{
+    const uint64_t program = used.total - used.system;
+    const struct linux_timeval t[2] = {{program / NS, program % NS / 1000},
+                                       {used.system / NS, used.system % NS / 1000}};
+    if (user_zero(to, RUSAGE_SIZE))
+        return -EFAULT;
+    return user_write(to, t, sizeof(t));
+}
+
 long syscall_getrusage(const struct syscall_args *a)
 {
     const struct process *const p = process_current();
-    const struct task *const task = task_current();
     const int who = (int)a->arg[0];
     if (who < RUSAGE_CHILDREN || who > RUSAGE_THREAD)
         return -EINVAL;
-    const uint64_t ns = who == RUSAGE_CHILDREN ? p->children_time
-                        : who == RUSAGE_THREAD ? task->run_time + platform_time() - task->run_since
-                                               : process_time(p);
-    const struct linux_timeval used = {ns / NS, ns % NS / 1000};
-    if (user_zero(a->arg[1], RUSAGE_SIZE))
-        return -EFAULT;
-    return user_write(a->arg[1], &used, sizeof(used));
+    return give_rusage(a->arg[1], who == RUSAGE_CHILDREN ? children_cpu_time(p)
+                                  : who == RUSAGE_THREAD ? task_cpu_time(task_current())
+                                                         : process_cpu_time(p));
 }

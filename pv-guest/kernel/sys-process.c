@@ -1,4 +1,5 @@
 /* System calls about processes: making, ending, waiting. */
+#include "cpu-time.h"
 #include "errno.h"
 #include "exec.h"
 #include "fork.h"
@@ -140,13 +141,10 @@ long syscall_exit_group(const struct syscall_args *a)
     process_exit((a->arg[0] & 0xff) << 8);
 }
 
-/* struct rusage: the time that @result's child has used. */
+/* struct rusage: the time that @result's child has used; everything else is unknown. */
 static long give_usage(user_t to, const struct wait_result *result)
 {
-    const struct linux_timeval used = {result->time / NS, result->time % NS / 1000};
-    if (user_zero(to, RUSAGE_SIZE))
-        return -EFAULT;
-    return user_write(to, &used, sizeof(used));
+    return give_rusage(to, cpu_time(result->time, result->cycles));
 }
 
 #define WAIT_WHICH    (WAIT_NO_THREAD | WAIT_ALL | WAIT_CLONE)

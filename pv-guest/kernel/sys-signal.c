@@ -175,7 +175,7 @@ long syscall_rt_sigprocmask(const struct syscall_args *a)
 
 long syscall_rt_sigreturn(const struct syscall_args *a)
 {
-    return signal_return(a->frame);
+    return signal_return(task_frame(task_current()));
 }
 
 long syscall_rt_sigpending(const struct syscall_args *a)
@@ -248,7 +248,7 @@ long syscall_rt_sigtimedwait(const struct syscall_args *a)
 long syscall_sigaltstack(const struct syscall_args *a)
 {
     struct task *const task = task_current();
-    const uint64_t sp = a->frame->rsp;
+    const uint64_t sp = task_frame(task)->rsp;
     struct linux_sigaltstack old = task->alternate, wanted = {0};
     const bool on = !(old.flags & SS_DISABLE) && sp - old.sp < old.size;
     old.flags = old.flags & SS_DISABLE ? SS_DISABLE : on ? SS_ONSTACK : 0;

@@ -7,18 +7,42 @@
 
 #define HZ 100
 
-static uint64_t cpu_time(const struct task *task)
+/* Clocks of other processes and threads are negative: the complement of a number, and three bits that say what. */
+enum { CPU_CLOCK_WHICH = 3, CPU_CLOCK_THREAD = 4, CPU_CLOCK_VIRTUAL = 1 };
+
+bool clock_of_cpu_time(unsigned clock, struct process **process, int *tid, enum cpu_clock *kind)
 {
-    return task->run_time + platform_time() - task->run_since;
+    const int id = ~((int)clock >> 3);
+    *process = process_current();
+    *kind = CPU_CLOCK_ALL;
+    *tid = clock == CLOCK_THREAD_CPUTIME ? task_current()->tid : 0;
+    if (clock == CLOCK_PROCESS_CPUTIME || clock == CLOCK_THREAD_CPUTIME)
+        return true;
+    if ((int)clock >= 0 || (clock & CPU_CLOCK_WHICH) == CPU_CLOCK_WHICH)
+        return false;
+    *kind = (clock & CPU_CLOCK_WHICH) == CPU_CLOCK_VIRTUAL ? CPU_CLOCK_PROGRAM : CPU_CLOCK_ALL;
+    if (!(clock & CPU_CLOCK_THREAD)) {
+        *process = id ? process_find(id) : process_current();
+        return *process;
+    }
+    const struct task *t = id ? task_find(id) : task_current();
+    *tid = t ? t->tid : 0;
+    return t && t->process == process_current(); /* other processes' threads are not looked into */
 }
 
 bool clock_is_cpu_time(unsigned clock)
 {
-    return clock == CLOCK_PROCESS_CPUTIME || clock == CLOCK_THREAD_CPUTIME;
+    struct process *p;
+    enum cpu_clock kind;
+    int tid;
+    return clock_of_cpu_time(clock, &p, &tid, &kind);
 }
 
 int clock_read(unsigned clock, uint64_t *now)
 {
+    struct process *p;
+    enum cpu_clock kind;
+    int tid;
     switch (clock) {
     case CLOCK_REALTIME:
     case 5: /* CLOCK_REALTIME_COARSE */
@@ -30,14 +54,11 @@ int clock_read(unsigned clock, uint64_t *now)
     case CLOCK_BOOTTIME:
         *now = platform_time();
         return 0;
-    case CLOCK_PROCESS_CPUTIME:
-        *now = process_time(process_current());
-        return 0;
-    case CLOCK_THREAD_CPUTIME:
-        *now = cpu_time(task_current());
-        return 0;
     default:
-        return -EINVAL;
+        if (!clock_of_cpu_time(clock, &p, &tid, &kind))
+            return -EINVAL;
+        *now = cpu_clock_read(p, tid, kind);
+        return 0;
     }
 }
 
@@ -110,7 +131,9 @@ long syscall_times(const struct syscall_args *a)
 {
     const struct process *const p = process_current();
     const uint64_t tick = NS / HZ;
-    const uint64_t t[4] = {process_time(p) / tick, 0, p->children_time / tick, 0};
+    const struct cpu_time own = process_cpu_time(p), children = children_cpu_time(p);
+    const uint64_t t[4] = {(own.total - own.system) / tick, own.system / tick,
+                           (children.total - children.system) / tick, children.system / tick};
     if (a->arg[0] && user_write(a->arg[0], t, sizeof(t)))
         return -EFAULT;
     return platform_time() / tick;
@@ -176,6 +199,8 @@ long syscall_clock_nanosleep(const struct syscall_args *a)
 {
     uint64_t ns, now;
     int rc = clock_read(a->arg[0], &now);
+    if (!rc && clock_is_cpu_time(a->arg[0]))
+        return -EOPNOTSUPP; /* nobody sleeps until somebody has computed */
     if (!rc)
         rc = timespec_read(a->arg[2], &ns);
     if (rc)

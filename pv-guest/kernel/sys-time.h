@@ -1,13 +1,17 @@
 /* Clocks and times, for the system calls that take them. */
 #pragma once
 
-#include "process.h"
+#include "cpu-time.h"
 
 #define NS 1000000000ul
 
 /* The time that @clock (CLOCK_*) shows; -EINVAL if there is no such clock. */
 MUST_CHECK int clock_read(unsigned clock, uint64_t *now);
 bool clock_is_cpu_time(unsigned clock);
+/* Whose CPU time shows @clock?  *@tid 0 is all of *@process.  False if it is another clock, or nobody's. */
+bool clock_of_cpu_time(unsigned clock, struct process **process, int *tid, enum cpu_clock *kind);
+/* struct rusage of @used, of which nothing else is known. */
+long give_rusage(user_t to, struct cpu_time used);
 /* A struct timespec at @from, in ns; -EINVAL, -EFAULT. */
 MUST_CHECK int timespec_read(user_t from, uint64_t *ns);
 /*

@@ -10,7 +10,9 @@
 #define ALARM_SHORTEST 100000ul /* ns; a shorter period would leave no time between */
 #define TIMERS_MAX     64       /* of one process */
 
-/* ---- alarm and setitimer: one timer a process, ITIMER_REAL ---- */
+/* ---- alarm and setitimer: three timers a process ---- */
+
+enum { ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF };
 
 static uint64_t time_left(const struct timer *timer)
 {
@@ -51,31 +53,68 @@ static uint64_t nanoseconds(struct linux_timeval t)
     return time_span(t.sec, t.usec * 1000);
 }
 
-static struct linux_itimerval itimer(const struct process *p)
+/* The CPU-time timer that @which means; NULL without memory. */
+static struct cpu_timer *cpu_itimer(struct process *p, unsigned which)
 {
-    return (struct linux_itimerval){timeval(p->alarm_interval), timeval(time_left(&p->alarm))};
+    struct cpu_timers *all = cpu_timers_get(p);
+    return all ? &all->itimers[which == ITIMER_VIRTUAL ? CPU_CLOCK_PROGRAM : CPU_CLOCK_ALL] : NULL;
+}
+
+static uint64_t cpu_time_left(const struct process *p, const struct cpu_timer *timer)
+{
+    if (!timer->at)
+        return 0;
+    const uint64_t now = cpu_clock_read(p, timer->tid, timer->clock);
+    return timer->at > now ? timer->at - now : 1;
+}
+
+/* Have @timer expire after @value more of its clock; 0 stops it. */
+static void cpu_timer_after(struct process *p, struct cpu_timer *timer, uint64_t value,
+                            uint64_t interval)
+{
+    const uint64_t now = cpu_clock_read(p, timer->tid, timer->clock);
+    cpu_timer_start(p, timer, value ? now + value : 0,
+                    interval ? MAX(interval, ALARM_SHORTEST) : 0);
+}
+
+static struct linux_itimerval itimer(struct process *p, unsigned which)
+{
+    if (which == ITIMER_REAL)
+        return (struct linux_itimerval){timeval(p->alarm_interval), timeval(time_left(&p->alarm))};
+    const struct cpu_timer *timer = cpu_itimer(p, which);
+    if (!timer)
+        return (struct linux_itimerval){0};
+    return (struct linux_itimerval){timeval(timer->interval), timeval(cpu_time_left(p, timer))};
 }
 
 long syscall_getitimer(const struct syscall_args *a)
 {
-    const struct linux_itimerval now = itimer(process_current());
-    return a->arg[0] ? -EINVAL : user_write(a->arg[1], &now, sizeof(now));
+    if (a->arg[0] > ITIMER_PROF)
+        return -EINVAL;
+    const struct linux_itimerval now = itimer(process_current(), a->arg[0]);
+    return user_write(a->arg[1], &now, sizeof(now));
 }
 
 long syscall_setitimer(const struct syscall_args *a)
 {
     struct process *const p = process_current();
-    const struct linux_itimerval old = itimer(p);
     struct linux_itimerval wanted = {0};
-    if (a->arg[0])
+    if (a->arg[0] > ITIMER_PROF)
         return -EINVAL;
+    const struct linux_itimerval old = itimer(p, a->arg[0]);
     if (a->arg[1] && user_read(&wanted, a->arg[1], sizeof(wanted)))
         return -EFAULT;
     if (!timeval_valid(wanted.value) || !timeval_valid(wanted.interval))
         return -EINVAL;
     if (a->arg[2] && user_write(a->arg[2], &old, sizeof(old)))
         return -EFAULT;
-    alarm_set(p, nanoseconds(wanted.value), nanoseconds(wanted.interval));
+    const uint64_t value = nanoseconds(wanted.value), interval = nanoseconds(wanted.interval);
+    if (a->arg[0] != ITIMER_REAL && !cpu_itimer(p, a->arg[0]))
+        return -ENOMEM;
+    if (a->arg[0] == ITIMER_REAL)
+        alarm_set(p, value, interval);
+    else
+        cpu_timer_after(p, cpu_itimer(p, a->arg[0]), value, interval);
     return 0;
 }
 
@@ -84,7 +123,9 @@ long syscall_setitimer(const struct syscall_args *a)
 struct posix_timer {
     struct list link; /* process->timers */
     struct process *process;
+    bool counts_cpu; /* @cpu_timer is used, else @timer */
     struct timer timer;
+    struct cpu_timer cpu_timer;
     uint64_t interval;
     unsigned clock;
     int id, tid, number; /* tid 0: the process; number 0: no signal */
@@ -102,14 +143,8 @@ _Static_assert(sizeof(struct linux_sigevent) == 64, "struct sigevent");
 #define SIGEV_NONE      1
 #define SIGEV_THREAD_ID 4
 
-static void expired(struct timer *timer)
+static void tell(struct posix_timer *t)
 {
-    struct posix_timer *t = container_of(timer, struct posix_timer, timer);
-    const uint64_t now = MAX(timer->deadline, platform_time());
-    if (t->interval) {
-        t->overrun += (now - timer->deadline) / t->interval;
-        timer_start(timer, now + t->interval);
-    }
     if (!t->number)
         return;
     const struct signal_info info = {t->number, SI_TIMER, {(unsigned)t->id, t->value}};
@@ -120,9 +155,28 @@ static void expired(struct timer *timer)
         signal_send_info(t->process, &info);
 }
 
+static void expired(struct timer *timer)
+{
+    struct posix_timer *t = container_of(timer, struct posix_timer, timer);
+    const uint64_t now = MAX(timer->deadline, platform_time());
+    if (t->interval) {
+        t->overrun += (now - timer->deadline) / t->interval;
+        timer_start(timer, now + t->interval);
+    }
+    tell(t);
+}
+
+static void cpu_expired(struct cpu_timer *timer, struct process *p, uint64_t periods)
+{
+    struct posix_timer *t = container_of(timer, struct posix_timer, cpu_timer);
+    t->overrun += periods - 1;
+    tell(t);
+}
+
 static void posix_timer_delete(struct posix_timer *t)
 {
     timer_stop(&t->timer);
+    cpu_timer_stop(&t->cpu_timer);
     list_remove(&t->link);
     heap_free(t);
 }
@@ -169,11 +223,16 @@ long syscall_timer_create(const struct syscall_args *a)
 {
     struct process *const p = process_current();
     struct linux_sigevent e;
+    struct process *whose;
+    enum cpu_clock kind = CPU_CLOCK_ALL;
     uint64_t now;
-    int id = 0;
+    int id = 0, tid = 0;
 
-    if (clock_read(a->arg[0], &now) || clock_is_cpu_time(a->arg[0]))
+    if (clock_read(a->arg[0], &now))
         return -EINVAL;
+    const bool counts_cpu = clock_of_cpu_time(a->arg[0], &whose, &tid, &kind);
+    if (counts_cpu && whose != p)
+        return -EINVAL; /* other processes' time moves no timer here */
     while (posix_timer_find(id))
         id++;
     if (id >= TIMERS_MAX)
@@ -181,7 +240,7 @@ long syscall_timer_create(const struct syscall_args *a)
     const int rc = read_event(a->arg[1], id, &e);
     if (rc)
         return rc;
-    struct posix_timer *t = heap_alloc(sizeof(*t));
+    struct posix_timer *t = counts_cpu && !cpu_timers_get(p) ? NULL : heap_alloc(sizeof(*t));
     if (!t)
         return -ENOMEM;
     t->process = p;
@@ -190,7 +249,9 @@ long syscall_timer_create(const struct syscall_args *a)
     t->tid = e.tid;
     t->number = e.number;
     t->value = e.value;
+    t->counts_cpu = counts_cpu;
     timer_init(&t->timer, expired);
+    cpu_timer_init(&t->cpu_timer, kind, tid, cpu_expired);
     list_add(&t->link, &p->timers);
     if (!user_write(a->arg[2], &id, sizeof(id)))
         return 0;
@@ -200,7 +261,8 @@ long syscall_timer_create(const struct syscall_args *a)
 
 static struct linux_itimerspec setting(const struct posix_timer *t)
 {
-    const uint64_t left = time_left(&t->timer);
+    const uint64_t left =
+        t->counts_cpu ? cpu_time_left(t->process, &t->cpu_timer) : time_left(&t->timer);
     return (struct linux_itimerspec){{t->interval / NS, t->interval % NS}, {left / NS, left % NS}};
 }
 
@@ -229,8 +291,13 @@ long syscall_timer_settime(const struct syscall_args *a)
     t->interval = interval ? MAX(interval, ALARM_SHORTEST) : 0;
     t->overrun = 0;
     timer_stop(&t->timer);
-    if (deadline)
+    if (t->counts_cpu) {
+        const uint64_t now = platform_time();
+        cpu_timer_after(t->process, &t->cpu_timer, deadline ? MAX(deadline, now + 1) - now : 0,
+                        t->interval);
+    } else if (deadline) {
         timer_start(&t->timer, deadline);
+    }
     return 0;
 }
 

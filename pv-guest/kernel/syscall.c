@@ -27,18 +27,27 @@ static long missing(uint64_t number)
     return -ENOSYS;
 }
 
-void syscall_handle(struct frame *f)
+static void handle(struct frame *f)
 {
-    const struct syscall_args a = {
-        .arg = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9},
-        .frame = f,
-    };
     const uint64_t number = f->error;
     const bool known = number < ARRAY_SIZE(handlers) && handlers[number];
 
+    f->rax = known ? handlers[number](&f->args) : missing(number);
+}
+
+static void trace(struct frame *f)
+{
+    const uint64_t number = f->error; /* exec makes another frame of it */
+
+    syscall_trace_call(number, &f->args);
+    handle(f);
+    syscall_trace_result(number, f->rax);
+}
+
+void syscall_handle(struct frame *f)
+{
     if (tracing)
-        syscall_trace_call(number, &a);
-    f->rax = known ? handlers[number](&a) : missing(number);
-    if (tracing)
-        syscall_trace_result(number, f->rax);
+        trace(f);
+    else
+        handle(f);
 }

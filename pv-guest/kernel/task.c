@@ -1,4 +1,5 @@
 /* Creating, finding and freeing tasks. */
+#include "cpu-time.h"
 #include "heap.h"
 #include "page.h"
 #include "print.h"
@@ -83,6 +84,7 @@ static void task_begin(void)
 void task_return(void)
 {
     struct frame *const frame = task_frame(task_current());
+    cpu_time_leave(task_current());
     kernel_unlock();
     platform_return(frame);
 }

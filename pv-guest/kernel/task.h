@@ -83,6 +83,8 @@ struct task {
 
     /* Time. */
     uint64_t run_time, run_since; /* ns */
+    uint64_t system_cycles;       /* in the kernel, without the present stay, which began... */
+    uint32_t entered;             /* ...then */
     struct timer sleep_timer;
 };
 

@@ -1,6 +1,7 @@
 /*
  * Every way into the kernel, after the platform has made a frame of it.
  */
+#include "cpu-time.h"
 #include "errno.h"
 #include "frame.h"
 #include "linux.h"
@@ -83,23 +84,22 @@ static void exception(struct frame *frame)
 }
 
 /* Between the kernel's work and the process: turns end here, signals arrive here. */
-static void before_return(struct frame *frame)
+static void before_return(struct task *task, struct frame *frame)
 {
     do {
-        if (signal_due(task_current(), frame))
+        if (signal_due(task, frame))
             signal_deliver(frame);
     } while (sched_fair());
 }
 
-/* Whoever is interrupted elsewhere, copying to or from a process, holds the lock already. */
-static bool enters_kernel(const struct frame *frame)
-{
-    return frame_from_user(frame) || frame->vector == VECTOR_EVENT;
-}
-
 void trap_handle(struct frame *frame)
 {
-    const bool entered = enters_kernel(frame);
+    /* Whoever is interrupted elsewhere, copying to or from a process, holds the lock already. */
+    const bool from_user = frame_from_user(frame),
+               entered = from_user || frame->vector == VECTOR_EVENT;
+    struct task *const task = task_current();
+    if (from_user)
+        cpu_time_enter(task);
     if (entered)
         kernel_lock();
     if (frame->vector == VECTOR_SYSCALL)
@@ -110,8 +110,10 @@ void trap_handle(struct frame *frame)
         page_fault(frame);
     else
         exception(frame);
-    if (frame_from_user(frame))
-        before_return(frame);
+    if (from_user) {
+        before_return(task, frame);
+        cpu_time_leave(task);
+    }
     if (entered)
         kernel_unlock();
 }

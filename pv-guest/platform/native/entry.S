@@ -44,13 +44,13 @@ FUNC(trap_\vector)
         push    %rax
         push    %rbx
         push    %rcx
-        push    %rdx
-        push    %rdi
-        push    %rsi
         push    %rbp
-        push    %r8
         push    %r9
+        push    %r8
         push    %r10
+        push    %rdx
+        push    %rsi
+        push    %rdi
         push    %r11
         push    %r12
         push    %r13
@@ -139,13 +139,13 @@ return:
         pop     %r13
         pop     %r12
         pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rbp
-        pop     %rsi
         pop     %rdi
+        pop     %rsi
         pop     %rdx
+        pop     %r10
+        pop     %r8
+        pop     %r9
+        pop     %rbp
         pop     %rcx
         pop     %rbx
         pop     %rax                      /* rsp -> vector, error, rip ...  */

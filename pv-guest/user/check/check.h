@@ -29,6 +29,7 @@ void check_limits(void);         /* programs.c */
 void check_random(void);         /* random.c */
 void check_refusals(void);       /* refusals.c */
 void check_users(void);          /* users.c */
+void check_cpu_time(void);       /* cpu-time.c */
 int users_set_id(int same);      /* users.c: the answer of the program that it executes */
 
 /* What check does when it has been executed by itself. */

@@ -602,6 +602,7 @@ int main(int argc, char **argv)
     check_limits();
     check_refusals();
     check_users();
+    check_cpu_time();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
