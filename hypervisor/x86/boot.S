@@ -59,6 +59,17 @@ boot_entry:
         jne     boot_stop
         mov     %ebx, %ebp                /* cpuid destroys ebx             */
 
+        mov     $1, %eax
+        cpuid
+        mov     $PHYS(no_pae), %esi
+        bt      $6, %edx
+        jnc     boot_stop
+        mov     $PHYS(no_msr), %esi
+        bt      $5, %edx
+        jnc     boot_stop
+        mov     $PHYS(no_cmov), %esi      /* C may use it anywhere          */
+        bt      $15, %edx
+        jnc     boot_stop
         mov     $PHYS(no_long_mode), %esi
         mov     $0x80000000, %eax
         cpuid
@@ -68,6 +79,7 @@ boot_entry:
         cpuid
         bt      $29, %edx                 /* long mode                      */
         jnc     boot_stop
+        mov     $PHYS(no_nx), %esi
         bt      $20, %edx                 /* no-execute                     */
         jnc     boot_stop
 
@@ -186,7 +198,15 @@ boot_high:
 no_multiboot:
         .asciz  "(PV) cannot boot: the loader does not speak multiboot 1\r\n"
 no_long_mode:
-        .asciz  "(PV) cannot boot: this CPU has no long mode with no-execute pages\r\n"
+        .asciz  "(PV) cannot boot: this CPU has no long mode: it is not a 64-bit one (feature lm)\r\n"
+no_nx:
+        .asciz  "(PV) cannot boot: this CPU has no no-execute pages (feature nx)\r\n"
+no_pae:
+        .asciz  "(PV) cannot boot: this CPU has no physical address extension (feature pae)\r\n"
+no_cmov:
+        .asciz  "(PV) cannot boot: this CPU has no conditional moves (feature cmov)\r\n"
+no_msr:
+        .asciz  "(PV) cannot boot: this CPU has no model-specific registers (feature msr)\r\n"
 exit_word:
         .ascii  "debug-exit=0x"
         .balign 8

@@ -7,7 +7,7 @@
 #include "machine.h"
 #include "guest.h"
 
-bool cpu_is_tcg;
+bool cpu_is_tcg, cpu_takes_any_base;
 
 struct __attribute__((packed)) table_register {
     uint16_t limit;
@@ -170,6 +170,37 @@ bool cpu_vendor_is_amd(void)
     return r[1] == 0x68747541 || r[1] == 0x6f677948; /* "Auth", "Hygo" */
 }
 
+/* --- what it must have ----------------------------------------------------------------------- */
+
+/* Of CPUID leaf 1 (@extended: 0x80000001), register edx.  Long mode, no-execute pages, PAE, MSRs and CMOV are asked for
+ * by boot.S, which needs them first. */
+static const struct {
+    const char *name, *why;
+    uint8_t bit;
+    bool extended;
+} needed[] = {
+    {"fpu", "no floating-point unit", 0, false},
+    {"tsc", "no time-stamp counter, from which guests compute the time", 4, false},
+    {"cx8", "no CMPXCHG8B, which every 64-bit kernel expects", 8, false},
+    {"apic", "no local APIC, from which timer interrupts come", 9, false},
+    {"pat", "no page attribute table, which the ABI sets for guests", 16, false},
+    {"fxsr", "no FXSAVE, with which a guest's FPU registers are kept", 24, false},
+    {"sse", "no SSE, which every 64-bit program uses", 25, false},
+    {"sse2", "no SSE2, which every 64-bit program uses", 26, false},
+    {"syscall", "no SYSCALL, with which guests call the hypervisor", 11, true},
+};
+
+void cpu_check(void)
+{
+    uint32_t basic[4], extended[4];
+
+    cpuid(1, 0, basic);
+    cpuid(0x80000001, 0, extended);
+    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
+        if (!((needed[i].extended ? extended : basic)[3] & BIT(needed[i].bit)))
+            cannot_boot(VERDICT_CANNOT_BOOT, "this CPU has %s (feature %s)", needed[i].why, needed[i].name);
+}
+
 /* --- loading it ------------------------------------------------------------------------------ */
 
 static uint64_t cr4_for_this_cpu(void)
@@ -270,10 +301,10 @@ void cpu_probe_quirks(void)
         cpuid(0x40000000, 0, r);
         cpu_is_tcg = !memcmp(&r[1], "TCGTCGTCGTCG", 12);
     }
-    bool bases = takes_noncanonical_base();
+    const bool bases = cpu_takes_any_base = takes_noncanonical_base();
     if (cpu_is_tcg || bases)
         printk("emulator: %s%s%s\n",
                cpu_is_tcg ? "TCG: SMAP stays off, `int n` is decoded from its bytes" : "",
                cpu_is_tcg && bases ? "; " : "",
-               bases ? "non-canonical segment bases do not fault" : "");
+               bases ? "WRFSBASE takes what is no address: guests do not have it" : "");
 }

@@ -187,6 +187,9 @@ void cpu_probe_quirks(void);
 /* Is ring 3 kept from what is not its own?  Say so if not.  CPU 0, at boot (ring3-probe.c). */
 void ring3_probe(void);
 extern bool cpu_is_tcg;
+extern bool cpu_takes_any_base; /* WRFSBASE and WRGSBASE take addresses that are not canonical */
+/* Ends the machine with a sentence if this CPU lacks something without which nothing here works. */
+void cpu_check(void);
 bool cpu_vendor_is_amd(void); /* or Hygon; cpuid.c keeps the answer */
 
 /* Given by entry.S. */

@@ -202,6 +202,7 @@ void hypervisor_main(uint32_t multiboot_info)
     read_multiboot(multiboot_info); /* command line, modules, memory map */
     serial_init();                  /* output from here on */
     banner();
+    cpu_check(); /* nothing below does without */
     if (!ram_count)
         cannot_boot(VERDICT_CANNOT_BOOT, "the loader gave no memory map");
     paging_init(); /* final address space, frame table, page allocator */

@@ -33,4 +33,15 @@ done
 ask 'no module at all' 0 sh -c 'timeout 100 qemu-system-x86_64 -display none -no-reboot -serial stdio \
     -kernel "$1/hypervisor/paravane" -append console=com1' sh "$build"
 says 'is said' '(PV) cannot boot: '
+
+# A CPU without something that is needed: a sentence that names it, and the code for it.
+for feature in lm nx pae msr fpu tsc cx8 apic cmov pat fxsr sse sse2 syscall; do
+    ask "without $feature the machine does not boot" $((2 * 0x34 + 1)) qemu \
+        "-cpu qemu64,-$feature -device isa-debug-exit,iobase=0xf4" "$sample say:no~" 'debug-exit=0xf4'
+    says "and says so" "(feature $feature)"
+done
+for feature in pge mca mce mtrr pse pse36 clflush mmx sse3 cx16 lahf-lm sep de; do
+    ask "without $feature it does" 0 qemu "-cpu qemu64,-$feature" "$sample say:hello_from_0~" ''
+    says 'the guest spoke' 'hello from 0'
+done
 plan
