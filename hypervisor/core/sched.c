@@ -44,6 +44,7 @@ struct cpu_queue {
     unsigned destination; /* where @leaving goes if it wants to run but is in no queue */
     struct timer slice;
     bool slice_ended; /* and nobody has rescheduled since */
+    bool alarm;       /* this CPU's alarm is set */
 };
 
 static struct cpu_queue queues[MAX_CPUS];
@@ -136,6 +137,26 @@ static void slice_over(struct timer *t)
     struct cpu_queue *cq = container_of(t, struct cpu_queue, slice);
     cq->slice_ended = true;
     atomic_or(&cq->current->exit_work, EXIT_RESCHEDULE);
+}
+
+/* The published time of whoever runs moves on.  A CPU that idles does without an alarm. */
+static bool alarm_rings(void)
+{
+    struct cpu_queue *cq = &queues[this_cpu()];
+    cq->alarm = !cq->current->is_idle;
+    if (cq->alarm)
+        vcpu_time_expire(cq->current);
+    return cq->alarm;
+}
+
+/* @v, no idle vCPU, runs from now on. */
+static inline void begin_to_run(struct cpu_queue *cq, struct vcpu *v)
+{
+    vcpu_timers_resume(v);
+    if (unlikely(!cq->alarm)) {
+        cq->alarm = true;
+        timer_alarm_begin();
+    }
 }
 
 /* Arm or stop this CPU's slice timer for @v, which starts, or goes on, now. */
@@ -372,7 +393,7 @@ static void run_again(struct cpu_queue *cq, struct vcpu *prev) NO_ANALYSIS
     vcpu_set_runstate(prev, VCPU_RUNNING, now);
     slice_begin(cq, prev, now);
     spin_unlock(&cq->lock);
-    vcpu_timers_resume(prev);
+    begin_to_run(cq, prev);
 }
 
 static void switch_to(struct cpu_queue *cq, struct vcpu *prev, struct vcpu *next, uint64_t now)
@@ -444,7 +465,7 @@ void sched_tail(void) NO_ANALYSIS
     if (unlikely(homeless))
         wake_on(left, cq->destination);
     if (!v->is_idle)
-        vcpu_timers_resume(v);
+        begin_to_run(cq, v);
 }
 
 void schedule(void)
@@ -640,6 +661,7 @@ void sched_init_cpu(unsigned cpu)
     cq->lock = (spinlock_t)SPINLOCK_INIT(SCHED);
     sched_queue_init(&cq->queue);
     timer_init(&cq->slice, slice_over);
+    timer_alarm_init(alarm_rings);
 
     struct vcpu *v = vcpu_create(&idle_domain, cpu);
     if (!v)

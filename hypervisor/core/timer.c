@@ -1,5 +1,5 @@
 /*
- * Software timers: one pairing heap per physical CPU.
+ * Software timers: one pairing heap per physical CPU, and its alarm.
  *
  * A pairing heap is a tree in which no child is due before its parent; two trees are merged by
  * hanging the later root below the earlier.  It needs no memory beyond the timers themselves, so
@@ -12,6 +12,10 @@
  * The hardware is told only when the earliest deadline moves forward.  A timer that is stopped or
  * pushed back leaves the hardware as it is: the interrupt that comes too early finds nothing due
  * and programs the right moment.
+ *
+ * The alarm is for what must be done now and then while a CPU is busy, at no moment in particular.
+ * It is no timer of the heap, so that those who set one do not pay for it: it looks at the clock at
+ * each timer interrupt, and only sees to it that there is another within TIMER_ALARM.
  */
 #include "timer.h"
 
@@ -23,7 +27,9 @@ struct timer_heap {
     uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
     struct timer *running; /* whose handler runs now */
-};
+    uint64_t alarm_last;   /* when the alarm went off, or was set */
+    bool alarm;            /* is set; only this CPU looks */
+} __attribute__((aligned(64))); /* written by its own CPU at each turn */
 
 static struct timer_heap heaps[MAX_CPUS] = {
     [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT(TIMER), .programmed = ~0ull},
@@ -153,9 +159,53 @@ void timer_stop(struct timer *t) NO_ANALYSIS
         arch_relax();
 }
 
-void timer_interrupt(void)
+/* One pointer: the compiler would reckon the array's element anew for each field. */
+static inline struct timer_heap *this_heap(void)
 {
     struct timer_heap *h = &heaps[this_cpu()];
+    __asm__("" : "+r"(h));
+    return h;
+}
+
+static bool (*alarm_handler)(void);
+
+void timer_alarm_init(bool (*handler)(void))
+{
+    alarm_handler = handler;
+}
+
+void timer_alarm_begin(void)
+{
+    struct timer_heap *h = this_heap();
+
+    spin_lock(&h->lock);
+    h->alarm = true;
+    h->alarm_last = arch_now();
+    if (h->alarm_last + TIMER_ALARM < h->programmed) {
+        h->programmed = h->alarm_last + TIMER_ALARM;
+        arch_timer_program(h->programmed);
+    }
+    spin_unlock(&h->lock);
+}
+
+/* What is due has been run: when does the hardware interrupt next? */
+static inline void program_next(struct timer_heap *h, uint64_t now)
+{
+    if (unlikely(now - h->alarm_last >= TIMER_ALARM) && h->alarm) {
+        h->alarm_last = now;
+        h->alarm = alarm_handler();
+    }
+    const uint64_t latest = h->alarm ? now + TIMER_ALARM : ~0ull;
+    h->programmed = latest;
+    if (h->root && h->root->deadline < latest)
+        heap_program(h);
+    else if (h->alarm)
+        arch_timer_alarm();
+}
+
+void timer_interrupt(void)
+{
+    struct timer_heap *h = this_heap();
     uint64_t now = arch_now();
 
     spin_lock(&h->lock);
@@ -170,7 +220,6 @@ void timer_interrupt(void)
         spin_lock(&h->lock);
         atomic_set_release(&h->running, NULL);
     }
-    h->programmed = ~0ull;
-    heap_program(h);
+    program_next(h, now);
     spin_unlock(&h->lock);
 }

@@ -23,7 +23,7 @@
 #define PERIOD_MAX       ((1ull << 62) - 1) /* Xen's longest difference of two system times */
 #define TIMER_FAR        50 /* bits: set_timer_op beyond 2^50 ns ahead, 13 days, is not meant */
 #define TIMER_FAR_ANSWER (100 * NS_PER_MS)
-#define TIME_REFRESH     (2000 * NS_PER_MS) /* of a TSC that is not known to be constant */
+#define TIME_REFRESH     (1000 * NS_PER_MS - 2 * TIMER_ALARM) /* when a vCPU begins to run */
 #define INFO_LEGACY      XEN_LEGACY_MAX_VCPUS
 
 /* --- run states --- */
@@ -111,12 +111,21 @@ static void time_publish(struct vcpu *v)
     v->time_published = now.system_time;
 }
 
-/* The record of an invariant TSC stays true for ever: it is rewritten only at a move to another
- * CPU. */
+/*
+ * The record of an invariant TSC stays true for ever; but some guests read system_time as it stands,
+ * so it is never older than a second while its vCPU runs.  One that begins to run, which is when
+ * this is asked, gets a new record if the old one would not last until the CPU's alarm: that is
+ * twice TIMER_ALARM away at most.
+ */
 static bool time_is_stale(const struct vcpu *v)
 {
-    return v->time_cpu != v->cpu || (!(v->info->time.flags & XEN_PVCLOCK_TSC_STABLE_BIT) &&
-                                     arch_now() - v->time_published > TIME_REFRESH);
+    return v->time_cpu != v->cpu || v->runstate_since - v->time_published > TIME_REFRESH;
+}
+
+void vcpu_time_expire(struct vcpu *v)
+{
+    v->time_cpu = UINT16_MAX;
+    atomic_or(&v->exit_work, EXIT_RUNSTATE);
 }
 
 void vcpu_publish_areas(struct vcpu *v)

@@ -62,6 +62,8 @@ void vcpu_publish_areas(struct vcpu *v);
 void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s, uint64_t now);
 /* @v starts / stops running on this CPU: its periodic timer ticks only while it runs. */
 void vcpu_timers_resume(struct vcpu *v);
+/* @v's published time gets a new point before @v goes on.  For the running vCPU. */
+void vcpu_time_expire(struct vcpu *v);
 void vcpu_timers_suspend(struct vcpu *v);
 void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_destroy(struct vcpu *v);

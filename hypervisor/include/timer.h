@@ -23,3 +23,12 @@ void timer_set(struct timer *t, uint64_t deadline);
 void timer_stop(struct timer *t);
 /* The hardware timer of this CPU went off: run what is due and program the next. */
 void timer_interrupt(void);
+
+/*
+ * The alarm of a CPU: from timer_alarm_begin() on its handler is called after TIMER_ALARM to twice
+ * that, again and again until it returns false.  It runs as a timer's does, but with the heap's
+ * lock held: it sets no timer.
+ */
+#define TIMER_ALARM 400000000ull /* ns */
+void timer_alarm_init(bool (*handler)(void)); /* one for all CPUs, at boot */
+void timer_alarm_begin(void);                 /* the calling CPU's */

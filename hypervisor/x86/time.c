@@ -3,9 +3,11 @@
  * clock, and the CMOS clock for what day it is.
  *
  * System time is ((tsc - base) << shift) * mul >> 32, the pvclock formula with constants that never
- * change after boot.  Guests get those same constants with tsc_timestamp = base and system_time =
- * 0, so a guest's clock and ours agree to the nanosecond, on every CPU, and the record never goes
- * out of date.
+ * change after boot.  Guests get those same constants, with a recent point of that clock from which
+ * they reckon on.  Only points are published at which the product ends in 32 zero bits, where
+ * nothing is rounded: so a guest's clock and ours agree to the nanosecond, on every CPU, whichever
+ * point it starts from, and does not step when a new one comes.  The multiplier ends in MUL_ZEROS
+ * zero bits to that end, so that there is such a point every few milliseconds.
  *
  * Calibration: a TSC frequency that CPUID states is taken; else TSC and LAPIC timer are counted
  * over a few milliseconds of the ACPI PM timer (or of PIT channel 2).  Each end of the interval is
@@ -18,6 +20,7 @@ struct tsc_scale tsc_scale;
 
 static uint64_t tsc_hz;
 static uint64_t lapic_ticks_per_ns; /* 32.32 */
+static uint64_t alarm_ticks;        /* TIMER_ALARM, of whichever of the two is the alarm clock */
 static bool has_tsc_deadline, tsc_is_invariant;
 static uint64_t wallclock_boot_ns;
 
@@ -142,6 +145,8 @@ static uint64_t divide_128(uint64_t high, uint64_t low, uint64_t by)
     return low;
 }
 
+#define MUL_ZEROS 8 /* changes the frequency by 60 in 10^9 at most: a crystal is worse by far */
+
 /* mul = 2^(32 - shift) * 10^9 / hz, with the shift that gives 2^31 <= mul < 2^32: most significant
  * bits. */
 static void tsc_scale_set(uint64_t hz)
@@ -154,7 +159,7 @@ static void tsc_scale_set(uint64_t hz)
         unsigned __int128 scaled = (unsigned __int128)billion << (32 - shift);
         mul = divide_128((uint64_t)(scaled >> 64), (uint64_t)scaled, hz);
     }
-    tsc_scale.mul = (uint32_t)mul;
+    tsc_scale.mul = (uint32_t)mul & ~((1u << MUL_ZEROS) - 1);
     tsc_scale.shift = (int8_t)shift;
 }
 
@@ -264,6 +269,8 @@ void time_init(void)
     tsc_scale_set(tsc_hz);
     tsc_scale.base = rdtsc();
     lapic_ticks_per_ns = (lapic_hz << 32) / 1000000000;
+    alarm_ticks = has_tsc_deadline ? tsc_hz * (TIMER_ALARM / 1000000) / 1000
+                                   : MIN(TIMER_ALARM * lapic_ticks_per_ns >> 32, UINT32_MAX);
     time_init_cpu();
 
     wallclock_boot_ns = rtc_seconds() * 1000000000 - arch_now();
@@ -305,10 +312,27 @@ void arch_timer_program(uint64_t deadline)
         lapic_timer_start((uint32_t)MIN((wait * lapic_ticks_per_ns >> 32) + 1, UINT32_MAX));
 }
 
+/* The last point of the clock at which nothing is rounded. */
+static uint64_t exact_point(void)
+{
+    const int zeros = 32 - MUL_ZEROS - tsc_scale.shift;
+    const uint64_t step = zeros > 0 ? 1ull << zeros : 1;
+
+    return tsc_scale.base + ((rdtsc() - tsc_scale.base) & ~(step - 1));
+}
+
+void arch_timer_alarm(void)
+{
+    if (has_tsc_deadline)
+        wrmsr(MSR_TSC_DEADLINE, rdtsc() + alarm_ticks);
+    else
+        lapic_timer_start((uint32_t)alarm_ticks);
+}
+
 void arch_time_info(struct vcpu *v, struct vcpu_time_info *out)
 {
-    out->tsc_timestamp = tsc_scale.base;
-    out->system_time = 0;
+    out->tsc_timestamp = exact_point();
+    out->system_time = tsc_to_ns(out->tsc_timestamp);
     out->tsc_to_system_mul = tsc_scale.mul;
     out->tsc_shift = tsc_scale.shift;
     /* One scale for all CPUs: readings compare across vCPUs as far as the TSCs themselves do.  Those of TCG are one,

@@ -16,7 +16,7 @@ image() {
     tar -C "$work/disk" -cf "$work/disk.tar" .
     echo 'configfile (memdisk)/grub.cfg' >"$work/load.cfg"
     "$mkimage" -O x86_64-xen -d "$modules" -p '(memdisk)/' -c "$work/load.cfg" -m "$work/disk.tar" -o "$1" \
-        normal configfile echo ls cat test halt reboot memdisk tar linux gzio xzio
+        normal configfile echo ls cat test halt reboot memdisk tar linux gzio xzio date sleep
 }
 
 boot() {
@@ -37,6 +37,14 @@ for text in 'GRUB has read its configuration' 'GNU GRUB  version 2.06' 'grub> ' 
     says "GRUB says \"$text\"" "$text"
 done
 told 'halt is a power-off' 'd1 shut down: poweroff'
+
+# Its calendar reads the published system time as it stands, without the TSC.
+printf 'date\nsleep 3\ndate\nhalt\n' >"$work/input"
+boot 64 "$work/grub"
+judge 'a sleep ends' 0 $?
+dates=$(grep -a -o '20[0-9][0-9]-.* [0-9:]* ' "$out")
+[ "$(echo "$dates" | wc -l)" = 2 ] && [ "$(echo "$dates" | uniq | wc -l)" = 2 ]
+result $? 'date says another time after three seconds of sleep'
 
 echo reboot >"$work/input"
 boot 64 "$work/grub"

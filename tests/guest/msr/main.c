@@ -41,7 +41,9 @@ static bool is_amd, has_rdtscp, has_arch_capabilities;
 
 static void cpuid(uint32_t leaf, uint32_t r[4])
 {
-    __asm__ volatile(XEN_CPUID : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "0"(leaf), "2"(0));
+    __asm__ volatile(XEN_CPUID
+                     : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+                     : "0"(leaf), "2"(0));
 }
 
 static void look_around(void)
@@ -71,9 +73,10 @@ static bool read_msr(uint32_t msr, uint64_t *value)
 
 static bool write_msr(uint32_t msr, uint64_t value)
 {
-    int trap = TRAPS(__asm__ volatile("wrmsr"
-                                      :
-                                      : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))));
+    int trap =
+        TRAPS(__asm__ volatile("wrmsr"
+                               :
+                               : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))));
 
     if (trap != NO_TRAP && (trap != TRAP_GP || trap_last.error))
         tap_note("wrmsr %x: vector %d, error code %lx", msr, trap, trap_last.error);

@@ -59,6 +59,42 @@ static void test_clock(void)
     tap_ok(t->tsc_to_system_mul >> 31, "the scale is normalised");
 }
 
+/*
+ * The record in vcpu_time_info is a point of the clock, from which the guest reckons on by the TSC.
+ * Some guests do not reckon: they read system_time as it stands, to the second.  So the point moves
+ * on, also while a vCPU spins and never enters the hypervisor, and while it sleeps.
+ */
+static void test_published(void)
+{
+    const volatile struct vcpu_time_info *t = &event_vcpu_info(0)->time;
+    uint64_t last = clock_ns(), backwards = 0, odd = 0;
+    unsigned moved = 0;
+
+    hypercall_vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL);
+    uint64_t published = t->system_time, version = t->version, deadline = last + 20000 * MS;
+    while (moved < 4 && last < deadline) {
+        uint64_t now = clock_ns();
+        backwards += now < last;
+        last = now;
+        if (t->system_time == published)
+            continue;
+        moved += t->system_time > published;
+        odd += t->version == version || (t->version & 1);
+        published = t->system_time;
+        version = t->version;
+    }
+    tap_is(moved, 4, "the published time moves on four times within 20 s without a hypercall");
+    tap_is(backwards, 0, "the clock does not go backwards when it does");
+    tap_is(odd, 0, "each time with another version, an even one");
+    tap_ok(t->system_time <= clock_ns(), "and is in the past");
+
+    uint64_t asleep = clock_ns();
+    hypercall_set_timer_op(asleep + 3000 * MS);
+    wait_timer(asleep + 10000 * MS);
+    tap_ok(t->system_time > asleep,
+           "after 3 s of sleep, the published time is later than when it began");
+}
+
 static long set_old(uint64_t due)
 {
     return hypercall_set_timer_op(due);
@@ -197,4 +233,5 @@ void guest_main(void)
     test_clock();
     test_one_shot();
     test_periodic();
+    test_published();
 }

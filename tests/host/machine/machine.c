@@ -478,6 +478,11 @@ void arch_timer_program(uint64_t deadline)
     machine.cpu[machine.this_cpu].deadline = deadline;
 }
 
+void arch_timer_alarm(void)
+{
+    arch_timer_program(machine.now + TIMER_ALARM);
+}
+
 void arch_kick_cpu(unsigned cpu)
 {
     machine.cpu[cpu].kicked = true;
