@@ -176,7 +176,9 @@ struct linux_itimerspec {
 #define SIGBUS       7
 #define SIGFPE       8
 #define SIGKILL      9
+#define SIGUSR1      10
 #define SIGSEGV      11
+#define SIGUSR2      12
 #define SIGPIPE      13
 #define SIGALRM      14
 #define SIGTERM      15

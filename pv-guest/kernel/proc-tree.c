@@ -1,4 +1,5 @@
 /* The tree of /proc: which names there are, and what they stand for. */
+#include "control.h"
 #include "credentials.h"
 #include "errno.h"
 #include "file.h"
@@ -190,20 +191,6 @@ static const struct node sys_table[] = {
     END_NODE,
 };
 
-/* The keys that work without a keyboard: b reboots, c crashes, o switches off; all at once, nothing
- * is told first. */
-static void sysrq(char key)
-{
-    switch (key) {
-    case 'b':
-        platform_shutdown(SHUTDOWN_AS_REBOOT);
-    case 'c':
-        panic("asked for by /proc/sysrq-trigger");
-    case 'o':
-        platform_shutdown(SHUTDOWN_AS_POWEROFF);
-    }
-}
-
 static const struct node root_table[] = {
     FILE_NODE("cmdline", cmdline_of_kernel),
     FILE_NODE("cpuinfo", cpuinfo),
@@ -214,7 +201,7 @@ static const struct node root_table[] = {
     LINK_NODE("self", self_target, NULL),
     FILE_NODE("stat", system_stat),
     DIR_NODE("sys", sys_table, NULL),
-    {"sysrq-trigger", S_IFREG | 0200, .accept = sysrq},
+    {"sysrq-trigger", S_IFREG | 0200, .accept = control_sysrq},
     FILE_NODE("uptime", uptime),
     FILE_NODE("version", version),
     END_NODE,

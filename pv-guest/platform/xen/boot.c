@@ -69,6 +69,7 @@ void boot_start(const struct start_info *builder_info)
     const pfn_t first_free = direct_map_build();
     event_init();
     console_init();
+    control_init();
     image_protect();
     gdt_init();
     vcpu_events_init();

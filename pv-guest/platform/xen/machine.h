@@ -99,6 +99,8 @@ void vcpu_events_init(void);
 void event_init(void);
 void console_init_early(void);
 void console_init(void);
+/* control.c: hear what is asked of the domain through the store. */
+void control_init(void);
 void time_init(void);
 
 /* Event channels (event.c): @handler runs, with events masked, whenever @port was signalled;

@@ -1,0 +1,70 @@
+/*
+ * What whoever controls the domain asks of it, through the store: to end, or a key of sysrq.
+ *
+ * The nodes are watched.  When one has changed it is read; what it says is acknowledged by emptying it, as Linux does,
+ * and done.  Debug key `s` of Paravane writes them, and so does xl.
+ */
+#include <stdint.h>
+#include <xen/io/xs_wire.h>
+
+#include "drivers/xenstore-ring.h"
+#include "kernel/control.h"
+#include "kernel/page.h"
+#include "kernel/text.h"
+#include "platform/platform.h"
+#include "platform/xen/machine.h"
+
+enum node { SHUTDOWN, SYSRQ, NODES };
+static const char *const paths[NODES] = {
+    [SHUTDOWN] = "control/shutdown", [SYSRQ] = "control/sysrq"};
+
+/* The number of a request says which node it reads. */
+#define READS  0x100
+#define OTHERS 1
+
+static void request(unsigned type, unsigned number, const char *one, const char *two, bool open)
+{
+    const char *const strings[] = {one, two};
+    (void)xenstore_ring_send(type, number, strings, two ? 2 : 1, open);
+}
+
+static void empty(enum node node)
+{
+    request(XS_WRITE, OTHERS, paths[node], "", true);
+}
+
+static void answer(enum node node, const char *text)
+{
+    if (!*text)
+        return; /* our own emptying */
+    empty(node);
+    if (node == SYSRQ)
+        control_sysrq(*text);
+    else if (!control_shutdown(text))
+        control_unknown(text);
+}
+
+static void message(unsigned type, unsigned number, const char *text, size_t length)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        if (type == XS_WATCH_EVENT && !strcmp(text, paths[i]))
+            request(XS_READ, READS + i, paths[i], NULL, false);
+        if (type == XS_READ && number == READS + i)
+            answer((enum node)i, text);
+    }
+}
+
+void control_init(void)
+{
+    if (!boot_info.store_mfn || !boot_info.store_evtchn)
+        return; /* a first domain: nobody is above it */
+    xenstore_ring_attach(page_at(pfn_of(mfn(boot_info.store_mfn))), boot_info.store_evtchn,
+                         message);
+    event_handle(vcpu_this(), boot_info.store_evtchn, xenstore_ring_interrupt);
+    for (unsigned i = 0; i < NODES; i++)
+        request(XS_WATCH, OTHERS, paths[i], "control", false);
+    /* What xl looks for before it asks. */
+    request(XS_WRITE, OTHERS, "control/feature-poweroff", "1", true);
+    request(XS_WRITE, OTHERS, "control/feature-reboot", "1", true);
+    request(XS_WRITE, OTHERS, "control/feature-halt", "1", true);
+}
