@@ -117,10 +117,17 @@ static void test_busy(void)
         look(&event_vcpu_info(0)->time);
     while ((mine.time[RUNSTATE_runnable] == lost || runstate.time[RUNSTATE_runnable] <= its) &&
            clock_ns() < give_up);
-    tap_ok(mine.time[RUNSTATE_runnable] > lost, "a busy vCPU loses time to the other");
-    tap_ok(runstate.time[RUNSTATE_runnable] > its, "and the other to it");
-    tap_ok(runstate.time[RUNSTATE_running] > 0, "the other's area counts what it got");
+    if (mine.time[RUNSTATE_runnable] == lost && runstate.time[RUNSTATE_runnable] <= its) {
+        tap_skip("each has a processor to itself", "a busy vCPU loses time to the other");
+        tap_skip("each has a processor to itself", "and the other to it");
+        tap_skip("each has a processor to itself", "the other's area counts what it got");
+    } else {
+        tap_ok(mine.time[RUNSTATE_runnable] > lost, "a busy vCPU loses time to the other");
+        tap_ok(runstate.time[RUNSTATE_runnable] > its, "and the other to it");
+        tap_ok(runstate.time[RUNSTATE_running] > 0, "the other's area counts what it got");
+    }
     stop = 1;
+    give_up = clock_ns() + 10 * SECOND;
     do {
         hypercall_sched_op(SCHEDOP_yield, NULL);
         hypercall_vcpu_op(VCPUOP_get_runstate_info, 1, &before);
