@@ -57,7 +57,17 @@ for kernel in "$build"/oracle/guests/*/boot/vmlinuz-*; do
     holds "$work/trace" 'by name' '> xen_setup_features+0x'
 done
 
-# The keyboard: Ctrl-C ends a process and not the shell, Ctrl-Z stops one; the window has a size.
+# The machine ends as people end theirs.
+while read -r word said; do
+    ask "$word at the prompt" 0 "$paravane" run --timeout 200 --linux --input "$word"
+    told "$word: the domain's end" "d1 shut down: $said"
+done <<'WORDS'
+poweroff poweroff
+halt poweroff
+reboot reboot
+WORDS
+
+# The keyboard: Ctrl-C ends a process and not the shell, Ctrl-Z stops one; the window has a size; what a person typed last is no verdict.
 cat >"$work/keys" <<'EOS'
 set timeout 100
 set stty_init "rows 33 cols 77"
@@ -80,6 +90,8 @@ want "Stopped"
 send "kill %1; echo a\$((40+2))b\r"
 want "a42b"
 send "exit\r"
+want "~ #"
+send "false\r"
 want "~ #"
 send "exit\r"
 expect eof

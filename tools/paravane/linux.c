@@ -69,29 +69,38 @@ enum verdict linux_find_kernel(bool domain0, char **path)
 /*
  * The console's own device, not /dev/console, becomes the shell's terminal, else there would be no
  * job control.  The kernel hands words it does not know to init as environment, so COLUMNS and ROWS
- * come from the command line.  A shell that fails is a guest that fails: outcome.c reads the last
- * line.
+ * come from the command line.  A shell that fails is a guest that fails (outcome.c reads the last line), unless a person sat
+ * at it: then it is only the status of whatever was typed last.
+ *
+ * busybox's halt, poweroff and reboot tell process 1 by a signal.  A shell runs its traps when `wait`
+ * returns, so the user's shell is a child that is waited for.
  */
-static const char init[] =
-    "#!/bin/busybox sh\n"
-    "/bin/busybox mkdir -p /proc /sys /dev /tmp /root /sbin /usr/bin /usr/sbin\n"
-    "/bin/busybox mount -t proc proc /proc\n"
-    "/bin/busybox mount -t sysfs sysfs /sys\n"
-    "/bin/busybox mount -t devtmpfs devtmpfs /dev\n"
-    "/bin/busybox mkdir -p /dev/pts && /bin/busybox mount -t devpts devpts /dev/pts\n"
-    "/bin/busybox --install -s\n"
-    "export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root\n"
-    "tty=$(sed 's/.* //' /sys/class/tty/console/active)\n"
-    "exec </dev/$tty >/dev/$tty 2>&1\n"
-    "[ -z \"$COLUMNS\" ] || stty rows $ROWS cols $COLUMNS\n"
-    "on='bare machine'; read -r on 2>/dev/null </sys/hypervisor/type\n"
-    "echo \"Linux $(uname -r) on $on, $(grep -c ^processor /proc/cpuinfo) CPU, $(free -m | awk "
-    "'/^Mem/ {print $2}') MiB; exit powers off\"\n"
-    "cd /root\n"
-    "setsid -c sh\n"
-    "status=$?\n"
-    "[ $status = 0 ] || echo \"init exited with status $status\" >/dev/$tty\n" /* hung up with sh */
-    "poweroff -f\n";
+static const char
+    init[] =
+        "#!/bin/busybox sh\n"
+        "/bin/busybox mkdir -p /proc /sys /dev /tmp /root /sbin /usr/bin /usr/sbin\n"
+        "/bin/busybox mount -t proc proc /proc\n"
+        "/bin/busybox mount -t sysfs sysfs /sys\n"
+        "/bin/busybox mount -t devtmpfs devtmpfs /dev\n"
+        "/bin/busybox mkdir -p /dev/pts && /bin/busybox mount -t devpts devpts /dev/pts\n"
+        "/bin/busybox --install -s\n"
+        "export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root\n"
+        "tty=$(sed 's/.* //' /sys/class/tty/console/active)\n"
+        "exec </dev/$tty >/dev/$tty 2>&1\n"
+        "[ -z \"$COLUMNS\" ] || stty rows $ROWS cols $COLUMNS\n"
+        "on='bare machine'; read -r on 2>/dev/null </sys/hypervisor/type\n"
+        "echo \"Linux $(uname -r) on $on, $(grep -c ^processor /proc/cpuinfo) CPU, $(free -m | awk "
+        "'/^Mem/ {print $2}') MiB; exit powers off\"\n"
+        "cd /root\n"
+        "trap 'poweroff -f' USR2\n"
+        "trap 'halt -f' USR1\n"
+        "trap 'reboot -f' TERM\n"
+        "setsid -c sh </dev/$tty &\n" /* the background would have no stdin */
+        "wait $!\n"
+        "status=$?\n"
+        "[ $status = 0 ] || [ -n \"$PERSON\" ] || echo \"init exited with status $status\" "
+        ">/dev/$tty\n" /* hung up with sh */
+        "poweroff -f\n";
 
 static const char group[] = "root:x:0:\n";
 static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n";
@@ -164,6 +173,8 @@ char *linux_words(const char *console, bool is_terminal)
     bytes_format(&words, "console=%s quiet panic=-1", console);
     if (is_terminal && term && !strpbrk(term, " \""))
         bytes_format(&words, " TERM=%s", term);
+    if (is_terminal)
+        bytes_format(&words, " PERSON=yes");
     if (is_terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
         bytes_format(&words, " ROWS=%u COLUMNS=%u", size.ws_row, size.ws_col);
     return words.data;

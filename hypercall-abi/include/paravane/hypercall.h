@@ -10,7 +10,17 @@
 #pragma once
 
 #include <stdint.h>
+
+/* To whoever does not say which version they mean, Xen's headers give the numbers and structures of the
+ * oldest: other calls. */
+#ifndef __XEN_INTERFACE_VERSION__
+#define __XEN_INTERFACE_VERSION__ __XEN_LATEST_INTERFACE_VERSION__
+#endif
 #include <xen/xen.h>
+#if __XEN_INTERFACE_VERSION__ < 0x00040700
+#error \
+    "define __XEN_INTERFACE_VERSION__ as __XEN_LATEST_INTERFACE_VERSION__ before any of Xen's headers"
+#endif
 
 #define HYPERCALL_DESTROYS "rcx", "r11", "memory"
 
