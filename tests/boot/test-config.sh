@@ -72,7 +72,7 @@ refused 'HVM, the old word' 'only PV guests run here' 'name = "x"\nbuilder = "hv
 refused 'memory' 'memory= has to be a number' 'name = "x"\nmemory = "much"\n'"$kernel"
 refused 'cpus' 'is no list of CPUs' 'name = "x"\ncpus = "3-1"\n'"$kernel"
 refused 'uuid' 'is no UUID' 'name = "x"\nuuid = "12"\n'"$kernel"
-refused 'on_crash' 'is not served; write' 'name = "x"\non_crash = "coredump-destroy"\n'"$kernel"
+refused 'on_crash' 'is not served; write' 'name = "x"\non_crash = "explode"\n'"$kernel"
 cp "$work/good.cfg" "$work/again.cfg"
 ask 'the same name twice: exit code 15' 15 print "$work/good.cfg" "$work/again.cfg"
 told 'the same name twice: the sentence' 'both name their domain alpha'

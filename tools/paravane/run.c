@@ -157,6 +157,17 @@ static enum verdict make_ramdisk(struct run_options *o, struct bundle *bundle)
     return v;
 }
 
+/* The hypervisor takes no notice of a set that is empty on its machine. */
+static void warn_of_cpus(const struct domain *d, unsigned cpus)
+{
+    const uint64_t there = cpus < 64 ? (UINT64_C(1) << cpus) - 1 : ~UINT64_C(0);
+    if (d->affinity && !(d->affinity & there))
+        verdict_warn(
+            "domain %s: cpus= names none of the machine's %u CPUs, so its vCPUs run on any; "
+            "raise --cpus",
+            d->name, cpus);
+}
+
 static enum verdict read_domains(struct domain_list *list, struct run_options *o)
 {
     const bool configs = is_config(o->operands[0]);
@@ -177,6 +188,7 @@ static enum verdict read_domains(struct domain_list *list, struct run_options *o
         if (o->boot_linux && !o->memory_mib && list->domains[i].memory_mib < LINUX_DEFAULT_MIB)
             list->domains[i].memory_mib = LINUX_DEFAULT_MIB;
         v = domain_check(&list->domains[i], o->machine.native);
+        warn_of_cpus(&list->domains[i], o->machine.cpus);
     }
     return v;
 }

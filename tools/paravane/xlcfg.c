@@ -11,66 +11,95 @@
 #include <errno.h>
 #include <libgen.h>
 #include <libxlutil.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
 #include "memory.h"
+#include "xlcfg-key-list.h"
 
 /* --- Which keys mean what ------------------------------------------------ */
 
-/* The keys that are read below. */
-#define SERVED_KEYS                                                                            \
-    "name kernel ramdisk cmdline root extra memory maxmem vcpus maxvcpus cpus cpu_weight cap " \
-    "uuid "                                                                                    \
-    "on_poweroff on_reboot on_crash on_watchdog type builder"
+enum key {
+#define K(name, class) KEY_##name,
+    XLCFG_KEY_LIST(K)
+#undef K
+        KEYS
+};
 
-/* Mean something for PV guests under xl, and nothing here. */
-#define UNSERVED_KEYS                                                                         \
-    "disk vif vfb bootloader bootloader_args bootloader_restrict_to pci pci_permissive "      \
-    "pci_msitranslate pci_seize pci_power_mgmt gfx_passthru usbctrl usbdev channel vtpm p9 "  \
-    "pvcalls "                                                                                \
-    "vsnd vkb vdispl virtio pool sched period slice latency extratime cpus_soft nodes "       \
-    "numa_placement "                                                                         \
-    "vnuma nomigrate seclabel init_seclabel driver_domain device_tree passthrough e820_host " \
-    "tsc_mode "                                                                               \
-    "localtime rtc_timeoffset claim_mode dtdev irqs ioports iomem max_grant_frames "          \
-    "max_maptrack_frames max_grant_version description timestamp xend_suspend_evtchn_compat " \
-    "on_soft_reset vuart tee sve vmtrace_buf_kb vpmu suppress_spurious_page_faults "          \
-    "dm_restrict pvh pvshim pvshim_path pvshim_cmdline pvshim_extra blkdev_start"
+enum class { SERVED, UNSERVED, BOOTS, HVM, ARM, GONE };
 
-/* For HVM (and PVH) guests only. */
-#define HVM_KEYS                                                                                   \
-    "acpi acpi_firmware acpi_laptop_slate acpi_s3 acpi_s4 altp2m altp2mhvm apic bios "             \
-    "bios_path_override "                                                                          \
-    "boot cpuid device_model_version device_model_override device_model_stubdomain_override "      \
-    "device_model_user device_model_args device_model_args_pv device_model_args_hvm "              \
-    "stubdomain_memory stubdomain_kernel stubdomain_cmdline stubdomain_ramdisk firmware "          \
-    "firmware_override hap hdtype hpet invtsc keymap mca_caps mmio_hole ms_vm_genid nestedhvm nx " \
-    "opengl pae nographic rdm rdm_mem_boundary sdl serial shadow_memory smbios_firmware smbios "   \
-    "soundhw spice spiceagent_mouse spicehost spiceport spicetls_port stdvga timer_mode usb "      \
-    "usbdevice usbversion vga videoram viridian vnc vncdisplay vnclisten vncpasswd vncunused "     \
-    "vpt_align "                                                                                   \
-    "x87 xen_platform_pci"
+static const struct {
+    const char *name;
+    enum class class;
+} keys[KEYS] = {
+#define K(name, class) [KEY_##name] = {#name, class},
+    XLCFG_KEY_LIST(K)
+#undef K
+};
 
-static bool is_among(const char *words, const char *key, size_t length)
+static const char *const no_effect[] = {
+    [UNSERVED] = "is not served by paravane",
+    [BOOTS] = "is not served by paravane, which boots kernel=",
+    [HVM] = "is for HVM guests only",
+    [ARM] = "is for ARM only",
+    [GONE] = "is of older tools, and xl ignores it, too",
+};
+
+enum { NAME_MOST = 31 /* of a domain: hypervisor/include/domain.h */ };
+
+/* A file that is being read. */
+struct config {
+    const char *path;
+    XLU_Config *xlu;
+    unsigned line[KEYS]; /* of the last that sets it, 0: none does */
+};
+
+static enum key find_key(const char *name, size_t length)
 {
-    for (const char *at = words; (at = strstr(at, key)); at += length)
-        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
-            return true;
-    return false;
+    enum key k = 0;
+    while (k < KEYS && (strlen(keys[k].name) != length || memcmp(keys[k].name, name, length) != 0))
+        k++;
+    return k;
 }
 
-static void judge_key(const char *path, unsigned line, const char *text, size_t length)
+static void judge_key(struct config *c, unsigned line, const char *text, size_t length)
 {
-    char *key = memory_format("%.*s", (int)length, text);
-    const char *why = is_among(SERVED_KEYS, key, length)     ? NULL
-                      : is_among(HVM_KEYS, key, length)      ? "is for HVM guests only"
-                      : is_among(UNSERVED_KEYS, key, length) ? "is not served by paravane"
-                                                             : "is unknown";
-    if (why)
-        verdict_warn("%s:%u: %s %s; the line has no effect", path, line, key, why);
-    free(key);
+    const enum key k = find_key(text, length);
+    if (k < KEYS)
+        c->line[k] = line;
+    if (k == KEYS || keys[k].class != SERVED)
+        verdict_warn("%s:%u: %.*s %s; the line has no effect", c->path, line, (int)length, text,
+                     k < KEYS ? no_effect[keys[k].class] : "is unknown");
+}
+
+/* "FILE:LINE: key= what is wrong with it; what to do": a refusal, and a warning. */
+static enum verdict refuse(const struct config *c, enum key k, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void warn(const struct config *c, enum key k, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static enum verdict refuse(const struct config *c, enum key k, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *what = memory_vformat(format, args);
+    va_end(args);
+    verdict_say(VERDICT_BAD_CONFIG, "%s:%u: %s= %s", c->path, c->line[k], keys[k].name, what);
+    free(what);
+    return VERDICT_BAD_CONFIG;
+}
+
+static void warn(const struct config *c, enum key k, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *what = memory_vformat(format, args);
+    va_end(args);
+    verdict_warn("%s:%u: %s= %s", c->path, c->line[k], keys[k].name, what);
+    free(what);
 }
 
 /* --- Finding the keys ---------------------------------------------------- */
@@ -80,16 +109,16 @@ struct scanner {
     unsigned line, depth; /* depth: of square brackets */
 };
 
+/* No quote of its own kind is in it, escaped or not, and no new line. */
 static void skip_string(struct scanner *s)
 {
-    char quote = *s->at++;
-    while (*s->at && *s->at != quote && *s->at != '\n')
-        s->at += *s->at == '\\' && s->at[1] ? 2 : 1;
-    s->at += *s->at == quote;
+    const char ends[] = {*s->at++, '\n', '\0'};
+    s->at += strcspn(s->at, ends);
+    s->at += *s->at == ends[0];
 }
 
 /* At an identifier: a key if "=" or "+=" follows and we are in no list. */
-static void scan_word(struct scanner *s, const char *path)
+static void scan_word(struct scanner *s, struct config *c)
 {
     const char *word = s->at;
     while (isalnum((unsigned char)*s->at) || *s->at == '_')
@@ -97,10 +126,10 @@ static void scan_word(struct scanner *s, const char *path)
     size_t length = (size_t)(s->at - word);
     const char *next = s->at + strspn(s->at, " \t");
     if (s->depth == 0 && (*next == '=' || (next[0] == '+' && next[1] == '=')))
-        judge_key(path, s->line, word, length);
+        judge_key(c, s->line, word, length);
 }
 
-static void scan_keys(const char *path, const char *text)
+static void scan_keys(struct config *c, const char *text)
 {
     struct scanner s = {.at = text, .line = 1};
 
@@ -110,7 +139,7 @@ static void scan_keys(const char *path, const char *text)
         else if (*s.at == '"' || *s.at == '\'')
             skip_string(&s);
         else if (isalpha((unsigned char)*s.at))
-            scan_word(&s, path);
+            scan_word(&s, c);
         else {
             s.line += *s.at == '\n';
             s.depth += *s.at == '[';
@@ -122,93 +151,198 @@ static void scan_keys(const char *path, const char *text)
 
 /* --- Values -------------------------------------------------------------- */
 
-static const char *text_of(const XLU_Config *c, const char *key)
+/* NULL if the key is absent; *@v tells if it is there and no text. */
+static const char *text_of(const struct config *c, enum key k, enum verdict *v)
 {
     const char *value = NULL;
-    return xlu_cfg_get_string(c, key, &value, 0) ? NULL : value;
+    const int rc = *v ? ESRCH : xlu_cfg_get_string(c->xlu, keys[k].name, &value, 1);
+    if (rc && rc != ESRCH)
+        *v = refuse(c, k, "has to be a text, not a list; correct it");
+    return rc ? NULL : value;
 }
 
-/* 0 if the key is absent; *@v tells if it is there and wrong. */
-static long number_of(const XLU_Config *c, const char *path, const char *key, long least, long most,
-                      enum verdict *v)
+/* 0 if the key is absent; *@v tells if it is there and wrong.  Decimal, 0 octal, 0x hexadecimal. */
+static unsigned long number_of(const struct config *c, enum key k, long least, long most,
+                               enum verdict *v)
 {
     long value = 0;
-    int rc = xlu_cfg_get_long(c, key, &value, 1);
-    if (rc == ESRCH || *v)
+    const int rc = *v ? ESRCH : xlu_cfg_get_long(c->xlu, keys[k].name, &value, 1);
+    if (rc == ESRCH)
         return 0;
     if (rc || value < least || value > most)
-        *v = verdict_say(VERDICT_BAD_CONFIG,
-                         "%s: %s= has to be a number from %ld to %ld; correct it", path, key, least,
-                         most);
-    return value;
+        *v = refuse(c, k, "has to be a number from %ld to %ld; correct it", least, most);
+    return (unsigned long)value;
 }
 
-/* "0-3,5,^2" as a bitmap; xl's words "all" and "node:" mean any here. */
-static enum verdict parse_cpus(const char *path, const char *text, uint64_t *bitmap)
-{
-    uint64_t take = 0, leave = 0;
+/* --- CPUs ------------------------------------------------------------------ */
 
-    if (strcmp(text, "all") == 0)
-        return VERDICT_OK;
-    for (const char *at = text; *at;) {
-        bool not = *at == '^';
-        char *end;
-        unsigned long first = strtoul(at + not, &end, 10), last = first;
-        bool ok = end != at + not ;
-        if (ok && *end == '-')
-            last = strtoul(end + 1, &end, 10);
-        if (!ok || (*end && *end != ',') || first > last || last > 63)
-            return verdict_say(VERDICT_BAD_CONFIG,
-                               "%s: cpus=\"%s\" is no list of CPUs; write it like \"0-3,^2\"", path,
-                               text);
-        for (unsigned long cpu = first; cpu <= last; cpu++)
-            *(not ? &leave : &take) |= UINT64_C(1) << cpu;
-        at = end + (*end == ',');
+/* What a list of CPUs names.  We know 64; more are on other machines. */
+struct cpu_set {
+    uint64_t cpus;
+    bool elsewhere; /* it names CPUs or nodes that no machine here has */
+};
+
+static bool skip(const char **text, const char *prefix)
+{
+    const size_t n = strlen(prefix);
+    const bool is = strncmp(*text, prefix, n) == 0;
+    *text += is ? n : 0;
+    return is;
+}
+
+/* "3" or "0-3", with nothing behind it. */
+static bool parse_range(const char *text, unsigned long *first, unsigned long *last)
+{
+    char *end;
+    *first = *last = strtoul(text, &end, 10);
+    if (end == text || *first == ULONG_MAX)
+        return false;
+    if (*end == '-') {
+        const char *second = end + 1;
+        *last = strtoul(second, &end, 10);
+        if (end == second || *last == ULONG_MAX || *last < *first)
+            return false;
     }
-    *bitmap = (take ? take : ~UINT64_C(0)) & ~leave;
+    return !*end;
+}
+
+/* One word of the list: "all", "5", "0-3", "node:0", and "^" before any but all.  The machine has one node. */
+static bool parse_cpu_word(const char *word, struct cpu_set *set)
+{
+    unsigned long first, last;
+    const bool out = skip(&word, "^"), nodes = skip(&word, "nodes:") || skip(&word, "node:");
+    uint64_t named = 0;
+
+    if (strcmp(word, "all") == 0) {
+        set->cpus = ~UINT64_C(0);
+        return !out;
+    }
+    if (!parse_range(word, &first, &last))
+        return false;
+    if (nodes)
+        named = first == 0 ? ~UINT64_C(0) : 0;
+    else
+        for (unsigned long cpu = first; cpu <= last && cpu < 64; cpu++)
+            named |= UINT64_C(1) << cpu;
+    set->elsewhere |= !out && last >= (nodes ? 1 : 64);
+    set->cpus = out ? set->cpus & ~named : set->cpus | named;
+    return true;
+}
+
+/* Words are obeyed in their order, as xl does: "^1,0-3" has CPU 1. */
+static enum verdict parse_cpus(const struct config *c, const char *text, struct cpu_set *set)
+{
+    char *copy = memory_strdup(text), *rest = NULL;
+    bool ok = true;
+
+    *set = (struct cpu_set){0};
+    for (char *word = strtok_r(copy, ",", &rest); ok && word; word = strtok_r(NULL, ",", &rest))
+        ok = parse_cpu_word(word, set);
+    free(copy);
+    if (!ok)
+        return refuse(c, KEY_cpus,
+                      "\"%s\" is no list of CPUs; write it like \"0-3,^2\" or "
+                      "\"all,^node:1\"",
+                      text);
+    if (!set->cpus && !set->elsewhere)
+        return refuse(c, KEY_cpus, "\"%s\" names no CPU; write \"all\" for any", text);
+    if (!set->cpus) {
+        warn(c, KEY_cpus, "\"%s\" names only CPUs that no machine here has; the vCPUs run on any",
+             text);
+        set->cpus = ~UINT64_C(0);
+    }
     return VERDICT_OK;
 }
 
-/* cpus= is a string, a number, or (one mask for each vCPU) a list: the first counts. */
-static enum verdict read_cpus(struct domain *d, const XLU_Config *c, const char *path)
+/* A list has an element for each vCPU; those without one run anywhere, and what is too much is ignored. */
+static enum verdict parse_cpus_list(struct domain *d, const struct config *c, XLU_ConfigList *list,
+                                    int entries)
+{
+    uint64_t all = 0;
+    bool differ = false;
+    enum verdict v = VERDICT_OK;
+
+    for (unsigned i = 0; !v && i < d->vcpus; i++) {
+        struct cpu_set set = {.cpus = ~UINT64_C(0)};
+        const char *text = (int)i < entries ? xlu_cfg_get_listitem(list, (int)i) : "all";
+        v = text ? parse_cpus(c, text, &set)
+                 : refuse(c, KEY_cpus,
+                          "has an element that is neither a number nor a text; correct it");
+        differ |= i > 0 && set.cpus != all;
+        all |= set.cpus;
+    }
+    if (!v && differ)
+        warn(c, KEY_cpus,
+             "has different CPUs for the vCPUs; here each of them runs on all of these");
+    d->affinity = all;
+    return v;
+}
+
+static enum verdict read_cpus(struct domain *d, const struct config *c)
 {
     XLU_ConfigList *list;
     int entries;
-    const char *text = NULL;
+    struct cpu_set set = {0};
+    enum verdict v = VERDICT_OK;
 
-    if (xlu_cfg_get_list(c, "cpus", &list, &entries, 1) == 0)
-        text = xlu_cfg_get_listitem(list, 0);
-    else if (xlu_cfg_get_string(c, "cpus", &text, 1))
-        text = NULL;
-    return text ? parse_cpus(path, text, &d->affinity) : VERDICT_OK;
+    if (xlu_cfg_get_list(c->xlu, "cpus", &list, &entries, 1) == 0) {
+        v = parse_cpus_list(d, c, list, entries);
+    } else {
+        const char *text = text_of(c, KEY_cpus, &v);
+        if (text)
+            v = parse_cpus(c, text, &set);
+        d->affinity = set.cpus;
+    }
+    if (d->affinity == ~UINT64_C(0))
+        d->affinity = 0; /* any */
+    return v;
 }
 
-static enum verdict read_event(struct domain *d, const XLU_Config *c, const char *path,
-                               enum on_event event, const char *key)
+/* --- What happens at the end ----------------------------------------------- */
+
+static const struct action {
+    const char *name, *served, *but; /* @served NULL: the default */
+} actions[] = {
+    {"destroy", "destroy", NULL},
+    {"restart", "restart", NULL},
+    {"preserve", "preserve", NULL},
+    {"rename-restart", "restart", "here no domain is kept beside the new one"},
+    {"coredump-destroy", "destroy",
+     "here no core is written, the crash is described on the console"},
+    {"coredump-restart", "restart",
+     "here no core is written, the crash is described on the console"},
+    {"soft-reset", NULL, "PV guests have no soft reset, the default is taken"},
+};
+
+static void read_event(struct domain *d, const struct config *c, enum on_event event, enum key k,
+                       enum verdict *v)
 {
-    static const char *const served[] = {"destroy", "restart", "preserve"};
-    const char *value = text_of(c, key);
+    const char *value = text_of(c, k, v);
     if (!value)
-        return VERDICT_OK;
-    for (size_t i = 0; i < 3; i++)
-        if (strcmp(value, served[i]) == 0) {
-            d->on[event] = served[i];
-            return VERDICT_OK;
-        }
-    return verdict_say(
-        VERDICT_BAD_CONFIG,
-        "%s: %s=\"%s\" is not served; write \"destroy\", \"restart\" or \"preserve\"", path, key,
-        value);
+        return;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (strcmp(value, actions[i].name) != 0)
+            continue;
+        if (actions[i].but)
+            warn(c, k, "\"%s\" is %s: %s", value, actions[i].served ? actions[i].served : "ignored",
+                 actions[i].but);
+        d->on[event] = actions[i].served;
+        return;
+    }
+    *v =
+        refuse(c, k, "\"%s\" is not served; write \"destroy\", \"restart\" or \"preserve\"", value);
 }
 
-static enum verdict read_events(struct domain *d, const XLU_Config *c, const char *path)
+static enum verdict read_events(struct domain *d, const struct config *c)
 {
     enum verdict v = VERDICT_OK;
-#define E(name, otherwise) v = v ? v : read_event(d, c, path, ON_##name, "on_" #name);
+#define E(name, otherwise) read_event(d, c, ON_##name, KEY_on_##name, &v);
     ON_EVENT_LIST(E)
 #undef E
     return v;
 }
+
+/* --- The rest -------------------------------------------------------------- */
 
 /* 32 hexadecimal digits, with dashes wherever; false if @text is anything else. */
 static bool parse_uuid(const char *text, unsigned char uuid[16])
@@ -228,38 +362,49 @@ static bool parse_uuid(const char *text, unsigned char uuid[16])
     return digits == 32;
 }
 
-static enum verdict read_uuid(struct domain *d, const XLU_Config *c, const char *path)
+static enum verdict read_uuid(struct domain *d, const struct config *c)
 {
-    const char *text = text_of(c, "uuid");
+    enum verdict v = VERDICT_OK;
+    const char *text = text_of(c, KEY_uuid, &v);
     d->has_uuid = text && parse_uuid(text, d->uuid);
     if (text && !d->has_uuid)
-        return verdict_say(VERDICT_BAD_CONFIG, "%s: uuid=\"%s\" is no UUID; correct it", path,
-                           text);
-    return VERDICT_OK;
+        v = refuse(c, KEY_uuid, "\"%s\" is no UUID; correct it", text);
+    return v;
 }
 
 /* cmdline= replaces root= and extra=, as for xl. */
-static char *command_line(const XLU_Config *c)
+static enum verdict read_command_line(struct domain *d, const struct config *c)
 {
-    const char *whole = text_of(c, "cmdline"), *root = text_of(c, "root"),
-               *extra = text_of(c, "extra");
+    enum verdict v = VERDICT_OK;
+    const char *whole = text_of(c, KEY_cmdline, &v), *root = text_of(c, KEY_root, &v),
+               *extra = text_of(c, KEY_extra, &v);
+    if (v)
+        return v;
+    if (whole && (root || extra))
+        warn(c, root ? KEY_root : KEY_extra, "has no effect, since there is a cmdline=");
+    free(d->command_line);
     if (whole)
-        return memory_strdup(whole);
-    if (root)
-        return memory_format("root=%s%s%s", root, extra ? " " : "", extra ? extra : "");
-    return memory_strdup(extra ? extra : "");
+        d->command_line = memory_strdup(whole);
+    else if (root)
+        d->command_line = memory_format("root=%s%s%s", root, extra ? " " : "", extra ? extra : "");
+    else
+        d->command_line = memory_strdup(extra ? extra : "");
+    return v;
 }
 
-static enum verdict check_type(const XLU_Config *c, const char *path)
+static enum verdict check_type(const struct config *c)
 {
-    const char *type = text_of(c, "type"), *builder = text_of(c, "builder");
+    enum verdict v = VERDICT_OK;
+    const char *type = text_of(c, KEY_type, &v), *builder = text_of(c, KEY_builder, &v);
+    const enum key k = type ? KEY_type : KEY_builder;
     const char *asked = type ? type : builder ? builder : "pv";
 
-    if (strcmp(asked, "pv") == 0 || strcmp(asked, "generic") == 0)
-        return VERDICT_OK;
-    return verdict_say(
-        VERDICT_BAD_CONFIG,
-        "%s: it asks for an %s guest, and only PV guests run here; write type=\"pv\"", path, asked);
+    if (v || strcmp(asked, type ? "pv" : "generic") == 0 || (!type && !builder))
+        return v;
+    if (strcmp(asked, "hvm") == 0 || strcmp(asked, "pvh") == 0)
+        return refuse(c, k, "asks for an %s guest, and only PV guests run here; write type=\"pv\"",
+                      asked);
+    return refuse(c, k, "\"%s\" is no type of guest; write type=\"pv\"", asked);
 }
 
 /* As xl takes it; and if it is not there, beside the file that names it. */
@@ -276,74 +421,117 @@ static char *resolve(const char *config, const char *path)
     return memory_strdup(path);
 }
 
-static enum verdict read_files(struct domain *d, unsigned id, const XLU_Config *c, const char *path)
+/* A kernel that something else would have found is not found here. */
+static enum verdict no_kernel(const struct config *c)
 {
-    const char *kernel = text_of(c, "kernel"), *ramdisk = text_of(c, "ramdisk");
-    if (!kernel)
-        return verdict_say(VERDICT_BAD_CONFIG, "%s: there is no kernel=; name the guest's kernel",
-                           path);
+    static const enum key others[] = {KEY_bootloader, KEY_firmware};
+    for (size_t i = 0; i < 2; i++)
+        if (c->line[others[i]])
+            return refuse(c, others[i],
+                          "is not served, and there is no kernel=; name the kernel that it "
+                          "would load (or the guest's boot loader itself)");
+    return verdict_say(VERDICT_BAD_CONFIG, "%s: there is no kernel=; name the guest's kernel",
+                       c->path);
+}
 
-    char *file = resolve(path, kernel);
-    enum verdict v = domain_init(d, id, file);
+static enum verdict read_files(struct domain *d, unsigned id, const struct config *c)
+{
+    enum verdict v = VERDICT_OK;
+    const char *kernel = text_of(c, KEY_kernel, &v), *ramdisk = text_of(c, KEY_ramdisk, &v);
+    if (v)
+        return v;
+    if (!kernel)
+        return no_kernel(c);
+
+    char *file = resolve(c->path, kernel);
+    v = domain_init(d, id, file);
     free(file);
     if (!v && ramdisk) {
-        d->ramdisk = resolve(path, ramdisk);
+        d->ramdisk = resolve(c->path, ramdisk);
         v = file_check(d->ramdisk, "the ramdisk", &d->ramdisk_size);
     }
     return v;
 }
 
-/* A name is a device tree node's here, so it is made of what those may contain. */
-static enum verdict read_name(struct domain *d, const XLU_Config *c, const char *path)
-{
-    const char *name = text_of(c, "name");
-    if (!name)
-        return verdict_say(VERDICT_BAD_CONFIG, "%s: there is no name=; name the domain", path);
-    for (const char *at = name; *at; at++)
-        if (!isalnum((unsigned char)*at) && !strchr(",._+-", *at))
-            return verdict_say(VERDICT_BAD_CONFIG,
-                               "%s: name=\"%s\" has characters other than letters, digits and "
-                               ",._+-; choose another",
-                               path, name);
-    free(d->name);
-    d->name = memory_strdup(name);
-    return VERDICT_OK;
-}
-
-static enum verdict read_sizes(struct domain *d, const XLU_Config *c, const char *path)
+/* A name is a device tree node's here: a slash or an @ would end it. */
+static enum verdict read_name(struct domain *d, const struct config *c)
 {
     enum verdict v = VERDICT_OK;
-    long memory = number_of(c, path, "memory", 1, 1 << 24, &v);
-    long vcpus = number_of(c, path, "vcpus", 1, VCPUS_MOST, &v);
-    long most = number_of(c, path, "maxvcpus", 1, VCPUS_MOST, &v);
-
-    d->max_memory_mib = (uint64_t)number_of(c, path, "maxmem", 1, 1 << 24, &v);
-    d->weight = (unsigned)number_of(c, path, "cpu_weight", 1, 65535, &v);
-    d->cap = (unsigned)number_of(c, path, "cap", 0, 100 * 128, &v);
-    d->memory_mib = (uint64_t)memory;
-    d->vcpus = most ? (unsigned)most : vcpus ? (unsigned)vcpus : 1;
+    const char *name = text_of(c, KEY_name, &v);
+    if (v)
+        return v;
+    if (!name)
+        return verdict_say(VERDICT_BAD_CONFIG, "%s: there is no name=; name the domain", c->path);
+    if (!*name)
+        return refuse(c, KEY_name, "is empty; choose one");
+    if (strlen(name) > NAME_MOST)
+        warn(c, KEY_name, "has %zu characters; the hypervisor's lines show the first %d",
+             strlen(name), NAME_MOST);
+    for (const char *at = name; *at; at++)
+        if (!isprint((unsigned char)*at) || strchr("/@", *at))
+            return refuse(c, KEY_name,
+                          "\"%s\" has a slash, an @, or a character that cannot be printed; "
+                          "choose another",
+                          name);
+    free(d->name);
+    d->name = memory_strdup(name);
     return v;
 }
 
-static enum verdict read_values(struct domain *d, unsigned id, const XLU_Config *c,
-                                const char *path)
+static enum verdict read_memory(struct domain *d, const struct config *c)
 {
-    enum verdict v = check_type(c, path);
-    v = v ? v : read_files(d, id, c, path);
-    v = v ? v : read_name(d, c, path);
-    v = v ? v : read_sizes(d, c, path);
-    v = v ? v : read_cpus(d, c, path);
-    v = v ? v : read_events(d, c, path);
-    v = v ? v : read_uuid(d, c, path);
-    if (!v) {
-        free(d->command_line);
-        d->command_line = command_line(c);
-    }
+    enum verdict v = VERDICT_OK;
+    d->memory_mib = number_of(c, KEY_memory, 1, 1 << 24, &v);
+    d->max_memory_mib = number_of(c, KEY_maxmem, 1, 1 << 24, &v);
+    if (!v && d->max_memory_mib && d->max_memory_mib < d->memory_mib)
+        v = refuse(c, KEY_maxmem, "%lu is less than memory=%lu; raise it, or lower that",
+                   (unsigned long)d->max_memory_mib, (unsigned long)d->memory_mib);
     return v;
+}
+
+static enum verdict read_vcpus(struct domain *d, const struct config *c)
+{
+    enum verdict v = VERDICT_OK;
+    const unsigned now = (unsigned)number_of(c, KEY_vcpus, 1, VCPUS_MOST, &v);
+    const unsigned most = (unsigned)number_of(c, KEY_maxvcpus, 1, VCPUS_MOST, &v);
+    if (v)
+        return v;
+    if (most && now > most)
+        return refuse(c, KEY_maxvcpus, "%u is less than vcpus=%u; raise it, or lower that", most,
+                      now);
+    if (now && now < most)
+        warn(c, KEY_vcpus, "%u leaves out %u of maxvcpus=%u; here all of them are online", now,
+             most - now, most);
+    d->vcpus = most ? most : now ? now : 1;
+    return v;
+}
+
+static enum verdict read_shares(struct domain *d, const struct config *c)
+{
+    enum verdict v = VERDICT_OK;
+    d->weight = (unsigned)number_of(c, KEY_cpu_weight, 1, 65535, &v);
+    d->cap =
+        (unsigned)number_of(c, KEY_cap, 0, 100 * (long)d->vcpus, &v); /* a vCPU cannot use more */
+    return v;
+}
+
+static enum verdict read_values(struct domain *d, unsigned id, const struct config *c)
+{
+    enum verdict v = check_type(c);
+    v = v ? v : read_files(d, id, c);
+    v = v ? v : read_name(d, c);
+    v = v ? v : read_memory(d, c);
+    v = v ? v : read_vcpus(d, c);
+    v = v ? v : read_shares(d, c);
+    v = v ? v : read_cpus(d, c);
+    v = v ? v : read_events(d, c);
+    v = v ? v : read_uuid(d, c);
+    return v ? v : read_command_line(d, c);
 }
 
 enum verdict xlcfg_read(struct domain *d, unsigned id, const char *path)
 {
+    struct config c = {.path = path};
     void *text = NULL;
     size_t size = 0;
 
@@ -358,16 +546,16 @@ enum verdict xlcfg_read(struct domain *d, unsigned id, const char *path)
     }
 
     /* Its messages are "file:line: config parsing error near ..." */
-    XLU_Config *config = xlu_cfg_init(stderr, path);
-    if (!config || xlu_cfg_readdata(config, text, (int)size))
+    c.xlu = xlu_cfg_init(stderr, path);
+    if (!c.xlu || xlu_cfg_readdata(c.xlu, text, (int)size))
         v = verdict_say(VERDICT_BAD_CONFIG,
                         "%s is not in xl.cfg's syntax; correct the line that is named above", path);
     if (!v) {
-        scan_keys(path, text);
-        v = read_values(d, id, config, path);
+        scan_keys(&c, text);
+        v = read_values(d, id, &c);
     }
-    if (config)
-        xlu_cfg_destroy(config);
+    if (c.xlu)
+        xlu_cfg_destroy(c.xlu);
     free(text);
     return v;
 }
