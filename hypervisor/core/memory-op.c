@@ -93,8 +93,6 @@ static bool within_bits(mfn_t m, unsigned order, unsigned bits)
 /* A new block for @x->d, under construction (page_prepare), or NULL. */
 static struct page_info *extent_prepare(const struct extents *x)
 {
-    if (atomic_read(&x->d->dying))
-        return NULL;
     struct page_info *pg = NULL;
 
     if (page_free_count() >= LEFT_TO_US + (1ull << x->order))

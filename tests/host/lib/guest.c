@@ -53,15 +53,15 @@ static void build_tables(struct guest *g)
             guest_pte(g, i, i < g->first_free ? RO : RW);
 }
 
-static void start_vcpus(struct guest *g, unsigned vcpus)
+static void start_vcpus(struct guest *g, unsigned vcpus, unsigned cpu)
 {
     for (unsigned i = 0; i < vcpus; i++) {
         struct vcpu *v = vcpu_create(g->d, i);
         if (!v || vcpu_load_root(v, guest_mfn(g, 0)))
             fail("vCPU %u cannot be made", i);
         v->initialised = 1;
-        v->cpu = (uint16_t)(i % machine.cpus);
-        vcpu_set_affinity(v, BIT(i % machine.cpus));
+        v->cpu = (uint16_t)((cpu + i) % machine.cpus);
+        vcpu_set_affinity(v, BIT(v->cpu));
     }
     domain_start(g->d);
     for (unsigned i = 0; i < vcpus; i++)
@@ -72,6 +72,11 @@ static void start_vcpus(struct guest *g, unsigned vcpus)
 }
 
 void guest_create(struct guest *g, domid_t id, unsigned pages, unsigned vcpus)
+{
+    guest_create_at(g, id, pages, vcpus, 0);
+}
+
+void guest_create_at(struct guest *g, domid_t id, unsigned pages, unsigned vcpus, unsigned cpu)
 {
     char name[16];
 
@@ -95,7 +100,7 @@ void guest_create(struct guest *g, domid_t id, unsigned pages, unsigned vcpus)
     mutex_unlock(&g->d->mmu);
     if (rc)
         fail("the first page tables cannot be pinned: %d", rc);
-    start_vcpus(g, vcpus);
+    start_vcpus(g, vcpus, cpu);
 }
 
 void guest_destroy(struct guest *g)
@@ -124,15 +129,15 @@ long vcpu_hypercall(struct vcpu *v, unsigned number, uint64_t a, uint64_t b, uin
     return hypercall_dispatch(v, number, &args);
 }
 
-/* Where in the window: far enough apart for a page of requests each. */
-#define AT_REQUEST 0x1000
-#define AT_DONE    0x0ff0
-#define AT_OP      0x3000
+/* Where in the window, for each CPU: far enough apart for a page of requests each. */
+#define AT_CPU(v)     ((v)->cpu * (WINDOW_BYTES / MACHINE_CPUS))
+#define AT_REQUEST(v) (AT_CPU(v) + 0x1000u)
+#define AT_OP(v)      (AT_CPU(v) + 0x3000u)
 
 long guest_mmu_update(struct guest *g, uint64_t ptr, uint64_t value)
 {
     mmu_update_t request = {ptr, value};
-    return hypercall(g, mmu_update, machine_put(AT_REQUEST, &request, sizeof(request)).va, 1, 0,
+    return hypercall(g, mmu_update, machine_put(AT_REQUEST(g->v), &request, sizeof(request)).va, 1, 0,
                      DOMID_SELF);
 }
 
@@ -142,7 +147,7 @@ long guest_mmuext(struct guest *g, unsigned cmd, uint64_t arg1, uint64_t arg2)
 
     op.arg1.mfn = arg1;
     memcpy(&op.arg2, &arg2, sizeof(op.arg2));
-    return hypercall(g, mmuext_op, machine_put(AT_REQUEST, &op, sizeof(op)).va, 1, 0, DOMID_SELF);
+    return hypercall(g, mmuext_op, machine_put(AT_REQUEST(g->v), &op, sizeof(op)).va, 1, 0, DOMID_SELF);
 }
 
 long guest_pin(struct guest *g, unsigned pfn, int level)
@@ -162,10 +167,10 @@ long guest_protect(struct guest *g, unsigned pfn, uint64_t flags)
 
 long guest_op(struct vcpu *v, unsigned number, unsigned cmd, void *arg, size_t size)
 {
-    guest_ptr_t at = machine_put(AT_OP, arg, size);
+    guest_ptr_t at = machine_put(AT_OP(v), arg, size);
     long rc = vcpu_hypercall(v, number, cmd, at.va, 0, 0);
 
-    machine_get(arg, AT_OP, size);
+    machine_get(arg, AT_OP(v), size);
     return rc;
 }
 

@@ -32,6 +32,8 @@ void world_check_empty(void);
 
 /* A started guest; its vCPU n runs on CPU n % cpus.  vCPU 0 is current when this returns. */
 void guest_create(struct guest *g, domid_t id, unsigned pages, unsigned vcpus);
+/* The same, its vCPU n on CPU @cpu + n. */
+void guest_create_at(struct guest *g, domid_t id, unsigned pages, unsigned vcpus, unsigned cpu);
 /* Power it off, and let the hypervisor tear it down. */
 void guest_destroy(struct guest *g);
 

@@ -4,6 +4,7 @@
 #include "builder.h"
 #include "console.h"
 #include "lib.h"
+#include "race.h"
 #include "sched.h"
 #include "tlb.h"
 
@@ -269,7 +270,7 @@ static void others_run(void)
     const unsigned self = machine.this_cpu;
 
     for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
-        if (cpu == self || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
+        if (cpu == self || race_holds_cpu(cpu) || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
             continue;
         machine.this_cpu = cpu;
         schedule();
@@ -467,6 +468,8 @@ void arch_dump_vcpu(struct vcpu *v)
 void arch_relax(void)
 {
     others_run();
+    if (race_wait())
+        return;
     if (++machine.relaxed > 100000) {
         fprintf(stderr, "deadlock: CPU %u spins\n", machine.this_cpu);
         abort();
