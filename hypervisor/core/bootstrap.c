@@ -20,6 +20,8 @@
 #include "sched.h"
 
 #define LARGEST_ORDER 18u
+#define REBUILD_ORDER 10u    /* beside other domains, what is done in one piece is small */
+#define FILL_SPAN     0x20000ull /* bytes, the same */
 #define SPARE_PAGES   (0x80000 >> PAGE_SHIFT) /* mapped behind the stack, at least */
 #define MAP_ALIGN     0x400000ull
 
@@ -178,7 +180,7 @@ void bootstrap_free(struct bootstrap *b)
 
 static int populate(struct bootstrap *b, struct boot_error *e)
 {
-    unsigned order = LARGEST_ORDER;
+    unsigned order = b->config->restarts ? REBUILD_ORDER : LARGEST_ORDER;
 
     for (uint64_t at = 0; at < b->pages;) {
         while (1ull << order > b->pages - at)
@@ -235,7 +237,7 @@ static void fill(struct bootstrap *b, uint64_t at, const uint8_t *from, uint64_t
     while (bytes) {
         const struct extent *x = extent_of(b, at >> PAGE_SHIFT);
         uint64_t skip = at - (x->pfn << PAGE_SHIFT);
-        uint64_t n = MIN(bytes, (x->count << PAGE_SHIFT) - skip);
+        uint64_t n = MIN(MIN(bytes, FILL_SPAN), (x->count << PAGE_SHIFT) - skip);
         uint8_t *to = (uint8_t *)mfn_to_virt(mfn(x->mfn)) + skip;
 
         if (from) {
@@ -246,6 +248,7 @@ static void fill(struct bootstrap *b, uint64_t at, const uint8_t *from, uint64_t
         }
         at += n;
         bytes -= n;
+        breathe(b);
     }
 }
 
@@ -276,8 +279,8 @@ static void number_extent(struct bootstrap *b, const struct extent *x)
             numbers[k] = at + k;
         }
         i += n;
+        breathe(b);
     }
-    breathe(b);
 }
 
 static void write_p2m(struct bootstrap *b)
@@ -321,8 +324,10 @@ static void map_frames(struct bootstrap *b, uint64_t va, uint64_t first, uint64_
 
     for (uint64_t i = 0; i < count; i++, va += PAGE_SIZE) {
         unsigned slot = pt_index(va, 1);
-        if (!l1 || slot == 0)
+        if (!l1 || slot == 0) {
             l1 = l1_table(b, va);
+            breathe(b);
+        }
         bool is_table = first + i - b->table_pfn < b->tables;
         l1[slot] = pte_make(bootstrap_mfn(b, first + i), PAGE_FLAGS & ~(is_table ? PTE_RW : 0)).v;
     }

@@ -116,6 +116,7 @@ static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned s
         return refuse(PT_012, page_to_mfn(pg).n, type);
     rc = page_table_update(md->tables, md->frames, pg, slot, want, preserve_ad);
     page_put_and_type(pg);
+    (void)preempt_point(); /* a whole table may have been looked at, and another given up */
     return rc;
 }
 

@@ -244,19 +244,44 @@ static inline __attribute__((always_inline)) unsigned next_group(const uint64_t 
     return i;
 }
 
+#define SLOW_SPAN 32u /* entries that take longer than most, between two preemption points */
+
+/* The last reference to a frame was an entry of a table that is given up: freeing takes long, and there may be 512. */
+static noinline_ void l1_reclaim_preempt(struct page_info *pg)
+{
+    page_reclaim(pg);
+    (void)preempt_point();
+}
+
+/* l1_put() for an entry of a table that is given up. */
+static inline void l1_table_put_entry(pte_t e)
+{
+    mfn_t m = pte_mfn(e);
+    if (unlikely(!mfn_valid(m)))
+        return;
+    struct page_info *pg = mfn_to_page(m);
+    if (unlikely(pg->owner == OWNER_IO))
+        return;
+    tlb_stamp(pg);
+    const uint64_t held = e.v & PTE_RW ? PAGE_REF_ONE + 1 : PAGE_REF_ONE;
+    if (unlikely(atomic_sub(&pg->state, held) < PAGE_REF_ONE))
+        l1_reclaim_preempt(pg);
+}
+
 static void l1_table_put(uint64_t *table, unsigned end)
 {
     for (unsigned i = next_group(table, 0); i < end; i = next_group(table, i + GROUP)) {
         const uint64_t *last = &table[MIN(i + GROUP, end)];
         for (const uint64_t *e = &table[i]; e < last; e++)
             if (*e & PTE_P)
-                l1_put(pte(*e));
+                l1_table_put_entry(pte(*e));
     }
 }
 
 static int l1_table_get(struct domain *d, uint64_t *table)
 {
     const uint16_t id = d->id;
+    unsigned slow = 0;
 
     for (unsigned i = next_group(table, 0); i < PT_ENTRIES; i = next_group(table, i + GROUP)) {
         for (uint64_t *e = &table[i]; e < &table[i + GROUP]; e++) {
@@ -265,6 +290,8 @@ static int l1_table_get(struct domain *d, uint64_t *table)
                 continue;
             if (likely(l1_try_get(want, id)))
                 continue;
+            if (++slow % SLOW_SPAN == 0)
+                (void)preempt_point(); /* a change of role flushes TLBs */
             int rc = l1_get(d, d, want);
             if (unlikely(rc)) {
                 l1_table_put(table, (unsigned)(e - table));

@@ -9,6 +9,7 @@
 #include "arch.h"
 #include "lib.h"
 #include "page-tables.h"
+#include "sched.h"
 #include "tlb.h"
 
 struct page_info *frame_table;
@@ -203,6 +204,8 @@ void page_release(struct domain *d, struct page_info *pg)
 
 /* --- giving frames to domains ---------------------------------------------------------------------- */
 
+#define SCRUB_SPAN 64u /* frames between two preemption points */
+
 struct page_info *page_prepare(struct domain *d, unsigned order)
 {
     uint32_t count = 1u << order;
@@ -218,9 +221,12 @@ struct page_info *page_prepare(struct domain *d, unsigned order)
         return NULL;
     }
     /* Whatever a frame holds, from before the boot too, is nobody else's to read. */
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         if (pg[i].state & PAGE_USED_BEFORE)
             memset(mfn_to_virt(page_to_mfn(&pg[i])), 0, PAGE_SIZE);
+        if (i % SCRUB_SPAN == SCRUB_SPAN - 1)
+            (void)preempt_point();
+    }
     return pg;
 }
 

@@ -193,7 +193,7 @@ void mem_free(void *p, size_t size);
  * under construction, out of everybody's reach.  NULL: out of memory, past d->max_pages, or @d is dying.  Then page_assign()
  * makes it @d's (each frame ALLOCATED, refs 1): other CPUs may take it, even give it back, before that returns, so whatever
  * belongs to the frame (its contents, machine_to_phys) is written before.  page_discard() gives up instead.
- * page_alloc_for() is page_prepare() and page_assign().  page_assign() takes @d->mmu.
+ * page_alloc_for() is page_prepare() and page_assign().  page_assign() takes @d->mmu.  page_prepare() is a preemption point.
  */
 struct page_info *page_prepare(struct domain *d, unsigned order) must_check;
 void page_assign(struct domain *d, struct page_info *pg, unsigned order);

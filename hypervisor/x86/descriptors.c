@@ -25,6 +25,7 @@
 #include "cpu-state.h"
 #include "hypercall.h"
 #include "page-tables.h"
+#include "sched.h"
 #include "tlb.h"
 
 #define GDT_PAGES 14u
@@ -178,6 +179,7 @@ int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries)
         rc = segment_page_get(d, mfns[got]);
         if (!rc)
             got++;
+        (void)preempt_point(); /* 512 descriptors have been looked at, maybe */
     }
     if (rc) {
         while (got--)

@@ -46,12 +46,12 @@
     CALL(vm_assist,                   2, FAST,  "cmd:op:VMASST_CMD type:op:VMASST_TYPE")         \
     CALL(update_va_mapping_otherdomain, 4, ENTRY, "va:va entry:pte flags:x domain:dom")          \
     CALL(iret,                        0, FAST,  "")                                              \
-    CALL(vcpu_op,                     3, FAST,  "cmd:op:VCPUOP vcpu:u arg:sub")                  \
+    CALL(vcpu_op,                     3, TABLE, "cmd:op:VCPUOP vcpu:u arg:sub")                  \
     CALL(set_segment_base,            2, FAST,  "which:op:SEGBASE base:va")                      \
     CALL(mmuext_op,                   4, TABLE, "ops:array:mmuext*count count:u done:ptr domain:dom")\
     NONE(xsm_op,                      1, "op:ptr")                                               \
     CALL(nmi_op,                      2, FAST,  "cmd:u arg:ptr")                                 \
-    CALL(sched_op,                    2, FAST,  "cmd:op:SCHEDOP arg:sub")                        \
+    CALL(sched_op,                    2, BATCH, "cmd:op:SCHEDOP arg:sub")                        \
     CALL(callback_op,                 2, FAST,  "cmd:op:CALLBACKOP arg:sub")                     \
     NONE(xenoprof_op,                 2, "op:u arg:ptr")                                         \
     CALL(event_channel_op,            2, FAST,  "cmd:op:EVTCHNOP arg:sub")                       \
