@@ -25,6 +25,7 @@ struct gate {
 _Static_assert(sizeof(struct gate) == 16, "Intel SDM volume 3, 6.14.1");
 
 static struct gate idt[256] __attribute__((aligned(4096)));
+_Static_assert(sizeof(idt) - 1 == IDT_LIMIT, "");
 
 enum ist { IST_NONE, IST_NMI, IST_DF, IST_MC, IST_DB };
 
@@ -68,13 +69,13 @@ void idt_init(void)
 
 void idt_load(void)
 {
-    const struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
+    const struct table_register idtr = {.limit = IDT_LIMIT, .base = (uint64_t)idt};
     __asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
 }
 
 void idt_divert(void *page, const struct idt_diversion *to)
 {
-    const struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uint64_t)page};
+    const struct table_register idtr = {.limit = IDT_LIMIT, .base = (uint64_t)page};
     struct gate *table = page;
 
     memcpy(table, idt, sizeof(idt));
@@ -217,7 +218,7 @@ static uint64_t cr4_for_this_cpu(void)
      */
     return CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (r1[3] & BIT(7) ? CR4_MCE : 0) |
            (r1[2] & BIT(26) ? CR4_OSXSAVE : 0) | (r7[1] & BIT(0) ? CR4_FSGSBASE : 0) |
-           (r7[1] & BIT(7) ? CR4_SMEP : 0);
+           (r7[1] & BIT(7) ? CR4_SMEP : 0) | (r7[2] & BIT(2) ? CR4_UMIP : 0);
 }
 
 static void load_tables(unsigned cpu)

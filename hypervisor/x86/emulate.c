@@ -5,7 +5,8 @@
  * execute all the same are decoded at its rip and done on the vCPU's virtual state; everything else
  * goes back as the #GP it was.
  *
- *   anybody       IN OUT INS OUTS (vIOPL or I/O bitmap), CLI STI (vIOPL), int n (gate DPL)
+ *   anybody       IN OUT INS OUTS (vIOPL or I/O bitmap), CLI STI (vIOPL), int n (gate DPL), and
+ *                 SGDT SIDT SLDT STR SMSW, which fault only because of CR4.UMIP
  *   kernel only   MOV CR, MOV DR, CLTS, RDMSR, WRMSR, WBINVD, XSETBV, RDTSC and RDTSCP under
  * CR4.TSD nobody        HLT, INVD, INVLPG, LGDT, LIDT, LLDT, LTR, LMSW, RDPMC, ...
  *
@@ -581,6 +582,172 @@ static enum outcome msr_access(struct vcpu *v, struct insn *i)
     return DONE;
 }
 
+/* --- where the descriptor tables are ---------------------------------------------- */
+
+/*
+ * SGDT, SIDT, SLDT, STR and SMSW work in ring 3 of processors without UMIP, and programs know it.
+ * With it they fault, so that the hypervisor's addresses stay its own: everybody is told the start
+ * of its part of the address space instead.  The rest is what the processor would say, and says on
+ * Xen.
+ */
+#define TABLE_ADDRESS HYPERVISOR_VIRT_START_
+
+struct operand {
+    enum segment segment;
+    uint64_t offset;
+};
+
+static bool insn_immediate(struct insn *i, unsigned bytes, int64_t *value)
+{
+    uint64_t v = 0;
+    uint8_t byte;
+
+    for (unsigned n = 0; n < bytes; n++) {
+        if (!insn_byte(i, &byte))
+            return false;
+        v |= (uint64_t)byte << 8 * n;
+    }
+    *value = (int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes);
+    return true;
+}
+
+/* A memory operand of 16-bit addressing (Intel SDM volume 2, table 2-1). */
+static bool operand_16(struct insn *i, uint8_t modrm, struct operand *o)
+{
+    static const uint8_t base[8] = {3, 3, 5, 5, 6, 7, 5, 3}; /* bx bx bp bp si di bp bx */
+    static const uint8_t index[8] = {6, 7, 6, 7};            /* si di si di, or none */
+    const unsigned mod = modrm >> 6, rm = modrm & 7;
+    const bool absolute = mod == 0 && rm == 6;
+    int64_t displacement = 0;
+
+    if ((mod == 1 || mod == 2 || absolute) && !insn_immediate(i, mod == 1 ? 1 : 2, &displacement))
+        return false;
+    uint64_t at = (uint64_t)displacement;
+    if (!absolute)
+        at += *reg(i->regs, base[rm]) + (rm < 4 ? *reg(i->regs, index[rm]) : 0);
+    o->offset = at & 0xffff;
+    o->segment = !absolute && base[rm] == 5 ? SEGMENT_SS : SEGMENT_DS;
+    return true;
+}
+
+/* Of 32-bit and 64-bit addressing (tables 2-2 and 2-3). */
+static bool operand_32(struct insn *i, uint8_t modrm, struct operand *o)
+{
+    const unsigned mod = modrm >> 6;
+    unsigned base = modrm & 7;
+    uint64_t at = 0;
+    uint8_t sib = 0x20; /* no index */
+    int64_t displacement = 0;
+    const bool has_sib = base == 4;
+
+    if (has_sib) {
+        if (!insn_byte(i, &sib))
+            return false;
+        base = sib & 7;
+    }
+    const unsigned index = (sib >> 3 & 7) | (i->rex & 2) << 2;
+    const bool no_base = mod == 0 && base == 5;
+    if ((no_base || mod == 1 || mod == 2) && !insn_immediate(i, mod == 1 ? 1 : 4, &displacement))
+        return false;
+    o->segment = !no_base && !(i->rex & 1) && (base == 4 || base == 5) ? SEGMENT_SS : SEGMENT_DS;
+    if (!no_base)
+        at = *reg(i->regs, base | (i->rex & 1) << 3);
+    else if (!has_sib && i->wide)
+        at = i->start + i->length; /* rip; the displacement was its last part */
+    if (index != 4)
+        at += *reg(i->regs, index) << (sib >> 6);
+    o->offset = at + (uint64_t)displacement;
+    return true;
+}
+
+/* Write @bytes of @from where the memory operand of @modrm is. */
+static enum outcome store_operand(struct vcpu *v, struct insn *i, uint8_t modrm, const void *from,
+                                  unsigned bytes)
+{
+    const uint64_t mask = address_mask(i);
+    struct operand o;
+    struct range range;
+
+    if (!(mask == 0xffff ? operand_16(i, modrm, &o) : operand_32(i, modrm, &o)))
+        return insn_fetch_fault(v, i);
+    if (i->segment != SEGMENT_DEFAULT)
+        o.segment = i->segment;
+    o.offset &= mask;
+    if (!string_range(v, i, o.segment, true, &range) || o.offset + bytes - 1 > range.limit)
+        return NOT_OURS;
+    uint64_t at = range.base + o.offset;
+    if (!i->wide)
+        at = (uint32_t)at;
+    if (guest_write(guest_ptr(at), from, bytes)) {
+        string_fault(v, at, bytes, PF_WRITE);
+        return DELIVERED;
+    }
+    return DONE;
+}
+
+/* SGDT, SIDT: a limit and an address, of 4 bytes outside 64-bit code. */
+static enum outcome store_table(struct vcpu *v, struct insn *i, uint8_t modrm, uint16_t limit)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } table = {limit, TABLE_ADDRESS};
+
+    return store_operand(v, i, modrm, &table, i->wide ? 10 : 6);
+}
+
+/* SLDT, STR, SMSW: 16 bits into memory, as many as the operand has into a register. */
+static enum outcome store_word(struct vcpu *v, struct insn *i, uint8_t modrm, uint64_t word)
+{
+    if (modrm < 0xc0)
+        return store_operand(v, i, modrm, &word, 2);
+    uint64_t *r = reg(i->regs, (modrm & 7) | (i->rex & 1) << 3);
+    if (i->rex & 8)
+        *r = word;
+    else if ((i->wide || i->big) != i->operand_prefix)
+        *r = (uint32_t)word;
+    else
+        *r = (*r & ~0xffffull) | (uint16_t)word;
+    return DONE;
+}
+
+/* 0f 00: SLDT and STR; LLDT, LTR, VERR and VERW are not ours. */
+static enum outcome group6(struct vcpu *v, struct insn *i)
+{
+    uint16_t selector;
+    uint8_t modrm;
+
+    if (!insn_byte(i, &modrm))
+        return insn_fetch_fault(v, i);
+    switch (modrm >> 3 & 7) {
+    case 0:
+        __asm__("sldt %0" : "=m"(selector));
+        return store_word(v, i, modrm, selector);
+    case 1:
+        return store_word(v, i, modrm, SEL_TSS);
+    default:
+        return NOT_OURS;
+    }
+}
+
+/* 0f 01 with a memory operand, and SMSW. */
+static enum outcome store_system(struct vcpu *v, struct insn *i, uint8_t modrm)
+{
+    uint64_t cr0;
+
+    switch (modrm >> 3 & 7) {
+    case 0:
+        return modrm < 0xc0 ? store_table(v, i, modrm, GDT_LIMIT) : NOT_OURS;
+    case 1:
+        return modrm < 0xc0 ? store_table(v, i, modrm, IDT_LIMIT) : NOT_OURS;
+    case 4:
+        (void)cr_read(v, 0, &cr0);
+        return store_word(v, i, modrm, cr0);
+    default:
+        return NOT_OURS;
+    }
+}
+
 /* 0f 01: XSETBV (d1) and RDTSCP (f9) are ours, LGDT and its kin are not. */
 static enum outcome group7(struct vcpu *v, struct insn *i)
 {
@@ -602,17 +769,17 @@ static enum outcome group7(struct vcpu *v, struct insn *i)
         r->rcx = v->arch.tsc_aux;
         return DONE;
     default:
-        return NOT_OURS;
+        return store_system(v, i, modrm);
     }
 }
 
-/* Two-byte opcodes: the kernel's alone. */
+/* Two-byte opcodes: most are the kernel's alone. */
 static enum outcome two_byte(struct vcpu *v, struct insn *i)
 {
     if (!insn_byte(i, &i->opcode))
         return insn_fetch_fault(v, i);
-    if (i->opcode == 0x01)
-        return group7(v, i);
+    if (unlikely(i->opcode <= 0x01))
+        return i->opcode ? group7(v, i) : group6(v, i);
     if (!v->kernel_mode)
         return NOT_OURS;
     switch (i->opcode) {

@@ -49,6 +49,7 @@
 #define SEL_TSS        0xe040 /* 16 bytes */
 #define SEL_LDT        0xe050 /* 16 bytes */
 #define GDT_LIMIT      0xefff
+#define IDT_LIMIT      0xfff /* 256 gates */
 
 /* One physical CPU's area: page 0 is the trampoline code (the same frame for all CPUs), page 1 struct percpu,
  * pages 2.. the IST stacks with guard pages between (x86/percpu.h). */
