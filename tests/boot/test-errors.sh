@@ -82,6 +82,23 @@ fails 'QEMU that fails' 23 'QEMU ended with status' \
 fails 'several guests without a tree' 2 'plain modules describe one domain' \
     sh -c 'cd "$1" && for n in a b; do printf "name=\"%s\"\nkernel=\"%s\"\n" $n "$2" >$n.cfg; done
            exec "$3" run --dom0 --hypervisor hypervisor a.cfg b.cfg' sh "$work" "$sample" "$paravane"
+# Options behind KERNEL are words for the guest: they are passed on, and hinted at.
+hint() { "$paravane" run --print-command --hypervisor "$work/hypervisor" --dom0 "$@"; }
+for word in -m --memory=5 -m128 --timeout -q --; do
+    ask "$word behind KERNEL" 0 hint "$sample" one $word
+    says "$word behind KERNEL is passed on" "one $word'"
+    case $word in
+    --) [ ! -s "$err" ] ;;
+    *) grep -qF "warning: $word behind $sample is a word for the guest; paravane's own options go before it" "$err" ;;
+    esac
+    result $? "$word behind KERNEL: the hint"
+done
+ask 'words that are no options of ours' 0 hint "$sample" -z --zebra - -- -m 5
+[ ! -s "$err" ]
+result $? 'words that are no options of ours: no hint'
+printf 'name="a"\nkernel="%s"\n' "$sample" >"$work/a.cfg"
+fails 'an option behind a file' 2 'options go before the first one' hint "$work/a.cfg" -q
+
 ask 'more vCPUs than a domain can have' 2 "$paravane" run -c 65 "$sample"
 told 'more vCPUs: the limit' 'from 1 to 64'
 plan

@@ -8,7 +8,8 @@
       "boot guests in QEMU, exit with the verdict")                                   \
     C(strace, "[options of run] KERNEL [args...] | FILE.cfg ...",                         \
       "the same, and print every hypercall")                                          \
-    C(inspect, "[-o json] KERNEL", "print an image's notes and say whether it boots") \
+    C(inspect, "[-o json | -u FILE] KERNEL",                                              \
+      "print an image's notes and say whether it boots; -u: unpack it") \
     C(explain, "[VERDICT | CODE | RULE]", "what an exit code or a refusal means")     \
     C(hypercalls, "[NAME]", "list the hypercalls, or show one")                       \
     C(help, "[run]", "show this")

@@ -2,12 +2,15 @@
 #include "command.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel-image.h"
+#include "memory.h"
+#include "output.h"
 
 static void print_kind(const struct kernel_image *image)
 {
@@ -78,6 +81,21 @@ static json_t *address_json(uint64_t address)
     return json_sprintf("0x%lx", (unsigned long)address);
 }
 
+/* Paths and notes may be in any encoding, JSON is in one. */
+static json_t *text_json(const char *text)
+{
+    json_t *j = json_string(text);
+    if (j)
+        return j;
+    char *plain = memory_strdup(text);
+    for (char *c = plain; *c; c++)
+        if (*c & 0x80)
+            *c = '?';
+    j = json_string(plain);
+    free(plain);
+    return j;
+}
+
 static json_t *segments_json(const struct kernel_image *image)
 {
     json_t *list = json_array();
@@ -98,39 +116,60 @@ static json_t *notes_json(const struct kernel_image *image)
         const struct kernel_note *n = &image->notes[type];
         if (n->present)
             json_object_set_new(notes, kernel_note_name(type),
-                                n->is_string ? json_string(n->text) : address_json(n->number));
+                                n->is_string ? text_json(n->text) : address_json(n->number));
     }
     return notes;
 }
 
-static void print_json(const struct kernel_image *image, const char *why, enum verdict v)
+static enum verdict print_json(const struct kernel_image *image, const char *why, enum verdict v)
 {
     json_t *all = json_pack(
-        "{s:s,s:s,s:i,s:o,s:o,s:o,s:s}", "path", image->path, "kind", image->kind, "class",
-        (int)image->elf_class, "entry", address_json(kernel_image_entry(image)), "segments",
-        segments_json(image), "notes", notes_json(image), "verdict", verdict_name(v));
+        "{s:o,s:s,s:i,s:o,s:o,s:o,s:s}", "path", text_json(image->path), "kind", image->kind,
+        "class", (int)image->elf_class, "entry", address_json(kernel_image_entry(image)),
+        "segments", segments_json(image), "notes", notes_json(image), "verdict", verdict_name(v));
     json_object_set_new(all, "native", json_boolean(boots_bare(image)));
     if (why)
-        json_object_set_new(all, "why", json_string(why));
-    json_dumpf(all, stdout, JSON_INDENT(2));
+        json_object_set_new(all, "why", text_json(why));
+    const bool ok = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0;
     putchar('\n');
     json_decref(all);
+    return ok ? v
+              : verdict_say(VERDICT_HOST_FAILED, "cannot write %s in JSON; leave out -o json",
+                            image->path);
+}
+
+/* What a boot loader without this codec could load. */
+static enum verdict unpack_to(const struct kernel_image *image, const char *path)
+{
+    FILE *f = output_open(path);
+    if (!f)
+        return verdict_say(VERDICT_NO_FILE, "cannot write %s: %s; check the path", path,
+                           strerror(errno));
+    (void)fwrite(image->data, 1, image->size, f);
+    output_close(f);
+    return output_check(VERDICT_OK);
 }
 
 int command_inspect(int argc, char **argv)
 {
     struct kernel_image image;
     bool json = argc == 4 && strcmp(argv[1], "-o") == 0 && strcmp(argv[2], "json") == 0;
+    const char *to = argc == 4 && strcmp(argv[1], "-u") == 0 ? argv[2] : NULL;
     char *why = NULL;
 
-    if (argc != 2 && !json)
+    if (argc != 2 && !json && !to)
         return verdict_say(VERDICT_USAGE,
-                           "inspect takes one KERNEL; write `paravane inspect [-o json] "
-                           "KERNEL`");
+                           "inspect takes one KERNEL; write `paravane inspect [-o json] [-u FILE] "
+                           "KERNEL`, with one of these options");
     enum verdict v = kernel_image_open(&image, argv[argc - 1]);
     if (v == VERDICT_OK) {
         v = kernel_image_check(&image, &why);
-        json ? print_json(&image, why, v) : print_text(&image, why);
+        if (to)
+            v = unpack_to(&image, to);
+        else if (json)
+            v = print_json(&image, why, v);
+        else
+            print_text(&image, why);
     }
     free(why);
     kernel_image_close(&image);

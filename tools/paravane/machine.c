@@ -120,7 +120,7 @@ static enum verdict add_kernel(const struct domain *d, struct bundle *bundle,
     char *name = NULL, *title = memory_format("d%u-kernel", d->id);
     enum verdict v = d->kernel.unpacked
                          ? bundle_add_data(bundle, title, d->kernel.data, d->kernel.size, &name)
-                         : bundle_add_file(bundle, d->kernel.path, &name);
+                         : bundle_add_file(bundle, d->kernel.path, title, &name);
     if (v == VERDICT_OK)
         *index = list_module(list, name, args, d->kernel.size);
     free(title);
@@ -135,9 +135,11 @@ static enum verdict add_ramdisk(const struct domain *d, struct bundle *bundle,
     *index = 0;
     if (!d->ramdisk)
         return VERDICT_OK;
-    enum verdict v = bundle_add_file(bundle, d->ramdisk, &name);
+    char *title = memory_format("d%u-ramdisk", d->id);
+    enum verdict v = bundle_add_file(bundle, d->ramdisk, title, &name);
     if (v == VERDICT_OK)
         *index = list_module(list, name, NULL, d->ramdisk_size);
+    free(title);
     free(name);
     return v;
 }
@@ -194,7 +196,7 @@ static enum verdict tree_modules(const struct machine *m, const struct domain *d
     if (!v && !m->tree)
         v = devicetree_write(&tree, domains, modules, count);
     if (!v)
-        v = m->tree ? bundle_add_file(bundle, m->tree, &name)
+        v = m->tree ? bundle_add_file(bundle, m->tree, "domains.dtb", &name)
                     : bundle_add_data(bundle, "domains.dtb", tree.data, tree.size, &name);
     if (!v) {
         list_module(list, name, NULL, tree.size);
@@ -312,8 +314,12 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
         /* Signals are ours: a Ctrl-C must not become QEMU's. */
         "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", NULL};
     const char *qemu = getenv("PARAVANE_QEMU");
+    /* Started in another folder, it is to be found all the same. */
+    char *whole = qemu && strchr(qemu, '/') ? realpath(qemu, NULL) : NULL;
 
-    add(a, memory_strdup(qemu ? qemu : "qemu-system-x86_64"));
+    add(a, whole  ? whole
+           : qemu ? memory_strdup(qemu)
+                  : memory_strdup("qemu-system-x86_64"));
     add_words(a, bare);
     add_accelerator(a, m);
     add(a, memory_strdup("-smp"));
@@ -344,7 +350,7 @@ static enum verdict native_kernel(const struct kernel_image *kernel, struct bund
 {
     if (kernel->unpacked && !kernel_image_is_bzimage(kernel))
         return bundle_add_data(bundle, "kernel", kernel->data, kernel->size, name);
-    return bundle_add_file(bundle, kernel->path, name);
+    return bundle_add_file(bundle, kernel->path, "kernel", name);
 }
 
 static enum verdict native_command(const struct machine *m, const struct domain *d,
@@ -355,7 +361,7 @@ static enum verdict native_command(const struct machine *m, const struct domain 
 
     enum verdict v = native_kernel(&d->kernel, bundle, &kernel);
     if (v == VERDICT_OK && d->ramdisk)
-        v = bundle_add_file(bundle, d->ramdisk, &ramdisk);
+        v = bundle_add_file(bundle, d->ramdisk, "ramdisk", &ramdisk);
     if (v == VERDICT_OK) {
         add_machine(&a, m, d->memory_mib);
         add_words(&a, (const char *const[]){"-kernel", kernel, NULL});
@@ -388,7 +394,7 @@ enum verdict machine_command(const struct machine *m, const struct domain *domai
             "be loaded; give smaller ones, or fewer domains",
             (unsigned long)(list.size >> 20));
     if (v == VERDICT_OK)
-        v = bundle_add_file(bundle, m->hypervisor, &hypervisor);
+        v = bundle_add_file(bundle, m->hypervisor, "hypervisor", &hypervisor);
     if (v == VERDICT_OK) {
         uint64_t mib = m->memory_mib ? m->memory_mib : memory_needed(m, domains, count, list.size);
         add_machine(&a, m, mib);
@@ -409,19 +415,29 @@ static bool is_plain(const char *word)
                                  "-_=+,.:/@%") == strlen(word);
 }
 
-void machine_print_command(char **argv)
+static void print_word(const char *word)
 {
+    if (is_plain(word)) {
+        fputs(word, stdout);
+        return;
+    }
+    putchar('\'');
+    for (const char *c = word; *c; c++)
+        fputs(*c == '\'' ? "'\\''" : (char[]){*c, '\0'}, stdout);
+    putchar('\'');
+}
+
+void machine_print_command(char **argv, const char *folder)
+{
+    if (folder) {
+        fputs("cd ", stdout);
+        print_word(folder);
+        fputs(" && ", stdout);
+    }
     for (char **word = argv; *word; word++) {
         if (word != argv)
             putchar(' ');
-        if (is_plain(*word)) {
-            fputs(*word, stdout);
-            continue;
-        }
-        putchar('\'');
-        for (const char *c = *word; *c; c++)
-            fputs(*c == '\'' ? "'\\''" : (char[]){*c, '\0'}, stdout);
-        putchar('\'');
+        print_word(*word);
     }
     putchar('\n');
 }

@@ -54,5 +54,5 @@ enum verdict machine_find_hypervisor(struct machine *m, const char *name);
 enum verdict machine_command(const struct machine *m, const struct domain *domains, size_t count,
                              struct bundle *bundle, char ***argv);
 
-/* One line that a shell takes. */
-void machine_print_command(char **argv);
+/* One line that a shell takes; @folder, unless it is NULL: to be run in there. */
+void machine_print_command(char **argv, const char *folder);

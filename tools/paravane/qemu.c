@@ -11,18 +11,20 @@
 #include <unistd.h>
 
 /* In the child: does not return.  The parent learns errno through @failed. */
-static void become_qemu(char **argv, int console, int errors, int failed, pid_t parent)
+static void become_qemu(char **argv, const char *folder, int console, int errors, int failed,
+                        pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);  /* it died before the line above */
     setpgid(0, 0); /* the terminal's Ctrl-C is for us */
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 
-    if (dup2(console, 0) == 0 && dup2(console, 1) == 1 && dup2(errors, 2) == 2)
+    if ((!folder || chdir(folder) == 0) && dup2(console, 0) == 0 && dup2(console, 1) == 1 && dup2(errors, 2) == 2)
         execvp(argv[0], argv);
     int error = errno;
     if (write(failed, &error, sizeof(error)) < 0)
@@ -42,7 +44,7 @@ static enum verdict not_started(const char *program, int error)
                        strerror(error));
 }
 
-enum verdict qemu_start(struct qemu *q, char **argv)
+enum verdict qemu_start(struct qemu *q, char **argv, const char *folder)
 {
     int console[2], errors[2], failed[2], error = 0;
     const pid_t parent = getpid();
@@ -54,7 +56,7 @@ enum verdict qemu_start(struct qemu *q, char **argv)
 
     q->pid = fork();
     if (q->pid == 0)
-        become_qemu(argv, console[1], errors[1], failed[1], parent);
+        become_qemu(argv, folder, console[1], errors[1], failed[1], parent);
     if (q->pid < 0)
         return not_started(argv[0], errno);
 
@@ -65,9 +67,11 @@ enum verdict qemu_start(struct qemu *q, char **argv)
     close(failed[0]);
     q->console = console[0];
     q->errors = errors[0];
-    fcntl(q->console, F_SETFL, O_NONBLOCK);
-    fcntl(q->errors, F_SETFL, O_NONBLOCK);
-    if (got != sizeof(error))
+    if (fcntl(q->console, F_SETFL, O_NONBLOCK) < 0 || fcntl(q->errors, F_SETFL, O_NONBLOCK) < 0)
+        error = errno;
+    if (got < 0)
+        error = errno;
+    if (!error)
         return VERDICT_OK;
     qemu_stop(q);
     return not_started(argv[0], error);

@@ -17,7 +17,7 @@ struct qemu {
     bool stopped;
 };
 
-enum verdict qemu_start(struct qemu *q, char **argv);
+enum verdict qemu_start(struct qemu *q, char **argv, const char *folder);
 
 /* It has closed its side and is ending by itself: collect its status. */
 void qemu_wait(struct qemu *q);

@@ -6,6 +6,7 @@
  */
 #include "run-options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -23,8 +24,8 @@
     O(add, 0, "PATH[:/TARGET]", "put this file or folder into the initramfs, too (many times)")    \
     O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
     O(extra, 'x', "TEXT", "more words for the guest's command line")                               \
-    O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")            \
-    O(max_memory, 0, "MIB", "memory that the domain may grow to (default: --memory)")             \
+    O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")             \
+    O(max_memory, 0, "MIB", "memory that the domain may grow to (default: --memory)")              \
     O(vcpus, 'c', "N", "vCPUs of the domain (default 1)")                                          \
     O(cpus, 0, "N", "physical CPUs of the machine (default 1)")                                    \
     O(copies, 0, "N", "so many domains of KERNEL: NAME-1, NAME-2, ... (default 1)")                \
@@ -39,7 +40,7 @@
     O(tap, 0, NULL, "the guest prints TAP: pass it on, and judge it")                              \
     O(input, 0, "FILE|TEXT", "type this to the guest (\\n is a new line) instead of stdin")        \
     O(log, 0, "FILE", "write the whole console there, too")                                        \
-    O(quiet, 'q', NULL, "show the hypervisor's own lines only if the verdict points to them")                                \
+    O(quiet, 'q', NULL, "show the hypervisor's own lines only if the verdict points to them")      \
     O(explain, 0, NULL, "have every refused hypercall explained when it happens")                  \
     O(strace, 'e', "[FILTER]", "print every hypercall, or those that FILTER names")                \
     O(strace_output, 'o', "FILE", "print them there, instead of on stderr")                        \
@@ -51,8 +52,8 @@
     O(machine_memory, 0, "MIB", "memory of the machine (default: what the domains need)")          \
     O(expect, 0, "VERDICT", "exit with 0 if this is the verdict (name or code), else with 1")      \
     O(until, 0, "NAME", "end the run when this domain has ended; its end is the verdict")          \
-    O(gdb, 0, "[PORT]", "wait for a debugger on this port of 127.0.0.1 (default 1234 or a free one)")  \
-    O(bundle, 0, "DIR", "keep the files made for QEMU in this folder")                             \
+    O(gdb, 0, "[PORT]", "wait for a debugger on this port of 127.0.0.1 (default 1234 or a free one)")\
+    O(bundle, 0, "DIR", "put all files that QEMU needs into this folder")                          \
     O(print_command, 0, NULL, "print the QEMU command and stop (--bundle makes it usable)")        \
     O(help, 'h', NULL, "show this")
 /* clang-format on */
@@ -383,6 +384,40 @@ static enum verdict settle_native(struct run_options *o)
     return VERDICT_OK;
 }
 
+/* Does it look like one of ours?  "-m", "-m128", "--memory", "--memory=128". */
+static bool is_option(const struct option *table, const char *word)
+{
+    if (word[0] != '-' || !word[1])
+        return false;
+    const size_t n = strcspn(word + 2, "=");
+    for (const struct option *o = table; o->name; o++)
+        if (word[1] == '-' ? strlen(o->name) == n && strncmp(o->name, word + 2, n) == 0
+                           : o->val == word[1] && (!word[2] || isdigit((unsigned char)word[2])))
+            return true;
+    return false;
+}
+
+/* Behind KERNEL everything is the guest's, up to its own end of options, "--"; behind FILE.cfg come files. */
+static enum verdict check_operands(const struct run_options *o, const struct option *table)
+{
+    for (int i = 1; i < o->operand_count && strcmp(o->operands[i], "--") != 0; i++) {
+        if (!is_option(table, o->operands[i]))
+            continue;
+        if (run_options_is_config(o->operands[0]))
+            return verdict_say(VERDICT_USAGE, "%s behind %s is no FILE.cfg; options go before the first one",
+                               o->operands[i], o->operands[0]);
+        verdict_warn("%s behind %s is a word for the guest; paravane's own options go before it",
+                     o->operands[i], o->operands[0]);
+    }
+    return VERDICT_OK;
+}
+
+bool run_options_is_config(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 4 && strcmp(path + n - 4, ".cfg") == 0;
+}
+
 /* What one option means for others. */
 static enum verdict settle(struct run_options *o)
 {
@@ -431,5 +466,6 @@ enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
     }
     o->operands = argv + optind;
     o->operand_count = argc - optind;
+    v = v ? v : check_operands(o, table);
     return v ? v : settle(o);
 }

@@ -28,3 +28,6 @@ struct run_options {
 
 enum verdict run_options_parse(struct run_options *o, int argc, char **argv);
 void run_options_help(FILE *out);
+
+/* Is an operand a description of a domain, and no kernel? */
+bool run_options_is_config(const char *path);

@@ -21,12 +21,6 @@ struct domain_list {
     size_t count;
 };
 
-static bool is_config(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".cfg") == 0;
-}
-
 static enum verdict set_ramdisk(struct domain *d, const char *path)
 {
     if (!path)
@@ -152,7 +146,8 @@ static enum verdict make_ramdisk(struct run_options *o, struct bundle *bundle)
     }
     char *name = NULL;
     v = v ? v : bundle_add_data(bundle, "initramfs.cpio", cpio.data, cpio.size, &name);
-    o->ramdisk = name; /* once a process: not freed */
+    o->ramdisk = v ? NULL : bundle_path(bundle, "initramfs.cpio", name); /* once a process: not freed */
+    free(name);
     bytes_free(&cpio);
     return v;
 }
@@ -170,7 +165,7 @@ static void warn_of_cpus(const struct domain *d, unsigned cpus)
 
 static enum verdict read_domains(struct domain_list *list, struct run_options *o)
 {
-    const bool configs = is_config(o->operands[0]);
+    const bool configs = run_options_is_config(o->operands[0]);
     if (configs && o->copies > 1)
         return verdict_say(
             VERDICT_USAGE,
@@ -233,12 +228,12 @@ static void say_debugger(const struct run_options *o, const struct domain_list *
 }
 
 static enum verdict start_and_watch(struct run_options *o, const struct domain_list *list,
-                                    char **argv)
+                                    char **argv, const char *folder)
 {
     struct qemu qemu;
     o->session.symbols = symbols_open(o->machine.hypervisor, list->domains, list->count);
     enum verdict v = o->symbols ? symbols_use(o->session.symbols, o->symbols) : VERDICT_OK;
-    v = v ? v : qemu_start(&qemu, argv);
+    v = v ? v : qemu_start(&qemu, argv, folder);
     if (v) {
         symbols_close(o->session.symbols);
         return v;
@@ -333,9 +328,9 @@ int command_run(int argc, char **argv)
     v = v ? v : find_until(&o, &list);
     v = v ? v : machine_command(&o.machine, list.domains, list.count, &bundle, &command);
     if (!v && o.print_command)
-        machine_print_command(command);
+        machine_print_command(command, bundle_start_folder(&bundle));
     else if (!v)
-        v = start_and_watch(&o, &list, command);
+        v = start_and_watch(&o, &list, command, bundle_start_folder(&bundle));
 
     for (char **word = command; word && *word; word++)
         free(*word);
