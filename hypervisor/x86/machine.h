@@ -194,7 +194,8 @@ void cpu_check(void);
 bool cpu_vendor_is_amd(void); /* or Hygon; cpuid.c keeps the answer */
 
 /* Given by entry.S. */
-extern const uint64_t idt_entry[256];
+extern const uint64_t idt_entry[256]; /* addresses of stubs, each of this size */
+#define IDT_STUB_SIZE 16
 extern const char trampoline[], trampoline_syscall32[], trampoline_sysenter[],
     trampoline_sysenter_saved[];
 

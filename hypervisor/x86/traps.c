@@ -73,20 +73,35 @@ static bool in_ldt_view(const struct vcpu *v, uint64_t address, uint64_t *offset
     return !v->is_idle && address >= v->arch.area + VCPU_AREA_LDT && *offset < 0x10000;
 }
 
+/* End @v's domain, without going back to where we came from. */
+static noreturn_ void guest_registers_lost(struct vcpu *v)
+{
+    domain_crash(v->domain, RULE_CR_008);
+    __asm__ volatile("mov %0, %%rsp\n\t"
+                     "mov %1, %%rbx\n\t"
+                     "jmp exit_to_guest"
+                     :
+                     : "r"(v->arch.regs), "r"(v)
+                     : "memory");
+    __builtin_unreachable();
+}
+
 /*
  * #DB in ring 0 is always the guest's doing: a breakpoint that a MOV SS held back until our first
  * instruction (XSA-260), one on memory that we touch for it, or a single step over SYSENTER.  We go
  * on, and leave nothing in DR6 for whoever looks next.
  *
- * It cannot come while the stack of #DB is in use, where a second one would overwrite the first.
- * The gate clears TF; an enabled breakpoint is never on memory of ours (debugreg.c), and from ring
- * 3 nothing but that is touched before entry_ist has left that stack; here no guest memory is
- * touched at all.  What a MOV SS has held back when ICEBP follows it is one #DB together with
- * ICEBP's: pending traps of one instruction boundary are merged (Intel SDM volume 3, 18.3.1.4).
+ * A second one while the stack of #DB is in use would overwrite the first.  None comes by itself: the
+ * gate clears TF; an enabled breakpoint is never on memory of ours (debugreg.c), and nothing but that
+ * is touched before entry_ist has left that stack, or here.  But a MOV SS may hold back a trap that
+ * comes behind an ICEBP, which is a #DB, too: should a processor deliver it at the first instruction
+ * of our handler, the registers of the guest that did this are lost, and with them the guest.
  */
 static void debug_trap_of_ours(struct guest_regs *regs)
 {
     debugreg_reset();
+    if (regs->rip - idt_entry[VECTOR_DB] < IDT_STUB_SIZE)
+        guest_registers_lost(current_vcpu());
     /* While SYSENTER's flags are not saved yet, TF is still the guest's to find among them. */
     const uint64_t at = (regs->rip - PERCPU_VIRT) % PERCPU_STRIDE;
     if (regs->rip < PERCPU_VIRT || at < (uint64_t)(trampoline_sysenter - trampoline) ||

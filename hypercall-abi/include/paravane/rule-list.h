@@ -246,5 +246,6 @@
     RULE(CR_004, 0, "an event needs a callback", "an event is pending and unmasked, but no event callback is registered", "xen/callback.h") \
     RULE(CR_005, 0, "a failed return needs a callback", "return to %lx (selector %lx) failed, and no failsafe callback is registered", "xen/callback.h") \
     RULE(CR_006, 0, "iret takes its frame from the stack", "the iret frame at %lx cannot be read", "xen/arch-x86/xen-x86_64.h") \
-    RULE(CR_007, 0, "user mode needs page tables of its own", "iret to user mode at %lx, but no user base pointer is set", "xen/xen.h")
+    RULE(CR_007, 0, "user mode needs page tables of its own", "iret to user mode at %lx, but no user base pointer is set", "xen/xen.h") \
+    RULE(CR_008, 0, "ICEBP does not follow a MOV SS with a breakpoint", "a held-back breakpoint came on top of another debug exception", "Intel SDM volume 3, 6.8.3")
 /* clang-format on */
