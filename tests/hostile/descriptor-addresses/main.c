@@ -31,7 +31,8 @@ struct table {
 
 static bool is_hypervisors(uint64_t address)
 {
-    return address >= HYPERVISOR_VIRT_START && address < HYPERVISOR_VIRT_END;
+    return address > HYPERVISOR_VIRT_START &&
+           address < HYPERVISOR_VIRT_END; /* where it starts, everybody knows */
 }
 
 void guest_main(void)
