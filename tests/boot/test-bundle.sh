@@ -22,6 +22,18 @@ for folder in plain 'with space' 'with,comma' "it's"; do
     says "it ran in $folder" ran
 done
 
+# Every size arrives whole: as a file, as one that is made in memory, and in a bundle.
+sum_of() { od -An -v -tu1 "$1" | awk '{ for (i = 1; i <= NF; i++) s += $i } END { print s + 0 }'; }
+for size in 1 2 4095 4096 4097 1048577; do
+    head -c $size /dev/urandom >"$work/disk, odd"
+    cp "$work/disk, odd" "$work/disk"
+    for disk in "$work/disk" "$work/disk, odd"; do
+        ask "a ramdisk of $size bytes" 0 "$paravane" run -q --dom0 --timeout 100 -r "$disk" "$sample" ramdisk
+        says "its size is $size" "size $size"
+        says 'and its bytes are those' "sum $(sum_of "$disk")"
+    done
+done
+
 # Relative, from where the user stands; with a kernel that is unpacked, an initramfs that is made, and a tree.
 cd "$work" || exit
 gzip -c "$sample" >packed

@@ -18,6 +18,13 @@ ask 'inspect a kernel of the bare machine' 12 "$paravane" inspect "$1/pv-guest/p
 says 'it boots there' 'With --native it boots on the bare machine.'
 ask 'inspect in JSON' 0 "$paravane" inspect -o json "$sample"
 says 'the base, as a string' '"VIRT_BASE": "0xffffffff80000000"'
+odd=$work/$(printf 'caf\351')
+cp "$sample" "$odd"
+ask 'inspect in JSON, of a path in another encoding' 0 "$paravane" inspect -o json "$odd"
+says 'the path' 'caf?'
+ask 'unpack' 0 "$paravane" inspect -u "$work/unpacked" "$sample"
+cmp -s "$sample" "$work/unpacked"
+result $? 'gives the ELF file'
 ask 'inspect an image that does not boot' 13 "$paravane" inspect "$sample-32"
 says 'and why' 'It would not boot as a PV guest: it is a 32-bit'
 

@@ -14,15 +14,16 @@
 static void become_qemu(char **argv, const char *folder, int console, int errors, int failed,
                         pid_t parent)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* Two that cannot fail, and a third that would only let the terminal's Ctrl-C through. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(1);  /* it died before the line above */
-    setpgid(0, 0); /* the terminal's Ctrl-C is for us */
+        _exit(1); /* it died before the line above */
+    (void)setpgid(0, 0);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
 
     if ((!folder || chdir(folder) == 0) && dup2(console, 0) == 0 && dup2(console, 1) == 1 && dup2(errors, 2) == 2)
         execvp(argv[0], argv);

@@ -6,6 +6,7 @@
  * any Xen), and does what the words of its command line say, in their order:
  *
  *   say:TEXT        print TEXT ('_' is a blank, '~' a newline)
+ *   ramdisk         print the size of the ramdisk, and the sum of its bytes
  *   calls           make the hypercalls of calls.c
  *   emulations      execute some privileged instructions
  *   deaf            read and forget keys until Ctrl-D, as a program in front of a shell would
@@ -127,6 +128,20 @@ static void shell(void)
     }
 }
 
+static const struct start_info *start;
+
+static void ramdisk(void)
+{
+    const unsigned char *bytes = (const unsigned char *)start->mod_start;
+    size_t sum = 0;
+    for (size_t i = 0; i < start->mod_len; i++)
+        sum += bytes[i];
+    print("size ", 5);
+    print_number(start->mod_len);
+    print("sum ", 4);
+    print_number(sum);
+}
+
 static void yield(const char *digit, size_t size)
 {
     unsigned long n = 0;
@@ -140,6 +155,8 @@ static void obey(const char *word, size_t size)
 {
     if (is_word(word, size, "say:"))
         say(word + 4, size - 4);
+    else if (is_word(word, size, "ramdisk"))
+        ramdisk();
     else if (is_word(word, size, "calls"))
         calls();
     else if (is_word(word, size, "emulations"))
@@ -168,6 +185,7 @@ static void obey(const char *word, size_t size)
 void sample_main(const struct start_info *info)
 {
     const char *at = (const char *)info->cmd_line;
+    start = info;
     while (*at) {
         size_t n = 0;
         while (at[n] && at[n] != ' ')
