@@ -99,7 +99,7 @@ static struct page_info *extent_prepare(const struct extents *x)
     if (page_free_count() >= LEFT_TO_US + (1ull << x->order))
         pg = page_prepare(x->d, x->order);
     if (!pg) {
-        (void)refuse(ME_010, x->order, x->d->tot_pages, x->d->max_pages);
+        (void)refuse(ME_010, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
         return NULL;
     }
     if (within_bits(page_to_mfn(pg), x->order, x->address_bits))
@@ -457,7 +457,7 @@ static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
     struct domain *d = target_get(v, about.domid, &rc);
     if (!d)
         return rc;
-    long answer = op == XENMEM_current_reservation ? (long)d->tot_pages : (long)d->max_pages;
+    long answer = op == XENMEM_current_reservation ? (long)atomic_read(&d->tot_pages) : (long)d->max_pages;
     if (op == XENMEM_maximum_gpfn) /* a count that the guest keeps in shared_info */
         answer = (long)(MAX(atomic_read(&d->shared->arch.max_pfn), 1ul) - 1);
     target_put(v, d);

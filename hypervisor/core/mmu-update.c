@@ -100,7 +100,7 @@ static inline void mmu_domains_put(struct mmu_domains *md)
 static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uint64_t value)
 {
     if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE))
-        return refuse(PT_012, ptr >> PAGE_SHIFT, page_state_type(pg->state));
+        return refuse(PT_012, ptr >> PAGE_SHIFT, page_state_type(atomic_read(&pg->state)));
     atomic_set((uint64_t *)((char *)mfn_to_virt(page_to_mfn(pg)) + (ptr & ~PAGE_MASK & ~7ull)), value);
     page_put_and_type(pg);
     return 0;
@@ -109,7 +109,7 @@ static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uin
 /* An upper-level table could lose its role while its own entry changes, through linear entries elsewhere: hold it. */
 static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned slot, pte_t want, bool preserve_ad)
 {
-    enum page_type type = page_state_type(pg->state);
+    enum page_type type = page_state_type(atomic_read(&pg->state));
     int rc = page_get_and_type(pg, md->tables, type);
 
     if (rc)

@@ -46,7 +46,7 @@ static int clear_page(struct domain *owner, uint64_t m)
 {
     struct page_info *pg = writable_frame(owner, m);
     if (!pg)
-        return refuse(MX_010, m, mfn_valid(mfn(m)) ? page_state_type(mfn_to_page(mfn(m))->state) : 0);
+        return refuse(MX_010, m, mfn_valid(mfn(m)) ? page_state_type(atomic_read(&mfn_to_page(mfn(m))->state)) : 0);
     memset(mfn_to_virt(mfn(m)), 0, PAGE_SIZE);
     page_put_and_type(pg);
     return 0;
@@ -63,7 +63,7 @@ static int copy_page(struct domain *owner, uint64_t to, uint64_t from)
     }
     page_put(mfn_to_page(mfn(from)));
     if (!target)
-        return refuse(MX_010, to, mfn_valid(mfn(to)) ? page_state_type(mfn_to_page(mfn(to))->state) : 0);
+        return refuse(MX_010, to, mfn_valid(mfn(to)) ? page_state_type(atomic_read(&mfn_to_page(mfn(to))->state)) : 0);
     return 0;
 }
 

@@ -123,8 +123,8 @@ static inline struct page_info *aside_take(void)
     spin_lock(&pages.lock);
     if (likely(pages.asides)) {
         one = pages.aside[--pages.asides];
-        pages.count--;
-        one->owner = OWNER_HYPERVISOR;
+        atomic_set(&pages.count, pages.count - 1);
+        atomic_set(&one->owner, OWNER_HYPERVISOR);
     }
     spin_unlock(&pages.lock);
     return one;
@@ -148,10 +148,10 @@ static noinline_ struct page_info *block_take(unsigned order)
         have--;
         block_insert(pg + (1ull << have), have);
     }
-    pages.count -= 1ull << order;
+    atomic_set(&pages.count, pages.count - (1ull << order));
     /* refs stays 0 until somebody publishes the frame (page_assign): no other CPU can take hold of it. */
     for (uint64_t i = 0; i < 1ull << order; i++)
-        pg[i].owner = OWNER_HYPERVISOR;
+        atomic_set(&pg[i].owner, OWNER_HYPERVISOR);
     spin_unlock(&pages.lock);
     return pg;
 }
@@ -176,9 +176,9 @@ void *page_alloc_zeroed(unsigned order)
 static void frame_mark_free(struct page_info *pg)
 {
     ASSERT(pg->owner != OWNER_NONE);
-    pg->owner = OWNER_NONE;
+    atomic_set(&pg->owner, OWNER_NONE);
     pg->linear = 0;
-    pg->state = PAGE_USED_BEFORE;
+    atomic_set(&pg->state, PAGE_USED_BEFORE);
 }
 
 static void frame_free(struct page_info *pg)
@@ -186,7 +186,7 @@ static void frame_free(struct page_info *pg)
     tlb_flush_for_page(pg);
     spin_lock(&pages.lock);
     frame_mark_free(pg);
-    pages.count++;
+    atomic_set(&pages.count, pages.count + 1);
     if (likely(pages.asides < ASIDE))
         pages.aside[pages.asides++] = pg;
     else
@@ -203,7 +203,7 @@ static noinline_ void block_free(struct page_info *pg, unsigned order)
     spin_lock(&pages.lock);
     for (uint64_t i = 0; i < 1ull << order; i++)
         frame_mark_free(&pg[i]);
-    pages.count += 1ull << order;
+    atomic_set(&pages.count, pages.count + (1ull << order));
     block_merge(page_to_mfn(pg).n, order);
     spin_unlock(&pages.lock);
 }

@@ -56,19 +56,19 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
 
     if ((e.v & PTE_ADDR_MASK) == PTE_ADDR_MASK)
         return refuse(PT_018, e.v);
-    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
+    if (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO)
         return refuse(PT_002, m.n);
     const struct page_info *pg = mfn_to_page(m);
-    if (pg->owner != owner->id || pg->state < PAGE_REF_ONE)
-        return refuse(PT_003, m.n, pg->owner, owner->id);
-    return refuse(PT_004, m.n, page_state_type(pg->state), page_state_count(pg->state));
+    if (atomic_read(&pg->owner) != owner->id || atomic_read(&pg->state) < PAGE_REF_ONE)
+        return refuse(PT_003, m.n, atomic_read(&pg->owner), owner->id);
+    return refuse(PT_004, m.n, page_state_type(atomic_read(&pg->state)), page_state_count(atomic_read(&pg->state)));
 }
 
 /* Device memory: no frame, no counts; only for the hardware domain. */
 static bool l1_device_ok(const struct domain *d, pte_t e)
 {
     mfn_t m = pte_mfn(e);
-    return domain_has(d, ROLE_HARDWARE) && (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO) &&
+    return domain_has(d, ROLE_HARDWARE) && (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO) &&
            arch_device_frame_ok(m);
 }
 
@@ -96,7 +96,7 @@ static inline void l1_put(pte_t e)
     if (unlikely(!mfn_valid(m)))
         return;
     struct page_info *pg = mfn_to_page(m);
-    if (unlikely(pg->owner == OWNER_IO))
+    if (unlikely(atomic_read(&pg->owner) == OWNER_IO))
         return;
     tlb_stamp(pg);
     if (e.v & PTE_RW)
@@ -184,7 +184,7 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
         return 0;
     const mfn_t m = pte_mfn(old);
     struct page_info *pg = mfn_to_page(m);
-    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || pg->owner == OWNER_IO))
+    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || atomic_read(&pg->owner) == OWNER_IO))
         return l1_put_slow(old);
     tlb_stamp(pg);
     return likely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) >= PAGE_REF_ONE) ? 0 : l1_reclaim(pg);
@@ -369,8 +369,8 @@ static int linear_get(struct domain *d, struct page_info *table, int level, unsi
     if (target == table)
         return 0;
     /* Only a table that is validated already: validating one of our own level could go on for ever. */
-    if (!(target->state & PAGE_VALIDATED))
-        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(target->state));
+    if (!(atomic_read(&target->state) & PAGE_VALIDATED))
+        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(atomic_read(&target->state)));
     if (!linear_move(table, -1))
         return refuse(PT_008, pte_mfn(e).n);
     if (!linear_move(target, +1)) {
@@ -381,7 +381,7 @@ static int linear_get(struct domain *d, struct page_info *table, int level, unsi
     if (rc) {
         table->linear++;
         target->linear--;
-        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(target->state));
+        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(atomic_read(&target->state)));
     }
     return 0;
 }
@@ -414,7 +414,7 @@ static void upper_put(struct page_info *table, int level, pte_t e)
     if (target == table)
         return;
     tlb_stamp(target);
-    if (page_state_type(target->state) == page_type_of_level(level)) {
+    if (page_state_type(atomic_read(&target->state)) == page_type_of_level(level)) {
         target->linear--;
         table->linear++;
     }
@@ -481,7 +481,7 @@ void page_table_invalidate(struct page_info *pg, int level)
 int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot, pte_t want,
                       bool preserve_ad)
 {
-    int level = page_state_type(pg->state) - PAGE_TYPE_L1 + 1;
+    int level = page_state_type(atomic_read(&pg->state)) - PAGE_TYPE_L1 + 1;
     uint64_t *entry = (uint64_t *)mfn_to_virt(page_to_mfn(pg)) + slot;
 
     if (level == 1)
@@ -522,7 +522,7 @@ static inline uint64_t *table_slot(pte_t e, uint64_t va, int level)
 static inline bool walks_into_ours(pte_t e, uint64_t va, int level)
 {
     return unlikely(pt_index(va, level) - HYPERVISOR_SLOT_FIRST <= HYPERVISOR_SLOT_LAST - HYPERVISOR_SLOT_FIRST) &&
-           page_state_type(mfn_to_page(pte_mfn(e))->state) == PAGE_TYPE_L4;
+           page_state_type(atomic_read(&mfn_to_page(pte_mfn(e))->state)) == PAGE_TYPE_L4;
 }
 
 static noinline_ uint64_t *l1_slot_slow(const struct vcpu *v, uint64_t va)
@@ -535,7 +535,7 @@ static noinline_ uint64_t *l1_slot_slow(const struct vcpu *v, uint64_t va)
         return NULL;
     e = pte(*table_slot(e, va, 2));
     /* Through a linear entry one arrives at a table of a higher level: that is not an L1 slot. */
-    if (!pte_present(e) || page_state_type(mfn_to_page(pte_mfn(e))->state) != PAGE_TYPE_L1)
+    if (!pte_present(e) || page_state_type(atomic_read(&mfn_to_page(pte_mfn(e))->state)) != PAGE_TYPE_L1)
         return NULL;
     return table_slot(e, va, 1);
 }
@@ -554,7 +554,7 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
     if (!pte_present(e))
         return NULL;
     e = pte(*table_slot(e, va, 2));
-    if (!pte_present(e) || (mfn_to_page(pte_mfn(e))->state & PAGE_TYPE_MASK) != (uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT)
+    if (!pte_present(e) || (atomic_read(&mfn_to_page(pte_mfn(e))->state) & PAGE_TYPE_MASK) != (uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT)
         return NULL;
     return table_slot(e, va, 1);
 }

@@ -100,8 +100,8 @@ void mem_free(void *p, size_t size)
         return;
     }
     struct slab *s = (struct slab *)((uintptr_t)p & PAGE_MASK);
-    ASSERT(s->shift == size_shift(size) && s->used > 0);
     spin_lock(&slabs.lock);
+    ASSERT(s->shift == size_shift(size) && s->used > 0);
     if (!s->free)
         list_append(&slabs.partial[s->shift - SMALLEST_SHIFT], &s->link);
     *(void **)p = s->free;

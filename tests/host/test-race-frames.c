@@ -8,141 +8,9 @@
  * A longer run: PARAVANE_RACE_SWITCHES=3 (2 by default).
  */
 #include "suite.h"
+#include "frame-ops.h"
 #include "race.h"
 #include "sched.h"
-#include "tlb.h"
-
-#include <xen/memory.h>
-
-#define PAGES     16u
-#define FRAME     15u /* pfn of the frame that all this is about, in guest 1 */
-#define UPPER     14u /* a frame of guest 1's whose entry 0 names FRAME */
-#define SCRATCH   40u /* L1 slots for mappings: one for each operation */
-#define CPU_FIRST 1u  /* CPU 0 is for the work of teardown */
-
-static struct guest one[2], two, boss; /* one[n]: guest 1 by its vCPU n */
-static uint64_t frame;                 /* the machine frame of FRAME */
-
-/* --- what the guests do --- */
-
-struct actor {
-    struct guest *g;
-    unsigned slot; /* its scratch L1 slot */
-};
-static struct actor first = {&one[0], SCRATCH}, second = {&one[1], SCRATCH + 1}, other = {&two, SCRATCH},
-                    control = {&boss, SCRATCH};
-
-static uint64_t slot_entry(const struct actor *a)
-{
-    return guest_entry(a->g, 3, a->slot);
-}
-
-static long request(struct guest *g, uint64_t ptr, uint64_t value, uint32_t foreign)
-{
-    mmu_update_t r = {ptr, value};
-    return hypercall(g, mmu_update, machine_put(g->v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1, 0, foreign);
-}
-
-static long map_ro(struct actor *a)
-{
-    return request(a->g, slot_entry(a), pte_make(mfn(frame), RO).v, DOMID_SELF);
-}
-
-static long map_rw(struct actor *a)
-{
-    return request(a->g, slot_entry(a), pte_make(mfn(frame), RW).v, DOMID_SELF);
-}
-
-static long unmap(struct actor *a)
-{
-    return request(a->g, slot_entry(a), 0, DOMID_SELF);
-}
-
-static long foreign_map_ro(struct actor *a)
-{
-    return request(a->g, slot_entry(a), pte_make(mfn(frame), RO).v, 1);
-}
-
-static long foreign_map_rw(struct actor *a)
-{
-    return request(a->g, slot_entry(a), pte_make(mfn(frame), RW).v, 1);
-}
-
-static long pin(struct actor *a)
-{
-    return guest_mmuext(a->g, MMUEXT_PIN_L1_TABLE, frame, 0);
-}
-
-static long pin_upper(struct actor *a)
-{
-    return guest_mmuext(a->g, MMUEXT_PIN_L2_TABLE, a->g->mfn[UPPER], 0);
-}
-
-static long unpin(struct actor *a)
-{
-    return guest_mmuext(a->g, MMUEXT_UNPIN_TABLE, frame, 0);
-}
-
-static long clear(struct actor *a)
-{
-    return guest_mmuext(a->g, MMUEXT_CLEAR_PAGE, frame, 0);
-}
-
-static long machphys(struct actor *a)
-{
-    return request(a->g, frame << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 77, DOMID_SELF);
-}
-
-/* As an entry of a table, or as plain bytes. */
-static long write_entry(struct actor *a)
-{
-    return request(a->g, frame << PAGE_SHIFT | 5 * 8, guest_pte(a->g, 10, RO), DOMID_SELF);
-}
-
-static long descriptors(struct actor *a)
-{
-    return machine_hold_segment(a->g->v, mfn(frame));
-}
-
-static long reservation(struct guest *g, unsigned cmd, uint64_t *list, domid_t who)
-{
-    const unsigned at = g->v->cpu * 0x8000u + 0x5000u;
-    struct xen_memory_reservation r = {.nr_extents = 1, .domid = who};
-
-    r.extent_start.p = (void *)machine_put(at, list, sizeof(*list)).va;
-    long done = guest_op(g->v, __HYPERVISOR_memory_op, cmd, &r, sizeof(r));
-    machine_get(list, at, sizeof(*list));
-    return done;
-}
-
-static long decrease(struct actor *a)
-{
-    uint64_t list = frame;
-    return reservation(a->g, XENMEM_decrease_reservation, &list, DOMID_SELF);
-}
-
-static long foreign_decrease(struct actor *a)
-{
-    uint64_t list = frame;
-    return reservation(a->g, XENMEM_decrease_reservation, &list, 1);
-}
-
-static long populate(struct actor *a)
-{
-    uint64_t list = 60 + a->slot;
-    return reservation(a->g, XENMEM_populate_physmap, &list, DOMID_SELF);
-}
-
-static long exchange(struct actor *a)
-{
-    const unsigned at = a->g->v->cpu * 0x8000u + 0x5000u;
-    struct xen_memory_exchange e = {.in = {.nr_extents = 1, .domid = DOMID_SELF}, .out = {.nr_extents = 1, .domid = DOMID_SELF}};
-    const uint64_t pfn = 61;
-
-    e.in.extent_start.p = (void *)machine_put(at, &frame, 8).va;
-    e.out.extent_start.p = (void *)machine_put(at + 8, &pfn, 8).va;
-    return guest_op(a->g->v, __HYPERVISOR_memory_op, XENMEM_exchange, &e, sizeof(e));
-}
 
 /* --- the frame changes hands: guest 1's second vCPU gives it back, guest 2 gets it and uses it --- */
 
@@ -157,7 +25,7 @@ static long hand_over(struct actor *a)
 
     (void)unpin(a);
     (void)unmap(a);
-    if (decrease(a) != 1 || reservation(&two, XENMEM_populate_physmap, &list, DOMID_SELF) != 1 || list != frame)
+    if (decrease(a) != 1 || populate_at(&two, &list) != 1 || list != frame)
         return 0;
     theirs.got = true;
     theirs.word = guest_pte(&two, 10, PTE_P); /* looks like an entry; validation would set PTE_US */
@@ -191,14 +59,22 @@ static long hand_over_and_back(struct actor *a)
         return 0;
     theirs.got = false;
     (void)decrease(&other);
-    return reservation(a->g, XENMEM_populate_physmap, &list, DOMID_SELF);
+    return populate_at(a->g, &list);
 }
 
 /* Given back and taken again by the same guest. */
 static long give_and_take(struct actor *a)
 {
     uint64_t list = 92;
-    return decrease(a) == 1 ? reservation(a->g, XENMEM_populate_physmap, &list, DOMID_SELF) : 0;
+    return decrease(a) == 1 ? populate_at(a->g, &list) : 0;
+}
+
+/* Guest 1 ends: teardown, on CPU 0. */
+static long die(struct actor *a)
+{
+    domain_shutdown(one->d, SHUTDOWN_poweroff);
+    machine_run_work();
+    return 0;
 }
 
 /* --- the table --- */
@@ -253,20 +129,28 @@ static const struct row these[] = {
     {"foreign map read-only", foreign_map_ro, &control, 0, {INVAL}},
     {"foreign map writable", foreign_map_rw, &control, 0, {INVAL}},
     {"foreign decrease", foreign_decrease, &control, 0, {1}},
+    {"foreign populate", foreign_populate, &control, 0, {1}},
+    {"foreign machine-to-phys", foreign_machphys, &control, 0, {INVAL}},
+    {"foreign pin", foreign_pin, &control, 0, {INVAL}},
 };
+
+static const struct row the_end = {"guest 1 ends", die, NULL, 0, {0}};
 
 /* --- the world before and after each run --- */
 
 static struct {
     const struct row *row;
     long rc;
+    enum rule_id rule;
 } now[RACE_OPS];
 static unsigned now_count;
+static uint64_t free_without_one; /* frames that are free while guest 1 does not exist */
 
 static void run_row(void *arg)
 {
     unsigned i = (unsigned)(uintptr_t)arg;
     now[i].rc = now[i].row->run(now[i].row->by);
+    now[i].rule = now[i].row->by ? last_rule(now[i].row->by->g->v) : RULE_NONE;
 }
 
 #define wrong(...)                                                                       \
@@ -276,34 +160,34 @@ static void run_row(void *arg)
         abort();                                                                         \
     } while (0)
 
-/* Take back from @g everything but the frames it began with, and give it those. */
-static void tidy(struct guest *g)
+static void create_one(void)
 {
-    for (unsigned i = 0; i < 4; i++)
-        assert_ok(request(g, guest_entry(g, 3, SCRATCH + i), 0, DOMID_SELF));
-    for_each_vcpu (g->d, v)
-        machine_release_segments(v);
-    for (uint64_t f = 0; f < max_mfn; f++) {
-        struct page_info *pg = mfn_to_page(mfn(f));
-        if (pg->owner != g->d->id || f == g->mfn[0])
-            continue;
-        if (pg->state & PAGE_PINNED)
-            assert_ok(guest_mmuext(g, MMUEXT_UNPIN_TABLE, f, 0));
+    free_without_one = page_free_count();
+    frame_one_create();
+}
+
+/* Guest 1 ended.  It is gone, with all that it had, as soon as nobody else holds any of it. */
+static void one_is_gone(void)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        machine_advance(20000000);
+        machine_run_work();
     }
-    for (uint64_t f = 0; f < max_mfn; f++) {
-        bool begun_with = mfn_to_page(mfn(f))->owner != g->d->id || (mfn_to_page(mfn(f))->state & PAGE_SHARED);
-        for (unsigned i = 0; i < PAGES - (g == one); i++)
-            begun_with |= g->mfn[i] == f;
-        if (!begun_with)
-            assert_eq_long(reservation(g, XENMEM_decrease_reservation, &f, DOMID_SELF), 1);
-    }
+    if (domain_get(1))
+        wrong("guest 1 is still there, with %u frames", one->d->tot_pages);
+    if (page_free_count() != free_without_one)
+        wrong("%ld frames are lost", (long)(free_without_one - page_free_count()));
+    one->d = NULL;
 }
 
 static void begin(void)
 {
     uint64_t list = FRAME;
 
-    assert_eq_long(reservation(one, XENMEM_populate_physmap, &list, DOMID_SELF), 1);
+    if (!one->d)
+        create_one();
+
+    assert_eq_long(populate_at(one, &list), 1);
     frame = list;
     memset(mfn_to_virt(mfn(frame)), 0, PAGE_SIZE);
     memset(&theirs, 0, sizeof(theirs));
@@ -322,13 +206,21 @@ static void begin(void)
 static void check_results(void)
 {
     for (unsigned i = 0; i < now_count; i++) {
-        const enum rule_id rule = last_rule(now[i].row->by->g->v);
+        const enum rule_id rule = now[i].rule;
         bool good = now[i].rc == 0 || (rule != RULE_NONE && now[i].rc == -rule_text[rule].error);
         for (unsigned k = 0; k < 4; k++)
             good |= now[i].rc == now[i].row->may[k];
         if (!good)
             wrong("%s gives %ld, its last rule is %s", now[i].row->name, now[i].rc, rule_text[rule].id);
     }
+}
+
+static void check_bounds(void)
+{
+    for (uint64_t f = 0; f < max_mfn; f++)
+        if (mfn_to_page(mfn(f))->owner == 1 && !(mfn_to_page(mfn(f))->state & PAGE_SHARED) &&
+            (f < one->d->lowest_mfn || f > one->d->highest_mfn))
+            wrong("frame %lx is guest 1's and outside its bounds", (unsigned long)f);
 }
 
 static void check_theirs(void)
@@ -352,26 +244,24 @@ static void end(void)
 {
     check_results();
     check_theirs();
+    check_bounds();
     world_check();
-    tidy(&two);
-    tidy(&boss);
-    tidy(one);
+    frame_tidy(&two);
+    frame_tidy(&boss);
+    if (now[now_count - 1].row == &the_end) {
+        one_is_gone();
+        world_check();
+        return;
+    }
+    frame_tidy(one);
     guest_page(one, UPPER)[0] = 0;
 }
 
 static void start(void)
 {
     world_start(7, 1024);
-    guest_create_at(one, 1, PAGES, 2, CPU_FIRST);
-    one[1] = one[0];
-    one[1].v = one->d->vcpu[1];
-    guest_create_at(&two, 2, PAGES, 1, CPU_FIRST + 2);
-    guest_create_at(&boss, 3, PAGES, 1, CPU_FIRST + 3);
-    boss.d->roles |= ROLE_CONTROL;
-    /* UPPER is no longer mapped writable, so it can be a table; FRAME is made anew for each run. */
-    assert_ok(guest_protect(one, UPPER, 0));
-    assert_ok(guest_protect(one, FRAME, 0));
-    tidy(one);
+    frame_others_create();
+    create_one();
 }
 
 TestSuite(race_frames, .init = start, .timeout = 600);
@@ -385,7 +275,7 @@ static unsigned long play(const struct row *a, const struct row *b, const struct
     now_count = c ? 3 : 2;
     for (unsigned i = 0; i < now_count; i++) {
         now[i].row = rows[i];
-        op[i] = (struct race_op){rows[i]->name, run_row, (void *)(uintptr_t)i, rows[i]->by->g->v->cpu};
+        op[i] = (struct race_op){rows[i]->name, run_row, (void *)(uintptr_t)i, rows[i]->by ? rows[i]->by->g->v->cpu : 0};
     }
     return race_explore(op, now_count, depth ? (unsigned)atoi(depth) : 2, begin, end);
 }
@@ -417,3 +307,52 @@ AGAINST_ALL(12, exchange)
 AGAINST_ALL(13, populate)
 AGAINST_ALL(14, give_and_take)
 _Static_assert(ARRAY_SIZE(those) == 15, "each row has its test");
+
+/* What guest 1's first vCPU is in the middle of when the guest ends. */
+Test(race_frames, end_of_the_caller)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(those); i++)
+        (void)play(&those[i], &the_end, NULL);
+}
+
+/* What another guest does to a guest that ends. */
+Test(race_frames, end_of_the_target)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(these); i++)
+        if (these[i].by == &control)
+            (void)play(&these[i], &the_end, NULL);
+}
+
+/* Three at a time: by guest 1's first vCPU, by its second, by the guest that controls others. */
+Test(race_frames, three)
+{
+    static const struct row three[][3] = {
+        {{"map read-only", map_ro, &first, 0, {0}},
+         {"(2) give and take", give_and_take, &second, 0, {1}},
+         {"foreign map writable", foreign_map_rw, &control, 0, {0}}},
+        {{"map writable", map_rw, &first, 0, {0}},
+         {"to guest 2, which pins it", hand_over_and_pin, &second, 0, {1}},
+         {"foreign decrease", foreign_decrease, &control, 0, {1}}},
+        {{"pin", pin, &first, 0, {INVAL}},
+         {"(2) decrease", decrease, &second, 0, {1}},
+         {"foreign map writable", foreign_map_rw, &control, 0, {0}}},
+        {{"unpin", unpin, &first, NEEDS_PINNED, {0}},
+         {"to guest 2, which pins it", hand_over_and_pin, &second, 0, {1}},
+         {"foreign map read-only", foreign_map_ro, &control, 0, {0}}},
+        {{"decrease", decrease, &first, 0, {1}},
+         {"to guest 2 and back", hand_over_and_back, &second, 0, {1}},
+         {"foreign decrease", foreign_decrease, &control, 0, {1}}},
+        {{"exchange", exchange, &first, 0, {INVAL}},
+         {"(2) give and take", give_and_take, &second, 0, {1}},
+         {"foreign map writable", foreign_map_rw, &control, 0, {0}}},
+        {{"machine-to-phys", machphys, &first, 0, {INVAL}},
+         {"to guest 2", hand_over, &second, 0, {1}},
+         {"foreign machine-to-phys", foreign_machphys, &control, 0, {0}}},
+        {{"descriptor table", descriptors, &first, 0, {INVAL}},
+         {"to guest 2", hand_over, &second, 0, {1}},
+         {"foreign map writable", foreign_map_rw, &control, 0, {0}}},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(three); i++)
+        (void)play(&three[i][0], &three[i][1], &three[i][2]);
+}

@@ -6,12 +6,12 @@
 
 static inline struct vcpu *current_vcpu(void)
 {
-    return machine.cpu[machine.this_cpu].current;
+    return machine.cpu[machine_cpu].current;
 }
 
 static inline unsigned this_cpu(void)
 {
-    return machine.this_cpu;
+    return machine_cpu;
 }
 
 static inline void *mfn_to_virt(mfn_t m)
@@ -63,12 +63,12 @@ static inline void vcpu_set_user_root(struct vcpu *v, uint64_t root)
 
 static inline void arch_view_kernel(const struct vcpu *v)
 {
-    machine.cpu[machine.this_cpu].kernel_view = true;
+    machine.cpu[machine_cpu].kernel_view = true;
 }
 
 static inline void arch_view_back(const struct vcpu *v)
 {
-    machine.cpu[machine.this_cpu].kernel_view = false;
+    machine.cpu[machine_cpu].kernel_view = false;
 }
 
 /* The door to guest memory (guest-memory.c). */

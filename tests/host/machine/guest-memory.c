@@ -41,7 +41,7 @@ static uint8_t *byte_at(uint64_t va, bool write, size_t *run)
     }
     const struct vcpu *v = current_vcpu();
     struct walk w;
-    bool kernel = v->kernel_mode || machine.cpu[machine.this_cpu].kernel_view;
+    bool kernel = v->kernel_mode || machine.cpu[machine_cpu].kernel_view;
     /* In ring 0, which does not need US. */
     if (!walk(kernel ? v->arch.kernel_root : v->arch.user_root, va, &w) || (write && !w.writable) ||
         !mfn_valid(w.frame) || mfn_to_page(w.frame)->owner == OWNER_IO)
@@ -55,7 +55,7 @@ static int copy(uint64_t va, void *data, size_t n, bool write)
 {
     uint8_t *at = data;
 
-    machine.relaxed = 0;
+    machine.cpu[machine_cpu].relaxed = 0;
     while (n) {
         size_t run;
         uint8_t *guest = byte_at(va, write, &run);

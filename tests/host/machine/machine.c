@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 struct machine machine;
+_Thread_local unsigned machine_cpu;
 
 static jmp_buf *end_point;  /* machine_catch_end() */
 static jmp_buf *idle_point; /* where the idle vCPU goes when it has nothing to do */
@@ -120,8 +121,8 @@ void machine_start(unsigned cpus, uint64_t frames)
 void machine_on_cpu(unsigned cpu)
 {
     ASSERT(cpu < machine.cpus);
-    machine.relaxed = 0;
-    machine.this_cpu = cpu;
+    machine_cpu = cpu;
+    machine.cpu[cpu].relaxed = 0;
 }
 
 /* An idle CPU has nobody's root. */
@@ -138,14 +139,14 @@ static void leave_root(unsigned cpu)
 /* @v runs on this CPU: load its root, unless another vCPU ran on it. */
 static void load_root(struct vcpu *v)
 {
-    struct machine_cpu *c = &machine.cpu[machine.this_cpu];
+    struct machine_cpu *c = &machine.cpu[machine_cpu];
     uint64_t root = v->kernel_mode ? v->arch.kernel_root : v->arch.user_root;
 
     if (c->root_domain == v->domain && c->root == root)
         return;
-    atomic_or(&v->domain->tlb_cpus, BIT(machine.this_cpu));
+    atomic_or(&v->domain->tlb_cpus, BIT(machine_cpu));
     if (c->root_domain && c->root_domain != v->domain)
-        atomic_and(&c->root_domain->tlb_cpus, ~BIT(machine.this_cpu));
+        atomic_and(&c->root_domain->tlb_cpus, ~BIT(machine_cpu));
     c->root_domain = v->domain;
     c->root = root;
     arch_tlb_flush_local();
@@ -178,10 +179,10 @@ static void idle_gives_way(void)
 
 void arch_switch(struct vcpu *prev, struct vcpu *next)
 {
-    machine.relaxed = 0;
-    machine.cpu[machine.this_cpu].current = next;
+    machine.cpu[machine_cpu].relaxed = 0;
+    machine.cpu[machine_cpu].current = next;
     if (next->is_idle)
-        leave_root(machine.this_cpu);
+        leave_root(machine_cpu);
     else
         load_root(next);
     if (idler.vcpu && prev == idler.vcpu)
@@ -255,11 +256,11 @@ static void serve_timer(unsigned cpu)
     struct machine_cpu *c = &machine.cpu[cpu];
 
     while (c->deadline <= machine.now) {
-        unsigned before = machine.this_cpu;
+        unsigned before = machine_cpu;
         c->deadline = ~0ull;
-        machine.this_cpu = cpu;
+        machine_cpu = cpu;
         timer_interrupt();
-        machine.this_cpu = before;
+        machine_cpu = before;
     }
 }
 
@@ -267,14 +268,14 @@ static void serve_timer(unsigned cpu)
  * do. */
 static void others_run(void)
 {
-    const unsigned self = machine.this_cpu;
+    const unsigned self = machine_cpu;
 
     for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
         if (cpu == self || race_holds_cpu(cpu) || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
             continue;
-        machine.this_cpu = cpu;
+        machine_cpu = cpu;
         schedule();
-        machine.this_cpu = self;
+        machine_cpu = self;
     }
 }
 
@@ -439,7 +440,7 @@ void arch_audit_vcpu(struct vcpu *v)
 
 void arch_load_root(struct vcpu *v)
 {
-    struct machine_cpu *c = &machine.cpu[machine.this_cpu];
+    struct machine_cpu *c = &machine.cpu[machine_cpu];
 
     if (c->current != v)
         return; /* a test acts for a vCPU that does not run */
@@ -470,15 +471,15 @@ void arch_relax(void)
     others_run();
     if (race_wait())
         return;
-    if (++machine.relaxed > 100000) {
-        fprintf(stderr, "deadlock: CPU %u spins\n", machine.this_cpu);
+    if (++machine.cpu[machine_cpu].relaxed > 100000) {
+        fprintf(stderr, "deadlock: CPU %u spins\n", machine_cpu);
         abort();
     }
 }
 
 void arch_timer_program(uint64_t deadline)
 {
-    machine.cpu[machine.this_cpu].deadline = deadline;
+    machine.cpu[machine_cpu].deadline = deadline;
 }
 
 void arch_timer_alarm(void)
@@ -495,7 +496,7 @@ void arch_serve_interrupts(void)
 {
     machine.deaf_longest = MAX(machine.deaf_longest, machine.now - machine.deaf_since);
     machine.deaf_since = machine.now;
-    serve_timer(machine.this_cpu);
+    serve_timer(machine_cpu);
 }
 
 uint64_t arch_cpus_online(void)

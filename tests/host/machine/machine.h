@@ -31,6 +31,7 @@ struct machine_cpu {
     uint64_t root;              /* CR3 */
     uint64_t deadline;          /* timer interrupt; ~0: none */
     bool kicked;
+    uint32_t relaxed; /* spin-wait bodies since the last other call: a deadlock if it grows */
     bool kernel_view;               /* the door opens on kernel tables whatever the mode */
     unsigned flushes, page_flushes; /* how often its TLB was flushed, as a whole, or one page */
 };
@@ -39,10 +40,9 @@ struct machine {
     uint8_t *memory;
     uint64_t frames;
     uint64_t hole_first, hole_count; /* not RAM */
-    unsigned cpus, this_cpu;
+    unsigned cpus;
     struct machine_cpu cpu[MACHINE_CPUS];
     uint64_t now;
-    uint32_t relaxed; /* spin-wait bodies since the last other call: a deadlock if it grows */
     uint8_t window[WINDOW_BYTES];
     uint64_t window_readable, window_writable; /* bytes from its start */
     char log[65536];
@@ -55,6 +55,7 @@ struct machine {
     unsigned cache_flushes;
 };
 extern struct machine machine;
+extern _Thread_local unsigned machine_cpu; /* which CPU executes: one at a time, or each on a thread of its own */
 
 /* Power on: @cpus CPUs online, @frames frames; CPU 0 executes on its idle vCPU. */
 void machine_start(unsigned cpus, uint64_t frames);

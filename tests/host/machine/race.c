@@ -98,7 +98,7 @@ static void switch_to(unsigned to)
 {
     struct fiber *self = &race.fiber[race.running], *next = &race.fiber[to];
 
-    self->cpu = machine.this_cpu;
+    self->cpu = machine_cpu;
     race.running = to;
     race.steps = 0;
     __sanitizer_start_switch_fiber(self->ended ? NULL : &self->fake, next->stack, next->stack_bytes);
@@ -200,7 +200,7 @@ bool race_holds_cpu(unsigned cpu)
     if (race.running == HOME)
         return false;
     for (unsigned i = 0; i < race.count; i++)
-        if (!race.fiber[i].ended && i != race.running && race.fiber[i].cpu == cpu)
+        if (!race.fiber[i].ended && (race.ops[i].cpu == cpu || (i != race.running && race.fiber[i].cpu == cpu)))
             return true;
     return false;
 }

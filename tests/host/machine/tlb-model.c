@@ -222,12 +222,12 @@ static void flush_page(unsigned cpu, uint64_t va)
 
 void arch_tlb_flush_local(void)
 {
-    flush_cpu(machine.this_cpu);
+    flush_cpu(machine_cpu);
 }
 
 void arch_tlb_invlpg_local(uint64_t va)
 {
-    flush_page(machine.this_cpu, va);
+    flush_page(machine_cpu, va);
 }
 
 void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
