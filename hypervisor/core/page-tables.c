@@ -632,7 +632,7 @@ int vcpu_new_root(struct vcpu *v, mfn_t l4)
 {
     uint64_t old = vcpu_kernel_root(v);
 
-    if (old != mfn_to_maddr(l4)) {
+    if (maddr_to_mfn(old).n != l4.n) { /* numbers of frames: as addresses those from 2^52 on would look like others */
         int rc = root_get(v->domain, l4);
         if (rc)
             return rc;
@@ -649,7 +649,7 @@ int vcpu_new_user_root(struct vcpu *v, mfn_t l4)
 {
     uint64_t old = vcpu_user_root(v);
 
-    if (old == mfn_to_maddr(l4))
+    if (maddr_to_mfn(old).n == l4.n)
         return 0;
     if (l4.n) {
         int rc = root_get(v->domain, l4);

@@ -54,10 +54,14 @@ static int context_check(const struct vcpu_guest_context *c)
 
 static int user_root_set(struct vcpu *v, uint64_t cr3)
 {
+    const mfn_t l4 = mfn(xen_cr3_to_pfn(cr3));
+
     if (!cr3)
         return 0;
+    if (!l4.n) /* a frame like any other here; vcpu_new_user_root() takes it for "none" */
+        return refuse(MX_001, l4.n);
     mutex_lock(&v->domain->mmu);
-    int rc = vcpu_new_user_root(v, mfn(xen_cr3_to_pfn(cr3)));
+    int rc = vcpu_new_user_root(v, l4);
     mutex_unlock(&v->domain->mmu);
     return rc;
 }

@@ -479,6 +479,8 @@ Test(page_tables, roots_are_held_and_exchanged)
     assert_eq_long(types(20), 0);
     EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[3], 0), MX_002));
     EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, 0, 0), MX_001));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, BIT(52) | g.mfn[0], 0), MX_001));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, BIT(52), 0), MX_001));
     EXPECT_UNCHANGED(
         assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, g.mfn[30], 0), MX_002));
 }

@@ -68,6 +68,16 @@ static void reset_context(void)
     context->ctrlreg[3] = xen_pfn_to_cr3(memory_root_mfn());
 }
 
+/* Values that are no "none" and name frame 0 all the same, which is no guest's. */
+static const struct {
+    unsigned long cr3;
+    const char *user, *kernel, *root;
+} roots_of_frame_0[] = {
+    {1, "initialise: user mode, user root 1", "initialise: kernel mode, user root 1", "initialise: root 1"},
+    {0x18, "initialise: user mode, user root 0x18", "initialise: kernel mode, user root 0x18", "initialise: root 0x18"},
+    {0xfff, "initialise: user mode, user root 0xfff", "initialise: kernel mode, user root 0xfff", "initialise: root 0xfff"},
+};
+
 static long initialise(void)
 {
     return hypercall_vcpu_op(VCPUOP_initialise, 1, context);
@@ -109,6 +119,33 @@ static void test_bad_contexts(void)
     reset_context();
     context->flags = 0;
     tap_is(initialise(), -XEN_EINVAL, "initialise: user mode without a user root");
+    for (unsigned i = 0; i < sizeof(roots_of_frame_0) / sizeof(*roots_of_frame_0); i++) {
+        reset_context();
+        context->flags = 0;
+        context->ctrlreg[1] = roots_of_frame_0[i].cr3;
+        tap_is(initialise(), -XEN_EINVAL, roots_of_frame_0[i].user);
+        context->flags = VGCF_in_kernel;
+        tap_is(initialise(), -XEN_EINVAL, roots_of_frame_0[i].kernel);
+        context->ctrlreg[1] = 0;
+        context->ctrlreg[3] = roots_of_frame_0[i].cr3;
+        tap_is(initialise(), -XEN_EINVAL, roots_of_frame_0[i].root);
+    }
+    reset_context();
+    context->ctrlreg[1] = 0xffffffffff000;
+    tap_is(initialise(), -XEN_EINVAL, "initialise: a user root beyond memory");
+    reset_context();
+    context->ctrlreg[1] = xen_pfn_to_cr3(page_mfn(page_alloc()));
+    tap_is(initialise(), -XEN_EINVAL, "initialise: a user root that is mapped writable");
+    reset_context();
+    context->gdt_ents = 1ul << 32;
+    tap_is(initialise(), -XEN_EINVAL, "initialise: a GDT of 2^32 entries");
+    reset_context();
+    context->gdt_ents = 1;
+    context->gdt_frames[0] = 1ul << 52 | page_mfn(page_alloc());
+    tap_is(initialise(), -XEN_EINVAL, "initialise: a GDT in a frame beyond 2^52");
+    reset_context();
+    context->ldt_ents = 1ul << 32 | 1;
+    tap_is(initialise(), -XEN_EINVAL, "initialise: an LDT of 2^32 + 1 entries");
     reset_context();
     context->ldt_ents = 8193;
     tap_is(initialise(), -XEN_EINVAL, "initialise: an LDT of 8193 entries");
