@@ -108,7 +108,7 @@ static inline void l1_put(pte_t e)
 static inline void pte_store(uint64_t *slot, pte_t want, bool preserve_ad)
 {
     if (likely(!preserve_ad)) {
-        atomic_set(slot, want.v);
+        atomic_exchange(slot, want.v); /* the old one is to be stamped: tlb.h */
         return;
     }
     /* The CPU may set A and D at any moment: carry them over in the same exchange. */
@@ -176,17 +176,16 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
             return l1_update_slow(d, owner, slot, want, false);
         if (unlikely(atomic_read(&pg->owner) != owner->id))
             return l1_update_again(d, owner, slot, want);
-        atomic_set(slot, l1_adjust(want).v);
+        atomic_exchange(slot, l1_adjust(want).v); /* visible to all before the clock is read: tlb.h */
     } else {
-        atomic_set(slot, want.v);
+        atomic_exchange(slot, want.v);
     }
     if (!pte_present(old))
         return 0;
     const mfn_t m = pte_mfn(old);
     struct page_info *pg = mfn_to_page(m);
-    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || atomic_read(&pg->owner) == OWNER_IO))
+    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || atomic_read(&pg->owner) == OWNER_IO || !tlb_try_stamp(pg)))
         return l1_put_slow(old);
-    tlb_stamp(pg);
     return likely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) >= PAGE_REF_ONE) ? 0 : l1_reclaim(pg);
 }
 
@@ -253,8 +252,8 @@ static noinline_ void l1_reclaim_preempt(struct page_info *pg)
     (void)preempt_point();
 }
 
-/* l1_put() for an entry of a table that is given up. */
-static inline void l1_table_put_entry(pte_t e)
+/* l1_put() for an entry of a table that is given up: no CPU could come to it any more when the flush clock showed @since. */
+static inline void l1_table_put_entry(pte_t e, uint32_t since)
 {
     mfn_t m = pte_mfn(e);
     if (unlikely(!mfn_valid(m)))
@@ -262,7 +261,7 @@ static inline void l1_table_put_entry(pte_t e)
     struct page_info *pg = mfn_to_page(m);
     if (unlikely(pg->owner == OWNER_IO))
         return;
-    tlb_stamp(pg);
+    tlb_stamp_since(pg, since);
     const uint64_t held = e.v & PTE_RW ? PAGE_REF_ONE + 1 : PAGE_REF_ONE;
     if (unlikely(atomic_sub(&pg->state, held) < PAGE_REF_ONE))
         l1_reclaim_preempt(pg);
@@ -270,11 +269,13 @@ static inline void l1_table_put_entry(pte_t e)
 
 static void l1_table_put(uint64_t *table, unsigned end)
 {
+    const uint32_t since = atomic_read(&tlb_clock);
+
     for (unsigned i = next_group(table, 0); i < end; i = next_group(table, i + GROUP)) {
         const uint64_t *last = &table[MIN(i + GROUP, end)];
         for (const uint64_t *e = &table[i]; e < last; e++)
             if (*e & PTE_P)
-                l1_table_put_entry(pte(*e));
+                l1_table_put_entry(pte(*e), since);
     }
 }
 
@@ -609,13 +610,13 @@ static inline int root_get(struct domain *d, mfn_t l4)
     return likely(!rc) ? 0 : root_refuse(d, l4, rc);
 }
 
+/* No stamp: each load of CR3 makes the CPU forget what it knew by the root before, and no CR3 has this one on behalf of the
+ * vCPU that gives it up. */
 static void root_put(uint64_t cr3)
 {
     if (!cr3)
         return;
-    struct page_info *pg = mfn_to_page(maddr_to_mfn(cr3));
-    tlb_stamp(pg);
-    page_put_and_type(pg);
+    page_put_and_type(mfn_to_page(maddr_to_mfn(cr3)));
 }
 
 int vcpu_load_root(struct vcpu *v, mfn_t l4)

@@ -6,15 +6,23 @@ uint32_t tlb_clock = 1;
 
 static uint32_t flushed_at[MAX_CPUS];
 
-void tlb_flushed(unsigned cpu)
+void tlb_flush_end(unsigned cpu, uint32_t began)
 {
-    uint32_t now = atomic_add(&tlb_clock, 1);
-    atomic_set(&flushed_at[cpu], now);
+    atomic_set(&flushed_at[cpu], began);
 
-    /* Wrapped: stamps of the old round could compare as older than this flush although other CPUs did not flush
-     * since.  One flush of everybody ends the old round. */
-    if (unlikely(now == 0))
+    if (unlikely(began % TLB_CLOCK_ROUND == 0))
         arch_tlb_flush(arch_cpus_online() & ~BIT(cpu), true, 0);
+}
+
+void tlb_stamp_again(struct page_info *pg)
+{
+    tlb_stamp(pg);
+}
+
+/* Did the flush that began at @flushed come after the removal that was stamped with @stamp? */
+static bool is_later(uint32_t flushed, uint32_t stamp)
+{
+    return (int32_t)(flushed - stamp) > 0;
 }
 
 void tlb_flush_for_page(struct page_info *pg)
@@ -23,8 +31,8 @@ void tlb_flush_for_page(struct page_info *pg)
     uint64_t stale = 0;
 
     for (uint64_t cpus = arch_cpus_online(); cpus; cpus &= cpus - 1) {
-        unsigned cpu = __builtin_ctzll(cpus);
-        if (atomic_read(&flushed_at[cpu]) <= stamp)
+        unsigned cpu = (unsigned)__builtin_ctzll(cpus);
+        if (!is_later(atomic_read(&flushed_at[cpu]), stamp))
             stale |= BIT(cpu);
     }
     if (stale)

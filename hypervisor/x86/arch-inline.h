@@ -111,8 +111,10 @@ void arch_serve_flush(void);
 
 static inline void arch_relax(void)
 {
+    const struct percpu *p = this_percpu();
+
     __asm__ volatile("pause");
-    if (unlikely(atomic_read(&this_percpu()->flush_request)))
+    if (unlikely(atomic_read(&p->flush_wanted) != p->flush_done))
         arch_serve_flush();
 }
 

@@ -30,7 +30,8 @@ struct percpu {
     uint32_t id, apic_id;
     struct domain *root_domain; /* whose L4 is in CR3; NULL: the hypervisor's own */
     struct vcpu *fpu_owner;
-    uint32_t flush_request;  /* atomic: 1 all, set by other CPUs */
+    uint64_t flush_wanted;   /* atomic: how often other CPUs have asked for a flush */
+    uint64_t flush_done;     /* how many of these requests are served; written by this CPU only */
     uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
     uint32_t tsc_aux;        /* likewise */
     uint64_t gdt_mfn;        /* frame of PERCPU_GDT */

@@ -103,8 +103,10 @@ void smp_start_others(void)
 
 void arch_tlb_flush_local(void)
 {
+    const uint32_t began = tlb_flush_begin();
+
     write_cr3(read_cr3());
-    tlb_flushed(this_cpu());
+    tlb_flush_end(this_cpu(), began);
 }
 
 void arch_tlb_invlpg_local(uint64_t va)
@@ -112,27 +114,46 @@ void arch_tlb_invlpg_local(uint64_t va)
     __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
-/* Another CPU wants ours forgotten: in its interrupt, or from a spin-wait's arch_relax(). */
+/*
+ * Requests.  Each has a number of its own, the count of those to that CPU so far (flush_wanted).  A CPU that serves reads the
+ * count, flushes, and then says how far it has come (flush_done): whoever has asked before it looked is served by one
+ * flush, and whoever asked later is not.  So nobody takes the flush before his request for an answer to it, and nobody has to
+ * wait for more than one flush, however many others ask.  (tests/models/flush.pml)
+ */
+
+/* Somebody wants ours forgotten: in the interrupt, or from a spin-wait's arch_relax(). */
 void arch_serve_flush(void)
 {
     struct percpu *p = this_percpu();
-    if (!atomic_read(&p->flush_request))
+    const uint64_t wanted = atomic_read_acquire(&p->flush_wanted);
+
+    if (wanted == p->flush_done)
         return;
     arch_tlb_flush_local();
-    atomic_set_release(&p->flush_request, 0);
+    if (wanted > p->flush_done) /* else we have served again while the flush clock's round made us wait */
+        atomic_set_release(&p->flush_done, wanted);
+}
+
+/* Returns the request's number. */
+static uint64_t flush_ask(struct percpu *p)
+{
+    const uint64_t number = atomic_add(&p->flush_wanted, 1);
+
+    lapic_ipi(p->apic_id, INTERRUPT_FLUSH);
+    return number;
 }
 
 void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
 {
     const unsigned self = this_cpu();
-    uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
+    const uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
+    uint64_t number[MAX_CPUS]; /* of others only */
 
     /* Ask first, flush our own while they are at it, then wait.  Others forget everything, whatever
      * was asked. */
     for (uint64_t left = others; left; left &= left - 1) {
-        struct percpu *p = percpu_of((unsigned)__builtin_ctzll(left));
-        atomic_set_release(&p->flush_request, 1);
-        lapic_ipi(p->apic_id, INTERRUPT_FLUSH);
+        const unsigned cpu = (unsigned)__builtin_ctzll(left);
+        number[cpu] = flush_ask(percpu_of(cpu));
     }
     if (cpus & BIT(self)) {
         if (all)
@@ -141,8 +162,8 @@ void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
             arch_tlb_invlpg_local(va);
     }
     for (uint64_t left = others; left; left &= left - 1) {
-        struct percpu *p = percpu_of((unsigned)__builtin_ctzll(left));
-        while (atomic_read_acquire(&p->flush_request))
+        const unsigned cpu = (unsigned)__builtin_ctzll(left);
+        while (atomic_read_acquire(&percpu_of(cpu)->flush_done) < number[cpu])
             arch_relax();
     }
 }

@@ -58,7 +58,7 @@ static void stack_free(struct vcpu *v)
         if (!(*e & PTE_P))
             continue;
         struct page_info *pg = mfn_to_page(pte_mfn(pte(*e)));
-        *e = 0;
+        atomic_exchange(e, 0);
         tlb_stamp(pg);
         page_free(pg, 0);
     }
@@ -161,24 +161,29 @@ static void leave_root_domain(struct percpu *pc)
 static void load_root(struct vcpu *v, struct percpu *pc)
 {
     uint64_t root = v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3;
+    uint32_t began;
 
     if (pc->root_domain != v->domain) {
         atomic_or(&v->domain->tlb_cpus, BIT(pc->id));
+        began = tlb_flush_begin();
         write_cr3(root);
         leave_root_domain(pc);
         pc->root_domain = v->domain;
     } else if (read_cr3() == root) {
         return; /* another vCPU of the domain ran on it: nothing was forgotten, nothing needs to be */
     } else {
+        began = tlb_flush_begin();
         write_cr3(root);
     }
-    tlb_flushed(pc->id);
+    tlb_flush_end(pc->id, began);
 }
 
 void arch_load_root(struct vcpu *v)
 {
+    const uint32_t began = tlb_flush_begin();
+
     write_cr3(v->arch.kernel_cr3);
-    tlb_flushed(v->cpu);
+    tlb_flush_end(v->cpu, began);
     if (unlikely(v->arch.ldt_mapped))
         descriptors_ldt_forget(v);
 }
@@ -195,9 +200,10 @@ static void load_idle_state(struct percpu *pc)
                      "lldt %w1"
                      :
                      : "m"(gdtr), "r"(0));
+    const uint32_t began = tlb_flush_begin();
     write_cr3((uint64_t)hypervisor_l4 - DIRECT_VIRT);
     leave_root_domain(pc);
-    tlb_flushed(pc->id);
+    tlb_flush_end(pc->id, began);
 }
 
 /* --- switching ---------------------------------------------------------------------------------------------- */

@@ -200,6 +200,29 @@ Test(tlb, removal_after_the_wrap_of_the_clock_is_flushed)
     cr_assert(!machine_tlb_knows(1, guest_mfn(&g, 40), true));
 }
 
+/* CPU 1 does not flush of its own accord for longer than numbers can be compared. */
+Test(tlb, cpu_that_never_flushes_is_flushed_once_a_round)
+{
+    const uint32_t start = tlb_clock;
+
+    for (unsigned round = 0; round < 18; round++) {
+        tlb_clock = start / TLB_CLOCK_ROUND * TLB_CLOCK_ROUND + (uint32_t)((round + 1) * TLB_CLOCK_ROUND) - 1;
+        unsigned one = machine.cpu[1].flushes;
+        arch_tlb_flush_local();
+        assert_eq_long(machine.cpu[1].flushes, one + 1);
+        for (unsigned pfn = 40; pfn < 42; pfn++) { /* a stamp from before the next round, of any age */
+            memset(guest_page(&g, pfn), 0, PAGE_SIZE);
+            assert_ok(guest_protect(&g, pfn, RW));
+            machine_tlb_fill_all();
+            assert_ok(guest_protect(&g, pfn, RO));
+            arch_tlb_flush_local();
+            assert_ok(guest_pin(&g, pfn, 1));
+            cr_assert(!machine_tlb_knows(1, guest_mfn(&g, pfn), true), "round %u", round);
+            assert_ok(guest_unpin(&g, pfn));
+        }
+    }
+}
+
 Test(tlb, domains_cpus_are_known)
 {
     assert_eq_long(g.d->tlb_cpus, 3);

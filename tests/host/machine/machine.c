@@ -107,7 +107,7 @@ void machine_start(unsigned cpus, uint64_t frames)
     memory_start(frames);
     for (unsigned i = 0; i < cpus; i++) {
         machine_on_cpu(i);
-        tlb_flushed(i);
+        tlb_flush_end(i, tlb_flush_begin());
         sched_init_cpu(i);
         machine.cpu[i].current = sched_idle_vcpu(i);
     }

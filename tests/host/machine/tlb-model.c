@@ -201,9 +201,11 @@ unsigned machine_tlb_check(void)
 
 static void flush_cpu(unsigned cpu)
 {
+    const uint32_t began = tlb_flush_begin();
+
     (void)empty(&set[cpu], NULL);
     machine.cpu[cpu].flushes++;
-    tlb_flushed(cpu);
+    tlb_flush_end(cpu, began);
 }
 
 /* INVLPG: the page, and all cached tables.  We know one address of each translation only: forget
