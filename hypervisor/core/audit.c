@@ -16,10 +16,12 @@
 /* What a frame should have, by our own count. */
 struct tally {
     uint32_t refs, types;
+    int32_t linear;
 };
 
 static struct {
     struct tally *tally; /* one a frame */
+    uint64_t l4[PT_ENTRIES]; /* an L4 table with the hypervisor's entries */
     unsigned differences;
 } audit;
 
@@ -49,32 +51,70 @@ static bool is_table(const struct page_info *pg)
            page_state_type(pg->state) <= PAGE_TYPE_L4;
 }
 
+static int level_of(const struct page_info *pg)
+{
+    return page_state_type(pg->state) - PAGE_TYPE_L1 + 1;
+}
+
+static void count_mapping(mfn_t m, pte_t e)
+{
+    enum page_type type = page_state_type(mfn_to_page(m)->state);
+
+    audit_count(m, e.v & PTE_RW);
+    if ((e.v & PTE_RW) && type != PAGE_TYPE_WRITABLE)
+        differ(m.n, "I2: a writable entry's target type", type, PAGE_TYPE_WRITABLE);
+}
+
+/* An entry of a table of @level > 1.  One that names a table of that level itself makes the tables below it memory that can be read
+ * (linear tables): were it writable, they could be written to. */
+static void count_link(const struct page_info *table, int level, pte_t e)
+{
+    const mfn_t m = pte_mfn(e);
+    const struct page_info *target = mfn_to_page(m);
+    const bool linear = is_table(target) && level_of(target) == level;
+
+    if (linear && (e.v & PTE_RW))
+        differ(m.n, "I2: the write bit of an entry that names a table of its own level", 1, 0);
+    if (target == table) /* holds nothing by it */
+        return;
+    audit_count(m, true);
+    if (linear) {
+        audit.tally[page_to_mfn(table).n].linear--;
+        audit.tally[m.n].linear++;
+    } else if (!is_table(target) || level_of(target) != level - 1) {
+        differ(m.n, "a table entry's target type", page_state_type(target->state), page_type_of_level(level - 1));
+    }
+}
+
 static void count_entry(const struct page_info *table, int level, pte_t e)
 {
-    mfn_t m = pte_mfn(e);
+    const mfn_t m = pte_mfn(e);
 
     if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
         return;
-    if (level > 1 && mfn_to_page(m) == table) /* a table that names itself holds nothing by it */
-        return;
-    const struct page_info *target = mfn_to_page(m);
-    audit_count(m, level > 1 || (e.v & PTE_RW));
-    if (level == 1 && (e.v & PTE_RW) && page_state_type(target->state) != PAGE_TYPE_WRITABLE)
-        differ(m.n, "I2: a writable entry's target type", page_state_type(target->state), PAGE_TYPE_WRITABLE);
-    if (level > 1 && !is_table(target))
-        differ(m.n, "a table entry's target type", page_state_type(target->state), (uint64_t)level - 1);
+    if (level == 1)
+        count_mapping(m, e);
+    else
+        count_link(table, level, e);
+}
+
+/* Slot @slot of L4 table @pg is the hypervisor's. */
+static void compare_slot(const struct page_info *pg, unsigned slot, uint64_t e)
+{
+    if ((e ^ audit.l4[slot]) & ~(PTE_A | PTE_D))
+        differ(page_to_mfn(pg).n, "I9: an L4 entry of the hypervisor's", e, audit.l4[slot]);
 }
 
 static void count_table(const struct page_info *pg)
 {
-    int level = page_state_type(pg->state) - PAGE_TYPE_L1 + 1;
+    int level = level_of(pg);
     const uint64_t *entries = mfn_to_virt(page_to_mfn(pg));
 
     for (unsigned i = 0; i < PT_ENTRIES; i++) {
-        if (!(entries[i] & PTE_P) ||
-            (level == 4 && i >= HYPERVISOR_SLOT_FIRST && i <= HYPERVISOR_SLOT_LAST))
-            continue;
-        count_entry(pg, level, pte(entries[i]));
+        if (level == 4 && i >= HYPERVISOR_SLOT_FIRST && i <= HYPERVISOR_SLOT_LAST)
+            compare_slot(pg, i, entries[i]);
+        else if (entries[i] & PTE_P)
+            count_entry(pg, level, pte(entries[i]));
     }
 }
 
@@ -126,6 +166,8 @@ static void compare_frame(uint64_t frame)
         differ(frame, "I4: type count", page_state_count(s), t->types);
     if ((s & PAGE_VALIDATED) && !page_state_count(s))
         differ(frame, "I5: type count of a validated table", 0, 1);
+    if (is_table(pg) && pg->linear != t->linear)
+        differ(frame, "I8: linear entries", (uint64_t)pg->linear, (uint64_t)t->linear);
 }
 
 /* Frames that the domains say they own. */
@@ -186,6 +228,7 @@ unsigned page_audit(void)
         printk("audit: no %lu KiB of free memory to count in\n", (unsigned long)(PAGE_SIZE << order) / 1024);
         return 0;
     }
+    arch_fill_l4(audit.l4);
     for (uint64_t f = 0; f < max_mfn; f++)
         count_frame(f);
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
@@ -197,6 +240,7 @@ unsigned page_audit(void)
     for (uint64_t f = 0; f < max_mfn; f++)
         compare_frame(f);
     compare_totals();
+    audit.differences += arch_audit_cpus();
     page_free_virt(audit.tally, order);
     audit.tally = NULL;
     if (audit.differences > PRINT_LIMIT)

@@ -49,6 +49,8 @@
     10000000ull /* ns between two looks whether a zombie's frames have come back \
                  */
 
+#define ZOMBIE_LAST_LOOK 100u /* a second after the last domain has ended */
+
 /* What only this file needs to know about a domain and a vCPU. */
 struct domain_record {
     struct domain d;
@@ -56,6 +58,7 @@ struct domain_record {
     struct timer zombie_timer;
     bool stopped;  /* the first part of the teardown is done */
     bool reported; /* as a zombie */
+    unsigned looks; /* since no domain is alive */
 };
 
 struct vcpu_record {
@@ -562,6 +565,22 @@ static void announce_end(struct domain *d)
     atomic_sub(&alive, 1);
 }
 
+/* No domain is alive, and @d has not got its frames back for a second: from a domain that is kept as it is, or from nobody, which
+ * is our own mistake.  Nothing will change any more. */
+static void cannot_free(struct domain *d)
+{
+    bool kept = false;
+
+    for (struct domain *other = domain_next(NULL); other; other = domain_next(other))
+        kept |= !record_of(other)->stopped;
+    if (!kept) {
+        printk("d%u: nobody is left who could hold %u of its frames\n", d->id, d->tot_pages);
+        (void)page_audit();
+        verdict = MAX(verdict, VERDICT_BUG);
+    }
+    machine_may_end(NULL);
+}
+
 /* A domain has shut down: say so, and do what its configuration wants. */
 static void end_work(struct work *w)
 {
@@ -580,6 +599,8 @@ static void end_work(struct work *w)
         }
     }
     if (!teardown(d, &alone)) {
+        if (!atomic_read(&alive) && ++r->looks == ZOMBIE_LAST_LOOK)
+            cannot_free(d);
         timer_set(&r->zombie_timer, arch_now() + ZOMBIE_LOOKS);
         return;
     }

@@ -76,6 +76,11 @@ static inline enum page_type page_type_of_level(int level)
  * I6  Entries of a free frame's former tables are gone from every TLB before it is given away
  *     or changes role: see @stamp.
  * I7  A frame that is no domain's (free, the hypervisor's, under construction) has refs 0.
+ * I8  linear = entries of tables of its own level that name it, less its entries that name such tables; and no entry that names a
+ *     table of its own level is writable (I2: tables are read through it).
+ * I9  Slots 256..271 of a validated L4 table are the hypervisor's.
+ * I10 The CR3 of every CPU, idle or not, names the hypervisor's own L4 or a root of the vCPU whose stack it is on, an L4 table with a
+ *     count; its GDT is its own or that vCPU's view, its IDT is the hypervisor's.
  *
  * Recounted from scratch by page_audit() (core/audit.c); broken on purpose in tests/host/test-page.c.
  *

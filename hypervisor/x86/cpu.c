@@ -84,6 +84,14 @@ void idt_divert(void *page, const struct idt_diversion *to)
     __asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
 }
 
+bool idt_is_loaded(void)
+{
+    struct table_register now;
+
+    __asm__ volatile("sidt %0" : "=m"(now));
+    return now.base == (uint64_t)idt && now.limit == sizeof(idt) - 1;
+}
+
 /* --- segment descriptors --------------------------------------------------------------------- */
 
 #define DESCRIPTOR_CODE64(dpl) (0x00af9b000000ffffull | (uint64_t)(dpl) << 45)

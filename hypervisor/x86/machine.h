@@ -175,6 +175,7 @@ void cpu_set_idle(unsigned cpu, struct vcpu *idle);
 /* Load it all into the CPU that executes this. */
 void cpu_load(unsigned cpu);
 void idt_init(void);
+bool idt_is_loaded(void); /* the CPU's IDTR names it */
 void idt_load(void);
 /* Load a copy of the interrupt table, made in @page, in which some exceptions of this CPU go
  * elsewhere (to the first without an entry), on the stack of #DB.  idt_load() ends it. */

@@ -32,6 +32,8 @@ struct percpu {
     struct vcpu *fpu_owner;
     uint64_t flush_wanted;   /* atomic: how often other CPUs have asked for a flush */
     uint64_t flush_done;     /* how many of these requests are served; written by this CPU only */
+    uint32_t audit_wrong;    /* the last arch_audit_cpus(): bits AUDIT_WRONG_* */
+    uint64_t audit_cr3;      /* and what it found in CR3 */
     uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
     uint32_t tsc_aux;        /* likewise */
     uint64_t gdt_mfn;        /* frame of PERCPU_GDT */

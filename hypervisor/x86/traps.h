@@ -29,5 +29,8 @@ extern const char image_text_start[], image_text_end[]; /* paravane.lds */
 
 /* vcpu.c */
 void vcpu_load_state(struct vcpu *v);
+/* This CPU looks at its own CR3, GDTR and IDTR (I10 of page.h), and leaves what it found in its struct percpu. */
+void vcpu_audit_cpu(void);
+extern uint32_t vcpu_audit_wanted; /* atomic: whoever serves a request to flush does so */
 void vcpu_retry_selectors(struct vcpu *v);
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);

@@ -206,6 +206,68 @@ static void load_idle_state(struct percpu *pc)
     tlb_flush_end(pc->id, began);
 }
 
+/* --- the audit of what a CPU uses (I10 of page.h) ------------------------------------------------------------ */
+
+#define AUDIT_WRONG_CR3 BIT(0)
+#define AUDIT_WRONG_GDT BIT(1)
+#define AUDIT_WRONG_IDT BIT(2)
+
+uint32_t vcpu_audit_wanted;
+
+static bool root_is_held(const struct vcpu *v, uint64_t root)
+{
+    const mfn_t m = maddr_to_mfn(root);
+
+    if (v->is_idle)
+        return root == (uint64_t)hypervisor_l4 - DIRECT_VIRT;
+    if ((root != v->arch.kernel_cr3 && root != v->arch.user_cr3) || !mfn_valid(m))
+        return false;
+    const struct page_info *pg = mfn_to_page(m);
+    const uint64_t state = atomic_read(&pg->state);
+    return pg->owner == v->domain->id && page_state_type(state) == PAGE_TYPE_L4 && (state & PAGE_VALIDATED) &&
+           page_state_count(state) && page_state_refs(state);
+}
+
+void vcpu_audit_cpu(void)
+{
+    struct percpu *pc = this_percpu();
+    const struct vcpu *v = current_vcpu();
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } gdtr;
+
+    __asm__ volatile("sgdt %0" : "=m"(gdtr));
+    const uint64_t own = PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE;
+    const uint64_t gdt = v->is_idle ? own : v->arch.area + VCPU_AREA_GDT;
+
+    pc->audit_cr3 = read_cr3();
+    pc->audit_wrong = (uint32_t)((root_is_held(v, pc->audit_cr3) ? 0 : AUDIT_WRONG_CR3) |
+                                 (gdtr.base == gdt && gdtr.limit == GDT_LIMIT ? 0 : AUDIT_WRONG_GDT) |
+                                 (idt_is_loaded() ? 0 : AUDIT_WRONG_IDT));
+}
+
+unsigned arch_audit_cpus(void)
+{
+    const uint64_t all = arch_cpus_online();
+    unsigned wrong = 0;
+
+    vcpu_audit_cpu();
+    atomic_exchange(&vcpu_audit_wanted, 1);
+    arch_tlb_flush(all & ~BIT(this_cpu()), true, 0); /* each looks when it serves this */
+    atomic_exchange(&vcpu_audit_wanted, 0);
+    for (uint64_t cpus = all; cpus; cpus &= cpus - 1) {
+        const struct percpu *pc = percpu_of((unsigned)__builtin_ctzll(cpus));
+        if (!pc->audit_wrong)
+            continue;
+        wrong++;
+        printk("audit: I10: CPU%u:%s%s%s is not what it should be; CR3 is %lx\n", pc->id,
+               pc->audit_wrong & AUDIT_WRONG_CR3 ? " CR3" : "", pc->audit_wrong & AUDIT_WRONG_GDT ? " GDT" : "",
+               pc->audit_wrong & AUDIT_WRONG_IDT ? " IDT" : "", (unsigned long)pc->audit_cr3);
+    }
+    return wrong;
+}
+
 /* --- switching ---------------------------------------------------------------------------------------------- */
 
 #define SAVE_SELECTOR(v, name) __asm__ volatile("mov %%" #name ", %0" : "=r"((v)->arch.name))

@@ -111,6 +111,108 @@ Test(page, audit_sees_I7_reference_to_a_frame_under_construction)
     audit_says("I7");
 }
 
+/* Pages 20 to 22 become tables of @level, the last of which names the one before. */
+static void make_table(unsigned pfn, int level, unsigned slot, uint64_t entry)
+{
+    memset(guest_page(&g, pfn), 0, PAGE_SIZE);
+    guest_page(&g, pfn)[slot] = entry;
+    assert_ok(guest_protect(&g, pfn, RO));
+    assert_ok(guest_pin(&g, pfn, level));
+}
+
+Test(page, audit_sees_I2_writable_linear_entries_of_every_level)
+{
+    for (int level = 2; level <= 4; level++) {
+        const unsigned named = 20 + 2 * (unsigned)level, naming = named + 1;
+        make_table(named, level, 0, 0);
+        make_table(naming, level, 5, guest_pte(&g, named, RO));
+        assert_eq_long(page_audit(), 0);
+        guest_page(&g, naming)[5] |= PTE_RW;
+        audit_says("I2: the write bit");
+        guest_page(&g, naming)[5] &= ~(uint64_t)PTE_RW;
+        assert_eq_long(page_audit(), 0);
+    }
+}
+
+Test(page, audit_sees_I2_writable_entry_of_a_table_that_names_itself)
+{
+    for (int level = 2; level <= 4; level++) {
+        const unsigned pfn = 20 + (unsigned)level;
+        make_table(pfn, level, 5, guest_pte(&g, pfn, RO));
+        assert_eq_long(page_audit(), 0);
+        guest_page(&g, pfn)[5] |= PTE_RW;
+        audit_says("I2: the write bit");
+        guest_page(&g, pfn)[5] &= ~(uint64_t)PTE_RW;
+    }
+}
+
+Test(page, audit_sees_entry_to_a_table_of_another_level)
+{
+    make_table(20, 1, 0, 0);
+    make_table(21, 3, 0, 0);
+    guest_page(&g, 21)[5] = guest_pte(&g, 20, RW);
+    audit_says("a table entry's target type");
+}
+
+Test(page, audit_sees_I8_linear_count)
+{
+    make_table(20, 2, 0, 0);
+    guest_info(&g, 20)->linear = 1;
+    audit_says("I8");
+    guest_info(&g, 20)->linear = -1;
+    audit_says("I8");
+}
+
+Test(page, audit_sees_I9_slot_of_the_hypervisors)
+{
+    uint64_t *e = &guest_page(&g, 0)[HYPERVISOR_SLOT_FIRST + 3], was = *e;
+
+    *e ^= PTE_A;
+    assert_eq_long(page_audit(), 0);
+    *e ^= PTE_RW;
+    audit_says("I9");
+    *e = was;
+    guest_page(&g, 0)[HYPERVISOR_SLOT_LAST] = 0;
+    audit_says("I9");
+}
+
+Test(page, audit_sees_I10_root_that_is_not_the_vcpus)
+{
+    const uint64_t was = machine.cpu[0].root;
+
+    make_table(20, 4, 0, 0);
+    machine.cpu[0].root = mfn_to_maddr(guest_mfn(&g, 20));
+    audit_says("I10: CPU0");
+    machine.cpu[0].root = was;
+    assert_eq_long(page_audit(), 0);
+    machine.cpu[1].root = was; /* it idles */
+    audit_says("I10: CPU1");
+}
+
+/* What is lost keeps a domain from being freed: the machine says so and ends, rather than to wait for ever. */
+static void end_all(void *unused)
+{
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        if (d != g.d)
+            domain_shutdown(d, SHUTDOWN_poweroff);
+    machine_run_work();
+    domain_shutdown(g.d, SHUTDOWN_poweroff);
+    for (unsigned i = 0; i < 300; i++) {
+        machine_run_work();
+        machine_advance(10000000);
+    }
+}
+
+Test(page, domain_that_cannot_be_freed_ends_the_machine)
+{
+    guest_info(&g, 20)->state += PAGE_REF_ONE;
+    machine_log_clear();
+    assert_eq_long(machine_catch_end(end_all, NULL), MACHINE_POWEROFF + 1);
+    assert_eq_long(machine.verdict, 0x20);
+    cr_assert(machine_logged("d1: nobody is left who could hold 1 of its frames"), "%s", machine.log);
+    cr_assert(machine_logged("I3"), "%s", machine.log);
+}
+
 Test(page, audit_sees_lost_frame_of_a_domain)
 {
     g.d->tot_pages++;

@@ -438,6 +438,31 @@ void arch_audit_vcpu(struct vcpu *v)
         audit_count(mfn(v->arch.segment_mfn[i]), true);
 }
 
+static bool root_is_held(const struct machine_cpu *c)
+{
+    const struct vcpu *v = c->current;
+    const mfn_t m = maddr_to_mfn(c->root);
+
+    if (v->is_idle || !c->root)
+        return !c->root;
+    const uint64_t state = mfn_to_page(m)->state;
+    return (c->root == v->arch.kernel_root || c->root == v->arch.user_root) && page_state_type(state) == PAGE_TYPE_L4 &&
+           (state & PAGE_VALIDATED) && page_state_count(state) && page_state_refs(state);
+}
+
+unsigned arch_audit_cpus(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < machine.cpus; i++) {
+        if (root_is_held(&machine.cpu[i]))
+            continue;
+        wrong++;
+        printk("audit: I10: CPU%u: CR3 is not what it should be: %lx\n", i, (unsigned long)machine.cpu[i].root);
+    }
+    return wrong;
+}
+
 void arch_load_root(struct vcpu *v)
 {
     struct machine_cpu *c = &machine.cpu[machine_cpu];
