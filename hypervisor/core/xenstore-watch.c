@@ -2,7 +2,8 @@
  * Watches and transactions of a domain's store.
  *
  * A watch hears of every change at or below its path; which nodes a change, or a whole transaction,
- * has touched is what differs between two trees.  An event that says what another one already says
+ * has touched is what differs between two trees.  There may be 128 watches and hundreds of nodes: they are told a few at a
+ * time (xenstore_tell), from the beginning of the two trees each time, which do not change.  An event that says what another one already says
  * is not kept, so a guest that does not read has at most one for each watch and node.
  */
 #include "xenstore-parts.h"
@@ -10,15 +11,25 @@
 #include "lib.h"
 #include "refuse.h"
 
+static uint32_t text_hash(const char *text, uint32_t length)
+{
+    uint32_t h = length;
+
+    while (length--)
+        h = h * 31 + (uint8_t)*text++;
+    return h;
+}
+
 /* An event that waits and says the same? */
 static bool event_waits(struct xenstore *s, const struct event *e)
 {
     list_for_each(it, &s->events)
     {
         const struct event *other = list_entry(it, struct event, link);
+        if (likely(other->hash != e->hash) || other->header.len != e->header.len)
+            continue;
         const bool begun = it == s->events.next && !s->replying && s->sent;
-        if (!begun && other->header.len == e->header.len &&
-            !memcmp(other->text, e->text, e->header.len))
+        if (!begun && !memcmp(other->text, e->text, e->header.len))
             return true;
     }
     return false;
@@ -45,6 +56,7 @@ static void event_add(struct xenstore *s, const struct watch *w, const char *pat
                                      .len = (uint32_t)(path_bytes + w->token_length + 1)};
     memcpy(e->text, path, path_bytes);
     memcpy(e->text + path_bytes, w->text + w->path_length + 1, w->token_length + 1u);
+    e->hash = text_hash(e->text, e->header.len);
     if (event_waits(s, e))
         budget_free(&s->budget, e, size);
     else
@@ -64,34 +76,63 @@ static bool watch_covers(const struct watch *w, const char *path, size_t length)
 struct firing {
     struct xenstore *s;
     char *path; /* TREE_PATH + 1 bytes */
+    uint32_t at, from, end; /* pairs of (node, watch): how many there were, and which ones are due */
 };
 
 static void node_changed(void *context, const struct tree_place *at, bool below_removed)
 {
-    const struct firing *f = context;
-    const size_t length = tree_path(at, f->path);
+    struct firing *f = context;
+    uint32_t pair = f->at;
 
+    f->at += f->s->watch_count;
+    if (f->at <= f->from || pair >= f->end)
+        return;
+    const size_t length = tree_path(at, f->path);
     list_for_each(it, &f->s->watches)
     {
         const struct watch *w = list_entry(it, struct watch, link);
-        if (watch_covers(w, f->path, length) && (!below_removed || w->path_length == length))
+        const bool due = pair >= f->from && pair < f->end;
+        pair++;
+        if (due && watch_covers(w, f->path, length) && (!below_removed || w->path_length == length))
             event_add(f->s, w, f->path + w->relative);
     }
 }
 
+void xenstore_tell_nobody(struct xenstore *s)
+{
+    if (s->told)
+        tree_put(&s->budget, s->told);
+    s->told = NULL;
+    s->tell_at = 0;
+}
+
+bool xenstore_tell(struct xenstore *s, uint32_t pairs)
+{
+    struct firing f = {.s = s, .from = s->tell_at, .end = s->tell_at + pairs};
+
+    if (!s->told)
+        return false;
+    f.path = mem_alloc(TREE_PATH + 1);
+    if (f.path)
+        tree_diff(s->told, s->root, node_changed, &f);
+    else
+        (void)refuse(XS_009, s->budget.used);
+    mem_free(f.path, TREE_PATH + 1);
+    s->tell_at = f.end;
+    if (f.at > f.end)
+        return true;
+    xenstore_tell_nobody(s);
+    return false;
+}
+
 void xenstore_replace_tree(struct xenstore *s, struct tree_node *now)
 {
-    struct firing f = {s, NULL};
-
-    if (!list_empty(&s->watches)) {
-        f.path = mem_alloc(TREE_PATH + 1);
-        if (f.path)
-            tree_diff(s->root, now, node_changed, &f);
-        else
-            (void)refuse(XS_009, s->budget.used);
-    }
-    mem_free(f.path, TREE_PATH + 1);
-    tree_put(&s->budget, s->root);
+    while (xenstore_tell(s, TELL_ALL)) /* of the change before: nothing is left, but for a write from outside */
+        ;
+    if (list_empty(&s->watches))
+        tree_put(&s->budget, s->root);
+    else
+        s->told = s->root;
     s->root = now;
 }
 

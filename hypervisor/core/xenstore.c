@@ -16,7 +16,8 @@
  * the transaction has it.
  *
  * What the guest can cost us.  It works on its own time, in its event_channel_op, with its
- * evtchn_lock held. Indices are read once a call, so a call moves at most a ring's length each way
+ * evtchn_lock held, but in pieces: after a few requests, or a few watches that hear of a change, the lock is given up
+ * and others run (evtchn_notify_fn).  No request is looked at while a change is still being told.  Indices are read once a call, so a call moves at most a ring's length each way
  * however fast another vCPU refills it.  A request is copied before anybody looks at it.  While a
  * reply or an event waits for room, no further request is read.  All that is kept comes out of a
  * budget (STORE_LIMIT), and nothing is allocated before the first request.  Indices that make no
@@ -193,6 +194,7 @@ static void forget_connection(struct xenstore *s)
     request_free(s);
     xenstore_reply_free(s);
     s->sent = 0;
+    xenstore_tell_nobody(s);
     events_drop(s);
     watches_drop(s);
     transactions_drop(s);
@@ -214,22 +216,27 @@ static void reconnect(struct xenstore *s)
     evtchn_set_pending(s->domain, s->port);
 }
 
-/* Move what can be moved, answer what is whole. */
-static void serve(struct xenstore *s)
+/* Move what can be moved, answer what is whole.  True: there is more to do. */
+static bool serve(struct xenstore *s)
 {
     struct half in, out;
+    unsigned answers = 0;
 
+    if (xenstore_tell(s, TELL_SPAN))
+        return true;
     if (s->stopped || !look(s, &in, &out))
-        return;
+        return false;
     const uint32_t req = in.at, rsp = out.at;
-    while (pump_out(s, &out) && pump_in(s, &in)) {
+    while (!s->told && answers < ANSWER_SPAN && pump_out(s, &out) && pump_in(s, &in)) {
         xenstore_answer(s);
         request_free(s);
+        answers++;
     }
     atomic_set_release(&s->ring->rsp_prod, out.at);
     atomic_set_release(&s->ring->req_cons, in.at);
     if (in.at != req || out.at != rsp)
         evtchn_set_pending(s->domain, s->port);
+    return s->told || answers == ANSWER_SPAN;
 }
 
 /* The guest has signalled its port; evtchn_lock is held. */
@@ -242,7 +249,7 @@ static bool served(struct domain *d, uint32_t port)
     if (atomic_read(&s->ring->connection) == XENSTORE_RECONNECT)
         reconnect(s);
     else
-        serve(s);
+        return serve(s);
     return false;
 }
 
@@ -321,8 +328,8 @@ static int write_node(struct xenstore *s, const char *path, const char *value)
     if (rc)
         return rc;
     xenstore_replace_tree(s, now);
-    if (!s->stopped)
-        serve(s); /* events go out */
+    while (!s->stopped && serve(s)) /* events go out */
+        ;
     return 0;
 }
 

@@ -18,6 +18,9 @@
 #define EVENT_RESERVE 4096u  /* of it, for events only */
 #define WATCHES       128u   /* numbers as xenstored's */
 #define TRANSACTIONS  10u
+#define TELL_SPAN     32u        /* watches told, and requests answered, without a preemption point */
+#define ANSWER_SPAN   8u
+#define TELL_ALL      0x7fffffffu /* whoever is left */
 #define HOME_LIMIT    32u   /* "/local/domain/65535/" */
 #define REL_PATH      2048u /* XENSTORE_REL_PATH_MAX */
 
@@ -33,6 +36,7 @@ struct watch {
 struct event {
     struct list link;
     uint32_t size; /* of this structure */
+    uint32_t hash; /* of @text */
     struct xsd_sockmsg header;
     char text[]; /* path, 0, token, 0 */
 };
@@ -58,6 +62,8 @@ struct xenstore {
     struct tree_budget budget;
     struct tree_node *root; /* NULL until somebody asks */
     uint32_t changes;       /* how many there have been */
+    struct tree_node *told; /* the tree that watches know, while they have not all heard of a change; else NULL */
+    uint32_t tell_at;       /* how far they have: (changed node, watch) pairs */
     struct list watches, transactions;
     uint32_t watch_count, transaction_count, last_transaction;
 
@@ -80,8 +86,12 @@ const char *xenstore_home(const struct domain *d, char *to);
 
 /* The tree is there when this returns 0. */
 int xenstore_open_tree(struct xenstore *s) must_check;
-/* The tree is @now from now on (its reference is ours); watches hear of the difference. */
+/* The tree is @now from now on (its reference is ours); watches are to hear of the difference: xenstore_tell(). */
 void xenstore_replace_tree(struct xenstore *s, struct tree_node *now);
+/* Tell watches of the last change: @pairs more of (changed node, watch).  True if some are left. */
+bool xenstore_tell(struct xenstore *s, uint32_t pairs);
+/* Whoever has not heard of the last change never will. */
+void xenstore_tell_nobody(struct xenstore *s);
 
 /* The request is whole: answer it, into s->reply. */
 void xenstore_answer(struct xenstore *s);
