@@ -103,7 +103,7 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     d->roles = c->roles;
     if (domain_has(d, ROLE_CONTROL))
         evtchn_allow_all_ports(d);
-    d->weight = c->weight;
+    d->weight = c->account.weight = c->weight;
     d->cap = c->cap;
     d->max_pages = (uint32_t)MIN(MAX(c->max_memory, c->memory) >> PAGE_SHIFT, UINT32_MAX / 2);
     rc = build_into(d, c, e);
@@ -128,6 +128,7 @@ int builder_rebuild(struct domain_config *c)
         say("cannot restart", &e);
         return rc;
     }
+    sched_domain_charge(d, work_spent());
     domain_start(d);
     return 0;
 }

@@ -284,6 +284,8 @@ void domain_publish(struct domain *d)
 
 void domain_start(struct domain *d)
 {
+    if (d->config)
+        d->config->started = arch_now();
     domain_publish(d);
     atomic_add(&alive, 1);
     for_each_vcpu (d, v)
@@ -309,6 +311,7 @@ void domain_shutdown(struct domain *d, uint8_t reason)
         d->shutdown_code = reason;
     for_each_vcpu (d, v)
         vcpu_pause(v, PAUSE_DOMAIN);
+    record_of(d)->end_work.account = d->config ? &d->config->account : NULL;
     work_add(&record_of(d)->end_work);
 }
 
@@ -581,6 +584,48 @@ static void cannot_free(struct domain *d)
     machine_may_end(NULL);
 }
 
+/* --- again ----------------------------------------------------------------------------------- */
+
+/*
+ * A domain is started at most once in restart-delay= ms (1000), whatever its end was: one that ends at once, or crashes as it
+ * starts, would else do nothing but be built, and write as many lines as it likes to the log.
+ */
+static void restart_now(struct domain_config *c)
+{
+    if (!builder_rebuild(c)) {
+        printk("d%u restarted, %u so far\n", c->id, c->restarts);
+        return;
+    }
+    verdict = MAX(verdict, VERDICT_CRASH);
+    machine_may_end(NULL);
+}
+
+static void restart_work(struct work *w)
+{
+    atomic_sub(&alive, 1);
+    restart_now(container_of(w, struct domain_config, restart_work));
+}
+
+static void restart_due(struct timer *t)
+{
+    work_add(&container_of(t, struct domain_config, restart_timer)->restart_work);
+}
+
+static void restart(struct domain_config *c)
+{
+    const uint64_t due = c->started + cmdline_number("restart-delay", 1000) * 1000000ull;
+
+    if (arch_now() >= due) {
+        restart_now(c);
+        return;
+    }
+    atomic_add(&alive, 1); /* what waits keeps the machine going as well */
+    c->restart_work.run = restart_work;
+    c->restart_work.account = &c->account;
+    timer_init(&c->restart_timer, restart_due);
+    timer_set(&c->restart_timer, due);
+}
+
 /* A domain has shut down: say so, and do what its configuration wants. */
 static void end_work(struct work *w)
 {
@@ -607,11 +652,8 @@ static void end_work(struct work *w)
     if (alone)
         leak_check(id);
     if (action == END_RESTART && c) {
-        if (!builder_rebuild(c)) {
-            printk("d%u restarted\n", id);
-            return;
-        }
-        verdict = MAX(verdict, VERDICT_CRASH);
+        restart(c);
+        return;
     }
     machine_may_end(NULL);
 }

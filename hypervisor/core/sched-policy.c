@@ -64,6 +64,12 @@ void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
     q->count++;
 }
 
+void sched_forget_credit(const struct sched_queue *q, struct sched_entity *e)
+{
+    if (e->vruntime < q->floor)
+        e->vruntime = q->floor;
+}
+
 void sched_dequeue(struct sched_queue *q, struct sched_entity *e)
 {
     list_remove(&e->link);

@@ -53,6 +53,10 @@ static struct {
     spinlock_t lock;
     struct list list;
     uint32_t pending; /* queued or running (atomic) */
+    uint32_t weight;  /* of all those together */
+    /* Guarded by CPU 0's queue's lock: */
+    bool running;
+    struct work_account *account; /* of what runs, or NULL */
 } works = {.lock = SPINLOCK_INIT(WORK), .list = {&works.list, &works.list}};
 
 static struct vcpu *vcpu_of(struct sched_entity *e)
@@ -116,6 +120,21 @@ static cold_ void cap_charge(struct vcpu *v, uint64_t now, uint64_t ns)
     spin_unlock(&d->cap_lock);
 }
 
+void sched_domain_charge(struct domain *d, uint64_t ns)
+{
+    if (!d->cap)
+        return;
+    const uint64_t now = arch_now();
+    spin_lock(&d->cap_lock);
+    d->sched_cap.period_end = MAX(d->sched_cap.period_end, now + SCHED_CAP_PERIOD);
+    if (sched_cap_charge(&d->sched_cap, d->cap, now, ns)) {
+        for_each_vcpu (d, v)
+            atomic_or(&v->pause, PAUSE_CAPPED);
+        timer_set(&d->cap_timer, d->sched_cap.period_end);
+    }
+    spin_unlock(&d->cap_lock);
+}
+
 /* --- inside one queue (lock held) --- */
 
 static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
@@ -125,7 +144,10 @@ static void charge(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
     if (unlikely(v->is_idle)) {
         if (is_idling(v))
             return;
-        ns = MIN(ns, SCHED_SLICE); /* it may have halted for long before */
+        if (v->id || !works.running)
+            ns = MIN(ns, SCHED_SLICE); /* it may have halted for long before */
+        else if (works.account)
+            works.account->spent += ns;
     }
     sched_charge(&cq->queue, &v->sched, ns);
     if (unlikely(v->domain->cap))
@@ -192,6 +214,8 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
     if (!v->is_idle) {
         v->sched.weight = v->domain->weight ? v->domain->weight : SCHED_WEIGHT_NORMAL;
         vcpu_set_runstate(v, VCPU_RUNNABLE, now);
+    } else {
+        sched_forget_credit(&cq->queue, &v->sched); /* work has not waited for its turn: nobody's timer is late for it */
     }
     sched_enqueue(&cq->queue, &v->sched);
 
@@ -570,6 +594,18 @@ void vcpu_kick(struct vcpu *v)
 
 /* --- idle vCPUs and their work --- */
 
+static uint32_t work_weight(const struct work *w)
+{
+    return w->account && w->account->weight ? w->account->weight : SCHED_WEIGHT_NORMAL;
+}
+
+/* Work worth @more has come, or, less than 0, is done.  Caller holds both locks. */
+static void works_weigh(struct vcpu *idle, int64_t more)
+{
+    works.weight = (uint32_t)(works.weight + more);
+    idle->sched.weight = works.weight ? works.weight : SCHED_WEIGHT_NORMAL;
+}
+
 void work_add(struct work *w) NO_ANALYSIS
 {
     struct cpu_queue *cq = &queues[0];
@@ -579,6 +615,7 @@ void work_add(struct work *w) NO_ANALYSIS
     if (!w->link.next) {
         list_append(&works.list, &w->link);
         atomic_add(&works.pending, 1);
+        works_weigh(idle, work_weight(w));
     }
     if (cq->current == idle)
         ask_reschedule(0); /* it looks for work before it halts */
@@ -601,12 +638,53 @@ static struct work *work_take(void)
     return w;
 }
 
+static void work_begin(const struct work *w)
+{
+    struct cpu_queue *cq = &queues[0];
+    spin_lock(&cq->lock);
+    cq->idle->run_start = arch_now();
+    works.running = true;
+    works.account = w->account;
+    spin_unlock(&cq->lock);
+}
+
+static void work_end(uint32_t weight)
+{
+    struct cpu_queue *cq = &queues[0];
+    spin_lock(&works.lock);
+    spin_lock(&cq->lock);
+    charge(cq, cq->idle, arch_now());
+    works.running = false;
+    works.account = NULL;
+    works_weigh(cq->idle, -(int64_t)weight);
+    atomic_sub(&works.pending, 1);
+    spin_unlock(&cq->lock);
+    spin_unlock(&works.lock);
+}
+
+uint64_t work_spent(void)
+{
+    struct cpu_queue *cq = &queues[0];
+    uint64_t spent = 0;
+
+    spin_lock(&cq->lock);
+    if (works.account) {
+        charge(cq, cq->idle, arch_now());
+        spent = works.account->spent;
+        works.account->spent = 0;
+    }
+    spin_unlock(&cq->lock);
+    return spent;
+}
+
 /* @w may be gone, or queued again, when its run() returns. */
 static void work_run_all(void)
 {
     for (struct work *w; (w = work_take());) {
+        const uint32_t weight = work_weight(w);
+        work_begin(w);
         w->run(w);
-        atomic_sub(&works.pending, 1);
+        work_end(weight);
         (void)preempt_point();
     }
 }

@@ -10,6 +10,7 @@
 
 #include "domain.h"
 #include "elf.h"
+#include "sched.h"
 
 /* What the loader handed over; filled by x86/start.c, kept for rebuilds. */
 struct boot_module {
@@ -44,6 +45,10 @@ struct domain_config {
     int kernel, ramdisk; /* module indexes; -1: none */
     uint8_t handle[16];
     uint32_t restarts;
+    uint64_t started; /* when it began to run, last */
+    struct work_account account; /* pays for its end and its next beginning */
+    struct work restart_work;    /* when the time has come (core/domain.c) */
+    struct timer restart_timer;
     char name[32];
     char cmdline[1024];
 };

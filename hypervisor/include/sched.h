@@ -43,13 +43,30 @@ bool preempt_point(void);
 /* The upcall state of @v may have become deliverable: wake it, or make the CPU that runs it look. */
 void vcpu_kick(struct vcpu *v);
 
-/* Work that belongs to no vCPU (domain teardown, rebuild): run in the idle vCPU of CPU 0, preemptible.
- * May be called from anywhere; adding what is queued already changes nothing. */
+/* Who pays for work that is done in a domain's name; it outlives the domain. */
+struct work_account {
+    uint32_t weight; /* as a domain's, 0: normal */
+    uint64_t spent;  /* ns since work_spent() */
+};
+
+/*
+ * Work that belongs to no vCPU (domain teardown, rebuild): run in the idle vCPU of CPU 0, preemptible.
+ * May be called from anywhere; adding what is queued already changes nothing.
+ *
+ * It competes with the weight of those that it is done for, all that wait together, so that nobody gets more of the
+ * machine by ending and beginning than by running, and nobody's end waits for a weightless one's.  What it takes is
+ * added to the account; of a domain with a cap that is paid back before it runs (sched_domain_charge).
+ */
 struct work {
     struct list link;  /* next == NULL: not queued */
     void (*run)(struct work *);
+    struct work_account *account; /* NULL: nobody's; fixed while it is queued */
 };
 void work_add(struct work *w);
+/* In work: what its account has been charged since this was asked last. */
+uint64_t work_spent(void);
+/* @ns of work were done for @d, which has not run yet: what its cap does not allow it pays back first. */
+void sched_domain_charge(struct domain *d, uint64_t ns);
 
 /* Body of every idle vCPU. */
 noreturn_ void idle_loop(void);

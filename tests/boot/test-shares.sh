@@ -40,4 +40,19 @@ config other share 'for=100000' 'cap = 25\n'
 gets 'the rest, beside one that may have a quarter' 730 770 other.cfg
 config other share 'for=100000' 'cpus = "1"\n'
 gets 'all, beside one that is pinned to another CPU' 990 1000 --cpus 2 other.cfg
+
+# Its end and its next beginning are paid by the domain as well: with its cap, with its weight.
+reborn() { # LINES
+    printf 'name = "reborn"\nkernel = "%s"\nmemory = 64\nvcpus = 32\nextra = "quiet=1"\non_reboot = "restart"\n%b' \
+        "$guests/reboot" "$1" >"$work/reborn.cfg"
+}
+reborn 'cap = 5\ncpu_weight = 16\n'
+gets 'beside one with a cap of 5% that only reboots' 940 960 --append restart-delay=0 reborn.cfg
+reborn 'cpu_weight = 16\n'
+gets 'beside one with weight 16 that only reboots' 930 950 --append restart-delay=0 reborn.cfg
+reborn ''
+gets 'beside one that only reboots' 490 520 --append restart-delay=0 reborn.cfg
+gets 'the same, which is started once a second' 970 1000 reborn.cfg
+[ "$(grep -c 'd[12] restarted' "$err")" -le 2 ]
+result $? 'and no more often'
 plan
