@@ -66,8 +66,8 @@ void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
 
 void sched_forget_credit(const struct sched_queue *q, struct sched_entity *e)
 {
-    if (e->vruntime < q->floor)
-        e->vruntime = q->floor;
+    if (e->vruntime < q->floor + 2 * SCHED_WAKE_MARGIN)
+        e->vruntime = q->floor + 2 * SCHED_WAKE_MARGIN;
 }
 
 void sched_dequeue(struct sched_queue *q, struct sched_entity *e)
