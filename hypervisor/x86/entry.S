@@ -591,8 +591,6 @@ from_vm86:
  */
         .balign 16
 entry_page_fault:
-        testl   $RFLAGS_VM, 24(%rsp)
-        jnz     1f
         testb   $3, 16(%rsp)                              /* cs */
         jz      1f
         push    %rbx
@@ -601,11 +599,14 @@ entry_page_fault:
         je      2f
         cmpl    $PF_PRESENT | PF_WRITE | PF_USER, 8(%rsp) /* a write of its kernel's to what it may only read: perhaps */
         jne     2f                                        /* to a page table, which we emulate                         */
+not_fast_page_fault:
         pop     %rbx
 1:      push    $VECTOR_PF
         jmp     entry_common
 
-2:      push    %rax
+2:      testl   $RFLAGS_VM, 32(%rsp)                      /* entry_common knows that mode */
+        jnz     not_fast_page_fault
+        push    %rax
         push    %rcx
         push    %rdx
         push    %rsi                                      /* stack = rsi rdx rcx rax rbx error rip cs rflags rsp ss vcpu */
