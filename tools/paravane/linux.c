@@ -73,34 +73,39 @@ enum verdict linux_find_kernel(bool domain0, char **path)
  * at it: then it is only the status of whatever was typed last.
  *
  * busybox's halt, poweroff and reboot tell process 1 by a signal.  A shell runs its traps when `wait`
- * returns, so the user's shell is a child that is waited for.
+ * returns, so the user's shell is not its foreground; nor is it started with &, which would have its
+ * programs ignore Ctrl-C for ever.
  */
-static const char
-    init[] =
-        "#!/bin/busybox sh\n"
-        "/bin/busybox mkdir -p /proc /sys /dev /tmp /root /sbin /usr/bin /usr/sbin\n"
-        "/bin/busybox mount -t proc proc /proc\n"
-        "/bin/busybox mount -t sysfs sysfs /sys\n"
-        "/bin/busybox mount -t devtmpfs devtmpfs /dev\n"
-        "/bin/busybox mkdir -p /dev/pts && /bin/busybox mount -t devpts devpts /dev/pts\n"
-        "/bin/busybox --install -s\n"
-        "export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root\n"
-        "tty=$(sed 's/.* //' /sys/class/tty/console/active)\n"
-        "exec </dev/$tty >/dev/$tty 2>&1\n"
-        "[ -z \"$COLUMNS\" ] || stty rows $ROWS cols $COLUMNS\n"
-        "on='bare machine'; read -r on 2>/dev/null </sys/hypervisor/type\n"
-        "echo \"Linux $(uname -r) on $on, $(grep -c ^processor /proc/cpuinfo) CPU, $(free -m | awk "
-        "'/^Mem/ {print $2}') MiB; exit powers off\"\n"
-        "cd /root\n"
-        "trap 'poweroff -f' USR2\n"
-        "trap 'halt -f' USR1\n"
-        "trap 'reboot -f' TERM\n"
-        "setsid -c sh </dev/$tty &\n" /* the background would have no stdin */
-        "wait $!\n"
-        "status=$?\n"
-        "[ $status = 0 ] || [ -n \"$PERSON\" ] || echo \"init exited with status $status\" "
-        ">/dev/$tty\n" /* hung up with sh */
-        "poweroff -f\n";
+static const char init[] =
+    "#!/bin/busybox sh\n"
+    "if [ \"$1\" = session ]; then\n"
+    "    exec </dev/$tty >/dev/$tty 2>&1\n"
+    "    setsid -c sh\n"
+    "    status=$?\n"
+    "    [ $status = 0 ] || [ -n \"$PERSON\" ] || echo \"init exited with status $status\" "
+    ">/dev/$tty\n" /* hung up with sh */
+    "    poweroff -f\n"
+    "fi\n"
+    "/bin/busybox mkdir -p /proc /sys /dev /tmp /root /sbin /usr/bin /usr/sbin\n"
+    "/bin/busybox mount -t proc proc /proc\n"
+    "/bin/busybox mount -t sysfs sysfs /sys\n"
+    "/bin/busybox mount -t devtmpfs devtmpfs /dev\n"
+    "/bin/busybox mkdir -p /dev/pts && /bin/busybox mount -t devpts devpts /dev/pts\n"
+    "/bin/busybox --install -s\n"
+    "export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root\n"
+    "tty=$(sed 's/.* //' /sys/class/tty/console/active)\n"
+    "exec </dev/$tty >/dev/$tty 2>&1\n"
+    "[ -z \"$COLUMNS\" ] || stty rows $ROWS cols $COLUMNS\n"
+    "on='bare machine'; read -r on 2>/dev/null </sys/hypervisor/type\n"
+    "echo \"Linux $(uname -r) on $on, $(grep -c ^processor /proc/cpuinfo) CPU, $(free -m | awk "
+    "'/^Mem/ {print $2}') MiB; exit powers off\"\n"
+    "cd /root\n"
+    "trap 'poweroff -f' USR2\n"
+    "trap 'halt -f' USR1\n"
+    "trap 'reboot -f' TERM\n"
+    "export tty\n"
+    "start-stop-daemon -S -b -x /init -- session\n"
+    "while :; do sleep 3600 & wait $!; done\n";
 
 static const char group[] = "root:x:0:\n";
 static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n";
