@@ -7,7 +7,8 @@
  *
  * A Xen note is {namesz = 4, descsz, type, "Xen\0", descriptor}; numbers and strings are
  * described in <xen/elfnote.h>.  Notes are looked for in PT_NOTE segments, and, if none is
- * Xen's, in SHT_NOTE sections (an image that was linked without program headers for them).
+ * Xen's, in SHT_NOTE sections (an image that was linked without program headers for them), and, if
+ * there is none, either, in the section __xen_guest, as images had it before there were notes.
  *
  * The file comes from outside and may hold anything.  Every offset is checked by span(),
  * which cannot overflow, headers are copied out before they are looked at, every loop advances
@@ -140,7 +141,8 @@ static int check_header(const struct kernel_image *k, struct elf_header *h, stru
 /* --- notes ----------------------------------------------------------------------------------- */
 
 struct notes {
-    bool any, virt_base, paddr_offset, version;
+    bool any, virt_base, paddr_offset, version, hypercall;
+    uint64_t hypercall_frame; /* of __xen_guest: counts from VIRT_BASE; if @hypercall */
     uint64_t
         budget; /* bytes still to be looked at: headers may name the same ones again and again */
 };
@@ -263,6 +265,138 @@ static int notes_of_sections(struct kernel_image *k, const struct elf_header *h,
     return rc;
 }
 
+/* --- __xen_guest ----------------------------------------------------------------------------- */
+
+/*
+ * One string: "NAME=VALUE,NAME=VALUE,...", up to a zero byte or the end of the section.  Names that are not here
+ * (GUEST_OS, LOADER, PAE, BSD_SYMTAB, ...) say nothing that we need to know.  The last of two words with a name
+ * counts.  Physical addresses of such images count from VIRT_BASE unless ELF_PADDR_OFFSET says otherwise.
+ */
+struct guest_word {
+    const char *name, *value;
+    uint64_t name_length, value_length;
+    unsigned number; /* counted from 1 */
+};
+
+static bool word_is(const struct guest_word *w, const char *name)
+{
+    return w->name_length == strlen(name) && !memcmp(w->name, name, w->name_length);
+}
+
+/* "0x1f", "017" or "15", all of it, as C writes numbers. */
+static int word_number(const struct guest_word *w, uint64_t *out, struct boot_error *e)
+{
+    const bool hex = w->value_length > 2 && w->value[0] == '0' && (w->value[1] | 0x20) == 'x';
+    const unsigned base = hex ? 16 : w->value_length && w->value[0] == '0' ? 8 : 10;
+
+    *out = 0;
+    for (uint64_t i = hex ? 2 : 0; i < w->value_length; i++) {
+        const char c = w->value[i];
+        const unsigned digit = c >= '0' && c <= '9'                     ? (unsigned)(c - '0')
+                               : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (unsigned)((c | 0x20) - 'a') + 10
+                                                                        : base;
+        if (digit >= base || __builtin_mul_overflow(*out, base, out) ||
+            __builtin_add_overflow(*out, digit, out))
+            return boot_error(e, IM_024, w->number);
+    }
+    return w->value_length ? 0 : boot_error(e, IM_024, w->number);
+}
+
+static int word_apply(struct kernel_image *k, struct notes *n, const struct guest_word *w, struct boot_error *e)
+{
+    if (word_is(w, "VIRT_BASE")) {
+        n->virt_base = true;
+        return word_number(w, &k->virt_base, e);
+    }
+    if (word_is(w, "ELF_PADDR_OFFSET")) {
+        n->paddr_offset = true;
+        return word_number(w, &k->paddr_offset, e);
+    }
+    if (word_is(w, "VIRT_ENTRY"))
+        return word_number(w, &k->entry, e);
+    if (word_is(w, "HYPERCALL_PAGE")) {
+        n->hypercall = true;
+        return word_number(w, &n->hypercall_frame, e);
+    }
+    if (word_is(w, "XEN_VER"))
+        return note_apply(k, n, XEN_ELFNOTE_XEN_VERSION, (const uint8_t *)w->value, (uint32_t)w->value_length, e);
+    if (word_is(w, "FEATURES"))
+        return note_apply(k, n, XEN_ELFNOTE_FEATURES, (const uint8_t *)w->value, (uint32_t)w->value_length, e);
+    return 0;
+}
+
+/* The next word of [*@at, @end); false: there is none. */
+static bool word_next(const char **at, const char *end, struct guest_word *w)
+{
+    const char *s = *at;
+
+    if (s == end || !*s)
+        return false;
+    w->name = s;
+    while (s < end && *s && *s != ',' && *s != '=')
+        s++;
+    w->name_length = (uint64_t)(s - w->name);
+    if (s < end && *s == '=')
+        s++;
+    w->value = s;
+    while (s < end && *s && *s != ',')
+        s++;
+    w->value_length = (uint64_t)(s - w->value);
+    *at = s + (s < end && *s == ',');
+    w->number++;
+    return true;
+}
+
+static int guest_words(struct kernel_image *k, struct notes *n, const char *at, const char *end, struct boot_error *e)
+{
+    struct guest_word w = {0};
+    int rc = 0;
+
+    n->any = true;
+    while (!rc && word_next(&at, end, &w))
+        rc = word_apply(k, n, &w, e);
+    if (rc)
+        return rc;
+    if (!n->paddr_offset)
+        k->paddr_offset = k->virt_base;
+    if (n->hypercall)
+        k->hypercall_page = n->hypercall_frame < PHYS_LIMIT >> PAGE_SHIFT
+                                ? k->virt_base + (n->hypercall_frame << PAGE_SHIFT)
+                                : ELF_UNSET - 1; /* not a page: IM-013 says so */
+    return 0;
+}
+
+/* Of the section called @name: its header; false: there is none. */
+static bool section_named(const struct kernel_image *k, const struct elf_header *h, const char *name,
+                          struct elf_shdr *out)
+{
+    const uint8_t *table = span(k, h->shoff, (uint64_t)h->shnum * h->shentsize);
+    const uint64_t length = strlen(name) + 1;
+    struct elf_shdr names;
+
+    if (!table || h->shentsize < sizeof(names) || h->shstrndx >= h->shnum)
+        return false;
+    memcpy(&names, table + (uint64_t)h->shstrndx * h->shentsize, sizeof(names));
+    for (unsigned i = 0; i < h->shnum; i++) {
+        memcpy(out, table + (uint64_t)i * h->shentsize, sizeof(*out));
+        const uint8_t *at = out->name < names.size && length <= names.size - out->name && span(k, names.offset, names.size)
+                                ? span(k, names.offset + out->name, length)
+                                : NULL;
+        if (at && !memcmp(at, name, length))
+            return true;
+    }
+    return false;
+}
+
+static int read_guest_section(struct kernel_image *k, const struct elf_header *h, struct notes *n,
+                              struct boot_error *e)
+{
+    struct elf_shdr s;
+    const char *at = section_named(k, h, "__xen_guest", &s) ? (const char *)span(k, s.offset, s.size) : NULL;
+
+    return at ? guest_words(k, n, at, at + s.size, e) : 0;
+}
+
 static int read_notes(struct kernel_image *k, const struct elf_header *h, struct boot_error *e)
 {
     struct notes n = {.budget = k->size};
@@ -270,6 +404,8 @@ static int read_notes(struct kernel_image *k, const struct elf_header *h, struct
 
     if (!rc && !n.any)
         rc = notes_of_sections(k, h, &n, e);
+    if (!rc && !n.any)
+        rc = read_guest_section(k, h, &n, e);
     if (rc)
         return rc;
     if (!n.any)

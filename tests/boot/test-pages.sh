@@ -14,6 +14,8 @@ says 'help run names --icount' '--icount'
 ask 'inspect an ELF file' 0 "$paravane" inspect "$sample"
 says 'its notes' 'XEN_VERSION         "xen-3.0"'
 says 'its verdict' 'It boots as a PV guest'
+ask 'inspect an image without notes' 0 "$paravane" inspect "$sample-section"
+says 'its words' '6 words in the section __xen_guest'
 ask 'inspect a kernel of the bare machine' 12 "$paravane" inspect "$1/pv-guest/pv-guest-native"
 says 'it boots there' 'With --native it boots on the bare machine.'
 ask 'inspect in JSON' 0 "$paravane" inspect -o json "$sample"

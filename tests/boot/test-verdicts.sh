@@ -8,6 +8,8 @@ which=$2
 
 run() { "$paravane" run -q --timeout 100 --hypervisor "$which" --dom0 "$@"; }
 
+ask 'an image that has the section __xen_guest, and no notes' 0 run "$sample-section" say:no_notes~ poweroff
+says 'it runs' 'no notes'
 ask 'poweroff is a good end' 0 run "$sample" say:hello_world~ poweroff
 says 'what it said' 'hello world'
 [ "$(cat "$out")" = 'hello world' ]

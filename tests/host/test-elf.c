@@ -223,3 +223,114 @@ Test(elf, note_sizes_of_all_ones)
         (void)parse();
     }
 }
+
+/* --- __xen_guest: what images had before there were notes ------------------------------------- */
+
+#define WORDS "GUEST_OS=test,XEN_VER=xen-3.0,LOADER=generic,PAE=yes,BSD_SYMTAB,"
+#define BASE  "VIRT_BASE=0xffffffff80000000,ELF_PADDR_OFFSET=0x0,"
+
+static void with_section(const char *text)
+{
+    size = image_guest_section(file, sizeof(file), text);
+}
+
+Test(elf, section_is_understood)
+{
+    with_section(WORDS BASE "VIRT_ENTRY=0xFFFFFFFF80001234,HYPERCALL_PAGE=0x1,FEATURES=!writable_page_tables");
+    assert_ok(parse());
+    assert_eq_long(k.virt_base, IMAGE_BASE);
+    assert_eq_long(k.paddr_offset, 0);
+    assert_eq_long(k.entry, IMAGE_BASE + 0x1234);
+    assert_eq_long(k.hypercall_page, IMAGE_BASE + 0x1000);
+    assert_eq_long(k.p2m_base, ELF_UNSET);
+
+    /* The order is free, the last word counts, numbers are C's, an unknown or empty word says nothing. */
+    with_section("HYPERCALL_PAGE=02,=,,WHAT,XEN_VER=xen-3.0,VIRT_ENTRY=18446744071562067968,VIRT_BASE=1," BASE);
+    assert_ok(parse());
+    assert_eq_long(k.entry, IMAGE_BASE);
+    assert_eq_long(k.hypercall_page, IMAGE_BASE + 0x2000);
+}
+
+/* Then p_paddr is the virtual address. */
+Test(elf, section_without_an_offset_counts_from_the_base)
+{
+    with_section("XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000");
+    assert_rule(IM_007);
+    segment(0)->p_paddr = IMAGE_BASE;
+    assert_ok(parse());
+    assert_eq_long(k.phys_start, 0);
+    assert_eq_long(k.entry, IMAGE_BASE);
+    assert_eq_long(k.hypercall_page, ELF_UNSET);
+}
+
+Test(elf, notes_count_where_both_are)
+{
+    const uint64_t zero = 0, base = IMAGE_BASE;
+    const struct image_note notes[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8},
+                                       {XEN_ELFNOTE_VIRT_BASE, &base, 8},
+                                       {XEN_ELFNOTE_PADDR_OFFSET, &zero, 8}};
+    static uint8_t other[0x4000];
+
+    with_section("VIRT_BASE=nonsense");
+    assert_rule(IM_024);
+    (void)image_elf(other, sizeof(other), notes, ARRAY_SIZE(notes));
+    memcpy(file + sizeof(Elf64_Ehdr), other + sizeof(Elf64_Ehdr), 0x1000 - sizeof(Elf64_Ehdr));
+    header()->e_phnum = 2;
+    assert_ok(parse());
+    assert_eq_long(k.virt_base, IMAGE_BASE);
+}
+
+Test(elf, sections_that_make_no_sense)
+{
+    static const char *const not_a_number[] = {
+        "VIRT_BASE=",      "VIRT_BASE",         "VIRT_BASE=0x",          "VIRT_BASE=12z",
+        "VIRT_ENTRY=0x1g", "HYPERCALL_PAGE=08", "ELF_PADDR_OFFSET= 1",   "VIRT_BASE=-1",
+        "VIRT_BASE=18446744073709551616",       "VIRT_BASE=0x10000000000000000"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(not_a_number); i++) {
+        with_section(not_a_number[i]);
+        assert_rule(IM_024);
+        assert_eq_long(e.a, 1);
+    }
+    with_section("");
+    assert_rule(IM_010);
+    with_section(BASE "XEN_VER=xen-4.0");
+    assert_rule(IM_010);
+    with_section(BASE "XEN_VER=xen-3");
+    assert_rule(IM_010);
+    with_section(WORDS BASE "FEATURES=writable_page_tables|!auto_translated_physmap");
+    assert_rule(IM_017);
+    with_section(WORDS "ELF_PADDR_OFFSET=0");
+    assert_rule(IM_016);
+    with_section(WORDS BASE "HYPERCALL_PAGE=3");
+    assert_rule(IM_013);
+    with_section(WORDS BASE "HYPERCALL_PAGE=0xffffffffffffffff");
+    assert_rule(IM_013);
+    with_section(WORDS BASE "HYPERCALL_PAGE=0x10000000000000");
+    assert_rule(IM_013);
+    with_section(WORDS BASE "VIRT_ENTRY=0");
+    assert_rule(IM_011);
+}
+
+/* Wherever the file is cut, and whatever the section headers say, nothing outside is read. */
+Test(elf, section_headers_are_not_believed)
+{
+    with_section(WORDS BASE);
+    const size_t all = size, headers = header()->e_shoff;
+    for (size = headers; size < all; size++)
+        (void)parse();
+    for (size_t at = headers; at < headers + 3 * sizeof(Elf64_Shdr); at += 4) {
+        static const uint32_t value[] = {0, 1, 0x2fff, 0x7fffffff, 0xfffffff0, ~0u};
+        for (unsigned i = 0; i < ARRAY_SIZE(value); i++) {
+            with_section(WORDS BASE);
+            memcpy(file + at, &value[i], 4);
+            (void)parse();
+        }
+    }
+    with_section(WORDS BASE);
+    header()->e_shstrndx = 3;
+    assert_rule(IM_009);
+    with_section(WORDS BASE);
+    header()->e_shentsize = 8;
+    assert_rule(IM_009);
+}

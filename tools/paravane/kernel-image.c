@@ -235,6 +235,72 @@ static void read_all_notes(struct kernel_image *image, Elf *elf, size_t segments
     }
 }
 
+/* How images said it before there were notes, in a section: "NAME=VALUE,...". */
+static const struct {
+    const char *name;
+    unsigned type;
+} guest_words[] = {
+    {"GUEST_OS", XEN_ELFNOTE_GUEST_OS},     {"GUEST_VER", XEN_ELFNOTE_GUEST_VERSION},
+    {"XEN_VER", XEN_ELFNOTE_XEN_VERSION},   {"VIRT_BASE", XEN_ELFNOTE_VIRT_BASE},
+    {"VIRT_ENTRY", XEN_ELFNOTE_ENTRY},      {"ELF_PADDR_OFFSET", XEN_ELFNOTE_PADDR_OFFSET},
+    {"LOADER", XEN_ELFNOTE_LOADER},         {"HYPERCALL_PAGE", XEN_ELFNOTE_HYPERCALL_PAGE},
+    {"FEATURES", XEN_ELFNOTE_FEATURES},     {"PAE", XEN_ELFNOTE_PAE_MODE},
+    {"BSD_SYMTAB", XEN_ELFNOTE_BSD_SYMTAB},
+};
+
+static void read_guest_word(struct kernel_image *image, const char *name, const char *value)
+{
+    for (size_t i = 0; i < sizeof(guest_words) / sizeof(guest_words[0]); i++) {
+        if (strcmp(guest_words[i].name, name) != 0)
+            continue;
+        uint64_t number = strtoull(value, NULL, 0);
+        if (note_types[guest_words[i].type].is_string)
+            read_note(image, guest_words[i].type, value, strlen(value));
+        else
+            read_note(image, guest_words[i].type, (const char *)&number, sizeof(number));
+        return;
+    }
+}
+
+/* The hypercall page is a frame number there, and physical addresses count from the base. */
+static void read_guest_section(struct kernel_image *image, const char *data, size_t size)
+{
+    char *text = memory_zalloc(size + 1), *save = NULL;
+
+    memcpy(text, data, size);
+    for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        char *value = strchr(word, '=');
+        if (value)
+            *value++ = '\0';
+        read_guest_word(image, word, value ? value : "yes");
+    }
+    free(text);
+    image->guest_section = true;
+    struct kernel_note *base = &image->notes[XEN_ELFNOTE_VIRT_BASE], *page = &image->notes[XEN_ELFNOTE_HYPERCALL_PAGE],
+                       *offset = &image->notes[XEN_ELFNOTE_PADDR_OFFSET];
+    if (page->present)
+        page->number = (page->number << 12) + base->number;
+    if (!offset->present)
+        *offset = *base;
+}
+
+static void find_guest_section(struct kernel_image *image, Elf *elf)
+{
+    size_t names;
+
+    if (elf_getshdrstrndx(elf, &names) != 0)
+        return;
+    for (Elf_Scn *s = NULL; (s = elf_nextscn(elf, s));) {
+        GElf_Shdr header;
+        const char *name = gelf_getshdr(s, &header) ? elf_strptr(elf, names, header.sh_name) : NULL;
+        Elf_Data *data = name && strcmp(name, "__xen_guest") == 0 ? elf_getdata(s, NULL) : NULL;
+        if (data && data->d_buf) {
+            read_guest_section(image, data->d_buf, data->d_size);
+            return;
+        }
+    }
+}
+
 static enum verdict read_elf(struct kernel_image *image)
 {
     GElf_Ehdr header;
@@ -256,6 +322,8 @@ static enum verdict read_elf(struct kernel_image *image)
     if (elf_getphdrnum(elf, &segments) == 0) {
         read_segments(image, elf, segments);
         read_all_notes(image, elf, segments);
+        if (!image->xen_notes)
+            find_guest_section(image, elf);
     }
     elf_end(elf);
     return VERDICT_OK;
@@ -374,7 +442,7 @@ static char *why_no_notes(const struct kernel_image *image, enum verdict *v)
     if (image->notes[XEN_ELFNOTE_PHYS32_ENTRY].present)
         return memory_format("its only Xen note is for PVH boot, which needs --native; or build it "
                              "with support for PV guests (Linux: CONFIG_XEN_PV=y)");
-    return memory_format("it has no ELF notes of owner \"Xen\"; build it with support for PV "
+    return memory_format("it has no ELF notes of owner \"Xen\" and no section __xen_guest; build it with support for PV "
                          "guests (Linux: CONFIG_XEN_PV=y)");
 }
 

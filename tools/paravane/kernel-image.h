@@ -46,6 +46,7 @@ struct kernel_image {
     size_t segment_count;
     struct kernel_note notes[KERNEL_NOTES];
     unsigned xen_notes;     /* how many of owner "Xen" */
+    bool guest_section;     /* @notes are the words of the section __xen_guest */
     unsigned unknown_notes; /* how many of those with a type that <xen/elfnote.h> lacks */
 };
 

@@ -193,7 +193,7 @@
     RULE(IM_006, 0, "segments lie inside the file", "segment %lu (offset %lx, %lx bytes) lies outside the file, or is larger there than in memory: the file is cut short or damaged", "xen/elfnote.h") \
     RULE(IM_007, 0, "segments lie in the domain's memory", "segment %lu at physical address %lx of %lx bytes cannot lie in a domain's memory: check its p_paddr and the note PADDR_OFFSET", "xen/elfnote.h") \
     RULE(IM_008, 0, "there is something to run", "the kernel has no loadable segment: link it as an executable", "xen/elfnote.h") \
-    RULE(IM_009, 0, "a guest says that it is one", "the kernel has no Xen ELF notes: it was not built as a PV guest (Linux: CONFIG_XEN_PV=y)", "xen/elfnote.h") \
+    RULE(IM_009, 0, "a guest says that it is one", "the kernel has no Xen ELF notes and no section __xen_guest: it was not built as a PV guest (Linux: CONFIG_XEN_PV=y)", "xen/elfnote.h") \
     RULE(IM_010, 0, "a guest names the interface that it speaks", "the note XEN_VERSION is missing, or is not \"xen-3.0\": only this interface is spoken", "xen/elfnote.h") \
     RULE(IM_011, 0, "the first instruction is in the image", "the entry point %lx lies outside the image, %lx to %lx: check the note ENTRY", "xen/elfnote.h") \
     RULE(IM_012, 0, "the image lies in the guest's own addresses", "VIRT_BASE %lx with %lx bytes is not page-aligned, or reaches the hypervisor's addresses or past the end", "xen/elfnote.h") \
@@ -208,6 +208,7 @@
     RULE(IM_021, 0, "memory is given once", "too little memory in the machine: the domain wants %lu KiB, only %lu could be had: give the machine more or the domain less", "xen/xen.h") \
     RULE(IM_022, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \
     RULE(IM_023, 0, "a domain needs structures of the hypervisor", "too little memory in the machine for the structures of a domain with %lu vCPUs, or its number is taken", "xen/xen.h") \
+    RULE(IM_024, 0, "numbers in __xen_guest are numbers", "word %lu of the section __xen_guest should have a number as its value, of at most 64 bits", "xen/elfnote.h") \
     RULE(IM_030, 0, "there is something to boot", "no module: give a guest kernel, or a device tree, as the first multiboot module (QEMU: -initrd \"KERNEL args\")", "hyperlaunch.md") \
     RULE(IM_032, 0, "a device tree is well formed", "the device tree of %lu bytes is malformed: make it with dtc or `paravane run`", "hyperlaunch.md") \
     RULE(IM_033, 0, "a device tree describes domains", "the device tree has no node /chosen/hypervisor with compatible \"hypervisor,xen\"", "hyperlaunch.md") \

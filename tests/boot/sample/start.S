@@ -2,6 +2,7 @@
  * The entry, and the notes that make an ELF file a PV guest.  The tests of
  * `paravane inspect` assemble this file again with words that spoil it:
  *   NO_NOTES, PVH_ONLY, WRONG_VERSION, WRONG_FEATURE, WRONG_ENTRY
+ * GUEST_SECTION says it all the older way, in a section, and is right.
  */
 #define NOTE(type, value...)                                                    \
         .pushsection .note.Xen, "a", @note;                                     \
@@ -18,7 +19,12 @@ _start: mov     %rsi, %rdi              /* rsi: start_info, says the ABI        
         call    sample_main
         ud2
 
-#ifdef PVH_ONLY
+#ifdef GUEST_SECTION
+        .pushsection __xen_guest, "", @progbits
+        .ascii  "GUEST_OS=sample,XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,ELF_PADDR_OFFSET=0x0,"
+        .asciz  "LOADER=generic,PAE=yes"
+        .popsection
+#elif defined(PVH_ONLY)
         NOTE(18, .long 0x100000)        /* PHYS32_ENTRY                         */
 #elif !defined(NO_NOTES)
         NOTE(6, .asciz "sample")        /* GUEST_OS                             */

@@ -72,6 +72,30 @@ size_t image_kernel(uint8_t *to, size_t room)
     return image_elf(to, room, notes, ARRAY_SIZE(notes));
 }
 
+size_t image_guest_section(uint8_t *to, size_t room, const char *text)
+{
+    static const char names[] = "\0__xen_guest\0.shstrtab";
+    size_t at = image_elf(to, room, NULL, 0);
+    Elf64_Ehdr *h = (Elf64_Ehdr *)to;
+    const size_t length = strlen(text) + 1;
+
+    h->e_phnum = 1;
+    h->e_shoff = ROUND_UP(at, 8);
+    h->e_shentsize = sizeof(Elf64_Shdr);
+    h->e_shnum = 3;
+    h->e_shstrndx = 2;
+    Elf64_Shdr *s = (Elf64_Shdr *)(to + h->e_shoff);
+    at = h->e_shoff + 3 * sizeof(*s);
+    ASSERT(room >= at + length + sizeof(names));
+    s[0] = (Elf64_Shdr){0};
+    s[1] = (Elf64_Shdr){.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = at, .sh_size = length};
+    memcpy(to + at, text, length);
+    at += length;
+    s[2] = (Elf64_Shdr){.sh_name = 13, .sh_type = SHT_STRTAB, .sh_offset = at, .sh_size = sizeof(names)};
+    memcpy(to + at, names, sizeof(names));
+    return at + sizeof(names);
+}
+
 /* --- trees
  * ------------------------------------------------------------------------------------------------
  */

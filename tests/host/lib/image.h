@@ -15,6 +15,8 @@ struct image_note {
 /* A kernel with these @count notes; its size.  Layout: ELF header, 2 program headers, the notes,
  * the segment at 0x1000. */
 size_t image_elf(uint8_t *to, size_t room, const struct image_note *notes, unsigned count);
+/* The same without notes, with a section __xen_guest that holds @text. */
+size_t image_guest_section(uint8_t *to, size_t room, const char *text);
 /* The same with the notes of an ordinary kernel. */
 size_t image_kernel(uint8_t *to, size_t room);
 
