@@ -10,9 +10,12 @@
 #include "fuzz.h"
 
 #include "arch.h"
+#include "builder.h"
+#include "console.h"
 #include "guest.h"
 #include "lib.h"
 #include "sched.h"
+#include "xenstore.h"
 
 #include <xen/sched.h>
 
@@ -251,6 +254,83 @@ static unsigned some_number(struct program *p)
     return b & 3 ? busy[(b >> 2) % ARRAY_SIZE(busy)] : (b >> 2) % 48;
 }
 
+/* --- a machine that has seen better days --------------------------------------------------------- */
+
+#define RING_FRAME  46u /* a guest's frames for console and store */
+#define STORE_FRAME 47u
+
+/* Both are served, the second's lines with a prefix. */
+static void serve_rings(void)
+{
+    static struct domain_config config = {.console = CONSOLE_PREFIX, .memory = 48 * PAGE_SIZE};
+
+    guest[1].d->config = &config;
+    for (unsigned i = 0; i < 2; i++) {
+        memset(guest_page(&guest[i], RING_FRAME), 0, PAGE_SIZE);
+        memset(guest_page(&guest[i], STORE_FRAME), 0, PAGE_SIZE);
+        long port = console_attach(guest[i].d, guest_mfn(&guest[i], RING_FRAME));
+        if (port < 0 || xenstore_attach(guest[i].d, guest_mfn(&guest[i], STORE_FRAME),
+                                        guest_mfn(&guest[i], RING_FRAME), (uint32_t)port) < 0)
+            abort();
+    }
+}
+
+static struct page_info *eaten[1024];
+static unsigned eaten_count;
+
+/* All memory but @left frames. */
+static void eat_memory(unsigned left)
+{
+    while (page_free_count() > left) {
+        struct page_info *pg = page_alloc(0);
+        if (!pg)
+            return;
+        eaten[eaten_count++] = pg;
+    }
+}
+
+static void give_memory_back(void)
+{
+    while (eaten_count)
+        page_free(eaten[--eaten_count], 0);
+}
+
+/* Something happens around the guests. */
+static void happening(struct program *p)
+{
+    struct guest *g = &guest[take(p, 1) & 1];
+    uint32_t *ring = (uint32_t *)guest_page(g, take(p, 1) & 1 ? RING_FRAME : STORE_FRAME);
+
+    if (g->d->shut_down)
+        return;
+    switch (take(p, 1) % 8) {
+    case 0:
+        for (unsigned n = (unsigned)take(p, 1) % 40; n; n--)
+            console_input(" 1/ax\r"[take(p, 1) % 6]);
+        break;
+    case 1: /* it writes an index of a ring, and maybe what it should */
+        ring[(2048 + take(p, 1) % 16) / 4] = (uint32_t)take(p, 1);
+        break;
+    case 2:
+        memcpy((char *)ring + take(p, 2) % 2048, "text of a line\nand more", 23);
+        break;
+    case 3:
+        machine_window(WINDOW_BYTES, take(p, 1) & 1 ? 0 : AT_STRUCT + take(p, 1) % 64);
+        break;
+    case 4:
+        machine_window(AT_STRUCT + take(p, 1) % 64, 0);
+        break;
+    case 5:
+        eat_memory((unsigned)take(p, 1) % 16);
+        break;
+    case 6:
+        give_memory_back();
+        break;
+    default:
+        machine_window(WINDOW_BYTES, WINDOW_BYTES);
+    }
+}
+
 /* --- a step
  * --------------------------------------------------------------------------------------------------
  */
@@ -273,6 +353,8 @@ static void call(struct program *p, struct guest *g, struct vcpu *v)
     long rc = hypercall_dispatch(v, number, &a);
     if (fuzz_calls) /* what gets through, for people who tune this */
         fuzz_calls[number][rc >= 0]++;
+    if (atomic_and(&v->exit_work, ~EXIT_RUNSTATE) & EXIT_RUNSTATE && current_vcpu() == v)
+        vcpu_publish_areas(v); /* on the way out */
     while (current_vcpu()->exit_work & EXIT_RESCHEDULE)
         schedule(); /* on the way out */
     (void)preempt_point();
@@ -290,6 +372,10 @@ static void step(struct program *p)
     }
     if (g->d->shut_down)
         return;
+    if (what >> 2 == 2) {
+        happening(p);
+        return;
+    }
     for (unsigned i = 0; i < 2; i++) /* somebody woke it */
         vcpu_unpause(g->d->vcpu[i], PAUSE_BLOCKED | PAUSE_POLLING | PAUSE_DOWN);
     if (what >> 2 == 1) { /* home again, if it can: a guest on strange tables gets nowhere */
@@ -317,13 +403,17 @@ static void run_program(void *arg)
     struct program *p = arg;
     while (p->at < p->end)
         step(p);
+    give_memory_back();
+    machine_window(WINDOW_BYTES, WINDOW_BYTES);
 }
 
 /* Both at once: each may hold frames of the other. */
 static void end_guests(void)
 {
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
+        guest[i].d->config = NULL; /* whatever reason it gave, it is destroyed */
         domain_shutdown(guest[i].d, SHUTDOWN_poweroff);
+    }
     for (unsigned i = 0; i < 4; i++) {
         for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
             machine_on_cpu(cpu);
@@ -357,6 +447,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     guest_create(&guest[0], 1, 48, 2);
     guest_create(&guest[1], 2, 48, 2);
     guest[1].d->roles = ROLE_CONTROL | ROLE_HARDWARE;
+    serve_rings();
     if (machine_catch_end(run_program, &p))
         abort(); /* with a keeper alive no guest may end the machine */
     check();

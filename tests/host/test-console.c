@@ -232,3 +232,92 @@ Test(console, held_text_of_many_is_flushed_one_at_a_time)
         guest_destroy(&more[i]);
     }
 }
+
+/* --- prefixed lines, focus, what waits --------------------------------------------------------- */
+
+Test(console, prefixed_lines_stay_whole)
+{
+    struct domain_config c = {.console = CONSOLE_PREFIX};
+    struct guest other;
+
+    guest_create(&other, 2, 32, 1);
+    g.d->config = other.d->config = &c;
+    console_detach(g.d);
+    cr_assert(console_attach(other.d, guest_mfn(&other, RING)) > 0);
+    port = (uint32_t)console_attach(g.d, guest_mfn(&g, RING));
+    machine_log_clear();
+
+    guest_writes("one\nhalf of ");
+    notify();
+    assert_ok(console_domain_write(other.d, "from 2", 6));
+    cr_assert(!machine_logged("from 2"), "the line is d1's");
+    guest_writes("two\n");
+    notify();
+    assert_ok(console_domain_write(other.d, ", next\n", 7));
+    cr_assert(!strcmp(machine.log, "(d1) one\r\n(d1) half of two\r\n(d2) from 2, next\r\n"), "%s", machine.log);
+
+    guest_writes("open");
+    notify();
+    machine_log_clear();
+    char longer[200];
+    memset(longer, 'l', 199);
+    longer[199] = '\n';
+    assert_ok(console_domain_write(other.d, longer, 200)); /* as much as is held: out it goes */
+    cr_assert(!strncmp(machine.log, "\r\n(d2) lll", 10), "%s", machine.log);
+    printk("\n");
+    assert_ok(console_domain_write(other.d, "and ", 4));
+    printk("hello\n"); /* takes the line */
+    cr_assert(machine_logged("(d2) and \r\n(PV) hello\r\n"), "%s", machine.log);
+    c.console = CONSOLE_OFF;
+    console_detach(other.d);
+    cr_assert(console_attach(other.d, guest_mfn(&other, RING)) > 0);
+    machine_log_clear();
+    assert_ok(console_domain_write(other.d, "silent", 6));
+    assert_eq_long(machine.log_length, 0);
+    console_detach(other.d);
+    g.d->config = other.d->config = NULL;
+    guest_destroy(&other);
+}
+
+Test(console, input_waits_for_the_first_console_and_has_an_end)
+{
+    console_detach(g.d);
+    const uint64_t free = page_free_count();
+    for (unsigned i = 0; i < CONSOLE_INPUT_KEPT; i++)
+        console_input('e');
+    assert_eq_long(console_early_frames(), 4);
+    assert_eq_long(page_free_count(), free - 4);
+    assert_eq_long(console_input_room(), 0);
+    console_input('L'); /* lost */
+    cr_assert(console_attach(g.d, guest_mfn(&g, RING)) > 0);
+    assert_eq_long(console_early_frames(), 0);
+    ring->in_cons = ring->in_prod = 0;
+    port = g.d->console ? port + 1 : 0;
+    unsigned got = 0;
+    for (unsigned round = 0; round < 40; round++) {
+        char byte;
+        while (console_domain_read(g.d, &byte, 1) == 1) {
+            cr_assert(byte == 'e');
+            got++;
+        }
+    }
+    assert_eq_long(got, CONSOLE_INPUT_KEPT - sizeof(ring->in)); /* a ring's worth went there first */
+    assert_eq_long(console_input_room(), CONSOLE_INPUT_KEPT);
+}
+
+Test(console, console_io_reads_what_is_typed)
+{
+    char to[8] = "";
+    console_detach(g.d);
+    g.d->roles = ROLE_CONSOLE;
+    uint64_t at = machine_put(0x8000, to, 8).va;
+    assert_eq_long(hypercall(&g, console_io, CONSOLEIO_read, 8, at), 0);
+    for (const char *s = "typed"; *s; s++)
+        console_input(*s);
+    assert_eq_long(hypercall(&g, console_io, CONSOLEIO_read, 3, at), 3);
+    assert_eq_long(hypercall(&g, console_io, CONSOLEIO_read, 8, at + 3), 2);
+    machine_get(to, 0x8000, 8);
+    cr_assert(!memcmp(to, "typed", 5));
+    console_input('x');
+    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_read, 8, 0x1000), HC_002);
+}

@@ -2,16 +2,25 @@
  * Domains and who can reach them: nobody finds one by its number before it is whole, and what a
  * reference leads to stays while anybody has one (rules R1 to R3 of core/domain.c).
  */
+/* The structures of domain 0's calls. */
+#define __XEN_TOOLS__ 1
+
 #include "suite.h"
+#include "audit.h"
 #include "builder.h"
+#include "console.h"
 #include "evtchn-port.h"
 #include "grant-table.h"
+#include "image.h"
 #include "sched.h"
+#include "xenstore.h"
 
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
 #include <xen/memory.h>
+#include <xen/platform.h>
 #include <xen/sched.h>
+#include <xen/vcpu.h>
 
 static struct guest a, b; /* b has the control role */
 
@@ -156,4 +165,387 @@ Test(domain, wall_clock_set_during_a_build_reaches_the_domain)
     assert_eq_long(d->shared->wc_sec_hi, 2);
     assert_eq_long(d->shared->wc_nsec, 7);
     domain_destroy(d);
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static struct domain_config config;
+
+/* A machine with one domain that is built from a module, as at boot; no keeper. */
+static struct domain *boot_one(void)
+{
+    static uint8_t kernel[0x8000];
+    struct boot_error e = {0};
+    struct domain *d;
+
+    machine_start(1, 4096);
+    config.kernel = (int)module_add(kernel, image_kernel(kernel, sizeof(kernel)), "");
+    config.ramdisk = -1;
+    config.id = 1;
+    config.vcpus = 1;
+    config.weight = 256;
+    config.memory = config.max_memory = 2 << 20;
+    string_copy(config.name, "only", sizeof(config.name));
+    assert_ok(builder_build(&config, &d, &e));
+    domain_start(d);
+    machine_enter(d->vcpu[0]);
+    machine_log_clear();
+    return d;
+}
+
+static void work(void *unused)
+{
+    schedule();
+    machine_run_work();
+}
+
+/* How the machine ends when @d shuts down with @reason: enum machine_end + 1, or 0. */
+static int end(struct domain *d, uint8_t reason)
+{
+    domain_shutdown(d, reason);
+    return machine_catch_end(work, NULL);
+}
+
+#define assert_says(text) cr_assert(machine_logged(text), "no \"%s\" in:\n%s", text, machine.log)
+
+Test(ends, last_domain_takes_the_machine_along)
+{
+    struct domain *d = boot_one();
+
+    assert_eq_long(end(d, SHUTDOWN_poweroff), MACHINE_POWEROFF + 1);
+    assert_eq_long(machine.verdict, VERDICT_OK);
+    assert_says("d1 shut down: poweroff");
+    cr_assert(!domain_get_owner(1));
+    cr_assert(!machine_logged("frames were lost"), "%s", machine.log);
+}
+
+Test(ends, reboot_builds_it_again_until_the_limit)
+{
+    config.on_reboot = END_RESTART;
+    strcpy(hypervisor_cmdline, "reboot-limit=2 explain");
+    struct domain *d = boot_one();
+
+    for (unsigned i = 1; i <= 2; i++) {
+        const uint64_t free = page_free_count();
+        assert_eq_long(end(d, SHUTDOWN_reboot), 0);
+        assert_says("d1 shut down: reboot");
+        assert_says("d1 restarted");
+        assert_eq_long(config.restarts, i);
+        d = domain_get(1);
+        cr_assert(d && !d->shut_down);
+        domain_put(d);
+        assert_eq_long(page_free_count(), free);
+        machine_enter(d->vcpu[0]);
+        machine_log_clear();
+    }
+    assert_eq_long(end(d, SHUTDOWN_reboot), MACHINE_POWEROFF + 1);
+    cr_assert(!machine_logged("restarted"));
+    cr_assert(!machine_logged("frames were lost"), "%s", machine.log);
+}
+
+Test(ends, restart_that_fails_is_said_and_is_a_crash)
+{
+    config.on_crash = END_RESTART;
+    struct domain *d = boot_one();
+
+    config.memory = config.max_memory = 1ull << 40;
+    assert_eq_long(end(d, SHUTDOWN_crash), MACHINE_POWEROFF + 1);
+    assert_says("d1 shut down: crash");
+    assert_says("cannot restart: IM-021 d1 (only): too little memory in the machine");
+    assert_eq_long(machine.verdict, VERDICT_CRASH);
+    cr_assert(!machine_logged("frames were lost"), "%s", machine.log);
+}
+
+/* What its configuration says, by the reason; a suspended one is kept, as there is nobody to resume it. */
+Test(ends, preserved_domain_stays_and_the_machine_ends)
+{
+    static const uint8_t reasons[] = {SHUTDOWN_poweroff, SHUTDOWN_watchdog, SHUTDOWN_suspend, 99};
+    struct domain *d;
+
+    config.on_poweroff = config.on_watchdog = END_PRESERVE;
+    d = boot_one();
+    for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++) {
+        d->shut_down = false;
+        d->shutdown_code_set = false;
+        config.on_reboot = END_DESTROY;
+        assert_eq_long(end(d, reasons[i]), i ? MACHINE_POWEROFF + 1 : MACHINE_POWEROFF + 1);
+        cr_assert(domain_get_owner(1) == d);
+        domain_put(d);
+        if (i + 1 < ARRAY_SIZE(reasons))
+            domain_start(d); /* counts as alive again */
+    }
+    assert_says("d1 shut down: unknown");
+}
+
+static void end_initial(uint8_t reason, const char *words, int how, const char *says)
+{
+    config.initial = true;
+    strcpy(hypervisor_cmdline, words);
+    struct domain *d = boot_one();
+    assert_eq_long(end(d, reason), how + 1);
+    assert_says(says);
+}
+
+Test(ends, first_domain_off)
+{
+    end_initial(SHUTDOWN_poweroff, "", MACHINE_POWEROFF, "Hardware Dom1 halted: halting machine");
+}
+
+Test(ends, first_domain_crash)
+{
+    end_initial(SHUTDOWN_crash, "", MACHINE_POWEROFF, "Hardware Dom1 crashed: halting machine");
+    assert_eq_long(machine.verdict, VERDICT_CRASH);
+}
+
+Test(ends, first_domain_reboot)
+{
+    end_initial(SHUTDOWN_reboot, "", MACHINE_REBOOT, "Hardware Dom1 shutdown: rebooting machine");
+}
+
+Test(ends, first_domain_reboot_that_is_not_wanted)
+{
+    end_initial(SHUTDOWN_reboot, "noreboot", MACHINE_HALT, "'noreboot' set - not rebooting.");
+}
+
+Test(ends, first_domain_watchdog)
+{
+    end_initial(SHUTDOWN_watchdog, "", MACHINE_REBOOT, "watchdog rebooting machine");
+}
+
+Test(ends, first_domain_suspend)
+{
+    end_initial(SHUTDOWN_suspend, "", MACHINE_REBOOT, "(suspend, reason 2): rebooting machine");
+}
+
+Test(ends, crash_is_told_once_with_its_rule)
+{
+    struct domain *d = boot_one();
+
+    refuse_explains = true;
+    domain_crash(d, RULE_CR_001, 1, 2, 3);
+    domain_crash(d, RULE_CR_001, 1, 2, 3);
+    assert_says("d1 crashed: CR-001 ");
+    cr_assert(!strstr(strstr(machine.log, "crashed") + 1, "crashed"));
+    assert_eq_long(d->vcpu[0]->arch.dumps, 1);
+    assert_eq_long(machine_catch_end(work, NULL), MACHINE_POWEROFF + 1);
+    assert_eq_long(machine.verdict, VERDICT_CRASH);
+    assert_says("d1: 0 instructions emulated");
+}
+
+/* By the hypervisor, while another domain runs: its first vCPU is shown. */
+Test(domain, crash_of_another_domain)
+{
+    domain_crash(a.d, RULE_CR_001, 0, 0, 0);
+    assert_eq_long(a.d->vcpu[0]->arch.dumps, 1);
+    assert_eq_long(b.d->vcpu[0]->arch.dumps, 0);
+    assert_eq_long(a.d->shutdown_code, SHUTDOWN_crash);
+}
+
+Test(domain, refusals_are_explained_when_asked_for)
+{
+    struct evtchn_close o = {999};
+
+    refuse_explains = true;
+    machine_log_clear();
+    (void)event(&b, close, &o);
+    assert_says("d2v0 refused EV-014 event_channel_op: ");
+}
+
+/* --- watchdogs -------------------------------------------------------------------------------- */
+
+static long watchdog(uint32_t id, uint32_t timeout)
+{
+    struct sched_watchdog o = {.id = id, .timeout = timeout};
+    return guest_op(a.v, __HYPERVISOR_sched_op, SCHEDOP_watchdog, &o, sizeof(o));
+}
+
+Test(domain, watchdogs_bite)
+{
+    assert_refused(&a, watchdog(3, 1), SC_004);
+    assert_refused(&a, watchdog(1, 1), SC_006);
+    assert_eq_long(watchdog(0, 2), 1);
+    assert_eq_long(watchdog(0, 3), 2);
+    assert_refused(&a, watchdog(0, 4), SC_005);
+    machine_advance(1900000000ull);
+    assert_ok(watchdog(1, 2)); /* alive: two more seconds */
+    machine_advance(1000000000ull);
+    cr_assert(!a.d->shut_down);
+    assert_ok(watchdog(2, 0)); /* and the second is called off */
+    machine_advance(900000000ull);
+    cr_assert(!a.d->shut_down);
+    machine_log_clear();
+    machine_advance(200000000ull);
+    cr_assert(a.d->shut_down);
+    assert_eq_long(a.d->shutdown_code, SHUTDOWN_watchdog);
+    assert_says("d1: watchdog 1 fired");
+}
+
+Test(domain, second_watchdog_bites_once)
+{
+    assert_eq_long(watchdog(0, 9), 1);
+    assert_eq_long(watchdog(0, 2), 2);
+    machine_log_clear();
+    machine_advance(2100000000ull);
+    assert_says("d1: watchdog 2 fired");
+    machine_log_clear();
+    machine_advance(9000000000ull);
+    cr_assert(!machine_logged("fired"), "it has shut down already");
+}
+
+/* --- pollers ---------------------------------------------------------------------------------- */
+
+/* As SCHEDOP_poll leaves a vCPU that sleeps. */
+static void asleep_on(struct vcpu *v, uint32_t port)
+{
+    v->poll_port = port;
+    v->domain->pollers |= BIT(v->id);
+    v->pause |= PAUSE_POLLING;
+}
+
+Test(domain, signal_wakes_those_who_poll_its_port)
+{
+    struct evtchn_alloc_unbound mine = {.dom = DOMID_SELF, .remote_dom = 2};
+    assert_ok(event(&a, alloc_unbound, &mine));
+    struct evtchn_bind_interdomain theirs = {.remote_dom = 1, .remote_port = mine.port};
+    assert_ok(event(&b, bind_interdomain, &theirs));
+    struct evtchn_send send = {theirs.local_port};
+    ((uint64_t *)a.d->shared->evtchn_mask)[0] = ~0ull; /* masked ports can be polled */
+
+    asleep_on(a.d->vcpu[0], mine.port + 1);
+    asleep_on(a.d->vcpu[1], mine.port);
+    assert_ok(event(&b, send, &send));
+    cr_assert(a.d->vcpu[0]->pause & PAUSE_POLLING, "it polls another port");
+    cr_assert(!(a.d->vcpu[1]->pause & PAUSE_POLLING));
+
+    ((uint64_t *)a.d->shared->evtchn_pending)[0] = 0;
+    asleep_on(a.d->vcpu[1], ~0u); /* on several */
+    assert_ok(event(&b, send, &send));
+    cr_assert(!(a.d->vcpu[1]->pause & PAUSE_POLLING));
+    cr_assert(a.d->vcpu[0]->pause & PAUSE_POLLING);
+}
+
+/* --- the audit after every call --------------------------------------------------------------- */
+
+Test(ends, recounts_are_counted_and_wait_for_tables)
+{
+    struct domain *d = boot_one();
+
+    strcpy(hypervisor_cmdline, "audit-pause=10");
+    audit_tell();
+    cr_assert(!machine_logged("recounts"), "none yet");
+    audit_always();
+    audit_always(); /* too soon after the first */
+    machine_advance(11000000);
+    d->mmu.held = 1; /* a table is being changed */
+    audit_always();
+    d->mmu.held = 0;
+    audit_tell();
+    assert_says("audit: 1 recounts while domains ran");
+    audit_always();
+    audit_tell();
+    assert_says("audit: 2 recounts while domains ran");
+}
+
+/* --- what only the control domain may ask ----------------------------------------------------- */
+
+static long platform_op(struct guest *g, struct xen_platform_op *op)
+{
+    const uint64_t at = machine_put(0x3000, op, sizeof(*op)).va;
+    return hypercall(g, platform_op, at);
+}
+
+Test(domain, platform_calls)
+{
+    struct xen_platform_op op = {.cmd = XENPF_settime64, .interface_version = XENPF_INTERFACE_VERSION};
+
+    op.u.settime64 = (struct xenpf_settime64){.secs = 100, .nsecs = 7, .system_time = 5};
+    assert_refused(&a, platform_op(&a, &op), PR_001);
+    assert_ok(platform_op(&b, &op));
+    assert_eq_long(a.d->shared->wc_sec, 100);
+    assert_eq_long(a.d->shared->wc_nsec, 2);
+    op.u.settime64.mbz = 1;
+    assert_refused(&b, platform_op(&b, &op), PR_004);
+    op.cmd = XENPF_settime32;
+    op.u.settime32 = (struct xenpf_settime32){.secs = 9, .nsecs = 3};
+    assert_ok(platform_op(&b, &op));
+    assert_eq_long(b.d->shared->wc_sec, 9);
+    op.cmd = XENPF_firmware_info;
+    assert_refused(&b, platform_op(&b, &op), PR_005);
+    op.cmd = 9999;
+    assert_refused(&b, platform_op(&b, &op), PR_003);
+    op.interface_version++;
+    assert_refused(&b, platform_op(&b, &op), PR_002);
+    assert_refused(&b, hypercall(&b, platform_op, 0x1000), HC_002);
+
+    static const unsigned number[] = {__HYPERVISOR_domctl, __HYPERVISOR_sysctl};
+    static const uint32_t version[] = {0x15, 0x15};
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t words[512] = {1, version[i]};
+        const uint64_t at = machine_put(0x3000, words, sizeof(words)).va;
+        assert_refused(&a, vcpu_hypercall(a.v, number[i], at, 0, 0, 0), PR_001);
+        assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), PR_003);
+        words[1]++;
+        (void)machine_put(0x3000, words, sizeof(words));
+        assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), PR_002);
+    }
+}
+
+/* --- dom0_mem= -------------------------------------------------------------------------------- */
+
+static void start_all(void *unused)
+{
+    builder_start_all();
+}
+
+/* Frames of the first domain with these words, and the most that it may have. */
+static void assert_memory(const char *words, uint64_t least, uint64_t most, uint64_t limit)
+{
+    static uint8_t kernel[0x8000];
+
+    machine_start(1, 8192);
+    (void)module_add(kernel, image_kernel(kernel, sizeof(kernel)), "");
+    string_copy(hypervisor_cmdline, words, sizeof(hypervisor_cmdline));
+    assert_eq_long(machine_catch_end(start_all, NULL), 0);
+    struct domain *d = domain_get(0);
+    cr_assert(d->tot_pages >= least && d->tot_pages <= most, "%u pages", d->tot_pages);
+    cr_assert(!limit || d->max_pages == limit, "at most %u pages", d->max_pages);
+    domain_put(d);
+}
+
+Test(memory_words, plain) { assert_memory("dom0_mem=4M", 1024, 1024, 1024); }
+Test(memory_words, with_a_limit) { assert_memory("dom0_mem=4M,max:8M", 1024, 1024, 2048); }
+Test(memory_words, at_least) { assert_memory("dom0_mem=min:6M,4M", 1536, 1536, 1536); }
+Test(memory_words, at_most) { assert_memory("dom0_mem=max:5M", 1280, 1280, 1280); }
+Test(memory_words, all) { assert_memory("", 7000, 8000, 0); }
+Test(memory_words, all_but) { assert_memory("dom0_mem=-8M", 4900, 6100, 0); }
+Test(memory_words, all_but_more_than_all) { assert_memory("dom0_mem=-800M", 7000, 8000, 0); }
+Test(memory_words, percent) { assert_memory("dom0_mem=50%", 3500, 4000, 0); }
+Test(memory_words, size_and_percent) { assert_memory("dom0_mem=4M+25%", 2700, 3100, 0); }
+
+/* --- the store of another domain -------------------------------------------------------------- */
+
+Test(domain, store_is_left_to_a_domain_that_serves_one)
+{
+    xenstore_left_to(2);
+    const long port = xenstore_connect(a.d, guest_mfn(&a, 20), guest_mfn(&a, 21), 5);
+    cr_assert(port > 0 && !a.d->store);
+    struct evtchn_bind_interdomain bind = {.remote_dom = 1, .remote_port = (uint32_t)port};
+    assert_ok(event(&b, bind_interdomain, &bind));
+    const grant_entry_v1_t *e = a.d->grants->frame[0];
+    assert_eq_long(e[GNTTAB_RESERVED_XENSTORE].domid, 2);
+    assert_eq_long(e[GNTTAB_RESERVED_XENSTORE].frame, a.mfn[20]);
+}
+
+/* --- vCPUs that go down ----------------------------------------------------------------------- */
+
+/* Two at the same time: each is down by the time it looks at the other. */
+Test(domain, last_vcpu_that_goes_down_takes_the_domain_along)
+{
+    assert_ok(vcpu_hypercall(a.v, __HYPERVISOR_vcpu_op, VCPUOP_down, 1, 0, 0));
+    cr_assert(a.d->vcpu[1]->pause & PAUSE_DOWN);
+    cr_assert(!a.d->shut_down);
+    assert_ok(vcpu_hypercall(a.v, __HYPERVISOR_vcpu_op, VCPUOP_down, 0, 0, 0));
+    cr_assert(a.d->vcpu[0]->pause & PAUSE_DOWN, "before it looked whether it was the last");
+    cr_assert(a.d->shut_down);
+    assert_eq_long(a.d->shutdown_code, SHUTDOWN_poweroff);
 }

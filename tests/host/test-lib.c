@@ -210,3 +210,12 @@ Test(lib, command_line_words)
         cr_assert(cmdline_flag("x"), "%s", yes[i]);
     }
 }
+
+Test(lib, words_that_are_denied)
+{
+    string_copy(hypervisor_cmdline, "no-a b=0 c=no d=off e=false f g=1 h=nothing", sizeof(hypervisor_cmdline));
+    for (const char *key = "abcde"; *key; key++)
+        cr_assert(cmdline_denies((char[]){*key, 0}), "%c", *key);
+    for (const char *key = "fghx"; *key; key++)
+        cr_assert(!cmdline_denies((char[]){*key, 0}), "%c", *key);
+}

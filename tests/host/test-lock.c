@@ -1,6 +1,7 @@
 /* Locks in debug builds: the order of ranks is asserted, and waiting on oneself does not go
  * unnoticed. */
 #include "suite.h"
+#include "sched.h"
 
 static void start(void)
 {
@@ -74,4 +75,50 @@ Test(lock, waiting_for_oneself_is_seen, .signal = SIGABRT)
     static mutex_t m;
     mutex_lock(&m);
     mutex_lock(&m);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static unsigned looks;
+static mutex_t shared;
+
+static void other_cpu_lets_go(void)
+{
+    if (++looks < 3)
+        return;
+    atomic_set_release(&sched.held, 0);
+    atomic_set_release(&shared.held, 0);
+}
+
+Test(lock, waits_until_another_cpu_lets_go)
+{
+    machine.while_spinning = other_cpu_lets_go;
+    sched.held = 1; /* by CPU 1 */
+    spin_lock(&sched);
+    assert_eq_long(looks, 3);
+    assert_eq_long(sched.held, 1);
+    spin_unlock(&sched);
+    assert_eq_long(sched.held, 0);
+}
+
+/* A waiter serves its interrupts meanwhile. */
+static unsigned fired;
+static void count_fire(struct timer *t)
+{
+    fired++;
+}
+
+Test(lock, waiting_for_a_mutex_lets_others_run)
+{
+    static struct timer t;
+    machine.while_spinning = other_cpu_lets_go;
+    timer_init(&t, count_fire);
+    timer_set(&t, machine.now);
+    shared.held = 1;
+    mutex_lock(&shared);
+    assert_eq_long(looks, 3);
+    assert_eq_long(fired, 1);
+    assert_eq_long(shared.held, 1);
+    mutex_unlock(&shared);
+    assert_eq_long(shared.held, 0);
 }

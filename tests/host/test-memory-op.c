@@ -440,3 +440,19 @@ Test(memory_op, answers_about_the_machine_and_the_domain)
     for (unsigned op = 28; op < 64; op++)
         assert_refused(&g, hypercall(&g, memory_op, op, WINDOW_VA), ME_006);
 }
+
+/* Frames above what the guest can reach are given back. */
+Test(memory_op, populate_within_address_bits)
+{
+    uint64_t list[2] = {500, 501};
+    struct xen_memory_reservation r = {
+        .nr_extents = 2, .domid = DOMID_SELF, .mem_flags = XENMEMF_address_bits(13)};
+    const uint64_t free = page_free_count();
+
+    set_xen_guest_handle(r.extent_start, (void *)machine_put(AT_LIST, list, sizeof(list)).va);
+    assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)), 0);
+    assert_eq_long(last_rule(g.v), RULE_ME_011);
+    assert_eq_long(page_free_count(), free);
+    r.mem_flags = XENMEMF_address_bits(40);
+    assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)), 2);
+}

@@ -6,6 +6,7 @@
  * XSA-240.
  */
 #include "suite.h"
+#include "tlb.h"
 
 static struct guest g;
 
@@ -525,4 +526,29 @@ Test(page_tables, tables_cannot_be_cleared_or_copied_over)
         guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[31], g.mfn[0])); /* reading a table is fine */
     assert_refused(&g, guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[31], max_mfn), MX_001);
     assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, machine.hole_first, 0), MX_010);
+}
+
+/* A store that the emulator does: only if the entry is still what the guest saw. */
+Test(page_tables, compare_exchange_of_an_entry)
+{
+    uint64_t *slot = &guest_page(&g, 3)[20];
+    const uint64_t was = *slot;
+    struct page_info *before = frames_snapshot();
+
+    assert_eq_long(l1_compare_exchange(g.d, slot, was ^ PTE_RW, pte(0)), -XEN_EAGAIN);
+    assert_eq_long(l1_compare_exchange(g.d, slot, was ^ PTE_RW, pte(guest_pte(&g, 21, RW))), -XEN_EAGAIN);
+    assert_eq_long(*slot, was);
+    assert_eq_long(frames_differ(before), 0);
+    cr_assert(l1_compare_exchange(g.d, slot, was, pte(guest_pte(&g, 0, RW))) < 0, "the L4 writable");
+    assert_eq_long(*slot, was);
+
+    const uint32_t refs = page_state_refs(guest_info(&g, 21)->state);
+    assert_ok(l1_compare_exchange(g.d, slot, was, pte(guest_pte(&g, 21, RW))));
+    assert_eq_long(page_state_refs(guest_info(&g, 21)->state), refs + 1);
+    assert_ok(l1_compare_exchange(g.d, slot, *slot, pte(*slot | PTE_A)));
+    assert_eq_long(page_state_refs(guest_info(&g, 21)->state), refs + 1);
+    assert_ok(l1_compare_exchange(g.d, slot, *slot, pte(0)));
+    assert_eq_long(page_state_refs(guest_info(&g, 21)->state), refs);
+    assert_ok(l1_compare_exchange(g.d, slot, 0, pte(was)));
+    tlb_flush_cpus(arch_cpus_online());
 }

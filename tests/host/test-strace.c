@@ -253,6 +253,30 @@ Test(strace, an_array_is_cut_at_whole_structures)
     cr_assert(record(0)->in == STRACE_DATA_MOST / 24 * 24);
 }
 
+/* Through the table in force while calls are recorded, each with arguments that nobody has put there. */
+Test(strace, every_call_is_recorded_with_its_result)
+{
+    for (unsigned number = 0; number < 64; number++) {
+        if (number == __HYPERVISOR_sched_op || number == __HYPERVISOR_multicall)
+            continue;
+        const long rc = call(number, 1, 0x1000, 0);
+        const struct strace_record *r = record(0);
+        for (unsigned n = 0; r->number != number || r->kind != STRACE_CALL; n++)
+            r = record(n);
+        cr_assert((long)r->result == rc, "call %u: %ld was recorded as %ld", number, rc, (long)r->result);
+        cr_assert(r->domain == 1 && r->caller == 0xca11e4);
+    }
+}
+
+Test(strace, what_was_emulated)
+{
+    static const uint64_t arg[6] = {1, 2, 3, 4, 5, 6};
+    strace_emulated(g.v, STRACE_STORE, 0x1234, arg);
+    cr_assert(record(0)->kind != STRACE_CALL && record(0)->domain == 1 && record(0)->arg[5] == 6);
+    assert_ok(call(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0));
+    cr_assert(record(1)->number == __HYPERVISOR_sched_op && record(1)->result == 0);
+}
+
 /* Every chunk that fills rings once, and a flush once more. */
 Test(strace, rings_for_each_chunk)
 {

@@ -43,6 +43,7 @@ struct machine {
     unsigned cpus;
     struct machine_cpu cpu[MACHINE_CPUS];
     uint64_t now;
+    void (*while_spinning)(void); /* what another CPU does while one spins; NULL: nothing */
     uint8_t window[WINDOW_BYTES];
     uint64_t window_readable, window_writable; /* bytes from its start */
     char log[65536];
