@@ -83,7 +83,7 @@ cp "$sample" "$work/with, comma"
 sed "s|^kernel.*|kernel = \"with, comma\"|; s/alpha/delta/" "$work/good.cfg" >"$work/beside.cfg"
 ask 'three guests, one beside its file, with an odd name' 0 \
     print "$work/good.cfg" "$work/again.cfg" "$work/beside.cfg"
-says 'the odd name is passed as a descriptor' ",/dev/fd/"
+says 'the odd name has another one in the bundle' ",$work/d3-kernel"
 dtc -q -I dtb -O dts "$work/domains.dtb" >"$work/tree"
 holds "$work/tree" 'two share a file: the third domain has the second module' 'mb-index = <0x02>;'
 holds "$work/tree" 'and the id 3' 'domid = <0x03>;'

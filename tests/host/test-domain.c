@@ -222,7 +222,7 @@ Test(ends, last_domain_takes_the_machine_along)
 Test(ends, reboot_builds_it_again_until_the_limit)
 {
     config.on_reboot = END_RESTART;
-    strcpy(hypervisor_cmdline, "reboot-limit=2 explain");
+    strcpy(hypervisor_cmdline, "reboot-limit=2 restart-delay=0 explain");
     struct domain *d = boot_one();
 
     for (unsigned i = 1; i <= 2; i++) {
@@ -246,6 +246,7 @@ Test(ends, reboot_builds_it_again_until_the_limit)
 Test(ends, restart_that_fails_is_said_and_is_a_crash)
 {
     config.on_crash = END_RESTART;
+    strcpy(hypervisor_cmdline, "restart-delay=0");
     struct domain *d = boot_one();
 
     config.memory = config.max_memory = 1ull << 40;
