@@ -218,14 +218,15 @@ boot_gdt_pointer:
         .long   PHYS(boot_gdt)
 
 /*
- * The other CPUs start here, from a copy at AP_ENTRY_PHYS (smp.c writes the last two words): from real mode straight into
- * long mode on the hypervisor's own tables, which map this page one to one for the while.
+ * The other CPUs start here, from a copy at AP_ENTRY_PHYS: from real mode straight into long mode on tables that map this
+ * page one to one beside the hypervisor's part (smp.c).  Nothing in the copy is ever written: two CPUs may be here at once, and
+ * one may come at any time.
  *   In:    real mode, cs:ip = the page, interrupts off
- *   Out:   ap_main() on the CPU's idle stack; never returns
+ *   Out:   ap_high; never returns
  */
         .section .rodata.ap, "a"
         .balign 16
-        .globl  ap_entry, ap_entry_end, ap_cr3, ap_stack
+        .globl  ap_entry, ap_entry_end
         .code16
 ap_entry:
         cli
@@ -235,7 +236,7 @@ ap_entry:
         lgdtl   ap_gdt_pointer - ap_entry
         mov     $CR4_START, %eax
         mov     %eax, %cr4
-        mov     ap_cr3 - ap_entry, %eax
+        mov     $PHYS(ap_l4), %eax
         mov     %eax, %cr3
         mov     $MSR_EFER, %ecx
         mov     $EFER_START, %eax
@@ -252,11 +253,8 @@ ap_long_mode:
         mov     %eax, %es
         mov     %eax, %fs
         mov     %eax, %gs
-        mov     ap_stack(%rip), %rsp
-        xor     %ebp, %ebp
-        movabs  $ap_main, %rax
-        call    *%rax
-        ud2
+        movabs  $ap_high, %rax
+        jmp     *%rax
         .balign 8
 ap_gdt:
         .quad   0
@@ -264,12 +262,27 @@ ap_gdt:
 ap_gdt_pointer:
         .word   15
         .long   AP_ENTRY_PHYS + ap_gdt - ap_entry
-        .balign 8
-ap_cr3:
-        .quad   0                         /* physical, below 4 GiB          */
-ap_stack:
-        .quad   0
 ap_entry_end:
+
+/*
+ * In:    long mode on ap_l4, interrupts off
+ * Out:   ap_main() on the CPU's idle stack; never returns
+ * Stack: none until it is found by the APIC ID
+ */
+        .section .text.boot, "ax"
+ap_high:
+        mov     $1, %eax
+        cpuid
+        shr     $24, %ebx                 /* initial APIC ID                */
+        lea     ap_stack(%rip), %rax
+        mov     (%rax,%rbx,8), %rsp
+        test    %rsp, %rsp
+        jz      1f
+        xor     %ebp, %ebp
+        call    ap_main
+        ud2
+1:      hlt                               /* nobody started it              */
+        jmp     1b
 
         .section .boot_only, "aw", @nobits
         .balign 4096

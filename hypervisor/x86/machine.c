@@ -11,7 +11,7 @@
 #include "sched.h"
 #include "strace.h"
 
-noreturn_ static void halt_for_ever(void)
+void cpu_halt(void)
 {
     for (;;)
         __asm__ volatile("cli; hlt");
@@ -69,7 +69,7 @@ void arch_machine_end(enum machine_end how, int verdict)
         reset();
     else if (how == MACHINE_POWEROFF)
         power_off();
-    halt_for_ever();
+    cpu_halt();
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */

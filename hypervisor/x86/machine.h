@@ -161,8 +161,8 @@ void paging_protect(const void *va);
 void paging_free_boot_tables(void);
 /* The entry of @va in the table of @level; tables are made as needed; NULL: out of memory. */
 uint64_t *hyp_entry(uint64_t va, int level);
-/* Forget the lower half of the address space, which only starting CPUs use. */
-void hyp_unmap_low(void);
+/* The lower half of our address space goes to @l4, the table of starting CPUs (smp.c). */
+void hyp_move_low(uint64_t *l4);
 /* A page for the hypervisor's tables, zeroed, as memory; NULL: none. */
 uint64_t *hyp_table_alloc(void);
 
@@ -265,6 +265,11 @@ void serial_init(void);          /* output works from here */
 void serial_interrupts_on(void); /* input, too */
 void serial_interrupt(unsigned port);
 void serial_drain(void); /* wait until everything is out (bounded) */
+
+/* --- machine.c ------------------------------------------------------------------------------- */
+
+/* This CPU does nothing any more. */
+noreturn_ void cpu_halt(void);
 
 /* --- smp.c ----------------------------------------------------------------------------------- */
 

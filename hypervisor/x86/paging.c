@@ -84,16 +84,11 @@ void hyp_unmap(uint64_t va)
     arch_tlb_flush(arch_cpus_online(), false, va);
 }
 
-void hyp_unmap_low(void)
+void hyp_move_low(uint64_t *l4)
 {
-    uint64_t *l3 = maddr_to_virt(hypervisor_l4[0] & PTE_ADDR_MASK);
-    uint64_t *l2 = maddr_to_virt(l3[0] & PTE_ADDR_MASK);
-    uint64_t *l1 = maddr_to_virt(l2[0] & PTE_ADDR_MASK);
+    l4[0] = hypervisor_l4[0];
     hypervisor_l4[0] = 0;
     arch_tlb_flush(arch_cpus_online(), true, 0);
-    page_free_virt(l1, 0);
-    page_free_virt(l2, 0);
-    page_free_virt(l3, 0);
 }
 
 void *device_map(uint64_t maddr, uint64_t size)
