@@ -1,5 +1,5 @@
 /*
- * The audit: recount the world from scratch and compare with what the counts claim (invariants I1-I5 and I7 of page.h).
+ * The audit: recount the world from scratch and compare with what the counts claim (invariants I1-I5 and I7-I10 of page.h).
  *
  * Every holder of a reference is asked once: each present entry of each validated table, each pin, each root and
  * descriptor slot of each vCPU, each placement the hypervisor made.  What they add up to must be what the frames say.  Run after

@@ -22,7 +22,7 @@
 #include "sched.h"
 #include "tlb.h"
 
-/* Bits that a guest's entry may have besides the address (ABI.md 3.2). */
+/* Bits that a guest's entry may have besides the address. */
 #define ENTRY_ALLOWED (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
 #define L1_ALLOWED    (ENTRY_ALLOWED | PTE_G)
 #define L1_CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PAT) /* only with device memory to map */

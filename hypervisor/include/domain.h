@@ -29,7 +29,7 @@ struct domain_config;
 #define MAX_VCPUS        64  /* per domain */
 #define MAX_CPUS         64  /* physical; CPU sets are one uint64_t */
 
-/* Hyperlaunch roles (DESIGN 4.7). */
+/* Hyperlaunch roles. */
 #define ROLE_CONTROL  BIT(0) /* domctl, sysctl, platform_op */
 #define ROLE_HARDWARE BIT(1) /* ports, MMIO, interrupts, console_io */
 #define ROLE_XENSTORE BIT(2)

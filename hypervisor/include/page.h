@@ -103,7 +103,7 @@ static inline enum page_type page_type_of_level(int level)
 struct page_info {
     uint64_t state;
     uint16_t owner; /* domid, or OWNER_* */
-    /* Linear page tables (ABI 3.2): > 0 so many entries of tables of this frame's own level name it;
+    /* Linear page tables: > 0 so many entries of tables of this frame's own level name it;
      * < 0 so many of its entries name tables of their own level.  Never both.
      * In a free frame: order + 1 if a free block starts here, else 0 (its list links lie in the frame). */
     int16_t linear;

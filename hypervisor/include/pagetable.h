@@ -20,7 +20,7 @@
 #define PTE_PAT   BIT(7)
 #define PTE_G     BIT(8)
 #define PTE_AVAIL (BIT(9) | BIT(10) | BIT(11))
-#define PTE_GUEST_KERNEL BIT(52) /* the guest asked for a supervisor page (ABI 3.2) */
+#define PTE_GUEST_KERNEL BIT(52) /* the guest asked for a supervisor page */
 #define PTE_AVAIL_HIGH   (0x7ffull << 52)
 #define PTE_NX    BIT(63)
 

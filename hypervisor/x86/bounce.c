@@ -7,7 +7,7 @@
  *      rcx r11 [error] rip cs+mask rflags rsp ss          (failsafe: rcx r11 ds es fs gs rip cs+mask ...)
  *
  * cs+mask: bits 0-15 the selector, RPL 0 when the kernel itself was interrupted; bits 32-39 the upcall mask as it was,
- * from which the guest restores it.  rflags shows IF as the opposite of the mask.  (ABI.md 2.4)
+ * from which the guest restores it.  rflags shows IF as the opposite of the mask.
  *
  * A program's SYSCALL and a page fault seldom come here: entry.S delivers them itself unless something is unusual.
  */

@@ -222,7 +222,7 @@ static uint64_t cr4_for_this_cpu(void)
     if (highest >= 7)
         cpuid(7, 0, r7);
 
-    /* No PGE: the G bit is meaningless here.  No SMAP: see DESIGN 7, and guest_read() has no stac.
+    /* No PGE: the G bit is meaningless here.  No SMAP: guest_read() has no stac.
      */
     return CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (r1[3] & BIT(7) ? CR4_MCE : 0) |
            (r1[2] & BIT(26) ? CR4_OSXSAVE : 0) | (r7[1] & BIT(0) ? CR4_FSGSBASE : 0) |
@@ -283,7 +283,7 @@ void cpu_load(unsigned cpu)
     arch_tlb_flush_local();
 }
 
-/* --- what the emulator gets wrong (DESIGN 7) ------------------------------------------------- */
+/* --- what the emulator gets wrong ------------------------------------------------- */
 
 /* Does WRFSBASE accept an address that no real CPU would? */
 static bool takes_noncanonical_base(void)

@@ -1,6 +1,6 @@
 /*
  * Writable page tables: a guest kernel stores to its own L1 table, which it may only read, and we make the store for
- * it as the entry update that it is (vm_assist writable_pagetables; ABI.md 3.5).
+ * it as the entry update that it is (vm_assist writable_pagetables).
  *
  * One aligned store of 1, 2, 4 or 8 bytes inside one entry; anything else is the guest's fault to handle.  The
  * instructions are those that compilers and kernels use to change an entry:

@@ -250,7 +250,7 @@ static void insn_retire(struct vcpu *v, const struct insn *i)
 /*
  * `int n`, stopped by the IDT gate's DPL.  The guest's gate decides, as on Xen: its kernel counts
  * as ring 1 (a gate of DPL 0 is for exceptions alone), its user as ring 3; int 0x80 is open to both
- * whatever the gate says. QEMU's TCG reports n*16+2 instead of n*8+2 (DESIGN 7), so n is taken from
+ * whatever the gate says. QEMU's TCG reports n*16+2 instead of n*8+2, so n is taken from
  * the instruction.
  */
 static void software_interrupt(struct vcpu *v, uint32_t error)
@@ -455,7 +455,7 @@ static enum outcome string_io(struct vcpu *v, struct insn *i)
 
 /* --- control registers ----------------------------------------------------------- */
 
-/* Bits that a guest may choose, and bits of the machine's that it may see (ABI 2.6). */
+/* Bits that a guest may choose, and bits of the machine's that it may see. */
 #define CR4_GUEST   (CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
 #define CR4_VISIBLE (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 

@@ -184,7 +184,7 @@ struct idt_diversion {
     const char *entry;
 };
 void idt_divert(void *page, const struct idt_diversion *to);
-/* Look for what the emulator gets wrong (DESIGN 7), and say so. */
+/* Look for what the emulator gets wrong, and say so. */
 void cpu_probe_quirks(void);
 /* Is ring 3 kept from what is not its own?  Say so if not.  CPU 0, at boot (ring3-probe.c). */
 void ring3_probe(void);

@@ -7,11 +7,12 @@
  *   memory     pages that hold its secret: nobody else's word may appear in them
  *   frames     it takes frames, which must come clean (or hold what it left there itself), keeps
  *              its secret in them for a while, and gives them back: whoever still maps them, or
- * gets them unscrubbed, sees the secret tables     its page-table entries are the ones that it
- * asked for registers  segment bases, vector registers, debug registers stay as they were events as
- * many arrive as it sends to itself, and at no port that it has not bound clock      never runs
- * backwards, and no timer comes early share      of the time in which it wanted a CPU it had at
- * least share= in a thousand
+ *              gets them unscrubbed, sees the secret
+ *   tables     its page-table entries are the ones that it asked for
+ *   registers  segment bases, vector registers, debug registers stay as they were
+ *   events     as many arrive as it sends to itself, and at no port that it has not bound
+ *   clock      never runs backwards, and no timer comes early
+ *   share      of the time in which it wanted a CPU it had at least share= in a thousand
  *
  * "victim: unhurt" is the last line; each "victim: HURT" says what went wrong.
  */
