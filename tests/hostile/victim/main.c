@@ -193,9 +193,14 @@ static void clock_check(void)
 
     if (now < last)
         HURT("the clock went back from %lu to %lu", last, now);
+    /* Masked until block unmasks and sleeps in one step: an upcall between look and block would be slept through. */
+    event_disable();
     hypercall_set_timer_op(due);
-    while (event_count(timer) == before)
+    while (event_count(timer) == before) {
         hypercall_sched_op(SCHEDOP_block, NULL);
+        event_disable();
+    }
+    event_enable();
     last = clock_ns();
     if (last < due)
         HURT("a timer came %lu ns early", due - last);
