@@ -171,14 +171,20 @@ static bool alarm_rings(void)
     return cq->alarm;
 }
 
-/* @v, no idle vCPU, runs from now on. */
+static noinline_ void begin_with_alarm(struct cpu_queue *cq, struct vcpu *v)
+{
+    cq->alarm = true;
+    timer_alarm_begin();
+    vcpu_timers_resume(v);
+}
+
+/* @v, no idle vCPU, runs from now on.  The last thing that its callers do: it costs them no stack. */
 static inline void begin_to_run(struct cpu_queue *cq, struct vcpu *v)
 {
-    vcpu_timers_resume(v);
-    if (unlikely(!cq->alarm)) {
-        cq->alarm = true;
-        timer_alarm_begin();
-    }
+    if (unlikely(!cq->alarm))
+        begin_with_alarm(cq, v);
+    else
+        vcpu_timers_resume(v);
 }
 
 /* Arm or stop this CPU's slice timer for @v, which starts, or goes on, now. */

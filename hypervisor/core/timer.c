@@ -27,12 +27,11 @@ struct timer_heap {
     uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
     struct timer *running; /* whose handler runs now */
-    uint64_t alarm_last;   /* when the alarm went off, or was set */
-    bool alarm;            /* is set; only this CPU looks */
+    uint64_t alarm_at;     /* from when on the alarm may go off; ~0: it is not set; only this CPU looks */
 } __attribute__((aligned(64))); /* written by its own CPU at each turn */
 
 static struct timer_heap heaps[MAX_CPUS] = {
-    [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT(TIMER), .programmed = ~0ull},
+    [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT(TIMER), .programmed = ~0ull, .alarm_at = ~0ull},
 };
 
 void timer_init(struct timer *t, void (*fire)(struct timer *))
@@ -179,28 +178,37 @@ void timer_alarm_begin(void)
     struct timer_heap *h = this_heap();
 
     spin_lock(&h->lock);
-    h->alarm = true;
-    h->alarm_last = arch_now();
-    if (h->alarm_last + TIMER_ALARM < h->programmed) {
-        h->programmed = h->alarm_last + TIMER_ALARM;
+    h->alarm_at = arch_now() + TIMER_ALARM;
+    if (h->alarm_at < h->programmed) {
+        h->programmed = h->alarm_at;
         arch_timer_program(h->programmed);
     }
     spin_unlock(&h->lock);
 }
 
-/* What is due has been run: when does the hardware interrupt next? */
+static noinline_ void program_timer(struct timer_heap *h, const struct timer *t)
+{
+    h->programmed = t->deadline;
+    arch_timer_program(t->deadline);
+}
+
+/* What is due has been run: when does the hardware interrupt next?  A timer before the alarm may go off, or the alarm. */
 static inline void program_next(struct timer_heap *h, uint64_t now)
 {
-    if (unlikely(now - h->alarm_last >= TIMER_ALARM) && h->alarm) {
-        h->alarm_last = now;
-        h->alarm = alarm_handler();
-    }
-    const uint64_t latest = h->alarm ? now + TIMER_ALARM : ~0ull;
-    h->programmed = latest;
-    if (h->root && h->root->deadline < latest)
+    if (unlikely(now >= h->alarm_at))
+        h->alarm_at = alarm_handler() ? now + TIMER_ALARM : ~0ull;
+
+    const struct timer *t = h->root;
+    const uint64_t latest = now + TIMER_ALARM;
+    if (unlikely(h->alarm_at == ~0ull)) {
+        h->programmed = ~0ull;
         heap_program(h);
-    else if (h->alarm)
+    } else if (t && t->deadline < latest) {
+        program_timer(h, t);
+    } else {
+        h->programmed = latest;
         arch_timer_alarm();
+    }
 }
 
 void timer_interrupt(void)

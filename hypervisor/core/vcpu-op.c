@@ -208,12 +208,24 @@ static void periodic_start(struct vcpu *v)
     timer_set(&v->periodic, v->period_last + v->period);
 }
 
-void vcpu_timers_resume(struct vcpu *v)
+static inline void areas_resume(struct vcpu *v)
 {
-    if (v->period)
-        periodic_start(v);
     if (v->runstate_area.va || time_is_stale(v))
         atomic_or(&v->exit_work, EXIT_RUNSTATE);
+}
+
+static noinline_ void periodic_resume(struct vcpu *v)
+{
+    periodic_start(v);
+    areas_resume(v);
+}
+
+void vcpu_timers_resume(struct vcpu *v)
+{
+    if (unlikely(v->period))
+        periodic_resume(v);
+    else
+        areas_resume(v);
 }
 
 void vcpu_timers_suspend(struct vcpu *v)
