@@ -52,14 +52,14 @@ long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
  * between two looks.  Whatever can take long looks by itself, each few thousand instructions (page tables, frames one by one); what is
  * left is from its last look to its end.  Together never 200,000 instructions: tests/bench/latency.
  */
-#define MULTICALL_SPAN 32u
+#define MULTICALL_SPAN 32
 #define COST_FAST      1
 #define COST_ENTRY     2 /* up to 16 requests */
 #define COST_TABLE     8 /* a table of 512 entries */
 #define COST_BATCH     8
 #define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = COST_##cost,
 #define NONE(name, nargs, args)       [__HYPERVISOR_##name] = COST_FAST,
-static const uint8_t entry_cost[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
+static const int entry_cost[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
 #undef CALL
 #undef NONE
 
@@ -97,7 +97,7 @@ static inline __attribute__((always_inline)) long multicall(struct vcpu *v, cons
 
     if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
         return refuse(HC_002, at.va);
-    unsigned since = 0;
+    int left = MULTICALL_SPAN - 1; /* negative: look */
     for (uint32_t done = 0; done < count; at = guest_ptr_add(at, sizeof(call))) {
         /* An entry before this one, or another vCPU, may have shut a window (pagetable.h) that the range lies in. */
         if (unlikely(linear_windows_exist) && unlikely(!guest_readable(at.va, sizeof(call))))
@@ -109,13 +109,19 @@ static inline __attribute__((always_inline)) long multicall(struct vcpu *v, cons
             return (traced ? hypercall_calls[__HYPERVISOR_iret] : hypercall_iret)(v, &call.args);
         if (fn && traced)
             fn = hypercall_calls[call.op];
-        long result = likely(fn) ? fn(v, &call.args) : entry_refuse(call.op);
+        long result;
+        if (likely(fn)) {
+            result = fn(v, &call.args);
+        } else {
+            result = entry_refuse(call.op);
+            call.op = __HYPERVISOR_xen_version; /* as cheap as that */
+        }
         if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))
             return refuse(HC_002, at.va);
         done++;
-        since += likely(fn) ? entry_cost[call.op] : COST_FAST;
-        if (unlikely(since >= MULTICALL_SPAN)) {
-            since = 0;
+        left -= entry_cost[call.op];
+        if (unlikely(left < 0)) {
+            left = MULTICALL_SPAN - 1;
             if (preempt_point())
                 break;
         }

@@ -179,11 +179,13 @@ static bool decrease_one(const struct extents *x, uint64_t i)
 static long run_extents(const struct extents *x, uint64_t start,
                         bool (*one)(const struct extents *, uint64_t))
 {
-    for (uint64_t i = start; i < x->count; i++) {
+    for (uint64_t i = start; i < x->count;) {
         if (!one(x, i))
             return (long)i;
-        if ((x->order || i % BREATHE == BREATHE - 1) && preempt_point())
-            return (long)i + 1; /* the caller is dying */
+        if (++i == x->count && !x->order)
+            break; /* what the caller has done since the last point is few frames' work: its own exit looks */
+        if ((x->order || i % BREATHE == 0) && preempt_point())
+            return (long)i; /* the caller is dying */
     }
     return (long)x->count;
 }

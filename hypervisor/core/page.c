@@ -160,15 +160,11 @@ int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_typ
     return rc;
 }
 
-void page_put_type(struct page_info *pg)
+/* Give back a type reference of a role that is not WRITABLE, seen in state @old. */
+static inline void page_put_role(struct page_info *pg, uint64_t old)
 {
-    uint64_t old = atomic_read(&pg->state);
     enum page_type type = page_state_type(old);
 
-    if (type == PAGE_TYPE_WRITABLE) {
-        atomic_sub(&pg->state, 1);
-        return;
-    }
     /* Page-table roles move under the owner's mmu lock, descriptor roles under it, too: the count is stable. */
     if (page_state_count(old) == 1) {
         if (type_is_table(type))
@@ -179,13 +175,25 @@ void page_put_type(struct page_info *pg)
     atomic_sub(&pg->state, 1);
 }
 
+void page_put_type(struct page_info *pg)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    if (page_state_type(old) == PAGE_TYPE_WRITABLE)
+        atomic_sub(&pg->state, 1);
+    else
+        page_put_role(pg, old);
+}
+
 void page_put_and_type_slow(struct page_info *pg)
 {
-    if (page_state_type(atomic_read(&pg->state)) == PAGE_TYPE_WRITABLE) {
+    uint64_t old = atomic_read(&pg->state);
+
+    if (page_state_type(old) == PAGE_TYPE_WRITABLE) {
         page_put_writable(pg);
         return;
     }
-    page_put_type(pg);
+    page_put_role(pg, old);
     page_put(pg);
 }
 
@@ -206,6 +214,23 @@ void page_release(struct domain *d, struct page_info *pg)
 
 #define SCRUB_SPAN 64u /* frames between two preemption points */
 
+/* Whatever a frame holds, from before the boot too, is nobody else's to read. */
+static inline void frame_scrub(struct page_info *pg)
+{
+    if (pg->state & PAGE_USED_BEFORE)
+        memset(mfn_to_virt(page_to_mfn(pg)), 0, PAGE_SIZE);
+}
+
+static noinline_ struct page_info *block_scrub(struct page_info *pg, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        frame_scrub(&pg[i]);
+        if (i % SCRUB_SPAN == SCRUB_SPAN - 1)
+            (void)preempt_point();
+    }
+    return pg;
+}
+
 struct page_info *page_prepare(struct domain *d, unsigned order)
 {
     uint32_t count = 1u << order;
@@ -220,13 +245,9 @@ struct page_info *page_prepare(struct domain *d, unsigned order)
         atomic_sub(&d->tot_pages, count);
         return NULL;
     }
-    /* Whatever a frame holds, from before the boot too, is nobody else's to read. */
-    for (uint32_t i = 0; i < count; i++) {
-        if (pg[i].state & PAGE_USED_BEFORE)
-            memset(mfn_to_virt(page_to_mfn(&pg[i])), 0, PAGE_SIZE);
-        if (i % SCRUB_SPAN == SCRUB_SPAN - 1)
-            (void)preempt_point();
-    }
+    if (unlikely(order))
+        return block_scrub(pg, count);
+    frame_scrub(pg);
     return pg;
 }
 
