@@ -5,6 +5,7 @@
 
 /*
  *   atomic_read(p), atomic_read_acquire(p), atomic_set(p, v), atomic_set_release(p, v)
+ *   atomic_equal(p, v)                                    atomic_read(p) == v, for 16 and 32 bits
  *   atomic_add(p, v), atomic_sub(p, v)                    the new value
  *   atomic_or(p, v), atomic_and(p, v), atomic_exchange(p, v)     the old one
  *   atomic_compare_exchange(p, &expected, want)           if *p == expected store @want and true; else load *p into expected

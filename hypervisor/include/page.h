@@ -145,7 +145,7 @@ static inline bool page_is_table_of(const struct page_info *pg, uint16_t id, enu
     uint64_t state = atomic_read_acquire(&pg->state);
 
     return likely((state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) == ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
-                  atomic_read(&pg->owner) == id);
+                  atomic_equal(&pg->owner, id));
 }
 
 /* The frame table: one entry for every frame below max_mfn.  Frames that are not RAM share one read-only
@@ -236,7 +236,7 @@ static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t
     uint64_t old = atomic_read(&pg->state);
 
     return likely((!writable || (old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT) &&
-                  page_state_open(old) && atomic_read(&pg->owner) == id) &&
+                  page_state_open(old) && atomic_equal(&pg->owner, id)) &&
            likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + writable));
 }
 

@@ -36,10 +36,12 @@ extern uint32_t tlb_clock;
 
 #define TLB_CLOCK_ROUND BIT(28) /* ticks from one flush of all CPUs to the next */
 
-/* An entry naming @pg went away without a flush: it was emptied by an atomic exchange.  The stamp is read before the clock, so
- * it is not newer, and what replaces it is not older. */
+/* An entry naming @pg went away without a flush: it was emptied by an atomic exchange.  A stamp that is what the clock shows since
+ * is the one to write.  Of another the stamp is read before the clock, so it is not newer, and what replaces it is not older. */
 static inline must_check bool tlb_try_stamp(struct page_info *pg)
 {
+    if (likely(atomic_equal(&pg->stamp, atomic_read(&tlb_clock))))
+        return true;
     uint32_t old = atomic_read_acquire(&pg->stamp), now = atomic_read(&tlb_clock);
 
     return old == now || atomic_compare_exchange(&pg->stamp, &old, now);
@@ -56,7 +58,7 @@ void tlb_stamp_again(struct page_info *pg); /* the same, out of line */
 /* The same for an entry that no CPU could come to any more when the clock showed @since: for whole tables. */
 static inline void tlb_stamp_since(struct page_info *pg, uint32_t since)
 {
-    if (unlikely(atomic_read(&pg->stamp) != since))
+    if (unlikely(!atomic_equal(&pg->stamp, since)))
         tlb_stamp_again(pg);
 }
 

@@ -311,13 +311,17 @@ static inline int plain_store(struct domain *d, const uint8_t *bytes, struct gue
     uint64_t old;
     int rc;
 
-    do {
+    for (;;) {
         old = atomic_read(slot);
         rc = l1_compare_exchange(d, slot, old, pte(*reg));
-    } while (unlikely(rc == -XEN_EAGAIN));
-    if (rc == 0 && bytes[1] == 0x87)
+        if (likely(!rc))
+            break;
+        if (rc != -XEN_EAGAIN)
+            return rc;
+    }
+    if (bytes[1] == 0x87)
         *reg = old;
-    return rc;
+    return 0;
 }
 
 /* Does @entry map a validated L1 table of @d, read-only? */
@@ -365,9 +369,12 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
     unsigned length = 0;
 
     mutex_lock(&d->mmu);
-    const uint64_t *entry = l1_slot(v, address);
-    if (entry && maps_l1_table(d, pte(*entry)))
-        length = store_emulate(v, pte(*entry), address);
+    const uint64_t *slot = l1_slot(v, address);
+    if (slot) {
+        const pte_t entry = pte(atomic_read(slot));
+        if (maps_l1_table(d, entry))
+            length = store_emulate(v, entry, address);
+    }
     mutex_unlock(&d->mmu);
     if (!length)
         return false;
@@ -376,6 +383,6 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
     regs->rip += length;
     regs->rflags &= ~RFLAGS_RF;
     if (unlikely(regs->rflags & RFLAGS_TF))
-        guest_exception(v, VECTOR_DB, 0);
+        guest_exception(current_vcpu(), VECTOR_DB, 0); /* which is @v: the everyday case need not keep it */
     return true;
 }

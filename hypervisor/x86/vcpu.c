@@ -178,14 +178,26 @@ static void load_root(struct vcpu *v, struct percpu *pc)
     tlb_flush_end(pc->id, began);
 }
 
-void arch_load_root(struct vcpu *v)
+/* arch_load_root() with an LDT in view. */
+static noinline_ void load_root_without_ldt(struct vcpu *v)
 {
     const uint32_t began = tlb_flush_begin();
 
     write_cr3(v->arch.kernel_cr3);
     tlb_flush_end(v->cpu, began);
-    if (unlikely(v->arch.ldt_mapped))
-        descriptors_ldt_forget(v);
+    descriptors_ldt_forget(v);
+}
+
+/* Every call is the last thing done, so that the everyday case needs no stack. */
+void arch_load_root(struct vcpu *v)
+{
+    if (unlikely(v->arch.ldt_mapped)) {
+        load_root_without_ldt(v);
+        return;
+    }
+    const uint32_t began = tlb_flush_begin();
+    write_cr3(v->arch.kernel_cr3);
+    tlb_flush_end(v->cpu, began);
 }
 
 /* This CPU idles: its own descriptor table instead of the view of the vCPU that ran last, no LDT, and the hypervisor's root. */

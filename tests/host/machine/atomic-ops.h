@@ -9,6 +9,7 @@ extern void (*race_hook)(const volatile void *at, bool write);
 #define race_point(p, write) (__builtin_expect(race_hook != NULL, 0) ? race_hook((p), (write)) : (void)0)
 
 #define atomic_read(p)            (race_point((p), false), __atomic_load_n((p), __ATOMIC_RELAXED))
+#define atomic_equal(p, v)        (atomic_read(p) == (v))
 #define atomic_read_acquire(p)    (race_point((p), false), __atomic_load_n((p), __ATOMIC_ACQUIRE))
 #define atomic_set(p, v)          (race_point((p), true), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
 #define atomic_set_release(p, v)  (race_point((p), true), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
