@@ -63,8 +63,7 @@ void control_init(void)
     event_handle(vcpu_this(), boot_info.store_evtchn, xenstore_ring_interrupt);
     for (unsigned i = 0; i < NODES; i++)
         request(XS_WATCH, OTHERS, paths[i], "control", false);
-    /* What xl looks for before it asks. */
+    /* What xl looks for before it asks; there is no such node for halt, which xl never asks for, and none may be made. */
     request(XS_WRITE, OTHERS, "control/feature-poweroff", "1", true);
     request(XS_WRITE, OTHERS, "control/feature-reboot", "1", true);
-    request(XS_WRITE, OTHERS, "control/feature-halt", "1", true);
 }
