@@ -2,9 +2,11 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "pty.h"
 #include "print.h"
 #include "random.h"
 #include "text.h"
+#include "tty.h"
 
 static long null_read(struct file *file, user_t to, size_t size)
 {
@@ -58,8 +60,9 @@ static const struct {
 } devices[] = {
     {"null", &null_ops, DEVICE(1, 3)},      {"zero", &zero_ops, DEVICE(1, 5)},
     {"full", &full_ops, DEVICE(1, 7)},      {"random", &random_ops, DEVICE(1, 8)},
-    {"urandom", &random_ops, DEVICE(1, 9)}, {"tty", &tty_ops, DEVICE(5, 0)},
-    {"console", &tty_ops, DEVICE(5, 1)},    {"hvc0", &tty_ops, DEVICE(229, 0)},
+    {"urandom", &random_ops, DEVICE(1, 9)}, {"tty", &tty_session_ops, DEVICE(5, 0)},
+    {"console", &console_ops, DEVICE(5, 1)}, {"hvc0", &console_ops, DEVICE(229, 0)},
+    {"ptmx", &ptmx_ops, DEVICE(5, 2)},
 };
 
 void dev_assign(struct inode *inode, unsigned device)
@@ -97,6 +100,8 @@ void dev_populate(struct inode *dir)
         dev_assign(inode, devices[i].device);
         inode_put(inode);
     }
+    if (!path_make(dir, "pts", 0, S_IFDIR | 0755, &inode))
+        inode_put(inode); /* for a devpts to be mounted */
     add_link(dir, "fd", "/proc/self/fd");
     add_link(dir, "stdin", "/proc/self/fd/0");
     add_link(dir, "stdout", "/proc/self/fd/1");

@@ -93,7 +93,7 @@ static void process_end(struct process *p)
     signal_set_drop(&p->signals, ~0ul);
     orphans_to_init(p);
     if (p->session == p->pid)
-        tty_release(p->session);
+        tty_session_end(p);
     if (p->parent->session == p->session && p->parent->group != p->group)
         check_orphaned(p->group, p->session);
     signal_parent(p, status & 0x7f ? CLD_KILLED : CLD_EXITED,

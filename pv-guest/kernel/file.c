@@ -76,7 +76,7 @@ int file_open(struct inode *inode, unsigned flags, struct file **file)
 bool file_seekable(const struct file *file)
 {
     const struct inode *inode = file->inode;
-    return inode && !inode_is(inode, S_IFIFO) && file->ops != &tty_ops;
+    return inode && !inode_is(inode, S_IFIFO) && !file->ops->no_offset;
 }
 
 /* Regular files. */

@@ -16,6 +16,7 @@ struct file_ops {
     int (*poll)(struct file *file); /* which of POLLIN, POLLOUT, POLLHUP, POLLERR hold */
     long (*ioctl)(struct file *file, unsigned command, user_t arg);
     void (*release)(struct file *file);
+    bool no_offset; /* it cannot be moved in, though it has a name */
 };
 
 struct file {
@@ -86,7 +87,8 @@ int file_ready(struct file *file);
 /* epoll.c: nobody has @file open any more. */
 void epoll_file_gone(struct file *file);
 
-extern const struct file_ops regular_ops, directory_ops, path_ops, tty_ops;
+extern const struct file_ops regular_ops, directory_ops, path_ops, console_ops;
+void console_tty_init(void);
 #define DEVICE(major, minor) ((major) << 8 | (minor))
 void dev_init(void);
 /* Put all devices into @dir. */

@@ -112,7 +112,7 @@ static void init_start(void)
     static const char *const paths[] = {"/init", "/sbin/init", "/bin/sh"};
     struct task *const task = task_current();
 
-    tty_give(task->tid);
+    console_give(task->tid);
     open_console();
     int rc = -ENOENT;
     if (init_path)
@@ -156,8 +156,9 @@ void kernel_start(const struct platform_boot *platform)
     clock_init();
     inode_init(); /* an empty root directory     */
     initramfs_unpack();
+    console_tty_init();
     dev_init();
-    mount_init(); /* /proc                       */
+    mount_init(); /* /proc, /dev/pts             */
     cpus_start(); /* they wait for the lock      */
     init_create();
     task_reaper_start();

@@ -12,6 +12,7 @@
 #include "print.h"
 #include "proc.h"
 #include "process.h"
+#include "pty.h"
 #include "syscall.h"
 #include "text.h"
 #include "user-path.h"
@@ -40,25 +41,42 @@ static struct inode *tree_new(const char *type, uint32_t magic)
     return root;
 }
 
+static void devices_populate(struct inode *root)
+{
+    root->parent = root_inode; /* so that it is no removed directory */
+    dev_populate(root);
+}
+
+/* A new devpts is put where its names are looked for before it is mounted. */
+static void terminals_populate(struct inode *root)
+{
+    root->parent = root_inode;
+    devpts_populate(root);
+}
+
+static const struct {
+    const char *type;
+    uint32_t magic;
+    void (*populate)(struct inode *root);
+} types[] = {
+    {"tmpfs", TMPFS_MAGIC, NULL},
+    {"proc", PROC_MAGIC, proc_populate},
+    {"devtmpfs", TMPFS_MAGIC, devices_populate},
+    {"devpts", DEVPTS_MAGIC, terminals_populate},
+};
+
 /* A new tree of @type: *root with a reference; -ENODEV if there is no such file system. */
 static int tree_make(const char *type, struct inode **root)
 {
-    const bool proc = !strcmp(type, "proc"), devices = !strcmp(type, "devtmpfs");
-    if (!proc && !devices && strcmp(type, "tmpfs"))
-        return -ENODEV;
-    *root = tree_new(proc      ? "proc"
-                     : devices ? "devtmpfs"
-                               : "tmpfs",
-                     proc ? PROC_MAGIC : TMPFS_MAGIC);
-    if (!*root)
-        return -ENOMEM;
-    if (proc)
-        proc_populate(*root);
-    if (devices) {
-        (*root)->parent = root_inode; /* so that it is no removed directory */
-        dev_populate(*root);
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+        if (strcmp(type, types[i].type))
+            continue;
+        *root = tree_new(types[i].type, types[i].magic);
+        if (*root && types[i].populate)
+            types[i].populate(*root);
+        return *root ? 0 : -ENOMEM;
     }
-    return 0;
+    return -ENODEV;
 }
 
 /* Put @root, whose reference moves, over @where. */
@@ -251,13 +269,19 @@ long syscall_umount2(const struct syscall_args *a)
     return -EINVAL;
 }
 
-void mount_init(void)
+static void mount_at_boot(const char *path, const char *type, unsigned mode)
 {
     struct inode *where;
-    if (path_make(root_inode, "/proc", 0, S_IFDIR | 0555, &where) &&
-        path_find(root_inode, "/proc", 0, &where))
-        panic("cannot make /proc");
-    if (mount_on(where, "proc", "proc", 0))
-        panic("cannot mount /proc");
+    if (path_make(root_inode, path, 0, S_IFDIR | mode, &where) &&
+        path_find(root_inode, path, 0, &where))
+        panic("cannot make %s", path);
+    if (mount_on(where, type, type, 0))
+        panic("cannot mount %s", path);
     inode_put(where);
+}
+
+void mount_init(void)
+{
+    mount_at_boot("/proc", "proc", 0555);
+    mount_at_boot("/dev/pts", "devpts", 0755);
 }

@@ -30,6 +30,8 @@ void pipe_free(struct pipe *p);
 /* As read and write; -EAGAIN instead of waiting unless @wait; -EPIPE without a reader. */
 long pipe_take(struct pipe *p, bool wait, user_t to, size_t size);
 long pipe_give(struct pipe *p, bool wait, user_t from, size_t size);
+/* Put @size bytes, for which there is room, into the ring, from the kernel's memory. */
+void pipe_put(struct pipe *p, const void *from, size_t size);
 /*
  * The same for a ring of messages, from and to @count pieces of memory.  -EMSGSIZE if it could never fit; what does not
  * fit into the pieces is lost, and *@length says how long it was.

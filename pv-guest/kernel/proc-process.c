@@ -98,10 +98,10 @@ TEXT(stat)
     const struct cpu_time used =
         task && task->tid != p->pid ? task_cpu_time(task) : process_cpu_time(p);
     const struct cpu_time children = children_cpu_time(p);
-    const int terminal = tty_group(p->session) ? DEVICE(5, 1) : 0;
+    const struct tty *tty = tty_of_session(p->session);
     text_add(out, "%d (%s) %c %d %d %d %d %d 0 0 0 0 0 ", task ? task->tid : p->pid,
              name_of(p, task), state_letter(p, task), p->parent ? p->parent->pid : 0, p->group,
-             p->session, terminal, terminal ? tty_group(p->session) : -1);
+             p->session, tty ? tty->device : 0, tty ? tty->group : -1);
     text_add(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu ", ticks(used.total - used.system),
              ticks(used.system), ticks(children.total - children.system), ticks(children.system),
              20 + p->nice, p->nice, p->thread_count, ticks(p->start_time), mapped_size(task),

@@ -41,6 +41,7 @@ struct process {
     bool continued;                /* by SIGCONT, until its parent knows */
     bool has_exec;                 /* its parent may no longer move it to another group */
     int parent_death_signal;
+    int group_hung_up; /* of a session's leader: what was in the foreground of the terminal that it lost */
     int exit_signal; /* what its parent gets when it ends; 0: nothing */
 
     struct credentials credentials;

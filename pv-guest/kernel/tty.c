@@ -1,173 +1,103 @@
-/*
- * The line discipline.
- *
- * Bytes from the console are treated as they arrive, by the mode in force then:
- * signals are sent, echo is written, in canonical mode erase and kill edit the
- * unfinished line.  What remains stands in one ring.  A reader takes it by the
- * mode in force when it reads: up to a line in canonical mode, whatever is there
- * otherwise.  So text typed ahead is not lost when a shell changes the mode
- * between commands.
- */
+/* Terminals as files: who may use one, and what it can be asked. */
+#include "credentials.h"
 #include "errno.h"
-#include "file.h"
 #include "signal.h"
 #include "text.h"
 #include "tty.h"
-#include "platform/platform.h"
 
-#define TTY_SIZE 4096
+static struct list ttys = LIST_INIT(ttys);
 
-static struct {
-    char ring[TTY_SIZE];
-    unsigned head, used;
-    struct wait_queue readers;
-    int session, group;
-    struct linux_termios mode;
-    struct linux_winsize window;
-} tty = {
-    .readers = WAIT_QUEUE_INIT(tty.readers),
-    .mode =
-        {
-            .iflag = ICRNL | IXON,
-            .oflag = OPOST | ONLCR,
-            .cflag = B38400 | CS8 | CREAD,
-            .lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-            .cc = {[VINTR] = 3,
-                   [VQUIT] = 28,
-                   [VERASE] = 127,
-                   [VKILL] = 21,
-                   [VEOF] = 4,
-                   [VMIN] = 1,
-                   [VSUSP] = 26},
-        },
-    .window = {24, 80, 0, 0},
+static const struct linux_termios mode_at_first = {
+    .iflag = ICRNL | IXON,
+    .oflag = OPOST | ONLCR,
+    .cflag = B38400 | CS8 | CREAD,
+    .lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
+    .cc = {[VINTR] = 3,
+           [VQUIT] = 28,
+           [VERASE] = 127,
+           [VKILL] = 21,
+           [VEOF] = 4,
+           [VMIN] = 1,
+           [VSTART] = 17,
+           [VSTOP] = 19,
+           [VSUSP] = 26,
+           [VREPRINT] = 18,
+           [VDISCARD] = 15,
+           [VWERASE] = 23,
+           [VLNEXT] = 22},
 };
 
-static bool mode(unsigned lflag)
+void tty_init(struct tty *tty, const struct tty_ops *ops, unsigned device)
 {
-    return tty.mode.lflag & lflag;
+    tty->ops = ops;
+    tty->device = device;
+    tty->mode = mode_at_first;
+    wait_init(&tty->readers);
+    wait_init(&tty->writers);
+    list_add(&tty->link, &ttys);
 }
 
-static char *ring_at(unsigned i)
-{
-    return &tty.ring[(tty.head + i) % TTY_SIZE];
-}
+/* ---- Sessions ---- */
 
-/* A byte that ends what a canonical read returns. */
-static bool ends_line(char c)
+struct tty *tty_of_session(int session)
 {
-    return c == '\n' || c == (char)tty.mode.cc[VEOF];
-}
-
-static void echo(char c)
-{
-    if (c == '\n')
-        platform_console_write("\r\n", 2);
-    else if ((unsigned char)c < 32 && c != '\t')
-        platform_console_write((char[]){'^', c + '@'}, 2);
-    else
-        platform_console_write(&c, 1);
-}
-
-static void erase_one(void)
-{
-    tty.used--;
-    if (!mode(ECHO))
-        return;
-    const bool control = (unsigned char)*ring_at(tty.used) < 32;
-    platform_console_write("\b \b\b \b", control ? 6 : 3);
-}
-
-/* Can the last byte still be edited, or is it part of a finished line? */
-static bool editable(void)
-{
-    return tty.used && !ends_line(*ring_at(tty.used - 1));
-}
-
-/* The keys that are commands.  True if @c was one. */
-static bool command_key(char c)
-{
-    const uint8_t *cc = tty.mode.cc;
-    const uint8_t key = c;
-    int number = 0;
-
-    if (mode(ISIG))
-        number = key == cc[VINTR]   ? SIGINT
-                 : key == cc[VQUIT] ? SIGQUIT
-                 : key == cc[VSUSP] ? SIGTSTP
-                                    : 0;
-    if (number) {
-        if (mode(ECHO))
-            echo(c);
-        tty.used = 0;
-        signal_group(tty.group, number);
-        return true;
+    struct tty *tty;
+    list_for_each(tty, &ttys, link)
+    {
+        if (session && tty->session == session)
+            return tty;
     }
-    if (!mode(ICANON) || (key != cc[VERASE] && key != cc[VKILL] && key != '\b'))
-        return false;
-    while (editable()) {
-        erase_one();
-        if (key != cc[VKILL])
-            break;
+    return NULL;
+}
+
+/* The foreground group learns that nobody will type for it any more. */
+static void say_goodbye(int group)
+{
+    signal_group(group, SIGHUP);
+    signal_group(group, SIGCONT);
+}
+
+static void give_up(struct tty *tty)
+{
+    const int group = tty->group;
+    tty->session = tty->group = 0;
+    say_goodbye(group);
+}
+
+void tty_session_end(struct process *leader)
+{
+    struct tty *const tty = tty_of_session(leader->session);
+    if (tty)
+        give_up(tty);
+    else if (leader->group_hung_up)
+        say_goodbye(leader->group_hung_up);
+}
+
+/* The leader is told at once; the group that was in the foreground when the leader has ended. */
+void tty_hang_up(struct tty *tty)
+{
+    struct process *const leader = tty->session ? process_find(tty->session) : NULL;
+    tty->hung_up = true;
+    tty->used = 0;
+    if (leader && !leader->zombie) {
+        leader->group_hung_up = tty->group;
+        signal_send(leader, SIGHUP);
+        signal_send(leader, SIGCONT);
     }
-    return true;
-}
-
-static void receive(char c)
-{
-    if (c == '\r' && (tty.mode.iflag & ICRNL))
-        c = '\n';
-    if (command_key(c) || tty.used == TTY_SIZE)
-        return;
-    *ring_at(tty.used++) = c;
-    if (mode(ECHO) && !(mode(ICANON) && (uint8_t)c == tty.mode.cc[VEOF]))
-        echo(c);
-}
-
-/* Text that the ring has no room for stays with the platform until somebody reads. */
-static void fill(void)
-{
-    char typed[128];
-    size_t n;
-    while (tty.used <= TTY_SIZE - sizeof(typed) &&
-           (n = platform_console_read(typed, sizeof(typed))))
-        for (size_t i = 0; i < n; i++)
-            receive(typed[i]);
-}
-
-void console_interrupt(void)
-{
-    fill();
-    wait_wake(&tty.readers);
-    wait_wake(&poll_wait);
-}
-
-/* How many bytes a read may take now; 0 is none yet.  An end-of-file mark counts. */
-static unsigned readable(void)
-{
-    if (!mode(ICANON))
-        return tty.used;
-    for (unsigned i = 0; i < tty.used; i++)
-        if (ends_line(*ring_at(i)))
-            return i + 1;
-    return tty.used == TTY_SIZE ? tty.used : 0;
-}
-
-static void consume(unsigned n)
-{
-    tty.head = (tty.head + n) % TTY_SIZE;
-    tty.used -= n;
-    fill();
+    tty->session = tty->group = 0;
+    list_remove(&tty->link);
+    tty_wake_readers(tty);
+    tty_wake_writers(tty);
 }
 
 /*
  * May a process outside the foreground group do what @number would stop it for?  0; -EIO;
  * or -ERESTART, and its whole group is on its way to stop.
  */
-static int in_background(int number)
+static int in_background(const struct tty *tty, int number)
 {
     const struct process *p = process_current();
-    if (p->session != tty.session || p->group == tty.group || !tty.group)
+    if (p->session != tty->session || p->group == tty->group || !tty->group)
         return 0;
     if ((task_current()->blocked & SIGNAL_BIT(number)) || p->actions[number].handler == SIG_IGN)
         return number == SIGTTIN ? -EIO : 0;
@@ -177,115 +107,125 @@ static int in_background(int number)
     return -ERESTART;
 }
 
-static long tty_read(struct file *file, user_t to, size_t size)
-{
-    unsigned there;
-    int rc = in_background(SIGTTIN);
-    if (rc)
-        return rc;
-    while (!(there = readable())) {
-        if ((file->flags & O_NONBLOCK) || (!mode(ICANON) && !tty.mode.cc[VMIN]))
-            return file->flags & O_NONBLOCK ? -EAGAIN : 0;
-        rc = wait_until(&tty.readers, FOREVER);
-        if (rc)
-            return rc;
-    }
-    unsigned n = MIN(there, size);
-    const bool mark =
-        mode(ICANON) && n == there && (uint8_t)*ring_at(there - 1) == tty.mode.cc[VEOF];
-    const unsigned shown = n - mark;
-    for (unsigned i = 0; i < shown; i++)
-        if (user_write(to + i, ring_at(i), 1))
-            return -EFAULT;
-    consume(n);
-    return shown;
-}
-
-static long tty_write(struct file *file, user_t from, size_t size)
-{
-    char in[256], out[512];
-    const int rc = mode(TOSTOP) ? in_background(SIGTTOU) : 0;
-    if (rc)
-        return rc;
-    for (size_t done = 0; done < size;) {
-        const size_t n = MIN(size - done, sizeof(in));
-        size_t length = 0;
-        if (user_read(in, from + done, n))
-            return done ? (long)done : -EFAULT;
-        for (size_t i = 0; i < n; i++) {
-            if (in[i] == '\n' && (tty.mode.oflag & OPOST) && (tty.mode.oflag & ONLCR))
-                out[length++] = '\r';
-            out[length++] = in[i];
-        }
-        platform_console_write(out, length);
-        done += n;
-    }
-    return size;
-}
-
-static int tty_poll(struct file *file)
-{
-    return POLLOUT | (readable() ? POLLIN : 0);
-}
-
-static long set_mode(unsigned command, user_t arg)
-{
-    struct linux_termios wanted;
-    if (user_read(&wanted, arg, sizeof(wanted)))
-        return -EFAULT;
-    if (command == TCSETSF)
-        tty.used = 0;
-    tty.mode = wanted;
-    return 0;
-}
-
-static bool group_exists(int group, int session)
+/* The session that @group is in; 0 if there is no such group. */
+static int session_of(int group)
 {
     const struct process *p;
     for_each_process(p)
     {
-        if (p->group == group && p->session == session)
-            return true;
+        if (p->group == group)
+            return p->session;
     }
-    return false;
+    return 0;
 }
 
-static long set_group(user_t arg)
+static long set_group(struct tty *tty, bool own, user_t arg)
 {
     int group;
+    const int rc = own ? in_background(tty, SIGTTOU) : 0;
+    if (rc)
+        return rc == -EIO ? -ENOTTY : rc;
+    if (!tty->session || process_current()->session != tty->session)
+        return -ENOTTY;
     if (user_read(&group, arg, sizeof(group)))
         return -EFAULT;
-    if (process_current()->session != tty.session)
-        return -ENOTTY;
-    const int rc = in_background(SIGTTOU);
-    if (rc)
-        return rc;
-    if (!group_exists(group, tty.session))
-        return group < 0 ? -EINVAL : -EPERM;
-    tty.group = group;
+    if (group < 0)
+        return -EINVAL;
+    const int session = session_of(group);
+    if (session != tty->session)
+        return session ? -EPERM : -ESRCH;
+    tty->group = group;
     return 0;
 }
 
 /* The session that the caller leads gets the terminal; @steal takes it from another one. */
-static long acquire(bool steal)
+static long acquire(struct tty *tty, bool steal)
 {
     const struct process *p = process_current();
-    if (p->session == tty.session)
+    if (p->pid == p->session && p->session == tty->session)
         return 0;
-    if (p->pid != p->session || (tty.session && !steal))
+    if (p->pid != p->session || tty_of_session(p->session))
         return -EPERM;
-    tty_give(p->session);
+    if (tty->session && !(steal && access_root()))
+        return -EPERM;
+    tty->session = tty->group = p->session;
     return 0;
 }
 
-/* Opening a terminal gives it to a session that has none; /dev/tty is the session's own. */
-static long tty_open(struct file *file)
+/* ---- As files ---- */
+
+/* Opening a terminal gives it to a session that has none; /dev/console, where messages go, is opened for those. */
+long tty_opened(struct file *file, struct tty *tty)
 {
-    if (process_current()->session != tty.session && file->inode->device == DEVICE(5, 0))
-        return -ENXIO;
-    if (file->inode->device != DEVICE(5, 1) && !(file->flags & O_NOCTTY))
-        (void)acquire(false);
+    file->object = tty;
+    tty->users++;
+    if (!(file->flags & O_NOCTTY) && file->inode->device != DEVICE(5, 1) &&
+        (file->flags & O_ACCMODE) != O_WRONLY && !tty->session)
+        (void)acquire(tty, false);
     return 0;
+}
+
+void tty_release(struct file *file)
+{
+    struct tty *const tty = file->object;
+    if (tty && !--tty->users)
+        tty->ops->unused(tty);
+}
+
+long tty_read(struct file *file, user_t to, size_t size)
+{
+    struct tty *const tty = file->object;
+    const int rc = tty->hung_up ? 0 : in_background(tty, SIGTTIN);
+    return rc ? rc : tty_take(tty, !(file->flags & O_NONBLOCK), to, size);
+}
+
+/* Wait until some output can be processed: how many bytes of it, or -errno. */
+static long wait_for_room(struct tty *tty, bool wait)
+{
+    for (;;) {
+        const size_t room = tty->stopped ? 0 : tty->ops->room(tty) / 2;
+        if (tty->hung_up)
+            return -EIO;
+        if (room)
+            return room;
+        if (!wait)
+            return -EAGAIN;
+        const int rc = wait_until(&tty->writers, FOREVER);
+        if (rc)
+            return rc;
+    }
+}
+
+long tty_write(struct file *file, user_t from, size_t size)
+{
+    struct tty *const tty = file->object;
+    char in[256], out[512];
+    size_t done = 0;
+    const int rc = tty->mode.lflag & TOSTOP ? in_background(tty, SIGTTOU) : 0;
+    if (rc)
+        return rc;
+    while (done < size) {
+        const long room = wait_for_room(tty, !(file->flags & O_NONBLOCK));
+        if (room < 0)
+            return done ? (long)done : room;
+        const size_t n = MIN(MIN(size - done, sizeof(in)), (size_t)room);
+        if (user_read(in, from + done, n))
+            return done ? (long)done : -EFAULT;
+        tty->ops->put(tty, out, tty_process_output(tty, in, n, out));
+        done += n;
+    }
+    return done;
+}
+
+int tty_poll(struct file *file)
+{
+    struct tty *const tty = file->object;
+    const struct linux_termios *m = &tty->mode;
+    const unsigned least = m->lflag & ICANON || m->cc[VTIME] ? 1 : MAX(m->cc[VMIN], 1);
+    if (tty->hung_up)
+        return POLLIN | POLLOUT | POLLERR | POLLHUP;
+    return (tty_readable(tty) >= least ? POLLIN : 0) |
+           (!tty->stopped && tty->ops->room(tty) >= 2 ? POLLOUT : 0);
 }
 
 static long give_number(user_t to, int value)
@@ -293,82 +233,136 @@ static long give_number(user_t to, int value)
     return user_write(to, &value, sizeof(value));
 }
 
+static long set_mode(struct tty *tty, unsigned command, user_t arg)
+{
+    struct linux_termios wanted;
+    if (user_read(&wanted, arg, sizeof(wanted)))
+        return -EFAULT;
+    if (command == TCSETSF)
+        tty_flush(tty);
+    tty_set_mode(tty, &wanted);
+    return 0;
+}
+
 /* Whoever draws on it wants to know. */
-static long set_window(user_t from)
+static long set_window(struct tty *tty, user_t from)
 {
     struct linux_winsize window;
     if (user_read(&window, from, sizeof(window)))
         return -EFAULT;
-    if (!memcmp(&window, &tty.window, sizeof(window)))
+    if (!memcmp(&window, &tty->window, sizeof(window)))
         return 0;
-    tty.window = window;
-    signal_group(tty.group, SIGWINCH);
+    tty->window = window;
+    signal_group(tty->group, SIGWINCH);
     return 0;
 }
 
-static long tty_ioctl(struct file *file, unsigned command, user_t arg)
+enum { TCOOFF, TCOON, TCIOFF, TCION };
+
+static long flow(struct tty *tty, user_t what)
 {
+    if (what > TCION)
+        return -EINVAL;
+    if (what <= TCOON)
+        tty_stop(tty, what == TCOOFF);
+    return 0; /* nobody who types could be asked to stop */
+}
+
+static long flush(struct tty *tty, user_t what)
+{
+    if (what > 2)
+        return -EINVAL;
+    if (what != 1)
+        tty_flush(tty);
+    if (what != 0)
+        tty->ops->tell(tty, TTY_TOLD_FLUSH_WRITE);
+    tty->ops->taken(tty);
+    return 0;
+}
+
+/* Is it one that changes the terminal, which only the foreground may? */
+static bool changes(unsigned command)
+{
+    return (command >= TCSETS && command <= TCSETSF) || (command >= TCSBRK && command <= TCFLSH) ||
+           command == TCSBRKP;
+}
+
+long tty_ioctl_common(struct tty *tty, bool own, unsigned command, user_t arg)
+{
+    const bool mine = process_current()->session == tty->session || !own;
+    const int rc = own && changes(command) ? in_background(tty, SIGTTOU) : 0;
+    if (rc)
+        return rc;
     switch (command) {
     case TCGETS:
-        return user_write(arg, &tty.mode, sizeof(tty.mode));
+        return user_write(arg, &tty->mode, sizeof(tty->mode));
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
-        return set_mode(command, arg);
+        return set_mode(tty, command, arg);
     case TIOCGWINSZ:
-        return user_write(arg, &tty.window, sizeof(tty.window));
+        return user_write(arg, &tty->window, sizeof(tty->window));
     case TIOCSWINSZ:
-        return set_window(arg);
+        return set_window(tty, arg);
     case TIOCGPGRP:
-        return process_current()->session == tty.session ? give_number(arg, tty.group) : -ENOTTY;
+        return mine ? give_number(arg, tty->group) : -ENOTTY;
     case TIOCSPGRP:
-        return set_group(arg);
+        return set_group(tty, own, arg);
     case TIOCGSID:
-        return process_current()->session != tty.session ? -ENOTTY : give_number(arg, tty.session);
+        return mine && tty->session ? give_number(arg, tty->session) : -ENOTTY;
     case TIOCSCTTY:
-        return acquire(arg == 1);
-    case TIOCNOTTY:
-        if (process_current()->session != tty.session)
-            return -ENOTTY;
-        tty_release(process_current()->pid);
-        return 0;
+        return acquire(tty, arg == 1);
+    case TCXONC:
+        return flow(tty, arg);
     case TCFLSH:
-        tty.used = 0;
-        return 0;
+        return flush(tty, arg);
     case TCSBRK:
+    case TCSBRKP:
         return 0;
-    case FIONREAD:
-        return give_number(arg, readable());
     default:
         return -ENOTTY;
     }
 }
 
-const struct file_ops tty_ops = {
-    .open = tty_open,
+static long let_go(struct tty *tty)
+{
+    const struct process *p = process_current();
+    if (p->session != tty->session)
+        return -ENOTTY;
+    if (p->pid == p->session)
+        give_up(tty);
+    return 0;
+}
+
+long tty_ioctl(struct file *file, unsigned command, user_t arg)
+{
+    struct tty *const tty = file->object;
+    if (tty->hung_up)
+        return command == TIOCSPGRP ? -ENOTTY : -EIO;
+    switch (command) {
+    case TIOCNOTTY:
+        return let_go(tty);
+    case FIONREAD:
+        return give_number(arg, tty_readable(tty));
+    case TIOCOUTQ:
+        return give_number(arg, 0);
+    default:
+        return tty_ioctl_common(tty, true, command, arg);
+    }
+}
+
+static long session_open(struct file *file)
+{
+    struct tty *const tty = tty_of_session(process_current()->session);
+    return tty ? tty_opened(file, tty) : -ENXIO;
+}
+
+const struct file_ops tty_session_ops = {
+    .open = session_open,
     .read = tty_read,
     .write = tty_write,
     .poll = tty_poll,
     .ioctl = tty_ioctl,
+    .release = tty_release,
+    .no_offset = true,
 };
-
-void tty_give(int session)
-{
-    tty.session = tty.group = session;
-}
-
-/* The foreground group learns that nobody will type for it any more. */
-void tty_release(int session)
-{
-    const int group = tty.group;
-    if (tty.session != session)
-        return;
-    tty.session = tty.group = 0;
-    signal_group(group, SIGHUP);
-    signal_group(group, SIGCONT);
-}
-
-int tty_group(int session)
-{
-    return tty.session && tty.session == session ? tty.group : 0;
-}
