@@ -3,6 +3,7 @@
 #include "errno.h"
 #include "file.h"
 #include "futex.h"
+#include "pidfd.h"
 #include "platform/platform.h"
 #include "posix-timer.h"
 #include "print.h"
@@ -83,6 +84,7 @@ static void process_end(struct process *p)
 
     text_copy(p->name, task_current()->name, sizeof(p->name));
     p->zombie = true;
+    pidfd_ended(p);
     timer_stop(&p->alarm);
     posix_timers_delete(p);
     cpu_timers_free(p);

@@ -87,6 +87,12 @@ void file_let_go(struct files *files, struct file *file)
     file_put(file);
 }
 
+void files_forget(struct files *files, int fd)
+{
+    file_put(files->table[fd]);
+    files->table[fd] = NULL;
+}
+
 void files_close_on_exec(struct files *files)
 {
     for (int fd = 0; fd < files->end; fd++) {

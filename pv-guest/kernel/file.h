@@ -60,6 +60,8 @@ struct files *files_copy(struct files *from);
 void files_put(struct files *files);
 /* @task has a table of its own from now on, if there is memory for that. */
 void files_unshare(struct task *task);
+/* What stands at @fd in @files is not in it any more. */
+void files_forget(struct files *files, int fd);
 void files_close_on_exec(struct files *files);
 
 /* The running task's file @fd, or NULL; without a reference, and another thread may close it during

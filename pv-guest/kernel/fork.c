@@ -4,6 +4,7 @@
 #include "fork.h"
 #include "inode.h"
 #include "page.h"
+#include "pidfd.h"
 #include "platform/platform.h"
 #include "text.h"
 
@@ -79,7 +80,7 @@ static struct space *child_space(struct task *parent, uint64_t flags)
 static bool unsupported(uint64_t flags)
 {
     if (flags & CLONE_THREAD)
-        return (flags & CLONE_SHARED) != CLONE_SHARED || (flags & CLONE_VFORK);
+        return (flags & CLONE_SHARED) != CLONE_SHARED || (flags & (CLONE_VFORK | CLONE_PIDFD));
     return flags & (CLONE_SIGHAND | CLONE_FS | CLONE_PARENT | CLONE_NAMESPACES);
 }
 
@@ -120,14 +121,39 @@ static int task_equip(struct task *child, struct task *parent, uint64_t flags)
     return -ENOMEM;
 }
 
-/* A task for @request that could begin at once; NULL without memory. */
-static struct task *child_create(const struct fork_request *r, struct task *parent)
+/* A descriptor for @p at r->pidfd of the caller's memory: its number, or -errno. */
+static int give_pidfd(struct process *p, const struct fork_request *r)
+{
+    const int fd = fd_open(pidfd_new(p, 0), true);
+    if (fd < 0 || !user_write(r->pidfd, &fd, sizeof(fd)))
+        return fd;
+    (void)!fd_close(fd);
+    return -EFAULT;
+}
+
+/* What a new process has besides a task: the descriptor that stands for it, which is its parent's alone. */
+static int process_equip(struct task *child, struct process *p, const struct fork_request *r)
+{
+    const int fd = r->flags & CLONE_PIDFD ? give_pidfd(p, r) : 0;
+    if (fd < 0)
+        return fd;
+    const int rc = task_equip(child, task_current(), r->flags);
+    if (rc && (r->flags & CLONE_PIDFD))
+        (void)!fd_close(fd);
+    else if ((r->flags & (CLONE_PIDFD | CLONE_FILES)) == CLONE_PIDFD)
+        files_forget(child->files, fd);
+    return rc;
+}
+
+/* A task for @request that could begin at once: 0 and *made, or -errno. */
+static int child_create(const struct fork_request *r, struct task *parent, struct task **made)
 {
     const bool thread = r->flags & CLONE_THREAD;
     struct process *p = thread ? parent->process : process_create(parent->process);
     struct task *child = p ? task_create(p, NULL) : NULL;
+    const int rc = child ? process_equip(child, p, r) : -ENOMEM;
 
-    if (child && !task_equip(child, parent, r->flags)) {
+    if (!rc) {
         task_inherit(child, parent);
         if (!thread) {
             process_inherit(p, parent->process);
@@ -137,13 +163,14 @@ static struct task *child_create(const struct fork_request *r, struct task *pare
             child->alternate = parent->alternate;
         else
             child->alternate.flags = SS_DISABLE;
-        return child;
+        *made = child;
+        return 0;
     }
     if (child)
         task_free(child);
     if (p && !thread)
         process_free(p);
-    return NULL;
+    return rc;
 }
 
 static int write_tid(struct task *child, const struct fork_request *r)
@@ -165,9 +192,10 @@ long task_fork(const struct fork_request *r)
     /* Rather no new process than one that must be killed at its first write. */
     if (!page_available(PAGE_FOR_FILE))
         return -ENOMEM;
-    struct task *child = child_create(r, parent);
-    if (!child)
-        return -ENOMEM;
+    struct task *child;
+    const int rc = child_create(r, parent, &child);
+    if (rc)
+        return rc;
 
     if (r->stack)
         task_frame(child)->rsp = r->stack;

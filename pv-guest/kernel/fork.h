@@ -9,6 +9,7 @@ struct fork_request {
     user_t stack;   /* 0: as the parent's */
     user_t parent_tid, child_tid;
     uint64_t tls;
+    user_t pidfd; /* CLONE_PIDFD: where to put the descriptor */
 };
 
 /*

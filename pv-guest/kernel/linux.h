@@ -106,6 +106,7 @@ struct linux_dirent64 {
 #define CLONE_SETTLS         0x80000
 #define CLONE_PARENT_SETTID  0x100000
 #define CLONE_CHILD_CLEARTID 0x200000
+#define CLONE_DETACHED       0x400000
 #define CLONE_CHILD_SETTID   0x1000000
 #define CLONE_NAMESPACES     0x7e020000 /* of mounts, names, processes, users... */
 

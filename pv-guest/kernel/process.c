@@ -1,6 +1,7 @@
 /* Creating, finding and freeing processes. */
 #include "heap.h"
 #include "inode.h"
+#include "pidfd.h"
 #include "platform/platform.h"
 #include "process.h"
 #include "signal.h"
@@ -32,6 +33,7 @@ struct process *process_create(struct process *parent)
 
 void process_free(struct process *p)
 {
+    pidfd_gone(p);
     signal_set_drop(&p->signals, ~0ul);
     credentials_drop(&p->credentials);
     list_remove(&p->sibling);

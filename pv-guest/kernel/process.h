@@ -70,6 +70,7 @@ struct process {
     struct linux_rlimit limits[RLIMITS];
     int nice;
     unsigned personality;
+    struct process_handle *handle; /* pidfd.c: NULL as long as nobody has asked for one */
     bool no_new_privileges; /* prctl: set-id bits mean nothing any more */
 };
 

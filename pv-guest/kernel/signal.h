@@ -25,6 +25,11 @@ void signal_broken_pipe(void);
 void signal_send_task(struct task *task, const struct signal_info *info);
 /* What kill(2) tells: who sends it. */
 struct signal_info signal_info_user(int number, int code);
+/*
+ * What the caller has made up about signal @number, at @from: 0; -EFAULT; -EINVAL if there is no such signal; -EPERM if it
+ * pretends to be the kernel's or kill's, which is allowed only to oneself.
+ */
+MUST_CHECK int signal_info_read(user_t from, int number, bool to_self, struct signal_info *info);
 /* To every process of group @group; -ESRCH if there is none. */
 int signal_send_group(int group, const struct signal_info *info);
 /* From the kernel to every process of @group. */

@@ -4,7 +4,9 @@
 #include "exec.h"
 #include "fork.h"
 #include "heap.h"
+#include "file.h"
 #include "inode.h"
+#include "pidfd.h"
 #include "platform/platform.h"
 #include "signal.h"
 #include "syscall.h"
@@ -34,7 +36,11 @@ long syscall_clone(const struct syscall_args *a)
         .parent_tid = a->arg[2],
         .child_tid = a->arg[3],
         .tls = a->arg[4],
+        .pidfd = a->arg[2],
     };
+    /* The descriptor goes where the parent would otherwise read the number. */
+    if ((r.flags & CLONE_PIDFD) && (r.flags & (CLONE_PARENT_SETTID | CLONE_DETACHED)))
+        return -EINVAL;
     return task_fork(&r);
 }
 
@@ -71,7 +77,7 @@ long syscall_clone3(const struct syscall_args *a)
     const int rc = read_clone_args(&c, a->arg[0], a->arg[1]);
     if (rc)
         return rc;
-    if ((c.flags & (CLONE_SIGNAL | CLONE_PIDFD)) || !c.stack != !c.stack_size ||
+    if ((c.flags & (CLONE_SIGNAL | CLONE_DETACHED)) || !c.stack != !c.stack_size ||
         c.exit_signal > SIGNAL_COUNT || c.set_tid || c.set_tid_size)
         return -EINVAL;
     if ((c.flags & (CLONE_THREAD | CLONE_PARENT)) && c.exit_signal)
@@ -83,6 +89,7 @@ long syscall_clone3(const struct syscall_args *a)
         .parent_tid = c.parent_tid,
         .child_tid = c.child_tid,
         .tls = c.tls,
+        .pidfd = c.pidfd,
     };
     return task_fork(&r);
 }
@@ -190,15 +197,32 @@ static struct linux_siginfo child_info(const struct wait_result *r)
 
 #define WAITID_OPTIONS (WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WAIT_WHICH)
 
+#define WAIT_PIDFD     3
+
+/* Wait for the child that descriptor @fd stands for. */
+static int wait_by_descriptor(int fd, unsigned options, struct wait_result *r)
+{
+    struct process *p;
+    const int rc = fd < 0 ? -EINVAL : pidfd_process(fd, &p);
+    if (rc)
+        return rc == -ESRCH ? -ECHILD : rc;
+    const bool now = fd_file(fd)->flags & O_NONBLOCK;
+    const int found = process_wait(WAIT_PID, p->pid, options | (now ? WNOHANG : 0), r);
+    return !found && !r->pid && now && !(options & WNOHANG) ? -EAGAIN : found;
+}
+
 long syscall_waitid(const struct syscall_args *a)
 {
-    struct wait_result r;
+    struct wait_result r = {0};
     const unsigned options = a->arg[3];
-    const int id = (int)a->arg[1];
+    const int which = (int)a->arg[0], id = (int)a->arg[1];
     if ((options & ~WAITID_OPTIONS) || !(options & (WEXITED | WUNTRACED | WCONTINUED)) ||
-        a->arg[0] > WAIT_GROUP || (a->arg[0] == WAIT_PID && id <= 0))
+        which < WAIT_ANY || which > WAIT_PIDFD || (which == WAIT_PID && id <= 0) ||
+        (which == WAIT_GROUP && id < 0))
         return -EINVAL;
-    const int rc = process_wait(a->arg[0], id ? id : process_current()->group, options, &r);
+    const int rc = which == WAIT_PIDFD
+                       ? wait_by_descriptor(id, options, &r)
+                       : process_wait(which, id ? id : process_current()->group, options, &r);
     const struct linux_siginfo s = child_info(&r);
     if (a->arg[2] && user_write(a->arg[2], &s, sizeof(s)))
         return -EFAULT;

@@ -102,15 +102,14 @@ long syscall_tgkill(const struct syscall_args *a)
     return send_to_thread(a->arg[0], a->arg[1], &info);
 }
 
-/* A siginfo that the caller has made up; it may not pretend to be the kernel's or kill's. */
-static int read_info(user_t from, int number, struct signal_info *info)
+int signal_info_read(user_t from, int number, bool to_self, struct signal_info *info)
 {
     struct linux_siginfo s;
     if (user_read(&s, from, sizeof(s)))
         return -EFAULT;
     if (!valid(number))
         return -EINVAL;
-    if (s.code >= 0 || s.code == SI_TKILL)
+    if ((s.code >= 0 || s.code == SI_TKILL) && !to_self)
         return -EPERM;
     *info = (struct signal_info){.number = number, .code = s.code};
     memcpy(info->words, s.space, sizeof(info->words));
@@ -120,19 +119,19 @@ static int read_info(user_t from, int number, struct signal_info *info)
 long syscall_rt_sigqueueinfo(const struct syscall_args *a)
 {
     struct signal_info info;
-    const struct task *t;
-    const int rc = read_info(a->arg[2], a->arg[1], &info);
+    const struct task *t = task_find(a->arg[0]); /* any thread's number names its process here */
+    const bool to_self = (int)a->arg[0] == process_current()->pid;
+    const int rc = signal_info_read(a->arg[2], a->arg[1], to_self, &info);
     if (rc)
         return rc;
-    /* Any thread's number names its process here. */
-    t = task_find(a->arg[0]);
     return send_to(t && t->process ? t->process->pid : (int)a->arg[0], &info);
 }
 
 long syscall_rt_tgsigqueueinfo(const struct syscall_args *a)
 {
     struct signal_info info;
-    const int rc = read_info(a->arg[3], a->arg[2], &info);
+    const bool to_self = (int)a->arg[0] == process_current()->pid;
+    const int rc = signal_info_read(a->arg[3], a->arg[2], to_self, &info);
     return rc ? rc : send_to_thread(a->arg[0], a->arg[1], &info);
 }
 

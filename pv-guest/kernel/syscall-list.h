@@ -348,7 +348,7 @@
     CALL(332, statx, "dsxx*") \
     NONE(333, io_pgetevents) \
     CALL(334, rseq, "*uxx") \
-    NONE(424, pidfd_send_signal) \
+    CALL(424, pidfd_send_signal, "dd*x") \
     NONE(425, io_uring_setup) \
     NONE(426, io_uring_enter) \
     NONE(427, io_uring_register) \
@@ -358,11 +358,11 @@
     NONE(431, fsconfig) \
     NONE(432, fsmount) \
     NONE(433, fspick) \
-    NONE(434, pidfd_open) \
+    CALL(434, pidfd_open, "dx") \
     CALL(435, clone3, "*u") \
     CALL(436, close_range, "ddx") \
     NONE(437, openat2) \
-    NONE(438, pidfd_getfd) \
+    CALL(438, pidfd_getfd, "ddx") \
     CALL(439, faccessat2, "dsox") \
     NONE(440, process_madvise) \
     NONE(441, epoll_pwait2) \

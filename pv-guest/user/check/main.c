@@ -604,6 +604,7 @@ int main(int argc, char **argv)
     check_users();
     check_cpu_time();
     check_terminals();
+    check_pidfds();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
