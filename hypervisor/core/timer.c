@@ -15,7 +15,7 @@
  *
  * The alarm is for what must be done now and then while a CPU is busy, at no moment in particular.
  * It is no timer of the heap, so that those who set one do not pay for it: it looks at the clock at
- * each timer interrupt, and only sees to it that there is another within TIMER_ALARM.
+ * each timer interrupt, and only sees to it that there is another within timer_alarm_period.
  */
 #include "timer.h"
 
@@ -166,6 +166,7 @@ static inline struct timer_heap *this_heap(void)
     return h;
 }
 
+uint64_t timer_alarm_period = TIMER_ALARM;
 static bool (*alarm_handler)(void);
 
 void timer_alarm_init(bool (*handler)(void))
@@ -178,7 +179,7 @@ void timer_alarm_begin(void)
     struct timer_heap *h = this_heap();
 
     spin_lock(&h->lock);
-    h->alarm_at = arch_now() + TIMER_ALARM;
+    h->alarm_at = arch_now() + timer_alarm_period;
     if (h->alarm_at < h->programmed) {
         h->programmed = h->alarm_at;
         arch_timer_program(h->programmed);
@@ -196,10 +197,10 @@ static noinline_ void program_timer(struct timer_heap *h, const struct timer *t)
 static inline void program_next(struct timer_heap *h, uint64_t now)
 {
     if (unlikely(now >= h->alarm_at))
-        h->alarm_at = alarm_handler() ? now + TIMER_ALARM : ~0ull;
+        h->alarm_at = alarm_handler() ? now + timer_alarm_period : ~0ull;
 
     const struct timer *t = h->root;
-    const uint64_t latest = now + TIMER_ALARM;
+    const uint64_t latest = now + timer_alarm_period;
     if (unlikely(h->alarm_at == ~0ull)) {
         h->programmed = ~0ull;
         heap_program(h);

@@ -25,10 +25,11 @@ void timer_stop(struct timer *t);
 void timer_interrupt(void);
 
 /*
- * The alarm of a CPU: from timer_alarm_begin() on its handler is called after TIMER_ALARM to twice
- * that, again and again until it returns false.  It runs as a timer's does, but with the heap's
+ * The alarm of a CPU: from timer_alarm_begin() on its handler is called after timer_alarm_period to
+ * twice that, again and again until it returns false.  It runs as a timer's does, but with the heap's
  * lock held: it sets no timer.
  */
-#define TIMER_ALARM 400000000ull /* ns */
+#define TIMER_ALARM 400000000ull    /* ns */
+extern uint64_t timer_alarm_period; /* TIMER_ALARM at most; set at boot */
 void timer_alarm_init(bool (*handler)(void)); /* one for all CPUs, at boot */
 void timer_alarm_begin(void);                 /* the calling CPU's */

@@ -109,11 +109,16 @@ static inline uint64_t arch_ticks(void)
 
 void arch_serve_flush(void);
 
+static inline void cpu_pause(void)
+{
+    __asm__ volatile("pause");
+}
+
 static inline void arch_relax(void)
 {
     const struct percpu *p = this_percpu();
 
-    __asm__ volatile("pause");
+    cpu_pause();
     if (unlikely(atomic_read(&p->flush_wanted) != p->flush_done))
         arch_serve_flush();
 }

@@ -101,7 +101,7 @@ void lapic_timer_start(uint32_t ticks)
 static void lapic_command(uint32_t apic_id, uint32_t command)
 {
     while (lapic_read(LAPIC_COMMAND_LOW) & COMMAND_PENDING)
-        __asm__ volatile("pause");
+        cpu_pause();
     lapic_write(LAPIC_COMMAND_HIGH, apic_id << 24);
     lapic_write(LAPIC_COMMAND_LOW, command);
 }
@@ -146,6 +146,7 @@ void interrupt(unsigned vector)
     case INTERRUPT_TIMER:
         this_percpu()->timer_deadline = ~0ull;
         timer_interrupt();
+        cpu_pause(); /* TURN_MAX in time.c says why */
         break;
     case INTERRUPT_KICK: /* its work was to interrupt: exit_work is looked at on the way out */
         nmi_look();

@@ -34,7 +34,7 @@ static void power_off(void)
     outw(0x604, 0x2000);                   /* QEMU's pc and q35 without tables */
     outw(0xb004, 0x2000);                  /* Bochs, older QEMU */
     for (unsigned i = 0; i < 1000000; i++) /* it takes a moment */
-        __asm__ volatile("pause");
+        cpu_pause();
     printk("this machine cannot switch itself off: halted\n");
 }
 

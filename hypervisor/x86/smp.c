@@ -77,7 +77,7 @@ static bool wait_for(unsigned cpu, uint64_t end)
     while (atomic_read(&ap_state[cpu]) == AP_WANTED) {
         if (arch_now() >= end)
             return false;
-        __asm__ volatile("pause");
+        cpu_pause();
     }
     return true;
 }

@@ -176,6 +176,7 @@ static noreturn_ void start_guests(void)
 {
     paging_free_boot_tables();
     smp_start_others();     /* other CPUs: they idle */
+    time_cpus_online();     /* a CPU's longest turn */
     serial_interrupts_on(); /* typed input */
     strace_init();          /* a record of each hypercall, if somebody wants it */
     builder_start_all();    /* every domain that the modules describe */

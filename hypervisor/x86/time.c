@@ -20,7 +20,7 @@ struct tsc_scale tsc_scale;
 
 static uint64_t tsc_hz;
 static uint64_t lapic_ticks_per_ns; /* 32.32 */
-static uint64_t alarm_ticks;        /* TIMER_ALARM, of whichever of the two is the alarm clock */
+static uint64_t alarm_ticks;        /* timer_alarm_period, of whichever of the two is the alarm clock */
 static bool has_tsc_deadline, tsc_is_invariant;
 static uint64_t wallclock_boot_ns;
 
@@ -236,6 +236,22 @@ void time_init_cpu(void)
     memory_barrier(); /* the register before the MSR (Intel SDM volume 3, 10.5.4.1) */
 }
 
+/*
+ * Where QEMU runs all CPUs in one thread and counts instructions (-icount, up to 7.2 at least), a
+ * CPU's turn lasts until the machine's next timer is due, or until it halts or pauses.  When one CPU
+ * has used it up, those behind it get turns of no instructions, and then the first begins again: a
+ * program that only computes on CPU 2 stops CPU 3 for good.  So a busy CPU is interrupted this often,
+ * and each timer interrupt ends the turn before its time, by PAUSE.
+ */
+#define TURN_MAX 2000000ull /* ns */
+
+static void alarm_period_set(uint64_t ns)
+{
+    timer_alarm_period = ns;
+    alarm_ticks = has_tsc_deadline ? tsc_hz * (ns / 1000000) / 1000
+                                   : MIN(ns * lapic_ticks_per_ns >> 32, UINT32_MAX);
+}
+
 void time_init(void)
 {
     uint32_t r[4];
@@ -269,13 +285,18 @@ void time_init(void)
     tsc_scale_set(tsc_hz);
     tsc_scale.base = rdtsc();
     lapic_ticks_per_ns = (lapic_hz << 32) / 1000000000;
-    alarm_ticks = has_tsc_deadline ? tsc_hz * (TIMER_ALARM / 1000000) / 1000
-                                   : MIN(TIMER_ALARM * lapic_ticks_per_ns >> 32, UINT32_MAX);
+    alarm_period_set(TIMER_ALARM);
     time_init_cpu();
 
     wallclock_boot_ns = rtc_seconds() * 1000000000 - arch_now();
     printk("TSC %lu.%03lu MHz by %s; timer: %s\n", tsc_hz / 1000000, tsc_hz / 1000 % 1000, how,
            has_tsc_deadline ? "TSC deadline" : "LAPIC");
+}
+
+void time_cpus_online(void)
+{
+    if (cpu_is_tcg && arch_cpus_online() != BIT(0))
+        alarm_period_set(TURN_MAX);
 }
 
 /* --- service --------------------------------------------------------------------------------- */

@@ -43,6 +43,11 @@ static long in(unsigned port, unsigned bytes)
     return v == NO_TRAP ? (long)value : -1;
 }
 
+static bool is_timer_port(unsigned port)
+{
+    return port == 0x42 || port == 0x43 || port == 0x61;
+}
+
 void guest_main(void)
 {
     static const uint32_t ones[] = {0, 0xff, 0xffff, 0, 0xffffffff};
@@ -71,7 +76,11 @@ void guest_main(void)
             if (got == -1)
                 continue;
             open += (port & 0xffff) + bytes > nr || at >= 0xffff7ffffffffff0;
-            real += got != ones[bytes];
+            /* Channel 2 of an interval timer is every guest's. */
+            if (got == ones[bytes] || (bytes == 1 && is_timer_port(port & 0xffff)))
+                continue;
+            real++;
+            tap_note("port %x reads %lx, %u bytes", port & 0xffff, got, bytes);
         }
     bitmap_at(0, 0);
     tap_is(open, 0, "no port behind the bitmap is open, nor by a bitmap that cannot be read");
