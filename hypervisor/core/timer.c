@@ -21,6 +21,8 @@
 
 #include "arch.h"
 
+#define TIMERS_AT_ONCE 32u /* whose handlers run in one interrupt */
+
 struct timer_heap {
     spinlock_t lock;
     struct timer *root;    /* earliest; NULL: none */
@@ -219,7 +221,8 @@ void timer_interrupt(void)
 
     spin_lock(&h->lock);
     h->programmed = 0; /* handlers that arm timers leave the hardware to us */
-    while (h->root && h->root->deadline <= now) {
+    /* Many vCPUs' timers may be due together: the hardware goes off at once for the rest. */
+    for (unsigned left = TIMERS_AT_ONCE; left && h->root && h->root->deadline <= now; left--) {
         struct timer *t = h->root;
         /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
         atomic_set_release(&h->running, t);

@@ -69,6 +69,27 @@ Test(timer, many_fire_in_order)
     assert_eq_long(order_breaks, 0);
 }
 
+/* One interrupt runs a bounded number of handlers, and the hardware interrupts again at once for the rest. */
+Test(timer, one_interrupt_is_not_for_all)
+{
+    unsigned runs = 0, turns = 0;
+
+    for (unsigned i = 0; i < TIMERS; i++)
+        arm(i, 100);
+    machine.now += 100;
+    for (; runs < TIMERS; turns++) {
+        cr_assert(machine.cpu[0].deadline <= machine.now,
+                  "the hardware waits while %u timers are due", TIMERS - runs);
+        timer_interrupt();
+        unsigned now = 0;
+        for (unsigned i = 0; i < TIMERS; i++)
+            now += entry[i].fired;
+        cr_assert(now > runs && now - runs <= 32, "%u in one interrupt", now - runs);
+        runs = now;
+    }
+    assert_eq_long(order_breaks, 0);
+}
+
 Test(timer, stopped_and_rearmed)
 {
     arm(0, 1000);
