@@ -187,9 +187,12 @@ bool evtchn_fifo_is_pending(struct domain *d, uint32_t port)
     return word_read(d, port) & PENDING;
 }
 
-bool evtchn_fifo_is_linked(struct domain *d, uint32_t port)
+bool evtchn_fifo_is_linked(const struct domain *d, uint32_t port)
 {
-    return word_read(d, port) & LINKED;
+    /* Neither the queues nor the word goes away under evtchn_lock. */
+    const event_word_t *word = word_of(d->evtchn_fifo, port);
+
+    return word && (atomic_read(word) & LINKED);
 }
 
 /* The word stays linked if it is: only the guest takes words out. */

@@ -30,6 +30,9 @@
 #include "refuse.h"
 #include "sched.h"
 
+#define SEARCH_SPAN 1024u /* ports that are looked at between two preemption points */
+#define BUSY_COST   8u    /* a look into a queue is as dear as so many */
+
 #define BUCKETS_2LEVEL (PORTS_2LEVEL / PORTS_PER_BUCKET)
 #define BUCKETS_FIFO   (EVTCHN_FIFO_NR_CHANNELS / PORTS_PER_BUCKET)
 
@@ -100,28 +103,41 @@ static bool port_is_busy(struct domain *d, uint32_t port)
     return d->evtchn_fifo && evtchn_fifo_is_linked(d, port);
 }
 
-/* The lowest free port, still free; or -errno. */
+/* The lowest free port, still free; or -errno.  It looks at all ports if it must: see breathe_after_search(). */
 static long port_find(struct domain *d)
 {
     const uint32_t space = d->evtchn_fifo ? d->evtchn_buckets * PORTS_PER_BUCKET : PORTS_2LEVEL;
-    uint32_t hint = 0;
+    const uint32_t end = MIN(d->evtchn_limit, space);
+    uint32_t hint = 0, port = d->evtchn_hint;
 
     if (unlikely(d->dying))
         return refuse(EV_005);
-    for (uint32_t port = d->evtchn_hint; port < MIN(d->evtchn_limit, space); port++) {
+    for (; port < end; port++) {
         if (port_at(d, port)->state != ECS_FREE)
             continue;
         if (!hint)
-            d->evtchn_hint = hint = port;
+            hint = port;
         if (!port_is_busy(d, port))
-            return port;
+            break;
+        d->evtchn_searched += BUSY_COST;
     }
+    d->evtchn_searched += port - d->evtchn_hint;
+    d->evtchn_hint = hint ?: port;
+    if (likely(port < end))
+        return port;
     if (d->evtchn_limit >= space)
         return refuse(EV_003, space);
-    if (!hint)
-        d->evtchn_hint = d->evtchn_limit;
-    const uint32_t port = d->evtchn_limit;
+    port = d->evtchn_limit;
     return bucket_add(d) ? (long)port : refuse(EV_004);
+}
+
+/* Between two preemption points a domain's searches look at so many ports; the lock is not held. */
+static inline void breathe_after_search(struct domain *d)
+{
+    if (unlikely(d->evtchn_searched >= SEARCH_SPAN)) {
+        d->evtchn_searched = 0;
+        (void)preempt_point();
+    }
 }
 
 static void port_free(struct domain *d, struct evtchn *e, uint32_t port)
@@ -204,6 +220,7 @@ long evtchn_alloc_unbound(struct domain *d, domid_t remote)
     spin_lock(&d->evtchn_lock);
     long port = alloc_unbound(d, remote);
     spin_unlock(&d->evtchn_lock);
+    breathe_after_search(d);
     return port;
 }
 
@@ -282,7 +299,8 @@ static void close_ports(struct domain *d)
 {
     for (uint32_t port = 1; port < atomic_read_acquire(&d->evtchn_limit); port++) {
         (void)!close_port(d, port); /* closed ones stay closed */
-        if (port % PORTS_PER_BUCKET == 0)
+        /* After the last, too: a multicall may have many of this. */
+        if (port % PORTS_PER_BUCKET == PORTS_PER_BUCKET - 1)
             (void)preempt_point();
     }
 }
@@ -404,6 +422,7 @@ static long op_bind_interdomain(struct domain *self, guest_ptr_t arg)
     long port = bind_locked(self, other, op.remote_port);
     unlock_both(self, other);
     domain_put(other);
+    breathe_after_search(self);
     if (port < 0)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_interdomain, local_port)),
@@ -443,6 +462,7 @@ static long op_bind_virq(struct domain *d, guest_ptr_t arg)
     spin_lock(&d->evtchn_lock);
     long port = bind_virq_locked(d, v, op.virq);
     spin_unlock(&d->evtchn_lock);
+    breathe_after_search(d);
     if (port < 0)
         return port;
     if (op.virq == VIRQ_TIMER && v == current_vcpu())
@@ -469,6 +489,7 @@ static long op_bind_ipi(struct domain *d, guest_ptr_t arg)
         e->state = ECS_IPI;
     }
     spin_unlock(&d->evtchn_lock);
+    breathe_after_search(d);
     if (port < 0)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_ipi, port)), (uint32_t)port))
@@ -492,7 +513,8 @@ static long op_close(struct domain *d, guest_ptr_t arg)
     return close_port(d, port) ? refuse(EV_014, port) : 0;
 }
 
-/* To the hypervisor, which may have more to do than it should in one piece. */
+/* To the hypervisor, which may have more to do than it should in one piece.  There is a preemption point after the last, too: it
+ * may be one of many in a multicall. */
 static noinline_ long send_hypervisor(struct domain *d, struct evtchn *e, uint32_t port)
 {
     bool sent, more;
@@ -501,7 +523,7 @@ static noinline_ long send_hypervisor(struct domain *d, struct evtchn *e, uint32
         sent = e->state == ECS_HYPERVISOR; /* another vCPU may have closed it */
         more = sent && e->notify(d, port);
         spin_unlock(&d->evtchn_lock);
-    } while (more && !preempt_point());
+    } while (!preempt_point() && more);
     return sent ? 0 : refuse(EV_015, port);
 }
 
@@ -651,6 +673,7 @@ static long reset(struct domain *d)
         fifo = evtchn_fifo_end(d);
     spin_unlock(&d->evtchn_lock);
     evtchn_fifo_free(d, fifo);
+    (void)preempt_point();
     return all ? 0 : refuse(EV_028);
 }
 
@@ -684,6 +707,7 @@ static long op_init_control(struct domain *d, guest_ptr_t arg)
     spin_lock(&d->evtchn_lock);
     long rc = evtchn_fifo_init_control(d->vcpu[op.vcpu], mfn(op.control_gfn), op.offset);
     spin_unlock(&d->evtchn_lock);
+    (void)preempt_point(); /* the first looks at all ports */
     op.link_bits = EVTCHN_FIFO_LINK_BITS;
     if (!rc && guest_write(arg, &op, sizeof(op)))
         rc = refuse(HC_002, arg.va); /* it is FIFO all the same, as in Xen */
@@ -698,6 +722,7 @@ static long op_expand_array(struct domain *d, guest_ptr_t arg)
     spin_lock(&d->evtchn_lock);
     long rc = evtchn_fifo_expand_array(d, mfn(op.array_gfn));
     spin_unlock(&d->evtchn_lock);
+    (void)preempt_point(); /* it may have signalled a thousand ports */
     return rc;
 }
 

@@ -141,6 +141,7 @@ struct domain {
     uint32_t evtchn_buckets; /* how many there may be */
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
+    uint32_t evtchn_searched; /* ports looked at for free ones since the last preemption point */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
     struct evtchn_fifo *evtchn_fifo; /* its event queues; NULL: 2-level.  Changes under both locks */
     spinlock_t evtchn_queue_lock;    /* guards the queues, see evtchn-fifo.c */

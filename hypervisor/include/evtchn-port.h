@@ -103,8 +103,8 @@ noinline_ void evtchn_fifo_signal(struct vcpu *v, uint32_t port);
 void evtchn_fifo_unmask(struct vcpu *v, uint32_t port);
 bool evtchn_fifo_is_pending(struct domain *d, uint32_t port);
 void evtchn_fifo_forget(struct domain *d, uint32_t port);
-/* A closed port whose word is still linked: the guest has yet to take it out of its queue. */
-bool evtchn_fifo_is_linked(struct domain *d, uint32_t port);
+/* A closed port whose word is still linked: the guest has yet to take it out of its queue.  @d has queues; evtchn_lock held. */
+bool evtchn_fifo_is_linked(const struct domain *d, uint32_t port);
 
 /* The sub-operations, their arguments read; evtchn_lock held.  0 or a refusal. */
 int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset) must_check;
