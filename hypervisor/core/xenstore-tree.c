@@ -354,37 +354,6 @@ int tree_remove(struct tree_budget *b, struct tree_node *root, const char *path,
 
 /* --- differences ----------------------------------------------------------------------------- */
 
-size_t tree_path(const struct tree_place *at, char *to)
-{
-    size_t length = 0;
-
-    for (const struct tree_place *p = at; p->above; p = p->above)
-        length += 1 + p->node->name_length;
-    if (!length) {
-        memcpy(to, "/", 2);
-        return 1;
-    }
-    char *end = to + length;
-    *end = '\0';
-    for (const struct tree_place *p = at; p->above; p = p->above) {
-        end -= p->node->name_length;
-        memcpy(end, p->node->bytes, p->node->name_length);
-        *--end = '/';
-    }
-    return length;
-}
-
-static void tell_all(const struct tree_place *at, bool removed, tree_changed_fn *changed,
-                     void *context)
-{
-    for (unsigned i = 0; i < at->node->children; i++) {
-        const struct tree_place below = {at, at->node->child[i]};
-        if (removed || !below.node->implied)
-            changed(context, &below, removed);
-        tell_all(&below, removed, changed, context);
-    }
-}
-
 /* The child of @n that is called as @like is: most often it has the same place. */
 static const struct tree_node *same_name(const struct tree_node *n, const struct tree_node *like,
                                          unsigned guess)
@@ -395,37 +364,71 @@ static const struct tree_node *same_name(const struct tree_node *n, const struct
     return child_named(n, like->bytes, like->name_length);
 }
 
-static void diff_at(const struct tree_place *was, const struct tree_place *now,
-                    tree_changed_fn *changed, void *context)
+void tree_diff_begin(struct tree_diff *f, const struct tree_node *was, const struct tree_node *now)
 {
-    if (was->node == now->node)
-        return;
-    if (was->node->written != now->node->written)
-        changed(context, now, false);
-    for (unsigned i = 0; i < was->node->children; i++) {
-        const struct tree_place below = {was, was->node->child[i]};
-        if (!same_name(now->node, below.node, i)) {
-            changed(context, &below, false);
-            tell_all(&below, true, changed, context);
-        }
-    }
-    for (unsigned i = 0; i < now->node->children; i++) {
-        const struct tree_place below = {now, now->node->child[i]};
-        const struct tree_place before = {was, same_name(was->node, below.node, i)};
-        if (before.node) {
-            diff_at(&before, &below, changed, context);
-            continue;
-        }
-        if (!below.node->implied)
-            changed(context, &below, false);
-        tell_all(&below, false, changed, context);
-    }
+    f->level[0] = (struct tree_pair){was, now, 0};
+    f->levels = was == now ? 0 : 1;
+    f->begun = false;
 }
 
-void tree_diff(const struct tree_node *was, const struct tree_node *now, tree_changed_fn *changed,
-               void *context)
+static void descend(struct tree_diff *f, const struct tree_node *was, const struct tree_node *now)
 {
-    const struct tree_place from = {NULL, was}, to = {NULL, now};
+    ASSERT(f->levels < ARRAY_SIZE(f->level));
+    f->level[f->levels++] = (struct tree_pair){was, now, 0};
+}
 
-    diff_at(&from, &to, changed, context);
+/* Number @i of what was below @l is still there: nothing is to be said now.  Else it is gone, with all below. */
+static enum tree_step step_was(struct tree_diff *f, const struct tree_pair *l, unsigned i)
+{
+    const struct tree_node *n = l->was->child[i];
+
+    if (l->now && same_name(l->now, n, i))
+        return DIFF_ON;
+    const bool with_parent = !l->now;
+    descend(f, n, NULL);
+    return with_parent ? DIFF_BELOW_REMOVED : DIFF_CHANGED;
+}
+
+static enum tree_step step_now(struct tree_diff *f, const struct tree_pair *l, unsigned i)
+{
+    const struct tree_node *n = l->now->child[i], *was = l->was ? same_name(l->was, n, i) : NULL;
+
+    if (was == n)
+        return DIFF_ON;
+    descend(f, was, n);
+    return (was ? was->written != n->written : !n->implied) ? DIFF_CHANGED : DIFF_ON;
+}
+
+enum tree_step tree_diff_step(struct tree_diff *f)
+{
+    if (!f->levels)
+        return DIFF_END;
+    struct tree_pair *l = &f->level[f->levels - 1];
+    if (!f->begun) {
+        f->begun = true;
+        return l->was->written != l->now->written ? DIFF_CHANGED : DIFF_ON;
+    }
+    const unsigned i = l->next++, gone = l->was ? l->was->children : 0;
+    if (i < gone)
+        return step_was(f, l, i);
+    if (l->now && i - gone < l->now->children)
+        return step_now(f, l, i - gone);
+    f->levels--;
+    return DIFF_ON;
+}
+
+size_t tree_diff_path(const struct tree_diff *f, char *to)
+{
+    char *end = to;
+
+    for (unsigned i = 1; i < f->levels; i++) {
+        const struct tree_node *n = f->level[i].now ?: f->level[i].was;
+        *end++ = '/';
+        memcpy(end, n->bytes, n->name_length);
+        end += n->name_length;
+    }
+    if (end == to)
+        *end++ = '/';
+    *end = '\0';
+    return (size_t)(end - to);
 }

@@ -2,22 +2,30 @@
  * Watches and transactions of a domain's store.
  *
  * A watch hears of every change at or below its path; which nodes a change, or a whole transaction,
- * has touched is what differs between two trees.  There may be 128 watches and hundreds of nodes: they are told a few at a
- * time (xenstore_tell), from the beginning of the two trees each time, which do not change.  An event that says what another one already says
- * is not kept, so a guest that does not read has at most one for each watch and node.
+ * has touched is what differs between two trees.  There may be 128 watches and hundreds of nodes: they are told one
+ * by one until the time of a piece is over (xenstore_tell); the walk through the two trees, which do not change, stands still
+ * meanwhile.  An event that says what another one already says is not kept, so a guest that does not read has at most one for
+ * each watch and node.
  */
 #include "xenstore-parts.h"
 
+#include "arch.h"
 #include "lib.h"
 #include "refuse.h"
 
+/* Two texts that differ in one part seldom have the same; a guest can see to it that they do: then they are compared. */
 static uint32_t text_hash(const char *text, uint32_t length)
 {
-    uint32_t h = length;
+    uint64_t h = length, word;
 
+    for (; length >= sizeof(word); text += sizeof(word), length -= (uint32_t)sizeof(word)) {
+        memcpy(&word, text, sizeof(word));
+        h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+        h ^= h >> 32;
+    }
     while (length--)
         h = h * 31 + (uint8_t)*text++;
-    return h;
+    return (uint32_t)(h ^ h >> 32);
 }
 
 /* An event that waits and says the same? */
@@ -73,75 +81,86 @@ static bool watch_covers(const struct watch *w, const char *path, size_t length)
     return length >= n && !memcmp(path, w->text, n) && (path[n] == '/' || path[n] == '\0');
 }
 
-struct firing {
-    struct xenstore *s;
-    char *path; /* TREE_PATH + 1 bytes */
-    uint32_t at, from, end; /* pairs of (node, watch): how many there were, and which ones are due */
-};
-
-static void node_changed(void *context, const struct tree_place *at, bool below_removed)
-{
-    struct firing *f = context;
-    uint32_t pair = f->at;
-
-    f->at += f->s->watch_count;
-    if (f->at <= f->from || pair >= f->end)
-        return;
-    const size_t length = tree_path(at, f->path);
-    list_for_each(it, &f->s->watches)
-    {
-        const struct watch *w = list_entry(it, struct watch, link);
-        const bool due = pair >= f->from && pair < f->end;
-        pair++;
-        if (due && watch_covers(w, f->path, length) && (!below_removed || w->path_length == length))
-            event_add(f->s, w, f->path + w->relative);
-    }
-}
-
 void xenstore_tell_nobody(struct xenstore *s)
 {
-    if (s->told)
-        tree_put(&s->budget, s->told);
-    s->told = NULL;
-    s->tell_at = 0;
+    struct telling *t = s->telling;
+
+    if (!t)
+        return;
+    s->telling = NULL;
+    tree_put(&s->budget, t->was);
+    mem_free(t, sizeof(*t));
 }
 
-bool xenstore_tell(struct xenstore *s, uint32_t pairs)
+/* The next watch, if it has seen what the walk has come to. */
+static void tell_one(struct xenstore *s, struct telling *t)
 {
-    struct firing f = {.s = s, .from = s->tell_at, .end = s->tell_at + pairs};
+    const struct watch *w = list_entry(t->watch, struct watch, link);
 
-    if (!s->told)
+    t->watch = t->watch->next;
+    if (watch_covers(w, t->path, t->length) && (!t->below_removed || w->path_length == t->length))
+        event_add(s, w, t->path + w->relative);
+}
+
+/* False: all is told. */
+static bool tell_on(struct xenstore *s, struct telling *t)
+{
+    const enum tree_step step = tree_diff_step(&t->diff);
+
+    if (step == DIFF_CHANGED || step == DIFF_BELOW_REMOVED) {
+        t->length = tree_diff_path(&t->diff, t->path);
+        t->below_removed = step == DIFF_BELOW_REMOVED;
+        t->watch = s->watches.next;
+    }
+    return step != DIFF_END;
+}
+
+bool xenstore_tell(struct xenstore *s)
+{
+    struct telling *t = s->telling;
+
+    if (!t)
         return false;
-    f.path = mem_alloc(TREE_PATH + 1);
-    if (f.path)
-        tree_diff(s->told, s->root, node_changed, &f);
-    else
-        (void)refuse(XS_009, s->budget.used);
-    mem_free(f.path, TREE_PATH + 1);
-    s->tell_at = f.end;
-    if (f.at > f.end)
-        return true;
-    xenstore_tell_nobody(s);
-    return false;
+    do {
+        if (t->watch != &s->watches)
+            tell_one(s, t);
+        else if (!tell_on(s, t)) {
+            xenstore_tell_nobody(s);
+            break;
+        }
+    } while (!xenstore_piece_over(s));
+    return true;
 }
 
 void xenstore_replace_tree(struct xenstore *s, struct tree_node *now)
 {
-    while (xenstore_tell(s, TELL_ALL)) /* of the change before: nothing is left, but for a write from outside */
-        ;
-    if (list_empty(&s->watches))
-        tree_put(&s->budget, s->root);
-    else
-        s->told = s->root;
+    struct tree_node *was = s->root;
+
+    ASSERT(!s->telling);
     s->root = now;
+    if (!list_empty(&s->watches))
+        s->telling = mem_alloc(sizeof(*s->telling));
+    if (s->telling) {
+        s->telling->was = was;
+        s->telling->watch = &s->watches;
+        tree_diff_begin(&s->telling->diff, was, now);
+        return;
+    }
+    if (!list_empty(&s->watches))
+        (void)refuse(XS_009, s->budget.used);
+    tree_put(&s->budget, was);
 }
 
 struct watch *watch_find(struct xenstore *s, const char *path, const char *token)
 {
+    const size_t path_length = strlen(path), token_length = strlen(token);
+
     list_for_each(it, &s->watches)
     {
         struct watch *w = list_entry(it, struct watch, link);
-        if (!strcmp(w->text, path) && !strcmp(w->text + w->path_length + 1, token))
+        if (w->path_length == path_length && w->token_length == token_length &&
+            !memcmp(w->text, path, path_length) &&
+            !memcmp(w->text + path_length + 1, token, token_length))
             return w;
     }
     return NULL;

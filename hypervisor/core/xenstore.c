@@ -16,8 +16,9 @@
  * the transaction has it.
  *
  * What the guest can cost us.  It works on its own time, in its event_channel_op, with its
- * evtchn_lock held, but in pieces: after a few requests, or a few watches that hear of a change, the lock is given up
- * and others run (evtchn_notify_fn).  No request is looked at while a change is still being told.  Indices are read once a call, so a call moves at most a ring's length each way
+ * evtchn_lock held, but in pieces: after PIECE_NS no further request, nor watch that hears of a change, is begun before the
+ * lock was given up and others could run (evtchn_notify_fn).  What is begun is bounded by the budget below.  No request is looked
+ * at while a change is still being told.  Indices are read once a piece, so a piece moves at most a ring's length each way
  * however fast another vCPU refills it.  A request is copied before anybody looks at it.  While a
  * reply or an event waits for room, no further request is read.  All that is kept comes out of a
  * budget (STORE_LIMIT), and nothing is allocated before the first request.  Indices that make no
@@ -32,6 +33,7 @@
 #include "grant-table.h"
 #include "lib.h"
 #include "refuse.h"
+#include "sched.h"
 #include "xenstore-parts.h"
 
 #include <xen/grant_table.h>
@@ -216,27 +218,42 @@ static void reconnect(struct xenstore *s)
     evtchn_set_pending(s->domain, s->port);
 }
 
-/* Move what can be moved, answer what is whole.  True: there is more to do. */
+bool xenstore_piece_over(const struct xenstore *s)
+{
+    return arch_now() >= s->piece_end;
+}
+
+/* Answer what is whole.  True: there is more to do. */
+static bool answer_all(struct xenstore *s, struct half *in, struct half *out)
+{
+    while (!s->telling && pump_out(s, out) && pump_in(s, in)) {
+        xenstore_answer(s);
+        request_free(s);
+        if (xenstore_piece_over(s))
+            return true;
+    }
+    return s->telling;
+}
+
+/* A piece of work: tell watches, or move what can be moved and answer what is whole.  True: there is more to do. */
 static bool serve(struct xenstore *s)
 {
     struct half in, out;
-    unsigned answers = 0;
 
-    if (xenstore_tell(s, TELL_SPAN))
+    s->piece_end = arch_now() + PIECE_NS;
+    if (xenstore_tell(s))
         return true;
     if (s->stopped || !look(s, &in, &out))
         return false;
+    if (!s->root && in.room && !xenstore_open_tree(s))
+        return true;
     const uint32_t req = in.at, rsp = out.at;
-    while (!s->told && answers < ANSWER_SPAN && pump_out(s, &out) && pump_in(s, &in)) {
-        xenstore_answer(s);
-        request_free(s);
-        answers++;
-    }
+    const bool more = answer_all(s, &in, &out);
     atomic_set_release(&s->ring->rsp_prod, out.at);
     atomic_set_release(&s->ring->req_cons, in.at);
     if (in.at != req || out.at != rsp)
         evtchn_set_pending(s->domain, s->port);
-    return s->told || answers == ANSWER_SPAN;
+    return more;
 }
 
 /* The guest has signalled its port; evtchn_lock is held. */
@@ -319,61 +336,92 @@ static int full_path(const struct xenstore *s, const char *path, char *to)
     return tree_path_ok(to, strlen(to)) ? 0 : -XEN_EINVAL;
 }
 
+/* Do what the store has to do, with preemption points; NULL: @d has none (any more).  The lock is held before and after. */
+static struct xenstore *serve_all(struct domain *d) REQUIRES(&d->evtchn_lock)
+{
+    for (;;) {
+        struct xenstore *s = d->store;
+        if (!s || (s->stopped && !s->telling) || !serve(s))
+            return s;
+        spin_unlock(&d->evtchn_lock);
+        (void)preempt_point();
+        spin_lock(&d->evtchn_lock);
+    }
+}
+
 static int write_node(struct xenstore *s, const char *path, const char *value)
 {
     const struct tree_change c = {value, strlen(value), NULL, DOMID_SELF, ++s->changes};
     struct tree_node *now;
     int rc = tree_set(&s->budget, s->root, path, &c, &now);
 
-    if (rc)
-        return rc;
-    xenstore_replace_tree(s, now);
-    while (!s->stopped && serve(s)) /* events go out */
-        ;
-    return 0;
+    if (!rc)
+        xenstore_replace_tree(s, now);
+    return rc;
 }
 
-static int print_node(struct xenstore *s, const char *path)
+/* @full has room for the path in full. */
+static int store_and_path(struct xenstore *s, const char *path, char *full)
 {
-    const struct tree_node *nearest, *n = tree_find(s->root, path, &nearest);
+    int rc = s ? xenstore_open_tree(s) : -XEN_ENOSYS;
 
-    if (!n)
-        return -XEN_ENOENT;
-    printk("%s = \"", path);
-    for (unsigned i = 0; i < n->value_length; i++) {
-        const char c = tree_value(n)[i];
-        printk_more("%c", c >= ' ' && c <= '~' ? c : '.');
-    }
-    printk_more("\"\n");
-    for (unsigned i = 0; i < n->children; i++)
-        printk("  %.*s\n", n->child[i]->name_length, n->child[i]->bytes);
-    return 0;
+    return rc ?: full_path(s, path, full);
 }
 
-static int on_node(struct domain *d, const char *path, const char *value)
+int xenstore_write(struct domain *d, const char *path, const char *value)
 {
     char *full = mem_alloc(TREE_PATH + 1);
 
     if (!full)
         return -XEN_ENOMEM;
     spin_lock(&d->evtchn_lock);
-    struct xenstore *s = d->store;
-    int rc = s ? xenstore_open_tree(s) : -XEN_ENOSYS;
+    struct xenstore *s = serve_all(d); /* nobody is being told of an older change */
+    int rc = store_and_path(s, path, full);
     if (!rc)
-        rc = full_path(s, path, full);
-    if (!rc)
-        rc = value ? write_node(s, full, value) : print_node(s, full);
+        rc = write_node(s, full, value);
+    (void)serve_all(d); /* events go out */
     spin_unlock(&d->evtchn_lock);
     mem_free(full, TREE_PATH + 1);
     return rc;
 }
 
-int xenstore_write(struct domain *d, const char *path, const char *value)
+static void print_node(const struct tree_node *n, const char *path)
 {
-    return on_node(d, path, value);
+    printk("%s = \"", path);
+    for (unsigned i = 0; i < n->value_length; i++) {
+        const char c = tree_value(n)[i];
+        printk_more("%c", c >= ' ' && c <= '~' ? c : '.');
+        (void)preempt_point();
+    }
+    printk_more("\"\n");
+    for (unsigned i = 0; i < n->children; i++) {
+        printk("  %.*s\n", n->child[i]->name_length, n->child[i]->bytes);
+        (void)preempt_point();
+    }
 }
 
+/* The tree is held while it is printed: it does not change.  The store does not end meanwhile: that is work, too. */
 int xenstore_print(struct domain *d, const char *path)
 {
-    return on_node(d, path, NULL);
+    char *full = mem_alloc(TREE_PATH + 1);
+    const struct tree_node *n = NULL, *nearest;
+    struct tree_node *root = NULL;
+
+    if (!full)
+        return -XEN_ENOMEM;
+    spin_lock(&d->evtchn_lock);
+    int rc = store_and_path(d->store, path, full);
+    if (!rc)
+        n = tree_find(d->store->root, full, &nearest);
+    if (n)
+        root = tree_get(d->store->root);
+    spin_unlock(&d->evtchn_lock);
+    if (n) {
+        print_node(n, full);
+        spin_lock(&d->evtchn_lock);
+        tree_put(&d->store->budget, root);
+        spin_unlock(&d->evtchn_lock);
+    }
+    mem_free(full, TREE_PATH + 1);
+    return rc ?: n ? 0 : -XEN_ENOENT;
 }

@@ -18,9 +18,7 @@
 #define EVENT_RESERVE 4096u  /* of it, for events only */
 #define WATCHES       128u   /* numbers as xenstored's */
 #define TRANSACTIONS  10u
-#define TELL_SPAN     32u        /* watches told, and requests answered, without a preemption point */
-#define ANSWER_SPAN   8u
-#define TELL_ALL      0x7fffffffu /* whoever is left */
+#define PIECE_NS      20000ull /* after so long nothing more is begun without a preemption point */
 #define HOME_LIMIT    32u   /* "/local/domain/65535/" */
 #define REL_PATH      2048u /* XENSTORE_REL_PATH_MAX */
 
@@ -47,6 +45,16 @@ struct transaction {
     struct tree_node *was, *now;
 };
 
+/* Watches are being told of a change. */
+struct telling {
+    struct tree_node *was; /* the tree that they know */
+    struct tree_diff diff; /* between it and the store's */
+    struct list *watch;    /* the next that is to hear of ...; the list's head: none */
+    bool below_removed;
+    size_t length;
+    char path[TREE_PATH + 1]; /* ... this node */
+};
+
 /**
  * struct xenstore - one domain's store: its ring, its tree, and who waits for what.
  *
@@ -62,8 +70,8 @@ struct xenstore {
     struct tree_budget budget;
     struct tree_node *root; /* NULL until somebody asks */
     uint32_t changes;       /* how many there have been */
-    struct tree_node *told; /* the tree that watches know, while they have not all heard of a change; else NULL */
-    uint32_t tell_at;       /* how far they have: (changed node, watch) pairs */
+    struct telling *telling; /* NULL: all have heard of the last change */
+    uint64_t piece_end;      /* when the present piece of work should end */
     struct list watches, transactions;
     uint32_t watch_count, transaction_count, last_transaction;
 
@@ -86,10 +94,13 @@ const char *xenstore_home(const struct domain *d, char *to);
 
 /* The tree is there when this returns 0. */
 int xenstore_open_tree(struct xenstore *s) must_check;
-/* The tree is @now from now on (its reference is ours); watches are to hear of the difference: xenstore_tell(). */
+/* The tree is @now from now on (its reference is ours); watches, which know of all before, are to hear of the difference:
+ * xenstore_tell(). */
 void xenstore_replace_tree(struct xenstore *s, struct tree_node *now);
-/* Tell watches of the last change: @pairs more of (changed node, watch).  True if some are left. */
-bool xenstore_tell(struct xenstore *s, uint32_t pairs);
+/* Tell watches of the last change, as long as the piece lasts, but one at least.  False: there is nobody to tell. */
+bool xenstore_tell(struct xenstore *s);
+/* Others should get their turn before more is begun. */
+bool xenstore_piece_over(const struct xenstore *s);
 /* Whoever has not heard of the last change never will. */
 void xenstore_tell_nobody(struct xenstore *s);
 

@@ -94,17 +94,29 @@ int tree_set(struct tree_budget *b, struct tree_node *root, const char *path,
 int tree_remove(struct tree_budget *b, struct tree_node *root, const char *path,
                 struct tree_node **now) must_check;
 
-/* A node with those above it. */
-struct tree_place {
-    const struct tree_place *above;
-    const struct tree_node *node;
+/*
+ * What differs between two trees, a step at a time: a step looks at one child of one node.  Neither tree goes away
+ * meanwhile.
+ */
+struct tree_pair {
+    const struct tree_node *was, *now; /* of the same path; one of them may be NULL */
+    unsigned next;                     /* child to look at: those of @was, then those of @now */
 };
 
-/* The path of @at, terminated, into @to of TREE_PATH + 1 bytes.  Its length. */
-size_t tree_path(const struct tree_place *at, char *to);
+struct tree_diff {
+    struct tree_pair level[TREE_DEPTH + 1]; /* from the roots down to where it is */
+    unsigned levels;
+    bool begun;
+};
 
-/* Call @changed for each node that was written, made or removed between @was and @now.
- * @below_removed: it went away together with the one above it. */
-typedef void tree_changed_fn(void *context, const struct tree_place *at, bool below_removed);
-void tree_diff(const struct tree_node *was, const struct tree_node *now, tree_changed_fn *changed,
-               void *context);
+enum tree_step {
+    DIFF_ON,            /* nothing to say; go on */
+    DIFF_CHANGED,       /* the node at tree_diff_path() was written, made or removed */
+    DIFF_BELOW_REMOVED, /* the same: it went away together with the one above it */
+    DIFF_END,
+};
+
+void tree_diff_begin(struct tree_diff *f, const struct tree_node *was, const struct tree_node *now);
+enum tree_step tree_diff_step(struct tree_diff *f);
+/* The path of the node that the last step was about, terminated, into @to of TREE_PATH + 1 bytes.  Its length. */
+size_t tree_diff_path(const struct tree_diff *f, char *to);
