@@ -143,6 +143,72 @@ static void all_ports(void)
     expect(hypercall_event_channel_op(EVTCHNOP_reset, &r), 0, "reset of all ports");
 }
 
+/* None of the ports that exist is open: many resets in one call. */
+static void many_resets(void)
+{
+    static struct evtchn_reset r = {.dom = DOMID_SELF};
+    static bool made;
+
+    for (unsigned i = 0; !made && i + 6 < guest_option("ports", 0); i++) {
+        struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+        expect(hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &a), 0, "a port");
+    }
+    made = true;
+    for (unsigned i = 0; i < 256; i++)
+        calls[i] = CALL(event_channel_op, EVTCHNOP_reset, (unsigned long)&r);
+    multicall(256);
+    expect((long)calls[255].result, 0, "a reset of many");
+}
+
+/* All ports are in use: a multicall that asks for more. */
+static void no_port_left(void)
+{
+    static struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+    struct evtchn_close first = {.port = 7}; /* so that each search begins below all others */
+    static bool made;
+
+    while (!made && !hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &a))
+        ;
+    made = true;
+    for (unsigned i = 0; i + 2 < 96; i += 3) {
+        calls[i] = CALL(event_channel_op, EVTCHNOP_close, (unsigned long)&first);
+        calls[i + 1] = calls[i + 2] =
+            CALL(event_channel_op, EVTCHNOP_alloc_unbound, (unsigned long)&a);
+    }
+    multicall(96);
+    expect((long)calls[94].result, 0, "the port that was closed");
+    expect((long)calls[95].result, -XEN_ENOSPC, "a port too many");
+}
+
+/* Closed ports that are still in a queue, as many as there can be, are no ports to give: a multicall that asks for some. */
+static void busy_ports(void)
+{
+    static struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+    static bool made;
+
+    if (!made) {
+        struct evtchn_init_control init = {.control_gfn = page_mfn(page_alloc())};
+        struct evtchn_expand_array expand;
+        struct evtchn_bind_ipi ipi = {0};
+        expect(hypercall_event_channel_op(EVTCHNOP_init_control, &init), 0, "queues");
+        for (unsigned i = 0; i < 4; i++) {
+            expand.array_gfn = page_mfn(page_alloc());
+            expect(hypercall_event_channel_op(EVTCHNOP_expand_array, &expand), 0,
+                   "words for queues");
+        }
+        while (!hypercall_event_channel_op(EVTCHNOP_bind_ipi, &ipi))
+            event_send(ipi.port);
+        for (struct evtchn_close c = {.port = 1}; c.port < 4096; c.port++)
+            if (c.port != guest_info->console.domU.evtchn && c.port != guest_info->store_evtchn)
+                (void)hypercall_event_channel_op(EVTCHNOP_close, &c);
+    }
+    made = true;
+    for (unsigned i = 0; i < 96; i++)
+        calls[i] = CALL(event_channel_op, EVTCHNOP_alloc_unbound, (unsigned long)&a);
+    multicall(96);
+    expect((long)calls[95].result, -XEN_ENOSPC, "a port that is still in a queue");
+}
+
 static void many_polls(void)
 {
     static evtchn_port_t ports[128];
@@ -242,18 +308,41 @@ static void crash(void)
 
 static volatile struct xenstore_domain_interface *ring;
 
-/* Bytes to the ring, whole messages at a time; the answers are thrown away. */
-static void store_say(uint32_t type, uint32_t transaction, const char *payload, uint32_t length)
+static void store_open(void)
+{
+    ring = (void *)memory_of_mfn(guest_info->store_mfn);
+}
+
+/* Bytes to the ring, as the store takes them; the answers are thrown away. */
+static void store_put(const void *from, uint32_t length)
+{
+    const char *bytes = from;
+
+    for (uint32_t i = 0, patience = 10000; i < length; i++) {
+        for (; ring->req_prod - ring->req_cons == XENSTORE_RING_SIZE; patience--) {
+            if (!patience)
+                tap_bail_out("the store takes no request");
+            ring->rsp_cons = ring->rsp_prod;
+            event_send(guest_info->store_evtchn);
+        }
+        ring->req[MASK_XENSTORE_IDX(ring->req_prod)] = bytes[i];
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        ring->req_prod++;
+    }
+}
+
+static void store_request(uint32_t type, uint32_t transaction, const char *payload, uint32_t length)
 {
     struct xsd_sockmsg m = {type, 1, transaction, length};
-    char bytes[sizeof(m) + 64];
 
-    memcpy(bytes, &m, sizeof(m));
-    memcpy(bytes + sizeof(m), payload, length);
-    for (uint32_t i = 0; i < sizeof(m) + length; i++)
-        ring->req[MASK_XENSTORE_IDX(ring->req_prod + i)] = bytes[i];
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    ring->req_prod += (uint32_t)sizeof(m) + length;
+    store_put(&m, sizeof(m));
+    store_put(payload, length);
+}
+
+/* The same, and it is answered when this returns. */
+static void store_say(uint32_t type, uint32_t transaction, const char *payload, uint32_t length)
+{
+    store_request(type, transaction, payload, length);
     for (unsigned patience = 10000; ring->req_cons != ring->req_prod; patience--) {
         if (!patience)
             tap_bail_out("the store takes no request");
@@ -262,14 +351,28 @@ static void store_say(uint32_t type, uint32_t transaction, const char *payload, 
     }
 }
 
+/* Begin a transaction; its number. */
+static uint32_t store_begin(void)
+{
+    static uint32_t transaction;
+
+    store_say(XS_TRANSACTION_START, 0, "", 1);
+    return ++transaction; /* numbers follow each other */
+}
+
+static void store_commit(uint32_t transaction)
+{
+    ring->rsp_cons = ring->rsp_prod;
+    store_say(XS_TRANSACTION_END, transaction, "T", 2);
+}
+
 /* A transaction that writes 20 nodes, of which 120 watches hear. */
 static void commit(void)
 {
-    static uint32_t transaction;
     static char value;
 
     if (!ring) {
-        ring = (void *)memory_of_mfn(guest_info->store_mfn);
+        store_open();
         store_say(XS_WRITE, 0, "data/a\0", 7);
         for (unsigned i = 0; i < 120; i++) {
             char watch[] = "data\0ttttttttttt000";
@@ -279,8 +382,7 @@ static void commit(void)
             store_say(XS_WATCH, 0, watch, sizeof(watch));
         }
     }
-    store_say(XS_TRANSACTION_START, 0, "", 1);
-    transaction++; /* numbers follow each other */
+    const uint32_t transaction = store_begin();
     value++;
     for (unsigned i = 0; i < 20; i++) {
         char node[] = "data/x00\0v";
@@ -289,7 +391,193 @@ static void commit(void)
         node[9] = value;
         store_say(XS_WRITE, transaction, node, 10);
     }
-    store_say(XS_TRANSACTION_END, transaction, "T", 2);
+    store_commit(transaction);
+}
+
+/* Seven letters for each @i below 128; a hash that multiplies by 31 is the same for all of them. */
+static void colliding(unsigned i, char *to)
+{
+    for (unsigned k = 0; k < 7; k++)
+        memcpy(to + 2 * k, i >> k & 1 ? "Aa" : "BB", 2);
+}
+
+/* The same, but that all tokens, and all nodes, have one hash; and nobody reads the events. */
+static void commit_colliding(void)
+{
+    static char value;
+
+    if (!ring) {
+        store_open();
+        store_say(XS_WRITE, 0, "data/a\0", 7);
+        for (unsigned i = 0; i < 120; i++) {
+            char watch[] = "data\0..............";
+            colliding(i, watch + 5);
+            store_say(XS_WATCH, 0, watch, 5 + 14 + 1);
+        }
+    }
+    const uint32_t transaction = store_begin();
+    value++;
+    for (unsigned i = 0; i < 8; i++) {
+        char node[] = "data/......\0v", name[14];
+        colliding(i, name);
+        memcpy(node + 5, name, 6);
+        node[12] = value;
+        store_say(XS_WRITE, transaction, node, 13);
+    }
+    store_commit(transaction);
+}
+
+/* "data/" and six names of 245 bytes below each other: 1,480 bytes, at @to. */
+static uint32_t long_path(char *to)
+{
+    memcpy(to, "data", 4);
+    for (unsigned i = 0; i < 6; i++) {
+        to[4 + 246 * i] = '/';
+        memset(to + 5 + 246 * i, 'n', 245);
+    }
+    return 4 + 246 * 6;
+}
+
+/* 20 nodes whose paths are nearly 1,500 bytes, and two watches as long that none of them is below. */
+static void commit_long_paths(void)
+{
+    static char path[2048], value;
+    const uint32_t length = long_path(path);
+
+    if (!ring) {
+        store_open();
+        path[length - 1] = 'w';
+        for (unsigned i = 0; i < 2; i++) {
+            path[length + 1] = (char)('0' + i);
+            path[length + 2] = '\0';
+            store_say(XS_WATCH, 0, path, length + 3);
+        }
+        path[length - 1] = 'n';
+    }
+    const uint32_t transaction = store_begin();
+    value++;
+    for (unsigned i = 0; i < 20; i++) {
+        memcpy(path + length, "/x00", 5);
+        path[length + 3] = (char)('a' + i);
+        path[length + 5] = value;
+        store_say(XS_WRITE, transaction, path, length + 6);
+    }
+    store_commit(transaction);
+}
+
+/* 150 nodes in one place that change their order in one transaction, with a watch. */
+static void commit_reversed(void)
+{
+    static char value;
+    char node[] = "data/samesame000\0v";
+    const unsigned nodes = 150;
+
+    if (!ring) {
+        store_open();
+        store_say(XS_WRITE, 0, "data/a\0", 7);
+        store_say(XS_WATCH, 0, "data/b\0t", 9);
+    }
+    uint32_t transaction = store_begin();
+    value = (char)(value + 1);
+    for (unsigned i = 0; i < nodes; i++) {
+        const unsigned n = value & 1 ? i : nodes - 1 - i;
+        node[13] = (char)('0' + n / 100);
+        node[14] = (char)('0' + n / 10 % 10);
+        node[15] = (char)('0' + n % 10);
+        node[17] = value;
+        store_say(XS_RM, transaction, node, 17);
+        store_say(XS_WRITE, transaction, node, 18);
+    }
+    store_commit(transaction);
+}
+
+/* A store that is as full as it may be, emptied by one request. */
+static void empty_store(void)
+{
+    char node[] = "data/f/x000\0v";
+
+    if (!ring) {
+        store_open();
+        store_say(XS_WATCH, 0, "data\0t", 7);
+    }
+    for (unsigned i = 0; i < 350; i++) {
+        node[8] = (char)('0' + i / 100);
+        node[9] = (char)('0' + i / 10 % 10);
+        node[10] = (char)('0' + i % 10);
+        store_say(XS_WRITE, 0, node, 13);
+    }
+    store_say(XS_RM, 0, "data/f", 7);
+}
+
+/* Paths as long as they may be, the first request of all among them, beside many nodes. */
+static void longest_paths(void)
+{
+    static char path[3100];
+    uint32_t at = 0;
+    const char home[] = "/local/domain/1/data";
+    memcpy(path, home, sizeof(home));
+    for (at = sizeof(home) - 1; at + 246 < 3072; at += 246) {
+        path[at] = '/';
+        memset(path + at + 1, 'n', 245);
+    }
+    path[at] = '\0';
+    if (!ring)
+        store_open();
+    for (unsigned i = 0; i < 20; i++) {
+        store_say(XS_WRITE, 0, path, at + 1);
+        store_say(XS_READ, 0, path, at + 1);
+    }
+    store_say(XS_RM, 0, "data/nnn", 9);
+}
+
+static const char requests_say[] = "the requests of a multicall";
+
+/*
+ * As many requests as the ring holds, each for a node that is not there but whose name is almost that of many others;
+ * and a multicall that sets the ring's indices back and sends, ten times.
+ */
+static void ring_set_back(void)
+{
+    static mmu_update_t back[2];
+    static struct evtchn_send send;
+    char name[260];
+    const uint32_t bytes = guest_option("long", 0) ? 250 : 36;
+
+    if (!ring) {
+        store_open();
+        for (unsigned i = 0; i < (bytes > 64 ? 40 : 180); i++) {
+            memcpy(name, "data/", 5);
+            memset(name + 5, 'x', bytes);
+            name[bytes + 2] = (char)('a' + i / 26);
+            name[bytes + 3] = (char)('a' + i % 26);
+            name[bytes + 5] = '\0';
+            store_say(XS_WRITE, 0, name, bytes + 6);
+        }
+        send.port = guest_info->store_evtchn;
+        ring->rsp_cons = ring->rsp_prod;
+        memset(name + bytes, 'y', 4);
+        name[bytes + 4] = 'z'; /* differs from all at the end */
+        struct xsd_sockmsg m = {XS_READ, 1, 0, bytes + 6};
+        uint32_t at = 0, whole = (XENSTORE_RING_SIZE) / (uint32_t)(sizeof(m) + bytes + 6);
+        whole = whole > 7 ? 7 : whole;
+        for (unsigned i = 0; i < whole; i++) {
+            for (unsigned k = 0; k < sizeof(m); k++)
+                ring->req[at++] = ((char *)&m)[k];
+            for (unsigned k = 0; k < bytes + 6; k++)
+                ring->req[at++] = name[k];
+        }
+        const uint64_t indices =
+            page_mfn((void *)ring) << 12 | offsetof(struct xenstore_domain_interface, req_cons);
+        back[0] = (mmu_update_t){indices, (uint64_t)at << 32};
+        back[1] = (mmu_update_t){indices + 8, 0};
+    }
+    for (unsigned i = 0; i < 62; i += 2) {
+        calls[i] = CALL(mmu_update, (unsigned long)back, 2, 0, DOMID_SELF);
+        calls[i + 1] = CALL(event_channel_op, EVTCHNOP_send, (unsigned long)&send);
+    }
+    multicall(62);
+    expect((long)calls[60].result, 0, requests_say);
+    expect((long)calls[61].result, 0, requests_say);
 }
 
 /* --- the console --- */
@@ -304,9 +592,20 @@ static void talk(void)
     console_write(text, sizeof(text));
 }
 
+/* Nothing but ends of lines: each is more in the log. */
+static void talk_lines(void)
+{
+    static char text[2048];
+
+    memset(text, '\n', sizeof(text));
+    console_write(text, sizeof(text));
+}
+
 static void (*const operations[])(void) = {
-    many_l2_entries, many_pins, tree, many_gdts, many_trap_tables, all_ports, many_polls,
-    grow_large, grow_small, exchange, live_again, crash, commit, talk,
+    many_l2_entries, many_pins,  tree,        many_gdts,        many_trap_tables,  all_ports,
+    many_polls,      grow_large, grow_small,  exchange,         live_again,        crash,
+    commit,          talk,       many_resets, commit_colliding, commit_long_paths, commit_reversed,
+    ring_set_back,   talk_lines, empty_store, longest_paths,    no_port_left,      busy_ports,
 };
 
 void guest_main(void)
