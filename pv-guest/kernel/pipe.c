@@ -18,8 +18,49 @@ void pipe_wake(struct pipe *p)
     wait_wake(&poll_wait);
 }
 
+/* Give the ring room for @room bytes, which is more than are in it. */
+static int ring_resize(struct pipe *p, size_t room)
+{
+    char *data = page_available(PAGE_FOR_FILE) ? heap_alloc(room) : NULL;
+    const size_t first = MIN(p->used, p->room - p->head);
+    if (!data)
+        return -ENOMEM;
+    memcpy(data, p->data + p->head, first);
+    memcpy(data + first, p->data, p->used - first);
+    heap_free(p->data);
+    p->data = data;
+    p->room = room;
+    p->head = 0;
+    return 0;
+}
+
+/* Have the ring hold @more bytes, which the pipe's size allows. */
+static int reserve(struct pipe *p, size_t more)
+{
+    size_t room = p->room;
+    if (p->used + more <= room)
+        return 0;
+    while (room < p->used + more)
+        room *= 2;
+    return ring_resize(p, room);
+}
+
+long pipe_resize(struct pipe *p, size_t size)
+{
+    size_t rounded = PAGE_SIZE;
+    while (rounded < size)
+        rounded *= 2;
+    if (rounded < p->used)
+        return -EBUSY;
+    if (p->room > rounded && ring_resize(p, rounded))
+        return -ENOMEM;
+    p->size = rounded;
+    pipe_wake(p);
+    return rounded;
+}
+
 /* Wait for something to take: 1, 0 if nobody will ever give anything, or -errno. */
-static int wait_for_content(struct pipe *p, bool wait)
+int pipe_wait_content(struct pipe *p, bool wait)
 {
     while (!p->used) {
         if (!p->writers)
@@ -39,14 +80,14 @@ long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
 
     if (!size)
         return 0;
-    const int rc = wait_for_content(p, wait);
+    const int rc = pipe_wait_content(p, wait);
     if (rc <= 0)
         return rc;
     while (p->used && done < size) {
-        const size_t n = MIN(MIN(size - done, p->used), PIPE_SIZE - p->head);
+        const size_t n = MIN(MIN(size - done, p->used), p->room - p->head);
         if (user_write(to + done, p->data + p->head, n))
             return done ? (long)done : -EFAULT;
-        p->head = (p->head + n) % PIPE_SIZE;
+        p->head = (p->head + n) & (p->room - 1);
         p->used -= n;
         done += n;
     }
@@ -54,14 +95,14 @@ long pipe_take(struct pipe *p, bool wait, user_t to, size_t size)
     return done;
 }
 
-/* Wait until there is room for @needed bytes. */
-static int wait_for_room(struct pipe *p, bool wait, size_t needed)
+/* Wait until there is room for @needed bytes: 1, or -errno. */
+int pipe_wait_room(struct pipe *p, bool wait, size_t needed)
 {
     for (;;) {
         if (!p->readers)
             return -EPIPE;
-        if (PIPE_SIZE - p->used >= needed)
-            return 0;
+        if (p->size - p->used >= needed)
+            return 1;
         if (!wait)
             return -EAGAIN;
         const int rc = wait_until(&p->changed, FOREVER);
@@ -77,12 +118,14 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
     while (done < size) {
         /* A small write as a whole, or something of a large one. */
         const size_t left = size - done;
-        const int rc = wait_for_room(p, wait, left <= PIPE_BUF ? left : 1);
+        int rc = pipe_wait_room(p, wait, left <= PIPE_BUF ? left : 1);
+        if (rc > 0)
+            rc = reserve(p, MIN(left, p->size - p->used));
         if (rc)
             return done ? (long)done : rc;
-        while (done < size && p->used < PIPE_SIZE) {
-            const size_t tail = (p->head + p->used) % PIPE_SIZE;
-            const size_t n = MIN(MIN(size - done, PIPE_SIZE - p->used), PIPE_SIZE - tail);
+        while (done < size && p->used < p->room) {
+            const size_t tail = (p->head + p->used) & (p->room - 1);
+            const size_t n = MIN(MIN(size - done, p->room - p->used), p->room - tail);
             if (user_read(p->data + tail, from + done, n))
                 return done ? (long)done : -EFAULT;
             p->used += n;
@@ -99,8 +142,8 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
 static int ring_copy(struct pipe *p, size_t at, void *kernel, user_t user, size_t size, bool out)
 {
     while (size) {
-        char *const data = p->data + (p->head + at) % PIPE_SIZE;
-        const size_t n = MIN(size, (size_t)(p->data + PIPE_SIZE - data));
+        char *const data = p->data + ((p->head + at) & (p->room - 1));
+        const size_t n = MIN(size, (size_t)(p->data + p->room - data));
         if (kernel)
             out ? memcpy(kernel, data, n) : memcpy(data, kernel, n);
         else if (out ? user_write(user, data, n) : user_read(data, user, n))
@@ -115,8 +158,33 @@ static int ring_copy(struct pipe *p, size_t at, void *kernel, user_t user, size_
 
 void pipe_put(struct pipe *p, const void *from, size_t size)
 {
+    if (reserve(p, size))
+        return;
     (void)!ring_copy(p, p->used, (void *)(uintptr_t)from, 0, size, false);
     p->used += size;
+    pipe_wake(p);
+}
+
+long pipe_peek(struct pipe *p, user_t to, size_t size)
+{
+    uint32_t length = MIN(size, p->used);
+    if (p->messages) {
+        (void)!ring_copy(p, 0, &length, 0, sizeof(length), true);
+        length = MIN(length, size);
+    }
+    return ring_copy(p, p->messages ? sizeof(length) : 0, NULL, to, length, true) ? -EFAULT
+                                                                                  : (long)length;
+}
+
+void pipe_skip(struct pipe *p, size_t n)
+{
+    uint32_t length = MIN(n, p->used);
+    if (p->messages && p->used) {
+        (void)!ring_copy(p, 0, &length, 0, sizeof(length), true);
+        length += sizeof(length);
+    }
+    p->head = (p->head + length) & (p->room - 1);
+    p->used -= length;
     pipe_wake(p);
 }
 
@@ -138,12 +206,14 @@ long pipe_give_message(struct pipe *p, bool wait, const struct linux_iovec *piec
 {
     size_t size = 0;
     for (unsigned i = 0; i < count; i++) {
-        if (pieces[i].size > PIPE_SIZE - sizeof(uint32_t) - size)
+        if (pieces[i].size > p->size - sizeof(uint32_t) - size)
             return -EMSGSIZE;
         size += pieces[i].size;
     }
     uint32_t length = size;
-    const int rc = wait_for_room(p, wait, sizeof(length) + size);
+    int rc = pipe_wait_room(p, wait, sizeof(length) + size);
+    if (rc > 0)
+        rc = reserve(p, sizeof(length) + size);
     if (rc)
         return rc;
     /* It counts only when all of it is there. */
@@ -160,12 +230,12 @@ long pipe_take_message(struct pipe *p, bool wait, const struct linux_iovec *piec
 {
     uint32_t size = 0;
     *length = 0;
-    const int rc = wait_for_content(p, wait);
+    const int rc = pipe_wait_content(p, wait);
     if (rc <= 0)
         return rc;
     (void)!ring_copy(p, 0, &size, 0, sizeof(size), true);
     const long n = ring_copy_pieces(p, sizeof(size), pieces, count, size, true);
-    p->head = (p->head + sizeof(size) + size) % PIPE_SIZE;
+    p->head = (p->head + sizeof(size) + size) & (p->room - 1);
     p->used -= sizeof(size) + size;
     *length = size;
     pipe_wake(p);
@@ -262,16 +332,18 @@ void pipe_free(struct pipe *p)
     heap_free(p);
 }
 
-struct pipe *pipe_create(void)
+struct pipe *pipe_create(size_t size)
 {
     struct pipe *p = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*p)) : NULL;
-    char *data = p ? heap_alloc(PIPE_SIZE) : NULL;
+    char *data = p ? heap_alloc(PAGE_SIZE) : NULL;
     if (!p || !data) {
         heap_free(p);
         heap_free(data);
         return NULL;
     }
     p->data = data;
+    p->room = PAGE_SIZE;
+    p->size = size;
     wait_init(&p->changed);
     return p;
 }
@@ -281,7 +353,7 @@ struct pipe *pipe_create(void)
 static long fifo_open(struct file *file)
 {
     struct inode *inode = file->inode;
-    if (!inode->pipe && !(inode->pipe = pipe_create()))
+    if (!inode->pipe && !(inode->pipe = pipe_create(PIPE_SIZE)))
         return -ENOMEM;
     struct pipe *p = file->object = inode->pipe;
     p->readers += reads(file);
@@ -290,7 +362,8 @@ static long fifo_open(struct file *file)
     p->writers_ever += writes(file);
     pipe_wake(p);
     const unsigned *ever = reads(file) ? &p->writers_ever : &p->readers_ever, before = *ever;
-    while (inode->links && !(file->flags & O_NONBLOCK) && (!p->readers || !p->writers) && *ever == before) {
+    while (inode->links && !(file->flags & O_NONBLOCK) && (!p->readers || !p->writers) &&
+           *ever == before) {
         const int rc = wait_until(&p->changed, FOREVER);
         if (rc)
             return rc;
@@ -307,11 +380,16 @@ const struct file_ops fifo_ops = {
     .release = pipe_release,
 };
 
+struct pipe *pipe_of(const struct file *file)
+{
+    return file->ops == &fifo_ops ? file->object : NULL;
+}
+
 /* A pipe without a name is one whose inode is in no directory. */
 int pipe_new(unsigned flags, struct file **reader, struct file **writer)
 {
     struct inode *inode = inode_new(S_IFIFO | 0600);
-    struct pipe *p = pipe_create();
+    struct pipe *p = pipe_create(PIPE_SIZE);
     struct file *r = inode ? file_new(inode, &fifo_ops, O_RDONLY | (flags & O_NONBLOCK)) : NULL;
     struct file *w = inode ? file_new(inode, &fifo_ops, O_WRONLY | (flags & O_NONBLOCK)) : NULL;
     if (inode)

@@ -47,7 +47,7 @@ static struct pty *pty_of(struct tty *tty)
 
 static size_t room(struct tty *tty)
 {
-    return PIPE_SIZE - pty_of(tty)->out->used;
+    return TTY_SIZE - pty_of(tty)->out->used;
 }
 
 static void put(struct tty *tty, const char *bytes, size_t size)
@@ -177,7 +177,7 @@ static long master_open(struct file *file)
     if (rc)
         return rc;
     struct pty *pty = heap_alloc(sizeof(*pty));
-    if (!pty || !(pty->out = pipe_create())) {
+    if (!pty || !(pty->out = pipe_create(TTY_SIZE))) {
         heap_free(pty);
         inode_put(dir);
         return -ENOMEM;

@@ -17,6 +17,7 @@
 #define SOCK_RAW       3
 #define SOCK_SEQPACKET 5
 #define SOCK_LIMIT     11
+#define SOCKET_SIZE    212992 /* as Linux has it */
 #define SOCK_NONBLOCK O_NONBLOCK
 #define SOCK_CLOEXEC  O_CLOEXEC
 #define MSG_TRUNC      0x20
@@ -189,7 +190,7 @@ static struct file *end_create(struct pipe *in, struct pipe *out, unsigned type,
 /* Two connected ends, or -ENOMEM. */
 static int pair_create(unsigned type, unsigned flags, struct file *ends[2])
 {
-    struct pipe *there = pipe_create(), *back = pipe_create();
+    struct pipe *there = pipe_create(SOCKET_SIZE), *back = pipe_create(SOCKET_SIZE);
     ends[0] = there && back ? end_create(back, there, type, flags) : NULL;
     ends[1] = ends[0] ? end_create(there, back, type, flags) : NULL;
     if (ends[1])

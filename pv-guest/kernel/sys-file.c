@@ -1,4 +1,5 @@
 /* System calls on open files and their descriptors. */
+#include "credentials.h"
 #include "errno.h"
 #include "file.h"
 #include "file-lock.h"
@@ -94,6 +95,18 @@ static long with_file(struct file *file, long (*fn)(struct file *, unsigned, use
     return rc;
 }
 
+static long set_pipe_size(const struct file *file, unsigned size)
+{
+    struct pipe *const p = pipe_of(file);
+    if (!p)
+        return -EBADF;
+    if (!size || size > INT32_MAX)
+        return -EINVAL;
+    if (size > PIPE_MOST)
+        return access_root() ? -ENOMEM : -EPERM;
+    return pipe_resize(p, size);
+}
+
 /* What fcntl can do with a descriptor that O_PATH has made. */
 static bool serves_places(unsigned command)
 {
@@ -131,11 +144,9 @@ long syscall_fcntl(const struct syscall_args *a)
     case F_SETLKW:
         return with_file(file, record_lock, a->arg[1], a->arg[2]);
     case F_GETPIPE_SZ:
-        return file->ops == &fifo_ops ? PIPE_SIZE : -EBADF;
-    case F_SETPIPE_SZ: /* all pipes have one size: as much as was asked for, or no */
-        if (file->ops != &fifo_ops)
-            return -EBADF;
-        return (int)a->arg[2] <= 0 ? -EINVAL : (int)a->arg[2] > PIPE_SIZE ? -EPERM : PIPE_SIZE;
+        return pipe_of(file) ? (long)pipe_of(file)->size : -EBADF;
+    case F_SETPIPE_SZ:
+        return set_pipe_size(file, a->arg[2]);
     default:
         return -EINVAL;
     }

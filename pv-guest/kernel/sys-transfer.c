@@ -3,24 +3,21 @@
 #include "file.h"
 #include "process.h"
 #include "syscall.h"
+#include "transfer.h"
 
-#define IOV_MAX 1024
-
-static long file_read(struct file *file, user_t to, size_t size)
+long file_read(struct file *file, user_t to, size_t size)
 {
     if ((file->flags & O_ACCMODE) == O_WRONLY)
         return -EBADF;
     return file->ops->read ? file->ops->read(file, to, size) : -EINVAL;
 }
 
-static long file_write(struct file *file, user_t from, size_t size)
+long file_write(struct file *file, user_t from, size_t size)
 {
     if ((file->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
     return file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
 }
-
-typedef long (*transfer_fn)(struct file *file, user_t at, size_t size);
 
 /* Another thread may close the file while we wait in it: hold on. */
 static long transfer(int fd, user_t at, size_t size, transfer_fn fn)
@@ -78,9 +75,7 @@ long syscall_pwrite64(const struct syscall_args *a)
 
 /* ---- Several pieces of memory ---- */
 
-#define HERE (~0ul) /* at the file's own offset */
-
-static long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset,
+long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset,
                         transfer_fn fn)
 {
     long done = 0;
@@ -138,28 +133,54 @@ long syscall_pwritev(const struct syscall_args *a)
     return a->arg[3] == HERE ? -EINVAL : transfer_vector(a, a->arg[3], file_write);
 }
 
-/* With flags, of which we know none; an offset of -1 is the file's own. */
+/* Flags of one transfer.  Nothing has to be written through to anything, and what is in memory does not wait. */
+#define RWF_HIPRI  1
+#define RWF_DSYNC  2
+#define RWF_SYNC   4
+#define RWF_NOWAIT 8
+#define RWF_APPEND 16
+#define RWF_ALL    31
+
+static long transfer_with_flags(const struct syscall_args *a, transfer_fn fn)
+{
+    struct file *file = fd_file(a->arg[0]);
+    const unsigned flags = a->arg[5];
+    const unsigned meanwhile =
+        (flags & RWF_APPEND ? O_APPEND : 0) | (flags & RWF_NOWAIT ? O_NONBLOCK : 0);
+    if (!file)
+        return -EBADF;
+    if (flags & ~RWF_ALL)
+        return -EOPNOTSUPP;
+    if (!meanwhile)
+        return transfer_vector(a, a->arg[3], fn);
+    if (a->arg[2] > IOV_MAX)
+        return -EINVAL;
+    if (a->arg[3] != HERE && !file_seekable(file))
+        return -ESPIPE;
+    struct file view = *file;
+    view.flags |= meanwhile;
+    file_get(file);
+    const long rc = file_vector(&view, a->arg[1], a->arg[2], a->arg[3], fn);
+    if (a->arg[3] == HERE)
+        file->offset = view.offset;
+    file_put(file);
+    return rc;
+}
+
+/* An offset of -1 is the file's own. */
 long syscall_preadv2(const struct syscall_args *a)
 {
-    return a->arg[5] ? -EOPNOTSUPP : transfer_vector(a, a->arg[3], file_read);
+    return transfer_with_flags(a, file_read);
 }
 
 long syscall_pwritev2(const struct syscall_args *a)
 {
-    return a->arg[5] ? -EOPNOTSUPP : transfer_vector(a, a->arg[3], file_write);
+    return transfer_with_flags(a, file_write);
 }
 
 /* ---- From file to file ---- */
 
-#define BOUNCE_SIZE (16 * PAGE_SIZE)
-
-/* One end of a copy: a file, and where in it. */
-struct end {
-    struct file *file;
-    uint64_t offset; /* HERE: its own */
-};
-
-static long end_transfer(struct end *e, user_t at, size_t size, transfer_fn fn)
+long end_transfer(struct end *e, user_t at, size_t size, transfer_fn fn)
 {
     if (e->offset == HERE)
         return fn(e->file, at, size);
@@ -200,7 +221,7 @@ static long copy_through(struct end *from, struct end *to, size_t size, user_t b
     return done;
 }
 
-static long copy(struct end *from, struct end *to, size_t size)
+long transfer_with_bounce(struct end *from, struct end *to, size_t size, bounce_fn fn)
 {
     struct space *const space = task_current()->space;
     const uintptr_t bounce = space_gap(space, BOUNCE_SIZE);
@@ -208,7 +229,7 @@ static long copy(struct end *from, struct end *to, size_t size)
         return -ENOMEM;
     file_get(from->file);
     file_get(to->file);
-    const long rc = copy_through(from, to, size, bounce);
+    const long rc = fn(from, to, size, bounce);
     file_put(from->file);
     file_put(to->file);
     (void)!space_unmap(space, bounce, BOUNCE_SIZE);
@@ -216,7 +237,7 @@ static long copy(struct end *from, struct end *to, size_t size)
 }
 
 /* Where @e is in its file, if the caller keeps that itself. */
-static int end_read(struct end *e, int fd, user_t offset)
+int end_read(struct end *e, int fd, user_t offset)
 {
     e->file = fd_file(fd);
     e->offset = HERE;
@@ -229,7 +250,7 @@ static int end_read(struct end *e, int fd, user_t offset)
     return user_read(&e->offset, offset, sizeof(e->offset));
 }
 
-static int end_write(const struct end *e, user_t offset)
+int end_write(const struct end *e, user_t offset)
 {
     return offset ? user_write(offset, &e->offset, sizeof(e->offset)) : 0;
 }
@@ -252,7 +273,7 @@ long syscall_sendfile(const struct syscall_args *a)
     if (!is_regular(&from) || (to.file->flags & O_APPEND) || (int64_t)a->arg[3] < 0 ||
         (from.offset != HERE && (int64_t)from.offset < 0))
         return -EINVAL;
-    const long n = copy(&from, &to, a->arg[3]);
+    const long n = transfer_with_bounce(&from, &to, a->arg[3], copy_through);
     return end_write(&from, a->arg[2]) ? -EFAULT : n;
 }
 
@@ -278,6 +299,6 @@ long syscall_copy_file_range(const struct syscall_args *a)
     const uint64_t goal = to.offset == HERE ? to.file->offset : to.offset;
     if (from.file->inode == to.file->inode && at < goal + a->arg[4] && goal < at + a->arg[4])
         return -EINVAL;
-    const long n = copy(&from, &to, a->arg[4]);
+    const long n = transfer_with_bounce(&from, &to, a->arg[4], copy_through);
     return end_write(&from, a->arg[1]) || end_write(&to, a->arg[3]) ? -EFAULT : n;
 }

@@ -288,10 +288,10 @@
     NONE(272, unshare) \
     CALL(273, set_robust_list, "*u") \
     CALL(274, get_robust_list, "d**") \
-    NONE(275, splice) \
-    NONE(276, tee) \
+    CALL(275, splice, "d*d*ux") \
+    CALL(276, tee, "ddux") \
     CALL(277, sync_file_range, "duux") \
-    NONE(278, vmsplice) \
+    CALL(278, vmsplice, "d*ux") \
     NONE(279, move_pages) \
     CALL(280, utimensat, "ds*x") \
     CALL(281, epoll_pwait, "d*dd*u") \

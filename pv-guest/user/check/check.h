@@ -32,6 +32,7 @@ void check_users(void);          /* users.c */
 void check_cpu_time(void);       /* cpu-time.c */
 void check_terminals(void);      /* terminals.c */
 void check_pidfds(void);         /* pidfd.c */
+void check_splices(void);        /* pipes.c */
 int users_set_id(int same);      /* users.c: the answer of the program that it executes */
 
 /* What check does when it has been executed by itself. */

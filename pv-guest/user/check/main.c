@@ -605,6 +605,7 @@ int main(int argc, char **argv)
     check_cpu_time();
     check_terminals();
     check_pidfds();
+    check_splices();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
