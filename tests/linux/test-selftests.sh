@@ -23,6 +23,7 @@ need_kernels
 image=$(kernel amd64)
 
 # Not through CFLAGS: the makefile adds to them for some programs.
+rm -rf "$programs" # what other options built
 mkdir -p "$programs/linux/selftests"
 make -k -C "$source" OUTPUT="$programs/linux/selftests" CC='gcc -static -s -w' KHDR_INCLUDES= all >"$work/make" 2>&1
 judge 'they can be built' 0 $?
