@@ -897,18 +897,17 @@ static noinline_ void forced_cpuid_emulate(struct vcpu *v)
 /* The bytes could not be read as one word: compare them singly.  A byte of the prefix, or of the
  * instruction behind a complete prefix, that cannot be read is a page fault there; where no address
  * is, the instruction was UD2. */
-static noinline_ void undefined_slowly(struct vcpu *v)
+static noinline_ void undefined_slowly(struct vcpu *v, uint64_t start)
 {
-    uint64_t rip = v->arch.regs->rip;
     uint8_t byte;
 
     for (unsigned n = 0; n < sizeof(forced_cpuid); n++) {
-        if (!va_canonical(rip + n)) {
+        if (!va_canonical(start + n)) {
             guest_exception(v, VECTOR_UD, 0);
             return;
         }
-        if (guest_read(&byte, guest_ptr(rip + n), 1)) {
-            guest_page_fault(v, rip + n, v->kernel_mode ? 0 : PF_USER);
+        if (guest_read(&byte, guest_ptr(start + n), 1)) {
+            guest_page_fault(v, start + n, v->kernel_mode ? 0 : PF_USER);
             return;
         }
         if (byte != forced_cpuid[n]) {
@@ -919,12 +918,26 @@ static noinline_ void undefined_slowly(struct vcpu *v)
     forced_cpuid_emulate(v);
 }
 
+/* In a segment of the guest's, which may have a base.  32-bit code that goes round its end is not looked at. */
+static noinline_ void undefined_in_segment(struct vcpu *v)
+{
+    struct insn i = {0};
+
+    if (insn_begin(v, &i) && (i.wide || i.start + sizeof(forced_cpuid) <= UINT32_MAX))
+        undefined_slowly(v, insn_address(&i, 0));
+    else
+        guest_exception(v, VECTOR_UD, 0);
+}
+
 void emulate_undefined(struct vcpu *v)
 {
+    const struct guest_regs *r = v->arch.regs;
     uint64_t word;
 
-    if (unlikely(guest_read_u64(&word, guest_ptr(v->arch.regs->rip))))
-        undefined_slowly(v);
+    if (unlikely(r->cs != SEL_GUEST_CS64))
+        undefined_in_segment(v);
+    else if (unlikely(guest_read_u64(&word, guest_ptr(r->rip))))
+        undefined_slowly(v, r->rip);
     else if ((word & 0x00ffffffffffffffull) == FORCED_CPUID_WORD)
         forced_cpuid_emulate(v);
     else
