@@ -89,7 +89,10 @@ for machine in ${*:-qemu64/1 qemu64/4 Nehalem/1}; do
     # As domain 0 Linux has a clock chip, whose driver would take the console's interrupt.
     options="$options --hypervisor xen"
     hang=$(listed xen '*' | sed -n 's/: hangs$//p')
-    on_paravane "$image" $words without="$(echo "$hang" | paste -sd,)" acpi=off initcall_blacklist=cmos_init
+    for try in 1 2; do # with 4 vCPUs Xen reset the machine in one of two runs, in a program that passes by itself
+        on_paravane "$image" $words without="$(echo "$hang" | paste -sd,)" acpi=off initcall_blacklist=cmos_init
+        grep -q '^=== end' "$out" && break
+    done
     ends "$out" >"$work/xen"
     for program in $hang; do
         echo "$program: hangs" >>"$work/xen"
