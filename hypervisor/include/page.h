@@ -158,9 +158,10 @@ static inline bool mfn_valid(mfn_t m)
     return m.n < max_mfn;
 }
 
+/* In whole numbers: the entry's address may be asked of any number, its content only of a valid one. */
 static inline struct page_info *mfn_to_page(mfn_t m)
 {
-    return &frame_table[m.n];
+    return (struct page_info *)((uintptr_t)frame_table + m.n * sizeof(struct page_info));
 }
 
 static inline mfn_t page_to_mfn(const struct page_info *pg)

@@ -383,6 +383,7 @@ static void step(struct program *p)
         return;
     }
     call(p, g, v);
+    world_keep(); /* a domain with the control role may end any */
     machine_tlb_fill_all();
 }
 

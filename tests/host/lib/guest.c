@@ -6,17 +6,35 @@
 
 #define fail(...) (fprintf(stderr, __VA_ARGS__), fprintf(stderr, "\n"), abort())
 
-static struct domain *keeper;
+static domid_t keeper;
 static uint64_t free_at_start;
+
+static void keeper_create(domid_t id)
+{
+    struct domain *d = domain_create(id, "keeper", 1);
+
+    if (!d)
+        fail("no memory for the keeper");
+    domain_start(d);
+    keeper = id;
+}
 
 void world_start(unsigned cpus, uint64_t frames)
 {
     machine_start(cpus, frames);
-    keeper = domain_create(1000, "keeper", 1);
-    if (!keeper)
-        fail("no memory for the keeper");
-    domain_start(keeper);
+    keeper_create(1000);
     free_at_start = page_free_count();
+}
+
+void world_keep(void)
+{
+    struct domain *d = domain_get_owner(keeper);
+    const bool ended = !d || d->shut_down;
+
+    if (d)
+        domain_put(d);
+    if (ended)
+        keeper_create(keeper == 1000 ? 1001 : 1000);
 }
 
 void world_check(void)

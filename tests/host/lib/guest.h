@@ -25,6 +25,8 @@ struct guest {
 
 /* The machine, and a domain without vCPUs that keeps it from ending with the last guest. */
 void world_start(unsigned cpus, uint64_t frames);
+/* Make another such domain if a guest with the control role has ended this one. */
+void world_keep(void);
 /* Ends the test unless audit and TLBs are as they should be. */
 void world_check(void);
 /* The same, and every frame is back. */
