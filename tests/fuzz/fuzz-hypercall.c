@@ -348,7 +348,8 @@ static void call(struct program *p, struct guest *g, struct vcpu *v)
     if (number == __HYPERVISOR_sched_op &&
         (a.arg[0] == SCHEDOP_shutdown || a.arg[0] == SCHEDOP_remote_shutdown) && take(p, 1))
         return;
-    machine_enter(v);
+    if (!machine_try_enter(v))
+        return;
     fuzz_steps++;
     long rc = hypercall_dispatch(v, number, &a);
     if (fuzz_calls) /* what gets through, for people who tune this */

@@ -66,6 +66,8 @@ void machine_on_cpu(unsigned cpu);
 /* Let the scheduler run until @v is the current vCPU of its CPU, and execute there.  It must be
  * runnable. */
 void machine_enter(struct vcpu *v);
+/* The same; false if its domain shuts down meanwhile: time passes, and a watchdog may bite. */
+bool machine_try_enter(struct vcpu *v);
 /* Let the idle vCPU of CPU 0 do all queued work. */
 void machine_run_work(void);
 /* One round of the loop of @cpu's idle vCPU, which is current: it may find another vCPU to switch
