@@ -262,8 +262,9 @@ int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset)
     spin_lock(&d->evtchn_queue_lock);
     f->queues[v->id].control = (struct evtchn_fifo_control_block *)(page + offset);
     if (fresh) {
-        take_over(d);
         atomic_set_release(&d->evtchn_fifo, fresh);
+        memory_barrier(); /* a signal sets its bit, then looks at evtchn_fifo: we see the one, or it the other */
+        take_over(d);
     }
     spin_unlock(&d->evtchn_queue_lock);
     return 0;

@@ -15,7 +15,7 @@
  *
  * Signals come without any of the sender's locks being the receiver's; d->evtchn_fifo, which says
  * which way a domain goes, changes under evtchn_lock and evtchn_queue_lock: whoever reads it with
- * neither may be late, and evtchn-fifo.c looks again.
+ * neither may be late, and looks again (evtchn-fifo.c, evtchn_2level_signal).
  */
 #pragma once
 
@@ -80,6 +80,7 @@ static inline uint64_t *evtchn_mask_map(const struct domain *d)
     return (uint64_t *)d->shared->evtchn_mask;
 }
 
+noinline_ void evtchn_fifo_signal(struct vcpu *v, uint32_t port);
 /* An unmasked port of @v's has become pending. */
 noinline_ void evtchn_2level_mark(struct vcpu *v, uint32_t port);
 
@@ -88,6 +89,10 @@ static inline void evtchn_2level_signal(struct vcpu *v, uint32_t port)
     struct domain *d = v->domain;
     if (atomic_test_and_set_bit(evtchn_pending_map(d), port))
         return;
+    if (unlikely(atomic_read(&d->evtchn_fifo))) { /* since we looked: its bit may have come too late to be taken over */
+        evtchn_fifo_signal(v, port);
+        return;
+    }
     evtchn_wake_pollers(d, port);
     if (!atomic_test_bit(evtchn_mask_map(d), port))
         evtchn_2level_mark(v, port);
@@ -99,7 +104,6 @@ void evtchn_2level_forget(struct domain *d, uint32_t port);
 
 /* --- evtchn-fifo.c --- */
 
-noinline_ void evtchn_fifo_signal(struct vcpu *v, uint32_t port);
 void evtchn_fifo_unmask(struct vcpu *v, uint32_t port);
 bool evtchn_fifo_is_pending(struct domain *d, uint32_t port);
 void evtchn_fifo_forget(struct domain *d, uint32_t port);
