@@ -41,7 +41,7 @@ struct cpu_queue {
     struct vcpu *current; /* who was picked last */
     struct vcpu *idle;
     struct vcpu *leaving; /* who was switched away from: until sched_tail */
-    unsigned destination; /* where @leaving goes if it wants to run but is in no queue */
+    unsigned destination; /* where @leaving goes if it wants to run but is in no queue; this CPU: nothing was chosen */
     struct timer slice;
     bool slice_ended; /* and nobody has rescheduled since */
     bool alarm;       /* this CPU's alarm is set */
@@ -447,6 +447,7 @@ static void reschedule(bool give_way) NO_ANALYSIS
     spin_lock(&cq->lock);
     uint64_t now = arch_now();
     charge(cq, prev, now);
+    cq->destination = prev->cpu;
     atomic_and(&prev->exit_work, ~EXIT_RESCHEDULE);
 
     const bool asleep = !wants_cpu(prev) && !prev->is_idle;
@@ -490,10 +491,11 @@ void sched_tail(void) NO_ANALYSIS
     cq->leaving = NULL;
     atomic_set_release(&left->on_cpu, false);
     bool homeless = !left->is_idle && !left->sched.queued && wants_cpu(left);
+    const unsigned destination = cq->destination;
     spin_unlock(&cq->lock);
 
-    if (unlikely(homeless))
-        wake_on(left, cq->destination);
+    if (unlikely(homeless)) /* it leaves for another CPU; or it has been woken since it was put away as asleep */
+        wake_on(left, destination != v->cpu ? destination : choose_cpu(left));
     if (!v->is_idle)
         begin_to_run(cq, v);
 }
