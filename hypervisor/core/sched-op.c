@@ -144,6 +144,34 @@ static void watchdog_arm(struct domain *d, unsigned slot, uint32_t seconds)
     timer_set(&d->watchdog[slot], arch_now() + seconds * NS_PER_S);
 }
 
+/* The first that is free; its id, or -errno. */
+static long watchdog_start(struct domain *d, uint32_t seconds)
+{
+    for (unsigned slot = 0; slot < ARRAY_SIZE(d->watchdog); slot++) {
+        if (d->watchdogs & BIT(slot))
+            continue;
+        d->watchdogs |= BIT(slot);
+        watchdog_arm(d, slot, seconds);
+        return slot + 1;
+    }
+    return refuse(SC_005);
+}
+
+static long watchdog_set(struct domain *d, uint32_t id, uint32_t seconds)
+{
+    const unsigned slot = id - 1;
+
+    if (!(d->watchdogs & BIT(slot)))
+        return refuse(SC_006, id);
+    if (seconds) {
+        watchdog_arm(d, slot, seconds);
+    } else {
+        timer_stop(&d->watchdog[slot]);
+        d->watchdogs &= ~BIT(slot);
+    }
+    return 0;
+}
+
 /* id 0: start one, its id is the result; else set it anew, or stop it (timeout 0). */
 static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
 {
@@ -154,26 +182,10 @@ static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
     if (op.id > ARRAY_SIZE(d->watchdog))
         return refuse(SC_004, op.id);
 
-    if (op.id == 0) {
-        for (unsigned slot = 0; slot < ARRAY_SIZE(d->watchdog); slot++) {
-            if (atomic_or(&d->watchdogs, BIT(slot)) & BIT(slot))
-                continue;
-            watchdog_arm(d, slot, op.timeout);
-            return slot + 1;
-        }
-        return refuse(SC_005);
-    }
-
-    const unsigned slot = op.id - 1;
-    if (!(atomic_read(&d->watchdogs) & BIT(slot)))
-        return refuse(SC_006, op.id);
-    if (op.timeout) {
-        watchdog_arm(d, slot, op.timeout);
-    } else {
-        timer_stop(&d->watchdog[slot]);
-        atomic_and(&d->watchdogs, ~BIT(slot));
-    }
-    return 0;
+    spin_lock(&d->watchdog_lock);
+    long rc = op.id ? watchdog_set(d, op.id, op.timeout) : watchdog_start(d, op.timeout);
+    spin_unlock(&d->watchdog_lock);
+    return rc;
 }
 
 /* Run this vCPU on one physical CPU, for firmware calls that need it; a negative number ends that.

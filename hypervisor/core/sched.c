@@ -731,6 +731,7 @@ void sched_vcpu_destroy(struct vcpu *v)
 void sched_domain_init(struct domain *d)
 {
     d->cap_lock = (spinlock_t)SPINLOCK_INIT(CAP);
+    d->watchdog_lock = (spinlock_t)SPINLOCK_INIT(WATCHDOG);
     timer_init(&d->cap_timer, cap_refill);
 }
 

@@ -155,7 +155,8 @@ struct domain {
     spinlock_t cap_lock;
     struct timer cap_timer;     /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
     struct timer watchdog[2];   /* SCHEDOP_watchdog */
-    uint32_t watchdogs;         /* bits: slots in use (atomic) */
+    uint32_t watchdogs;         /* bits: slots in use; they and what is set change under @watchdog_lock */
+    spinlock_t watchdog_lock;
     uint32_t crash_reported;
     struct arch_domain arch;
 };

@@ -26,6 +26,7 @@
     RANK(WORK)     /* the list of work for the idle vCPU */                                      \
     RANK(SCHED)    /* one CPU's run queue */                                                     \
     RANK(CAP)      /* one domain's CPU cap */                                                    \
+    RANK(WATCHDOG) /* one domain's watchdogs */                                                  \
     RANK(TIMER)    /* one CPU's timer heap */                                                    \
     RANK(PIT)      /* one domain's interval timer */                                             \
     RANK(SLABS)    /* small objects */                                                          \
