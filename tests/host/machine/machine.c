@@ -126,6 +126,8 @@ void machine_on_cpu(unsigned cpu)
     machine.cpu[cpu].relaxed = 0;
 }
 
+static void serve_timer(unsigned cpu);
+
 /* An idle CPU has nobody's root. */
 static void leave_root(unsigned cpu)
 {
@@ -178,6 +180,42 @@ static void idle_gives_way(void)
     longjmp(*idle_point, 1); /* nothing left to do for it */
 }
 
+/* @v, which is in a race, halts, and nobody is left who could end that. */
+static void oversleep(struct vcpu *v)
+{
+    if (machine.overslept)
+        machine.overslept(v);
+    machine_advance(1000000);
+    vcpu_unpause(v, PAUSE_SLEEP);
+}
+
+/* @v, which is in a race, has left its stack: the CPU idles until it is chosen again; if its domain has ended, or nobody brings it
+ * up, what it was doing is never finished. */
+static void stay_away(struct vcpu *v)
+{
+    struct machine_cpu *c = &machine.cpu[machine_cpu];
+    jmp_buf back;
+
+    c->away = v;
+    c->back = &back;
+    if (setjmp(back)) {
+        c->away = NULL;
+        return; /* the run queue's lock is held, as after a switch of stacks */
+    }
+    sched_tail();
+    for (;;) {
+        serve_timer(machine_cpu);
+        if (!(current_vcpu()->exit_work & EXIT_RESCHEDULE) && !race_halt()) {
+            if (v->pause & ~PAUSE_SLEEP)
+                break;
+            oversleep(v);
+        }
+        schedule();
+    }
+    c->away = NULL;
+    race_end();
+}
+
 void arch_switch(struct vcpu *prev, struct vcpu *next)
 {
     machine.cpu[machine_cpu].relaxed = 0;
@@ -186,7 +224,11 @@ void arch_switch(struct vcpu *prev, struct vcpu *next)
         leave_root(machine_cpu);
     else
         load_root(next);
-    if (idler.vcpu && prev == idler.vcpu)
+    if (race_is_on(machine_cpu) && machine.cpu[machine_cpu].away == next)
+        longjmp(*(jmp_buf *)machine.cpu[machine_cpu].back, 1);
+    if (race_is_on(machine_cpu) && !prev->is_idle && !prev->unwinding)
+        stay_away(prev);
+    else if (idler.vcpu && prev == idler.vcpu)
         idle_gives_way();
     else if (idler.vcpu && next == idler.vcpu)
         longjmp(*idler.back, 1);
@@ -194,6 +236,12 @@ void arch_switch(struct vcpu *prev, struct vcpu *next)
 
 void arch_idle(void)
 {
+    if (race_is_on(machine_cpu) && !current_vcpu()->is_idle) {
+        serve_timer(machine_cpu);
+        if (!race_halt())
+            oversleep(current_vcpu());
+        return;
+    }
     if (!idle_point) { /* a vCPU dozes in its own schedule(): time passes, and somebody wakes it */
         machine_advance(1000000);
         vcpu_unpause(current_vcpu(), PAUSE_SLEEP);
@@ -271,9 +319,12 @@ static void serve_timer(unsigned cpu)
 {
     struct machine_cpu *c = &machine.cpu[cpu];
 
+    if (cpu != machine_cpu && race_holds_cpu(cpu))
+        return; /* in the middle of something, with interrupts off */
     while (c->deadline <= machine.now) {
         unsigned before = machine_cpu;
         c->deadline = ~0ull;
+        c->kicked = true; /* it ends a halt */
         machine_cpu = cpu;
         timer_interrupt();
         machine_cpu = before;
@@ -302,7 +353,8 @@ void machine_advance(uint64_t ns)
     for (;;) {
         uint64_t next = end;
         for (unsigned i = 0; i < machine.cpus; i++)
-            next = MIN(next, MAX(machine.cpu[i].deadline, machine.now));
+            if (i == machine_cpu || !race_holds_cpu(i))
+                next = MIN(next, MAX(machine.cpu[i].deadline, machine.now));
         machine.now = next;
         for (unsigned i = 0; i < machine.cpus; i++)
             serve_timer(i);

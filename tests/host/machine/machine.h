@@ -30,7 +30,9 @@ struct machine_cpu {
     struct domain *root_domain; /* whose L4 is in CR3 */
     uint64_t root;              /* CR3 */
     uint64_t deadline;          /* timer interrupt; ~0: none */
-    bool kicked;
+    bool kicked; /* an interrupt that ends its halt */
+    struct vcpu *away; /* in a race: who has left its stack, and comes back to @back when it is chosen again */
+    void *back;
     uint32_t relaxed; /* spin-wait bodies since the last other call: a deadlock if it grows */
     bool kernel_view;               /* the door opens on kernel tables whatever the mode */
     unsigned flushes, page_flushes; /* how often its TLB was flushed, as a whole, or one page */
@@ -44,6 +46,7 @@ struct machine {
     struct machine_cpu cpu[MACHINE_CPUS];
     uint64_t now;
     void (*while_spinning)(void); /* what another CPU does while one spins; NULL: nothing */
+    void (*overslept)(struct vcpu *v); /* in a race: @v sleeps, and nobody is left who could wake it; NULL: nothing */
     uint8_t window[WINDOW_BYTES];
     uint64_t window_readable, window_writable; /* bytes from its start */
     char log[65536];

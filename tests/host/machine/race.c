@@ -4,13 +4,26 @@
 #include "lib.h"
 #include "sched.h"
 
-#include <sanitizer/common_interface_defs.h>
 #include <signal.h>
 #include <ucontext.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
+#include <sanitizer/common_interface_defs.h>
+#else /* tools/coverage builds without it */
+static void __sanitizer_start_switch_fiber(void **fake, const void *stack, size_t bytes)
+{
+}
+static void __sanitizer_finish_switch_fiber(void *fake, const void **stack, size_t *bytes)
+{
+    *stack = NULL;
+    *bytes = 0;
+}
+#endif
+
 #define STACK_BYTES 0x40000u
-#define WORDS       4096u /* learnt; a power of two */
+#define WORDS       0x10000u /* learnt; a power of two, and more than any operation touches */
 #define WAITS       100000u
+#define ROUNDS      4u /* of learning: where memory comes in another order each time nothing that is learnt lasts */
 
 void (*race_hook)(const volatile void *at, bool write);
 
@@ -21,6 +34,7 @@ struct fiber {
     size_t stack_bytes;
     unsigned cpu;
     bool ended;
+    bool asleep; /* its CPU halts until it is kicked */
 };
 #define HOME RACE_OPS
 
@@ -49,6 +63,7 @@ static struct {
     unsigned waits;
     unsigned long runs;
     struct word word[WORDS];
+    unsigned words;
     bool learnt;
     char told[1024];
     size_t told_bytes;
@@ -71,6 +86,8 @@ static bool learn(const volatile void *at, bool write)
     while (race.word[i % WORDS].at && race.word[i % WORDS].at != at)
         i++;
     struct word *w = &race.word[i % WORDS];
+    if (!w->at && ++race.words == WORDS)
+        abort(); /* the next search would never end */
     const bool was = is_shared(w);
     w->at = at;
     *(write ? &w->written : &w->read) |= who;
@@ -106,13 +123,29 @@ static void switch_to(unsigned to)
     arrived(self);
 }
 
-/* The next operation behind @from that has not ended; HOME: none. */
+static bool can_run(const struct fiber *f)
+{
+    return !f->ended && (!f->asleep || machine.cpu[f->cpu].kicked);
+}
+
+/* The next operation behind @from that can run; HOME: none. */
 static unsigned other_than(unsigned from)
 {
     for (unsigned i = 1; i < race.count; i++)
-        if (!race.fiber[(from + i) % race.count].ended)
+        if (can_run(&race.fiber[(from + i) % race.count]))
             return (from + i) % race.count;
     return HOME;
+}
+
+/* The next operation behind @from, which ends, that can run or else will never be woken; HOME: none. */
+static unsigned next_after(unsigned from)
+{
+    const unsigned other = other_than(from);
+
+    for (unsigned i = 1; other == HOME && i < race.count; i++)
+        if (!race.fiber[(from + i) % race.count].ended)
+            return (from + i) % race.count;
+    return other;
 }
 
 /* The running operation stops here. */
@@ -130,17 +163,21 @@ static void leave(void)
         schedule();
 }
 
+void race_end(void)
+{
+    race.fiber[race.running].ended = true;
+    tell(" (ends)");
+    switch_to(next_after(race.running));
+}
+
 static void fiber_main(void)
 {
-    struct fiber *self = &race.fiber[race.running];
     const struct race_op *op = &race.ops[race.running];
 
-    arrived(self);
+    arrived(&race.fiber[race.running]);
     op->run(op->arg);
     leave();
-    self->ended = true;
-    tell(" (ends)");
-    switch_to(other_than(race.running));
+    race_end();
 }
 
 static void fiber_make(unsigned i)
@@ -151,9 +188,10 @@ static void fiber_make(unsigned i)
         f->stack_bytes = STACK_BYTES;
         f->stack = malloc(STACK_BYTES);
     }
-    f->ended = false;
+    f->ended = f->asleep = false;
     f->fake = NULL;
     f->cpu = race.ops[i].cpu;
+    machine.cpu[f->cpu].kicked = false;
     getcontext(&f->context);
     f->context.uc_stack.ss_sp = f->stack;
     f->context.uc_stack.ss_size = f->stack_bytes;
@@ -170,7 +208,7 @@ static void step(const volatile void *at, bool write)
     if (race.taken == race.plan.count || race.steps++ < race.plan.at[race.taken].after)
         return;
     unsigned to = (race.running + race.plan.at[race.taken].ahead) % race.count;
-    if (race.fiber[to].ended)
+    if (!can_run(&race.fiber[to]))
         to = other_than(race.running);
     if (to == HOME)
         return; /* nobody is left to switch to: play() sees that the plan was not all taken */
@@ -193,6 +231,30 @@ bool race_wait(void)
     tell(" (waits)");
     switch_to(to);
     return true;
+}
+
+bool race_halt(void)
+{
+    if (race.running == HOME)
+        return false;
+    struct fiber *self = &race.fiber[race.running];
+    const unsigned to = other_than(race.running);
+    if (!machine.cpu[machine_cpu].kicked) {
+        if (to == HOME)
+            return false;
+        tell(" (sleeps)");
+        self->asleep = true;
+        switch_to(to);
+        self->asleep = false;
+    }
+    const bool kicked = machine.cpu[machine_cpu].kicked;
+    machine.cpu[machine_cpu].kicked = false;
+    return kicked;
+}
+
+bool race_is_on(unsigned cpu)
+{
+    return race.running != HOME && race.ops[race.running].cpu == cpu;
 }
 
 bool race_holds_cpu(unsigned cpu)
@@ -261,14 +323,16 @@ unsigned long race_explore(const struct race_op *ops, unsigned count, unsigned s
     race.end = end;
     race.runs = 0;
     memset(race.word, 0, sizeof(race.word));
+    race.words = 0;
     void (*before)(int) = signal(SIGABRT, tell_and_die);
+    unsigned rounds = 0;
     do {
         race.learnt = false;
         for (race.plan.start = 0; race.plan.start < count; race.plan.start++) {
             (void)play();
             explore();
         }
-    } while (race.learnt);
+    } while (race.learnt && ++rounds < ROUNDS);
     signal(SIGABRT, before);
     return race.runs;
 }

@@ -33,5 +33,11 @@ const char *race_told(void);
 
 /* Called by the machine: somebody waits.  True: others have run meanwhile.  False: there is nobody else. */
 bool race_wait(void);
+/* Called by the machine: this CPU halts.  True: somebody has kicked it.  False: nobody is left who could. */
+bool race_halt(void);
+/* Called by the machine: who runs has left its stack, and is not going to come back to it. */
+void race_end(void);
+/* Does the operation that runs now do so on @cpu, where it started? */
+bool race_is_on(unsigned cpu);
 /* Is CPU @cpu in the middle of one of the operations? */
 bool race_holds_cpu(unsigned cpu);
