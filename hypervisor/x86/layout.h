@@ -27,7 +27,7 @@
 
 #define AP_ENTRY_PHYS    0x1000   /* where other CPUs start, in real mode */
 #define BOOT_MARK_PHYS \
-    0x1ff8 /* nonzero: a boot was here since this memory got its current (memory.c) */
+    0x1ff8 /* nonzero: a boot was here since the machine was switched on (memory.c) */
 #define IMAGE_PHYS       0x200000 /* 2 MiB: the image is mapped apart from the direct map's first superpage */
 
 /* One vCPU's area. Pages 0-13 of the GDT are the guest's, page 14 is the physical CPU's (selectors 0xe000 up). */

@@ -4,7 +4,7 @@
  *
  * Segment bases and TSC_AUX are real registers of the vCPU's.  Most others are constants: values
  * that kernels ask for while they look around, the same that Xen gives to PV guests; writes to them
- * are dropped, or refused. Nothing reaches the machine.
+ * are dropped, or refused, and never reach the machine.
  */
 #include "cpu-state.h"
 #include "hypercall.h"

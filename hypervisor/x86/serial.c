@@ -44,8 +44,8 @@ static struct {
     uint8_t byte;
     uint64_t busy_since; /* it was not ready then, nor since; 0: it was; guarded as output is */
 } port[PORTS] = {{.name = "com1", .base = 0x3f8, .irq = 4}, {.name = "com2", .base = 0x2f8, .irq = 3}};
-static uint16_t speaker[PORTS]; /* UART_DATA of those that are on */
-static unsigned speakers;
+static uint16_t data_port[PORTS]; /* UART_DATA of those that are on */
+static unsigned ports_on;
 uint32_t serial_room; /* bytes that every FIFO has room for, without a look */
 
 static bool uart_present(uint16_t base)
@@ -117,7 +117,7 @@ void serial_init(void)
         outb(base + UART_FIFO_CONTROL, FIFO_ON_AND_CLEAR);
         outb(base + UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
         port[i].on = true;
-        speaker[speakers++] = base + UART_DATA;
+        data_port[ports_on++] = base + UART_DATA;
     }
 }
 
@@ -214,9 +214,9 @@ void arch_serial_write(const char *s, size_t n)
         if (!serial_room)
             wait_for_all();
         const size_t piece = MIN(n, (size_t)serial_room);
-        for (unsigned i = 0; i < speakers; i++)
+        for (unsigned i = 0; i < ports_on; i++)
             for (size_t k = 0; k < piece; k++)
-                outb(speaker[i], (uint8_t)s[k]);
+                outb(data_port[i], (uint8_t)s[k]);
         serial_room -= (uint32_t)piece;
         s += piece;
         n -= piece;

@@ -15,7 +15,7 @@ static uint64_t cycles_all(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* Both run at a constant rate, so their ratio since the first call is the length of a cycle. */
+/* The TSC and platform_time() run at a constant rate, so their ratio since the first call is the length of a cycle. */
 static uint64_t cycles_to_ns(uint64_t cycles)
 {
     static uint64_t cycles_first, time_first;

@@ -20,7 +20,7 @@ static inline uint32_t cycles_now(void)
     return low;
 }
 
-/* The running task has come from its program, or has been given the CPU; and is about to go back, or gives it up. */
+/* Time in the kernel begins: the task comes from its program, or is given the CPU; and ends: it goes back, or gives the CPU up. */
 static inline void cpu_time_enter(struct task *task)
 {
     task->entered = cycles_now();
@@ -37,7 +37,7 @@ struct cpu_time cpu_time(uint64_t total, uint64_t cycles);
 /* Of all children that were waited for. */
 struct cpu_time children_cpu_time(const struct process *process);
 
-/* All that a process has of them, made when it first asks for one, or for a limit. */
+/* All CPU timers of a process, made when it first asks for one, or for a limit. */
 struct cpu_timers {
     struct list running;
     struct timer look; /* when to look at them next, while the process runs... */

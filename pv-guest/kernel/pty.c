@@ -219,7 +219,7 @@ static void master_release(struct file *file)
         pty_free(pty);
 }
 
-/* Nobody has the slave open any more, and what it has shown has been read. */
+/* The slave has been open, and nobody has it open any more. */
 static bool at_end(const struct pty *pty)
 {
     return pty->opened && !pty->tty.users;

@@ -244,7 +244,7 @@ static long set_mode(struct tty *tty, unsigned command, user_t arg)
     return 0;
 }
 
-/* Whoever draws on it wants to know. */
+/* The foreground group draws on it: SIGWINCH. */
 static long set_window(struct tty *tty, user_t from)
 {
     struct linux_winsize window;

@@ -119,13 +119,12 @@ inline wait_for(self, c, n, began, number)
     n = 0
 }
 
-/* CPU @_pid - CPUS - 1 removes its entry, and changes the role of the frame if it was the last. */
+/* CPU @self removes its entry, and changes the role of the frame if it was the last. */
 proctype remover(byte self)
 {
     byte old, now, began, number, n, c;
     byte ours;
 
-    /* Somebody may have asked us before. */
 #if BROKEN == 3
     buffered[self] = true;
 #else

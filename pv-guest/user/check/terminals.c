@@ -294,7 +294,7 @@ static void check_sessions(void)
     sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
-/* A process in the background of a terminal: it may write, but not change the terminal, nor read. */
+/* A process in the background of a terminal: it may write, but not change the terminal. */
 static void background(void)
 {
     int status;

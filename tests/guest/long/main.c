@@ -534,7 +534,7 @@ static const char requests_say[] = "the requests of a multicall";
 
 /*
  * As many requests as the ring holds, each for a node that is not there but whose name is almost that of many others;
- * and a multicall that sets the ring's indices back and sends, ten times.
+ * and a multicall that sets the ring's indices back and sends, 31 times.
  */
 static void ring_set_back(void)
 {

@@ -5,11 +5,11 @@
  * stead.  Kernels look at dozens of these registers while they find out where they are, many
  * without a net: a register that the processor has and the hypervisor does not know is a crash
  * there, and one that takes a value and does not keep it is a wrong conclusion.  So the list that
- * the hypervisor is made of is gone through here, row by row, and then every number of the four
+ * the hypervisor is made of is gone through here, row by row, and then every number of the five
  * ranges in which processors and hypervisors have registers: what is not on the list is #GP, for
  * both instructions.
  *
- * On Xen the same list holds, so a row that is wrong is seen there.
+ * On Xen the same list holds, but for DEBUGCTL, so a row that is wrong is seen there.
  */
 #include "guest.h"
 #include "tap.h"

@@ -3,8 +3,8 @@
  *
  * The iret hypercall takes RFLAGS from a frame that the guest has written.  Everything in it that ring 3 may have is the guest's
  * own business: losing NT is seen by the program, losing RF makes a debugger stop at its breakpoint for ever.  What ring 3 may
- * not have (IOPL, VM, IF clear) has to stay behind.  There are two ways through the hypervisor, one that ends in IRET and one
- * that ends in SYSRET (VGCF_in_syscall), and a third that a hypercall returns by; a new vCPU is a fourth.
+ * not have (IOPL, VM, IF clear) has to stay behind.  There are four ways: IRET, SYSRET (VGCF_in_syscall), a hypercall's return,
+ * and the start of a vCPU.
  *
  * Each flag is asked for on each way, and the first instructions on the other side look.  Expected is what the processor does
  * with the same word (Intel SDM volume 2, IRET, SYSRET, POPF), without IOPL, with IF set.
@@ -68,7 +68,7 @@ static const struct {
 
 /* --- out by the iret hypercall --------------------------------------------------- */
 
-/* Load @f with iret's own @flags (VGCF_*).  Never returns. */
+/* Load @f with iret's own flags, @vgcf (VGCF_*).  Never returns. */
 _Noreturn void leave(const struct trap_frame *f, uint64_t vgcf);
 __asm__(".pushsection .text\n"
         "leave:\n\t"

@@ -10,7 +10,8 @@
  * again although it is mapped has lost that reference.  The victim takes frames with its secret in
  * them meanwhile.
  *
- * Fails: a frame under construction has no owner that anybody could see; one store shows it whole.
+ * Fails: a frame under construction has no references, and none can be taken from 0; one store of
+ * its state shows it whole.
  */
 #include "attack.h"
 #include "clock.h"

@@ -6,8 +6,8 @@
  * the bind walks what is gone.  All vCPUs bind and close, to the domain that reboots for ever and
  * to each number around it.
  *
- * Fails: what can be reached by number is torn down and set up under the lock by which it is
- * reached.
+ * Fails: a domain is found by its number only when it is whole, and its ports are freed when nobody
+ * has a reference to it.
  */
 #include "attack.h"
 #include "event.h"

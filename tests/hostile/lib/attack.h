@@ -1,5 +1,5 @@
 /*
- * What attackers share: chance, the victim's pulse, and more vCPUs.
+ * What attackers share: chance, whether the victim is still alive, and more vCPUs.
  *
  * An attack lasts as long as the victim (domain 1) lives, so the two always meet and only the
  * victim's rounds= says how long a run is.  An attacker needs no agreement with it: a bind to a

@@ -8,8 +8,8 @@
  * middle of that: calls that are under way on the other CPUs must not add frames to a domain that
  * is being taken down.
  *
- * Fails: bounds move by compare-and-swap; and a frame is added under the lock under which a domain
- * dies.
+ * Fails: bounds are widened under the domain's mmu lock (page_assign()); and a frame is counted
+ * before `dying` is looked at (page_prepare()), so teardown waits for it.
  */
 #include "attack.h"
 #include "guest.h"

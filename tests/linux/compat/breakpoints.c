@@ -242,7 +242,7 @@ static void breakpoints(void)
         try_breakpoint(i);
 }
 
-/* Single steps over a breakpoint, and over what the kernel does. */
+/* Single steps over a breakpoint. */
 static void steps_over(void)
 {
     const long pid = start_traced(execute);

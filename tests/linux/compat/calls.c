@@ -163,7 +163,7 @@ static void goes_on(void)
     say("stopped and restarted: %lx\n", (word)status);
 }
 
-/* Returns twice, on another stack. */
+/* Calls that return twice. */
 static void forks(void)
 {
     const long pid = call_by(NR(fork), 0, 0, 0, 0, 0, 0);
@@ -171,7 +171,7 @@ static void forks(void)
     if (!pid)
         leave(3);
     say("fork: %lx\n", (word)wait_process(pid));
-    /* Without a stack of its own the child of vfork() would spoil ours: what make_call() pushed is read again. */
+    /* vfork() is not tried: its child would use our stack, and what make_call() pushed is read again. */
     const long child = call_by(NR(clone), SIGCHLD, 0, 0, 0, 0, 0);
     if (!child)
         leave(4);
@@ -199,7 +199,7 @@ static void flags_kept(void)
     }
 }
 
-/* A child that runs on another stack, with the call's way of returning. */
+/* A clock_gettime() by this way lies between two by INT 0x80. */
 static void gettimes(void)
 {
     long before[2], by_call[2], after[2];

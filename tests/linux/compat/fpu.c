@@ -119,7 +119,7 @@ static void fpu_switches(void)
     say("after switches: %ld differ, status %lx\n", (long)bad, (word)wait_process(pid));
 }
 
-/* The environment of a debugger's program: GETFPREGS shows what it has. */
+/* A child begins with its parent's registers. */
 static void fpu_fork(void)
 {
     load_pattern(5);

@@ -46,7 +46,7 @@ typedef unsigned long word;
 #define FLAG_NT 0x4000ul
 #define FLAG_AC 0x40000ul
 #define FLAG_ID 0x200000ul
-#define FLAGS_SHOWN 0x244dd5ul /* arithmetic, TF, DF, NT, RF apart, AC, ID */
+#define FLAGS_SHOWN 0x244dd5ul /* arithmetic, TF, DF, NT, AC, ID; without RF */
 
 /* A system call, by INT 0x80 or SYSCALL as the program is: the kernel's own answer. */
 long call6(long number, word a, word b, word c, word d, word e, word f);
@@ -103,7 +103,7 @@ struct caught {
 int try_code(void (*code)(void));
 extern struct caught caught;
 void catch_faults(void); /* make it so for SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE */
-/* "sig 11 code 1 addr start+3 ..." of what was caught, addresses and ip relative to @start. */
+/* "WHAT: signal 11 code 1 at +3, trap 14 error 4 ..." of what was caught, addresses and ip relative to @start. */
 void say_caught(const char *what, const void *start);
 
 /* --- experiments ------------------------------------------------------------------------------- */

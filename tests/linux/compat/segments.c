@@ -93,7 +93,7 @@ static void ldt_data(void)
     try_access("bytes", read_fs, LDT_SELECTOR(0), 0x10);
     try_access("bytes", write_fs, LDT_SELECTOR(0), 0x10);
     try_access("bytes", read_fs, LDT_SELECTOR(0), 0xffc);
-    /* QEMU looks at no limit: what would tell is not asked. */
+    /* QEMU checks no limit of a segment, so no offset beyond one is tried. */
     struct user_desc d = data_segment(1, memory, 1);
     d.limit_in_pages = 1;
     say("set: %ld\n", set_ldt(d));

@@ -306,7 +306,7 @@ static void changed_selectors(void)
 #endif
 }
 
-/* Two signals at once, from a stack that does not exist: the second is delivered in the first's handler. */
+/* A breakpoint on a stack that does not exist: its handler runs on the alternate stack; without one the program dies of SIGSEGV. */
 static void lose_stack(void)
 {
     __asm__ volatile("mov $0x1000, %%eax; mov %%eax, %%esp; int3" : : : "eax");
