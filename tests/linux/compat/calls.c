@@ -94,13 +94,13 @@ static void restarted(void)
     CALL(NR(pipe), ends);
     on_signal(SIGALRM, on_alarm, SA_RESTART);
     alarms = 0;
-    set_alarm(10000);
+    set_alarm(50000);
     const long n = call_by(NR(read), (word)ends[0], (word)&c, 1, 0x44, 0x55, 0x66);
     set_alarm(0);
     say("restarted: %ld, %lx\n", n, (word)c);
     on_signal(SIGALRM, on_alarm, 0);
     alarms = 10;
-    set_alarm(10000);
+    set_alarm(50000);
     say("not restarted: %ld\n", call_by(NR(read), (word)ends[0], (word)&c, 1, 0x44, 0x55, 0x66));
     set_alarm(0);
 }
