@@ -100,8 +100,11 @@ void dev_populate(struct inode *dir)
         dev_assign(inode, devices[i].device);
         inode_put(inode);
     }
+    /* For a devpts to be mounted, and for shm_open. */
     if (!path_make(dir, "pts", 0, S_IFDIR | 0755, &inode))
-        inode_put(inode); /* for a devpts to be mounted */
+        inode_put(inode);
+    if (!path_make(dir, "shm", 0, S_IFDIR | S_ISVTX | 0777, &inode))
+        inode_put(inode);
     add_link(dir, "fd", "/proc/self/fd");
     add_link(dir, "stdin", "/proc/self/fd/0");
     add_link(dir, "stdout", "/proc/self/fd/1");

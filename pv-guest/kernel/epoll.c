@@ -4,8 +4,10 @@
  * It costs as much as poll, for each look asks all files of the set; what
  * programs gain here is only that they need not build the set anew.
  *
- * EPOLLET, "tell me once": room for output is told once until there has been
- * none; input is told as long as there is some, because nobody counts arrivals.
+ * EPOLLET, "tell me once": room for output is told once until there has been none; input once for each time that some
+ * arrives, where somebody counts arrivals (struct file_ops), else as long as there is some.
+ *
+ * A set may contain sets: they are ready if anything in them is.
  */
 #include "errno.h"
 #include "file.h"
@@ -15,8 +17,10 @@
 #include "sys-time.h"
 #include "syscall.h"
 
-#define EPOLLONESHOT (1u << 30)
-#define EPOLLET      (1u << 31)
+#define EPOLLEXCLUSIVE (1u << 28)
+#define EPOLLONESHOT   (1u << 30)
+#define EPOLLET        (1u << 31)
+#define CHAIN_MOST     5 /* sets in sets */
 
 struct linux_epoll_event {
     uint32_t events;
@@ -37,6 +41,7 @@ struct item {
     uint32_t events; /* 0: told once, and that was to be all */
     uint64_t data;
     bool told_output;
+    uint64_t told_arrived; /* how much had arrived when input was told; 0: it was not */
 };
 
 static struct list watched = LIST_INIT(watched);
@@ -72,12 +77,24 @@ static void epoll_release(struct file *file)
 static const struct file_ops epoll_ops = {
     .name = "eventpoll", .poll = epoll_poll, .release = epoll_release};
 
+/* How much has arrived, and one; 0 if nobody counts. */
+static uint64_t arrived(const struct item *i)
+{
+    return i->file->ops->arrived ? i->file->ops->arrived(i->file) + 1 : 0;
+}
+
 static uint32_t ready(const struct item *i)
 {
-    const uint32_t now = file_ready(i->file) & (i->events | POLLERR | POLLHUP);
+    uint32_t now = file_ready(i->file) & (i->events | POLLERR | POLLHUP);
     if (!i->events)
         return 0;
-    return (i->events & EPOLLET) && i->told_output ? now & ~(uint32_t)POLLOUT : now;
+    if (!(i->events & EPOLLET))
+        return now;
+    if (i->told_output)
+        now &= ~(uint32_t)(POLLOUT | POLLWRNORM);
+    if (i->told_arrived && arrived(i) == i->told_arrived && !(now & (POLLHUP | POLLERR | POLLRDHUP)))
+        now &= ~(uint32_t)(POLLIN | POLLRDNORM);
+    return now;
 }
 
 static int epoll_poll(struct file *file)
@@ -129,6 +146,7 @@ static void item_set(struct item *i, const struct linux_epoll_event *event)
     i->events = event->events | POLLERR | POLLHUP;
     i->data = event->data;
     i->told_output = false;
+    i->told_arrived = 0;
 }
 
 static int item_add(struct epoll *e, struct file *file, int fd,
@@ -148,6 +166,41 @@ static int item_add(struct epoll *e, struct file *file, int fd,
     return 0;
 }
 
+/* The set that @i stands for; NULL if it is another file. */
+static const struct epoll *set_of(const struct item *i)
+{
+    return i->file->ops == &epoll_ops ? i->file->object : NULL;
+}
+
+/* How many sets stand one in another, from @e downwards, or upwards. */
+static unsigned below(const struct epoll *e)
+{
+    const struct item *i;
+    unsigned most = 0;
+    list_for_each(i, &e->items, link) most = set_of(i) ? MAX(most, below(set_of(i))) : most;
+    return most + 1;
+}
+
+static unsigned above(const struct epoll *e)
+{
+    const struct item *i;
+    unsigned most = 0;
+    list_for_each(i, &watched, all) most = set_of(i) == e ? MAX(most, above(i->set)) : most;
+    return most + 1;
+}
+
+static bool contains(const struct epoll *e, const struct epoll *what, unsigned depth)
+{
+    const struct item *i;
+    list_for_each(i, &e->items, link)
+    {
+        const struct epoll *inner = set_of(i);
+        if (inner && (inner == what || (depth && contains(inner, what, depth - 1))))
+            return true;
+    }
+    return false;
+}
+
 enum { EPOLL_ADD = 1, EPOLL_DELETE = 2, EPOLL_MODIFY = 3 };
 
 long syscall_epoll_ctl(const struct syscall_args *a)
@@ -160,14 +213,18 @@ long syscall_epoll_ctl(const struct syscall_args *a)
         return -EFAULT;
     if (!set || !file)
         return -EBADF;
-    /* A set in a set could contain itself. */
-    if (set->ops != &epoll_ops || file->ops == &epoll_ops)
+    if (set->ops != &epoll_ops || set == file)
+        return -EINVAL;
+    if (what == EPOLL_MODIFY && (event.events & EPOLLEXCLUSIVE))
         return -EINVAL;
     if (!file->ops->poll ||
         (file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR))))
         return -EPERM; /* always ready: nothing to wait for */
     struct epoll *e = set->object;
     struct item *i = item_find(e, file, a->arg[2]);
+    if (what == EPOLL_ADD && file->ops == &epoll_ops &&
+        (contains(file->object, e, CHAIN_MOST) || above(e) + below(file->object) > CHAIN_MOST))
+        return -ELOOP;
     if (what == EPOLL_ADD) {
         const int rc = i ? -EEXIST : item_add(e, file, a->arg[2], &event);
         wait_wake(&poll_wait);
@@ -208,6 +265,8 @@ static long collect(struct epoll *e, user_t to, unsigned most)
             return found ? found : -EFAULT;
         found++;
         i->told_output |= (now & POLLOUT) != 0;
+        if (now & POLLIN)
+            i->told_arrived = arrived(i);
         if (i->events & EPOLLONESHOT)
             i->events = 0;
         /* To the end, so that each has its turn when there are more than @most. */
@@ -249,7 +308,8 @@ long syscall_epoll_wait(const struct syscall_args *a)
     return epoll_wait_until(a, deadline_in(a->arg[3]));
 }
 
-long syscall_epoll_pwait(const struct syscall_args *a)
+/* The signals that a call names to be blocked meanwhile. */
+static int use_mask(const struct syscall_args *a)
 {
     uint64_t mask;
     if (a->arg[4] && a->arg[5] != sizeof(mask))
@@ -258,5 +318,27 @@ long syscall_epoll_pwait(const struct syscall_args *a)
         return -EFAULT;
     if (a->arg[4])
         signal_block_for_call(mask);
-    return epoll_wait_until(a, deadline_in(a->arg[3]));
+    return 0;
+}
+
+long syscall_epoll_pwait(const struct syscall_args *a)
+{
+    const int rc = use_mask(a);
+    return rc ? rc : epoll_wait_until(a, deadline_in(a->arg[3]));
+}
+
+/* The same with a time in seconds and nanoseconds. */
+long syscall_epoll_pwait2(const struct syscall_args *a)
+{
+    struct linux_timespec t;
+    uint64_t deadline = FOREVER;
+    if (a->arg[3]) {
+        if (user_read(&t, a->arg[3], sizeof(t)))
+            return -EFAULT;
+        if (t.sec < 0 || t.nsec < 0 || t.nsec >= 1000000000)
+            return -EINVAL;
+        deadline = platform_time() + time_span(t.sec, t.nsec);
+    }
+    const int rc = use_mask(a);
+    return rc ? rc : epoll_wait_until(a, deadline);
 }

@@ -11,6 +11,7 @@
 
 struct counter {
     uint64_t count;
+    uint64_t arrived; /* how often it has grown */
     bool one_by_one; /* EFD_SEMAPHORE */
     struct wait_queue changed;
 
@@ -64,6 +65,7 @@ static long event_write(struct file *file, user_t from, size_t size)
             return rc;
     }
     c->count += value;
+    c->arrived++;
     wake(c);
     return sizeof(value);
 }
@@ -72,6 +74,11 @@ static int event_poll(struct file *file)
 {
     const struct counter *c = file->object;
     return (c->count ? POLLIN : 0) | (c->count < COUNT_MOST ? POLLOUT : 0);
+}
+
+static uint64_t counter_arrived(struct file *file)
+{
+    return ((const struct counter *)file->object)->arrived;
 }
 
 static int timer_poll(struct file *file)
@@ -92,12 +99,14 @@ static const struct file_ops event_ops = {
     .read = counter_read,
     .write = event_write,
     .poll = event_poll,
+    .arrived = counter_arrived,
     .release = counter_release,
 };
 static const struct file_ops timer_ops = {
     .name = "timerfd",
     .read = counter_read,
     .poll = timer_poll,
+    .arrived = counter_arrived,
     .release = counter_release,
 };
 
@@ -106,6 +115,7 @@ static void expired(struct timer *timer)
     struct counter *c = container_of(timer, struct counter, timer);
     const uint64_t now = MAX(platform_time(), timer->deadline);
     c->count++;
+    c->arrived++;
     if (c->interval) {
         const uint64_t missed = (now - timer->deadline) / c->interval;
         c->count += missed;

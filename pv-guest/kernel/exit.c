@@ -52,14 +52,24 @@ static void check_orphaned(int group, int session)
     }
 }
 
-static void orphans_to_init(struct process *p)
+/* Who takes @p's children: the next ancestor that has said so, else pid 1. */
+static struct process *guardian(const struct process *p)
 {
+    struct process *next = p->parent;
+    while (next && next != init_process && !(next->subreaper && !next->zombie))
+        next = next->parent;
+    return next ? next : init_process;
+}
+
+static void orphans_leave(struct process *p)
+{
+    struct process *const to = guardian(p);
     struct process *child, *after;
     list_for_each_safe(child, after, &p->children, sibling)
     {
         list_remove(&child->sibling);
-        list_add(&child->sibling, &init_process->children);
-        child->parent = init_process;
+        list_add(&child->sibling, &to->children);
+        child->parent = to;
         child->exit_signal = SIGCHLD;
         if (child->zombie)
             signal_parent(child, CLD_EXITED, child->exit_status);
@@ -93,7 +103,7 @@ static void process_end(struct process *p)
     if (p->program)
         inode_put(p->program);
     signal_set_drop(&p->signals, ~0ul);
-    orphans_to_init(p);
+    orphans_leave(p);
     if (p->session == p->pid)
         tty_session_end(p);
     if (p->parent->session == p->session && p->parent->group != p->group)

@@ -1,9 +1,9 @@
 /*
  * Advisory locks.
  *
- * Two kinds that do not see each other: fcntl's cover ranges of bytes and belong
- * to whoever shares a table of descriptors; flock's cover the whole and belong
- * to an open file.  Both stand in one list, for there are never many.
+ * Two kinds that do not see each other: fcntl's cover ranges of bytes and belong to whoever shares a table of descriptors,
+ * or (F_OFD_SETLK) to an open file; flock's cover the whole and belong to an open file.  All stand in one list, for there
+ * are never many.
  */
 #include "errno.h"
 #include "file-lock.h"
@@ -16,12 +16,20 @@ struct lock {
     const void *owner;   /* struct files or, for flock, struct file */
     uint64_t start, end; /* [start, end) */
     bool exclusive;
-    bool whole; /* flock's */
+    bool whole;   /* flock's */
+    bool of_file; /* F_OFD_SETLK's */
     int pid;
 };
 
 static struct list locks = LIST_INIT(locks);
 static struct wait_queue released = WAIT_QUEUE_INIT(released);
+
+/* Who waits for a lock, as long as it does. */
+struct waiter {
+    struct list link;
+    const struct lock *wanted;
+};
+static struct list waiters = LIST_INIT(waiters);
 
 static bool overlap(const struct lock *a, const struct lock *b)
 {
@@ -81,12 +89,48 @@ static int clear(const struct lock *what)
     return 0;
 }
 
+/* What @owner waits for, if it does. */
+static const struct lock *waited_for(const void *owner)
+{
+    const struct waiter *w;
+    list_for_each(w, &waiters, link)
+    {
+        if (w->wanted->owner == owner)
+            return w->wanted;
+    }
+    return NULL;
+}
+
+#define CHAIN_MOST 10 /* as far as a circle is looked for */
+
+/* Does who has what @wanted asks for wait, by way of others maybe, for something that its owner has? */
+static bool deadlock(const struct lock *wanted)
+{
+    const struct lock *next = wanted;
+    for (unsigned i = 0; next && i < CHAIN_MOST; i++) {
+        const struct lock *in_the_way = conflict(next);
+        if (in_the_way && in_the_way->owner == wanted->owner)
+            return true;
+        next = in_the_way ? waited_for(in_the_way->owner) : NULL;
+    }
+    return false;
+}
+
+static int wait_for_release(const struct lock *wanted)
+{
+    struct waiter w = {.wanted = wanted};
+    if (!wanted->whole && deadlock(wanted))
+        return -EDEADLK;
+    list_add(&w.link, &waiters);
+    const int rc = wait_until(&released, FOREVER);
+    list_remove(&w.link);
+    return rc;
+}
+
 static int set(const struct lock *wanted, bool wait)
 {
     while (conflict(wanted)) {
-        if (!wait)
-            return -EAGAIN;
-        const int rc = wait_until(&released, FOREVER);
+        const int rc = wait ? wait_for_release(wanted) : -EAGAIN;
         if (rc)
             return rc;
     }
@@ -135,7 +179,7 @@ static void describe(const struct lock *l, struct linux_flock *f)
     f->whence = 0;
     f->start = l->start;
     f->length = l->end == ~0ul ? 0 : l->end - l->start;
-    f->pid = l->pid;
+    f->pid = l->of_file ? -1 : l->pid;
 }
 
 long record_lock(struct file *file, unsigned command, user_t arg)
@@ -149,6 +193,13 @@ long record_lock(struct file *file, unsigned command, user_t arg)
     const int rc = wanted_lock(file, &f, &wanted);
     if (rc)
         return rc;
+    if (command >= F_OFD_GETLK) {
+        if (f.pid)
+            return -EINVAL;
+        wanted.owner = file;
+        wanted.of_file = file->locked = true;
+        command -= F_OFD_GETLK - F_GETLK;
+    }
     if (command == F_GETLK) {
         describe(conflict(&wanted), &f);
         return user_write(arg, &f, sizeof(f));
@@ -190,6 +241,8 @@ long file_lock(struct file *file, unsigned operation)
 
 void file_locks_drop(struct file *file)
 {
-    const struct lock all = {.inode = file->inode, .owner = file, .end = ~0ul, .whole = true};
+    struct lock all = {.inode = file->inode, .owner = file, .end = ~0ul, .whole = true};
+    (void)clear(&all);
+    all.whole = false;
     (void)clear(&all);
 }

@@ -6,6 +6,7 @@
 #include "heap.h"
 #include "page.h"
 #include "print.h"
+#include "process.h"
 #include "text.h"
 #include "timer.h"
 
@@ -79,6 +80,18 @@ bool file_seekable(const struct file *file)
     return inode && !inode_is(inode, S_IFIFO) && !file->ops->no_offset;
 }
 
+int file_resize(struct inode *inode, uint64_t size)
+{
+    const unsigned seal = size < inode->size   ? SEAL_SHRINK
+                          : size > inode->size ? SEAL_GROW
+                                               : 0;
+    if (inode_sealed(inode, seal))
+        return -EPERM;
+    if (size > inode->size && !limit_file_size(size - 1, 1))
+        return -EFBIG;
+    return inode_resize(inode, size);
+}
+
 /* Regular files. */
 
 #define PAUSE_BYTES 0x40000 /* after so much copying others may have their turn */
@@ -123,6 +136,11 @@ static long regular_write(struct file *file, user_t from, size_t size)
         return 0;
     if (size > FILE_SIZE_MAX || file->offset > FILE_SIZE_MAX)
         return -EFBIG;
+    size = limit_file_size(file->offset, size);
+    if (!size)
+        return -EFBIG;
+    if (inode_sealed(inode, file->offset + size > inode->size ? SEAL_GROW | SEAL_WRITES : SEAL_WRITES))
+        return -EPERM;
     rc = inode_reserve(inode, file->offset + size);
     if (rc)
         return rc;

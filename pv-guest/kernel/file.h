@@ -13,6 +13,8 @@ struct file_ops {
     long (*open)(struct file *file);
     long (*read)(struct file *file, user_t to, size_t size);
     long (*write)(struct file *file, user_t from, size_t size);
+    /* How much has ever arrived to be read; absent: nobody counts. */
+    uint64_t (*arrived)(struct file *file);
     int (*poll)(struct file *file); /* which of POLLIN, POLLOUT, POLLHUP, POLLERR hold */
     long (*ioctl)(struct file *file, unsigned command, user_t arg);
     void (*release)(struct file *file);
@@ -27,7 +29,8 @@ struct file {
     const struct file_ops *ops;
     void *object; /* of ops */
     bool watched; /* epoll.c knows it */
-    bool locked;  /* file-lock.c: flock */
+    bool locked;  /* file-lock.c: flock, or a lock of its own on a range */
+    int owner, owner_signal; /* fcntl: whom to tell, kept and never used */
 };
 
 #define FILES_MAX     1024
@@ -52,6 +55,8 @@ void file_put(struct file *file);
 /* Open @inode as its kind requires: 0 and *file, or -errno. */
 MUST_CHECK int file_open(struct inode *inode, unsigned flags, struct file **file);
 
+/* Give regular file @inode another size, as its seals and the process's limit allow: 0 or -errno. */
+MUST_CHECK int file_resize(struct inode *inode, uint64_t size);
 /* Does it have an offset that can be moved? */
 bool file_seekable(const struct file *file);
 

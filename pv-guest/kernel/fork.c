@@ -52,6 +52,9 @@ static void task_inherit(struct task *child, const struct task *parent)
 {
     child->blocked = parent->blocked;
     child->cpus = parent->cpus;
+    if (!parent->policy.reset_on_fork)
+        child->policy = parent->policy;
+    child->timer_slack = child->timer_slack_first = parent->timer_slack;
     child->fs_base = parent->fs_base;
     child->gs_base = parent->gs_base;
     memcpy(child->name, parent->name, sizeof(child->name));

@@ -74,6 +74,8 @@ struct inode {
     bool holds_parent; /* made up, with a reference on @parent */
     unsigned device;
     struct pipe *pipe; /* named pipe, while open */
+    unsigned seals;    /* SEAL_*: what may not be done to it any more */
+    bool sealable;     /* made by memfd_create */
 };
 
 /* A name in a directory.  Cookies grow, so that reading a directory can go on
@@ -93,6 +95,17 @@ struct inode *inode_root(void);
 /* The content, or what is known about it, has changed. */
 void inode_modified(struct inode *inode);
 void inode_changed(struct inode *inode);
+#define SEAL_SEAL         1
+#define SEAL_SHRINK       2
+#define SEAL_GROW         4
+#define SEAL_WRITE        8
+#define SEAL_FUTURE_WRITE 16
+#define SEAL_ALL          31
+#define SEAL_WRITES       (SEAL_WRITE | SEAL_FUTURE_WRITE)
+static inline bool inode_sealed(const struct inode *inode, unsigned seals)
+{
+    return inode->seals & seals;
+}
 /* What stat tells: 2 and one for each directory in it, or the number of its names. */
 unsigned inode_links(const struct inode *inode);
 

@@ -76,7 +76,19 @@ struct linux_dirent64 {
 #define F_GETLK             5
 #define F_SETLK             6
 #define F_SETLKW            7
+#define F_SETOWN            8
+#define F_GETOWN            9
+#define F_SETSIG            10
+#define F_GETSIG            11
+#define F_OFD_GETLK         36
+#define F_OFD_SETLK         37
+#define F_OFD_SETLKW        38
+#define F_GETLEASE          1025
 #define F_DUPFD_CLOEXEC     1030
+#define F_SETPIPE_SZ        1031
+#define F_GETPIPE_SZ        1032
+#define F_ADD_SEALS         1033
+#define F_GET_SEALS         1034
 #define FD_CLOEXEC          1
 #define CLOSE_RANGE_CLOEXEC 4
 
@@ -191,6 +203,7 @@ struct linux_itimerspec {
 #define SIGTTOU      22
 #define SIGURG       23
 #define SIGXCPU      24
+#define SIGXFSZ      25
 #define SIGVTALRM    26
 #define SIGPROF      27
 #define SIGWINCH     28
@@ -361,12 +374,17 @@ _Static_assert(sizeof(struct linux_sysinfo) == 112, "struct sysinfo");
 struct linux_rlimit {
     uint64_t current, maximum;
 };
-#define RLIMIT_CPU    0
-#define RLIMIT_STACK  3
-#define RLIMIT_NPROC  6
-#define RLIMIT_NOFILE 7
-#define RLIMIT_AS     9
-#define RLIMITS       16
+#define RLIMIT_CPU        0
+#define RLIMIT_FSIZE      1
+#define RLIMIT_STACK      3
+#define RLIMIT_CORE       4
+#define RLIMIT_NPROC      6
+#define RLIMIT_NOFILE     7
+#define RLIMIT_AS         9
+#define RLIMIT_SIGPENDING 11
+#define RLIMIT_NICE       13
+#define RLIMIT_RTPRIO     14
+#define RLIMITS           16
 
 struct linux_iovec {
     uint64_t base, size;

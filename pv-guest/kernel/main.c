@@ -136,6 +136,7 @@ static void init_create(void)
     inode_get(root_inode);
     p->session = p->group = p->pid;
     p->umask = 022;
+    task->timer_slack = task->timer_slack_first = 50000;
     for (unsigned i = 0; i < RLIMITS; i++)
         p->limits[i] = limit_default(i);
     BUG_ON(p->pid != 1);

@@ -4,6 +4,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "proc.h"
 #include "signal.h"
 #include "syscall.h"
 
@@ -93,6 +94,17 @@ long syscall_pidfd_open(const struct syscall_args *a)
     return fd_open(pidfd_new(p, a->arg[1]), true);
 }
 
+/* The same, or a process's directory in /proc, which signals can be sent to as well. */
+static int process_or_directory(int fd, struct process **process)
+{
+    const struct file *file = fd_file(fd);
+    const int pid = file && file->inode ? proc_pid_of(file->inode) : 0;
+    if (!pid)
+        return pidfd_process(fd, process);
+    *process = process_find(pid);
+    return *process ? 0 : -ESRCH;
+}
+
 long syscall_pidfd_send_signal(const struct syscall_args *a)
 {
     struct process *p;
@@ -100,7 +112,7 @@ long syscall_pidfd_send_signal(const struct syscall_args *a)
     struct signal_info info = signal_info_user(number, SI_USER);
     if ((unsigned)a->arg[3])
         return -EINVAL;
-    int rc = pidfd_process(a->arg[0], &p);
+    int rc = process_or_directory(a->arg[0], &p);
     if (rc == -EBADF)
         return rc;
     if (a->arg[2]) {

@@ -129,6 +129,7 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
             if (user_read(p->data + tail, from + done, n))
                 return done ? (long)done : -EFAULT;
             p->used += n;
+            p->arrived += n;
             done += n;
         }
         pipe_wake(p);
@@ -162,6 +163,7 @@ void pipe_put(struct pipe *p, const void *from, size_t size)
         return;
     (void)!ring_copy(p, p->used, (void *)(uintptr_t)from, 0, size, false);
     p->used += size;
+    p->arrived += size;
     pipe_wake(p);
 }
 
@@ -221,6 +223,7 @@ long pipe_give_message(struct pipe *p, bool wait, const struct linux_iovec *piec
         return -EFAULT;
     (void)!ring_copy(p, p->used, &length, 0, sizeof(length), false);
     p->used += sizeof(length) + size;
+    p->arrived += sizeof(length) + size;
     pipe_wake(p);
     return size;
 }
@@ -303,6 +306,11 @@ static int pipe_poll(struct file *file)
     return ready;
 }
 
+static uint64_t pipe_arrived(struct file *file)
+{
+    return ((const struct pipe *)file->object)->arrived;
+}
+
 static long pipe_ioctl(struct file *file, unsigned command, user_t arg)
 {
     const struct pipe *p = file->object;
@@ -376,6 +384,7 @@ const struct file_ops fifo_ops = {
     .read = pipe_read,
     .write = pipe_write,
     .poll = pipe_poll,
+    .arrived = pipe_arrived,
     .ioctl = pipe_ioctl,
     .release = pipe_release,
 };

@@ -15,6 +15,7 @@ struct pipe {
     size_t room; /* of data, which grows when it is needed... */
     size_t size; /* ...to this many bytes */
     size_t head, used;
+    uint64_t arrived; /* bytes that have ever been given */
     unsigned readers, writers;
     unsigned readers_ever, writers_ever; /* a named pipe's: who came, even if gone again */
     unsigned holders;                    /* socket.c: ends that are open */

@@ -206,6 +206,11 @@ static const struct node root_table[] = {
     FILE_NODE("version", version),
     END_NODE,
 };
+int proc_pid_of(const struct inode *inode)
+{
+    return inode->node == &process_node ? inode->pid : 0;
+}
+
 static const struct node root_node = DIR_NODE(NULL, root_table, NULL);
 
 static int root_find(struct inode *dir, const char *name, struct inode **found)

@@ -43,5 +43,7 @@ PROC_TEXT(status)
 
 /* Where the symbolic link to an open file of @process leads, as text. */
 void proc_file_name(struct text_buffer *out, const struct file *file);
+/* The number of the process whose directory @inode is; 0 if it is none. */
+int proc_pid_of(const struct inode *inode);
 /* A thread of @process that has memory and files; NULL: a zombie. */
 struct task *proc_thread(const struct process *process);

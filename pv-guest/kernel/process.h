@@ -41,6 +41,8 @@ struct process {
     bool continued;                /* by SIGCONT, until its parent knows */
     bool has_exec;                 /* its parent may no longer move it to another group */
     int parent_death_signal;
+    bool subreaper;     /* prctl: orphans below it become its children */
+    bool keep_capabilities, not_dumpable; /* prctl: kept and told */
     int group_hung_up; /* of a session's leader: what was in the foreground of the terminal that it lost */
     int exit_signal; /* what its parent gets when it ends; 0: nothing */
 
@@ -96,6 +98,11 @@ bool process_group_orphaned(int group, int session);
 /* sys-memory.c: may the running process map @more bytes in @space? */
 bool memory_allowed(struct space *space, size_t more);
 
+/*
+ * sys-limits.c: how much of @size bytes from @offset of a file on the running process may write; 0: none, and a signal
+ * has been sent.
+ */
+size_t limit_file_size(uint64_t offset, size_t size);
 /* sys-limits.c: what pid 1 starts with. */
 struct linux_rlimit limit_default(unsigned which);
 

@@ -123,6 +123,11 @@ static int socket_poll(struct file *file)
     return ready;
 }
 
+static uint64_t socket_arrived(struct file *file)
+{
+    return ((const struct socket *)file->object)->in->arrived;
+}
+
 static long socket_ioctl(struct file *file, unsigned command, user_t arg)
 {
     const struct socket *s = file->object;
@@ -160,6 +165,7 @@ static const struct file_ops socket_ops = {
     .read = socket_read,
     .write = socket_write,
     .poll = socket_poll,
+    .arrived = socket_arrived,
     .ioctl = socket_ioctl,
     .release = socket_release,
 };

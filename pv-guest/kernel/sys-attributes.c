@@ -8,7 +8,7 @@
 
 static long truncate(struct inode *inode, uint64_t size)
 {
-    return inode_is(inode, S_IFREG)   ? inode_resize(inode, size)
+    return inode_is(inode, S_IFREG)   ? file_resize(inode, size)
            : inode_is(inode, S_IFDIR) ? -EISDIR
                                       : -EINVAL;
 }

@@ -4,10 +4,8 @@
 #include "file.h"
 #include "file-lock.h"
 #include "pipe.h"
+#include "process.h"
 #include "syscall.h"
-
-#define F_SETPIPE_SZ 1031
-#define F_GETPIPE_SZ 1032
 
 long syscall_close(const struct syscall_args *a)
 {
@@ -107,6 +105,54 @@ static long set_pipe_size(const struct file *file, unsigned size)
     return pipe_resize(p, size);
 }
 
+/* Has anybody memory through which @inode could be written? */
+static bool written_by_memory(const struct inode *inode)
+{
+    const struct task *t;
+    const struct area *area;
+    for_each_task(t)
+    {
+        if (!t->space)
+            continue;
+        list_for_each(area, &t->space->areas, link)
+        {
+            if (area->file == inode && area->shared && (area->protection & PROT_WRITE))
+                return true;
+        }
+    }
+    return false;
+}
+
+static long add_seals(const struct file *file, unsigned seals)
+{
+    struct inode *const inode = file->inode;
+    if (!inode || !inode->sealable || (seals & ~SEAL_ALL))
+        return -EINVAL;
+    if ((file->flags & O_ACCMODE) == O_RDONLY || inode_sealed(inode, SEAL_SEAL))
+        return -EPERM;
+    if ((seals & ~inode->seals & SEAL_WRITE) && written_by_memory(inode))
+        return -EBUSY;
+    inode->seals |= seals;
+    return 0;
+}
+
+/* Who is to be told about @file by a signal; nobody ever is, so it is only kept. */
+static long set_owner(struct file *file, int owner)
+{
+    if (owner > 0 && !process_find(owner))
+        return -ESRCH;
+    file->owner = owner;
+    return 0;
+}
+
+static long set_owner_signal(struct file *file, user_t number)
+{
+    if (number > SIGNAL_COUNT)
+        return -EINVAL;
+    file->owner_signal = number;
+    return 0;
+}
+
 /* What fcntl can do with a descriptor that O_PATH has made. */
 static bool serves_places(unsigned command)
 {
@@ -142,11 +188,28 @@ long syscall_fcntl(const struct syscall_args *a)
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
         return with_file(file, record_lock, a->arg[1], a->arg[2]);
     case F_GETPIPE_SZ:
         return pipe_of(file) ? (long)pipe_of(file)->size : -EBADF;
     case F_SETPIPE_SZ:
         return set_pipe_size(file, a->arg[2]);
+    case F_GETOWN:
+        return file->owner;
+    case F_SETOWN:
+        return set_owner(file, a->arg[2]);
+    case F_GETSIG:
+        return file->owner_signal;
+    case F_SETSIG:
+        return set_owner_signal(file, a->arg[2]);
+    case F_GETLEASE: /* none can be taken */
+        return 2;    /* F_UNLCK */
+    case F_ADD_SEALS:
+        return add_seals(file, a->arg[2]);
+    case F_GET_SEALS:
+        return file->inode && file->inode->sealable ? (long)file->inode->seals : -EINVAL;
     default:
         return -EINVAL;
     }
@@ -234,7 +297,7 @@ long syscall_ftruncate(const struct syscall_args *a)
         return -EINVAL;
     if ((int64_t)a->arg[1] < 0)
         return -EINVAL;
-    return inode_resize(file->inode, a->arg[1]);
+    return file_resize(file->inode, a->arg[1]);
 }
 
 #define FALLOC_KEEP_SIZE  1
@@ -253,13 +316,15 @@ long syscall_fallocate(const struct syscall_args *a)
         return -EINVAL;
     if (start > FILE_SIZE_MAX || size > FILE_SIZE_MAX - start)
         return -EFBIG;
+    if ((a->arg[1] & FALLOC_PUNCH_HOLE) && inode_sealed(file->inode, SEAL_WRITES))
+        return -EPERM;
     if (a->arg[1] == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
         return inode_punch(file->inode, start, MIN(start + size, file->inode->size));
     if (a->arg[1] & ~(uint64_t)FALLOC_KEEP_SIZE)
         return -EOPNOTSUPP;
     if (a->arg[1] || start + size <= file->inode->size)
         return 0;
-    return inode_resize(file->inode, start + size);
+    return file_resize(file->inode, start + size);
 }
 
 long syscall_close_range(const struct syscall_args *a)

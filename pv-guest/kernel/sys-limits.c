@@ -3,19 +3,35 @@
 #include "errno.h"
 #include "file.h"
 #include "process.h"
+#include "signal.h"
 #include "sys-time.h"
 #include "syscall.h"
 
 #define UNLIMITED (~0ul)
 
-/* Honoured: RLIMIT_CPU by cpu-time.c, RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
+/* Honoured: RLIMIT_CPU by cpu-time.c, RLIMIT_FSIZE by what writes, RLIMIT_SIGPENDING by sigqueue, RLIMIT_RTPRIO by policies, RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
 struct linux_rlimit limit_default(unsigned which)
 {
     if (which == RLIMIT_STACK)
         return (struct linux_rlimit){USER_STACK_SIZE, UNLIMITED};
     if (which == RLIMIT_NOFILE)
         return (struct linux_rlimit){FILES_MAX, FILES_MAX};
+    if (which == RLIMIT_CORE)
+        return (struct linux_rlimit){0, UNLIMITED};
+    if (which == RLIMIT_NICE || which == RLIMIT_RTPRIO)
+        return (struct linux_rlimit){0, 0};
     return (struct linux_rlimit){UNLIMITED, UNLIMITED};
+}
+
+size_t limit_file_size(uint64_t offset, size_t size)
+{
+    const struct process *p = process_current();
+    const uint64_t limit = p ? p->limits[RLIMIT_FSIZE].current : UNLIMITED;
+    const size_t most = offset < limit ? MIN(size, limit - offset) : 0;
+    const struct signal_info info = {.number = SIGXFSZ, .code = SI_KERNEL};
+    if (!most && size)
+        signal_send_task(task_current(), &info);
+    return most;
 }
 
 static long set(struct process *p, unsigned which, user_t from)

@@ -73,6 +73,8 @@ static int backing(const struct syscall_args *a, struct inode **file)
     }
     if (!f->inode || !inode_is(f->inode, S_IFREG))
         return -ENODEV;
+    if ((flags & MAP_SHARED) && (a->arg[2] & PROT_WRITE) && inode_sealed(f->inode, SEAL_WRITES))
+        return -EPERM;
     if ((f->flags & O_ACCMODE) == O_WRONLY ||
         ((flags & MAP_SHARED) && (a->arg[2] & PROT_WRITE) && (f->flags & O_ACCMODE) != O_RDWR))
         return -EACCES;
@@ -84,7 +86,7 @@ static int backing(const struct syscall_args *a, struct inode **file)
 /* What was mapped at @start shares @f: mprotect must not make more of it than open did. */
 static void mark_read_only(struct space *space, uintptr_t start, const struct file *f)
 {
-    if ((f->flags & O_ACCMODE) == O_RDONLY)
+    if ((f->flags & O_ACCMODE) == O_RDONLY || inode_sealed(f->inode, SEAL_WRITES))
         area_find(space, start)->keep_read_only = true;
 }
 
@@ -245,6 +247,9 @@ long syscall_munlockall(const struct syscall_args *a)
     return 0;
 }
 
+#define MFD_CLOEXEC       1
+#define MFD_ALLOW_SEALING 2
+
 /* A file without a name. */
 long syscall_memfd_create(const struct syscall_args *a)
 {
@@ -252,12 +257,14 @@ long syscall_memfd_create(const struct syscall_args *a)
     const long n = user_read_text(name, a->arg[0], sizeof(name));
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
-    if (a->arg[1] & ~3ul) /* MFD_CLOEXEC, MFD_ALLOW_SEALING: there are no seals to set */
+    if (a->arg[1] & ~(uint64_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
         return -EINVAL;
     struct inode *inode = inode_new(S_IFREG | 0777);
     if (!inode)
         return -ENOMEM;
+    inode->sealable = true;
+    inode->seals = a->arg[1] & MFD_ALLOW_SEALING ? 0 : SEAL_SEAL;
     struct file *file = file_new(inode, &regular_ops, O_RDWR);
     inode_put(inode);
-    return fd_open(file, a->arg[1] & 1);
+    return fd_open(file, a->arg[1] & MFD_CLOEXEC);
 }

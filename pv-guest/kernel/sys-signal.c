@@ -116,6 +116,17 @@ int signal_info_read(user_t from, int number, bool to_self, struct signal_info *
     return 0;
 }
 
+/* Does all that waits for @to, and is told something about, reach its limit?  Signals that count once always have room. */
+static bool too_many_pending(const struct process *to, int number)
+{
+    const struct task *t;
+    if (!to || number < SIGRTMIN)
+        return false;
+    uint64_t count = to->signals.count;
+    for_each_thread(t, to) count += t->signals.count;
+    return count >= to->limits[RLIMIT_SIGPENDING].current;
+}
+
 long syscall_rt_sigqueueinfo(const struct syscall_args *a)
 {
     struct signal_info info;
@@ -124,6 +135,8 @@ long syscall_rt_sigqueueinfo(const struct syscall_args *a)
     const int rc = signal_info_read(a->arg[2], a->arg[1], to_self, &info);
     if (rc)
         return rc;
+    if (too_many_pending(t ? t->process : NULL, info.number))
+        return -EAGAIN;
     return send_to(t && t->process ? t->process->pid : (int)a->arg[0], &info);
 }
 

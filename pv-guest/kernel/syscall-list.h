@@ -327,8 +327,8 @@
     NONE(311, process_vm_writev) \
     NONE(312, kcmp) \
     NONE(313, finit_module) \
-    NONE(314, sched_setattr) \
-    NONE(315, sched_getattr) \
+    CALL(314, sched_setattr, "d*x") \
+    CALL(315, sched_getattr, "d*ux") \
     CALL(316, renameat2, "dsdsx") \
     NONE(317, seccomp) \
     CALL(318, getrandom, "*ux") \
@@ -365,7 +365,7 @@
     CALL(438, pidfd_getfd, "ddx") \
     CALL(439, faccessat2, "dsox") \
     NONE(440, process_madvise) \
-    NONE(441, epoll_pwait2) \
+    CALL(441, epoll_pwait2, "d*d**u") \
     NONE(442, mount_setattr) \
     NONE(443, quotactl_fd) \
     NONE(444, landlock_create_ruleset) \

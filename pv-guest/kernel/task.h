@@ -34,6 +34,13 @@ enum task_state {
     TASK_DEAD,    /* has ended; task_bury frees it */
 };
 
+/* sys-policy.c: what was asked for, which makes no difference. */
+struct sched_policy {
+    unsigned number, priority;
+    bool reset_on_fork;
+    uint64_t runtime, deadline, period; /* ns, of SCHED_DEADLINE */
+};
+
 /**
  * struct task - a thread of a process.
  *
@@ -80,6 +87,9 @@ struct task {
     bool vfork_waiting;        /* ...while this is set in it */
     user_t set_tid, clear_tid; /* where to write the tid at first, zero at last */
     user_t robust_list;        /* futex.c: locks that others wait for should we die */
+
+    struct sched_policy policy;
+    uint64_t timer_slack, timer_slack_first; /* ns; kept and told */
 
     /* Time. */
     uint64_t run_time, run_since; /* ns */

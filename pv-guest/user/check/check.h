@@ -33,6 +33,8 @@ void check_cpu_time(void);       /* cpu-time.c */
 void check_terminals(void);      /* terminals.c */
 void check_pidfds(void);         /* pidfd.c */
 void check_splices(void);        /* pipes.c */
+void check_more_of_descriptors(void); /* descriptors.c */
+void check_policies(void);       /* policies.c */
 int users_set_id(int same);      /* users.c: the answer of the program that it executes */
 
 /* What check does when it has been executed by itself. */

@@ -606,6 +606,8 @@ int main(int argc, char **argv)
     check_terminals();
     check_pidfds();
     check_splices();
+    check_more_of_descriptors();
+    check_policies();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
