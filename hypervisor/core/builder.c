@@ -106,8 +106,11 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     d->weight = c->account.weight = c->weight;
     d->cap = c->cap;
     d->max_pages = (uint32_t)MIN(MAX(c->max_memory, c->memory) >> PAGE_SHIFT, UINT32_MAX / 2);
+    const uint32_t promised = d->promised = c->promised;
+    c->promised = 0;
     rc = build_into(d, c, e);
     if (rc) {
+        atomic_set(&d->keep, promised - d->promised); /* what it has taken of that will be wanted again */
         console_detach(d);
         xenstore_detach(d);
         domain_destroy(d);
@@ -125,9 +128,15 @@ int builder_rebuild(struct domain_config *c)
     c->restarts++;
     int rc = builder_build(c, &d, &e);
     if (rc) {
-        say("cannot restart", &e);
-        return rc;
+        c->restarts--;
+        c->failures++;
+        if (builder_tells(c))
+            say("cannot restart", &e);
+        return verdict_of(e.rule) == VERDICT_MEMORY ? -XEN_ENOMEM : rc;
     }
+    c->failures = 0;
+    page_promise_end(d->promised); /* it has what it needs */
+    d->promised = 0;
     sched_domain_charge(d, work_spent());
     domain_start(d);
     return 0;

@@ -87,6 +87,7 @@ static struct {
 
 /* The machine goes on while domains are alive: started, and not ended for good (atomic). */
 static uint32_t alive;
+static unsigned starving; /* of them, those that could not be built again yet; only work touches it */
 static uint8_t verdict = VERDICT_OK;
 
 static struct domain_record *record_of(struct domain *d)
@@ -469,6 +470,8 @@ static unsigned dissolve(struct domain *d)
         arch_vcpu_destroy(v);
     sched_domain_destroy(d);
     unsigned left = unlist_domain(d);
+    if (d->config)
+        d->config->promised += d->promised;
     domain_put(d);
     return left;
 }
@@ -501,6 +504,13 @@ void domain_destroy(struct domain *d)
     bool alone;
     if (!teardown(d, &alone))
         timer_set(&record_of(d)->zombie_timer, arch_now() + ZOMBIE_LOOKS);
+}
+
+/* @d is about to be torn down, to be built again: as its frames come back, those that it will need are promised to it
+ * (page_promise), so that nobody else takes them meanwhile. */
+static void keep_memory(struct domain *d)
+{
+    atomic_set(&d->keep, (uint32_t)(d->config->memory >> PAGE_SHIFT));
 }
 
 static void zombie_look(struct timer *t)
@@ -588,42 +598,68 @@ static void cannot_free(struct domain *d)
 
 /*
  * A domain is started at most once in restart-delay= ms (1000), whatever its end was: one that ends at once, or crashes as it
- * starts, would else do nothing but be built, and write as many lines as it likes to the log.
+ * starts, would else do nothing but be built, and write as many lines as it likes to the log.  Its memory is kept for it meanwhile
+ * (keep_memory).  If it had given memory away before, or the hypervisor's own structures find none, it is tried again, as
+ * long as somebody is alive who could give some back.
  */
-static void restart_now(struct domain_config *c)
-{
-    if (!builder_rebuild(c)) {
-        printk("d%u restarted, %u so far\n", c->id, c->restarts);
-        return;
-    }
-    verdict = MAX(verdict, VERDICT_CRASH);
-    machine_may_end(NULL);
-}
-
-static void restart_work(struct work *w)
-{
-    atomic_sub(&alive, 1);
-    restart_now(container_of(w, struct domain_config, restart_work));
-}
+#define RETRY_DELAY 1000000000ull /* ns */
 
 static void restart_due(struct timer *t)
 {
     work_add(&container_of(t, struct domain_config, restart_timer)->restart_work);
 }
 
-static void restart(struct domain_config *c)
-{
-    const uint64_t due = c->started + cmdline_number("restart-delay", 1000) * 1000000ull;
+static void restart_work(struct work *w);
 
-    if (arch_now() >= due) {
-        restart_now(c);
-        return;
-    }
-    atomic_add(&alive, 1); /* what waits keeps the machine going as well */
+static void restart_at(struct domain_config *c, uint64_t due)
+{
+    atomic_add(&alive, 1); /* what waits keeps the machine going as well, */
+    if (c->failures)
+        starving++; /* but not if all wait for each other */
     c->restart_work.run = restart_work;
     c->restart_work.account = &c->account;
     timer_init(&c->restart_timer, restart_due);
     timer_set(&c->restart_timer, due);
+}
+
+static void restart_now(struct domain_config *c)
+{
+    const int rc = builder_rebuild(c);
+
+    if (!rc) {
+        printk("d%u restarted, %u so far\n", c->id, c->restarts);
+        return;
+    }
+    if (rc == -XEN_ENOMEM && atomic_read(&alive) > starving) {
+        if (builder_tells(c))
+            printk("d%u: tried again each second\n", c->id);
+        restart_at(c, arch_now() + RETRY_DELAY);
+        return;
+    }
+    page_promise_end(c->promised);
+    c->promised = 0;
+    verdict = MAX(verdict, VERDICT_CRASH);
+    machine_may_end(NULL);
+}
+
+static void restart_work(struct work *w)
+{
+    struct domain_config *c = container_of(w, struct domain_config, restart_work);
+
+    atomic_sub(&alive, 1);
+    if (c->failures)
+        starving--;
+    restart_now(c);
+}
+
+static void restart(struct domain_config *c)
+{
+    const uint64_t due = c->started + cmdline_number("restart-delay", 1000) * 1000000ull;
+
+    if (arch_now() >= due)
+        restart_now(c);
+    else
+        restart_at(c, due);
 }
 
 /* A domain has shut down: say so, and do what its configuration wants. */
@@ -638,6 +674,8 @@ static void end_work(struct work *w)
 
     if (!r->stopped && d->shut_down) {
         announce_end(d);
+        if (action == END_RESTART && c)
+            keep_memory(d);
         if (action == END_PRESERVE || (c && c->initial)) {
             machine_may_end(d);
             return;

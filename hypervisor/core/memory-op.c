@@ -94,10 +94,8 @@ static bool within_bits(mfn_t m, unsigned order, unsigned bits)
 /* A new block for @x->d, under construction (page_prepare), or NULL. */
 static struct page_info *extent_prepare(const struct extents *x)
 {
-    struct page_info *pg = NULL;
+    struct page_info *pg = page_prepare(x->d, x->order, LEFT_TO_US);
 
-    if (page_free_count() >= LEFT_TO_US + (1ull << x->order))
-        pg = page_prepare(x->d, x->order);
     if (!pg) {
         (void)refuse(ME_010, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
         return NULL;
@@ -305,7 +303,7 @@ static void restore_chunk(const struct exchange *x, const uint64_t *taken, uint6
 static int allocate_chunk(const struct exchange *x, struct page_info **fresh, uint64_t blocks)
 {
     for (uint64_t j = 0; j < blocks; j++) {
-        fresh[j] = page_alloc(x->out_order);
+        fresh[j] = page_alloc_leaving(x->out_order, LEFT_TO_US);
         breathe_at(j);
         if (fresh[j] && within_bits(page_to_mfn(fresh[j]), x->out_order, x->address_bits))
             continue;
@@ -354,8 +352,8 @@ static int commit_chunk(const struct exchange *x, uint64_t first, const uint64_t
     return rc;
 }
 
-static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *taken,
-                          struct page_info **fresh)
+/* A chunk, whose new frames are counted. */
+static int swap_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, struct page_info **fresh)
 {
     uint64_t blocks = 1ull << (x->chunk_order - x->out_order), count;
 
@@ -367,6 +365,20 @@ static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *ta
         return rc;
     }
     return commit_chunk(x, first, taken, fresh, blocks);
+}
+
+/* While it lasts a domain has one chunk more than it may have, however many of its vCPUs exchange. */
+static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, struct page_info **fresh)
+{
+    const uint32_t more = 1u << x->chunk_order;
+    int rc;
+
+    if (atomic_add(&x->d->tot_pages, more) > x->d->max_pages + more)
+        rc = refuse(ME_017, x->out_order, x->address_bits);
+    else
+        rc = swap_chunk(x, first, taken, fresh);
+    atomic_sub(&x->d->tot_pages, more);
+    return rc;
 }
 
 static int exchange_check(struct vcpu *v, const struct xen_memory_exchange *e)

@@ -30,6 +30,7 @@ static struct {
     struct list free[ORDERS];
     uint64_t mask; /* bit set: that list is not empty */
     uint64_t count;
+    uint64_t promised; /* of those that are free, or will be in a moment (atomic) */
     struct page_info *aside[ASIDE];
     unsigned asides;
     bool ready;
@@ -115,13 +116,19 @@ static void merge_aside(void)
         block_merge(page_to_mfn(pages.aside[--pages.asides]).n, 0);
 }
 
+/* May @count frames be taken?  Whoever promises frames that come back does so before: a look under the lock sees both. */
+static inline bool enough(uint64_t count, uint64_t leave)
+{
+    return leave == PAGE_LEAVE_NOTHING || pages.count >= count + leave + atomic_read(&pages.promised);
+}
+
 /* One of the frames kept aside, or NULL. */
-static inline struct page_info *aside_take(void)
+static inline struct page_info *aside_take(uint64_t leave)
 {
     struct page_info *one = NULL;
 
     spin_lock(&pages.lock);
-    if (likely(pages.asides)) {
+    if (likely(pages.asides && enough(1, leave))) {
         one = pages.aside[--pages.asides];
         atomic_set(&pages.count, pages.count - 1);
         atomic_set(&one->owner, OWNER_HYPERVISOR);
@@ -130,12 +137,16 @@ static inline struct page_info *aside_take(void)
     return one;
 }
 
-static noinline_ struct page_info *block_take(unsigned order)
+static noinline_ struct page_info *block_take(unsigned order, uint64_t leave)
 {
     spin_lock(&pages.lock);
+    if (order >= ORDERS || !enough(1ull << order, leave)) {
+        spin_unlock(&pages.lock);
+        return NULL;
+    }
     if (order >= LARGE_ORDER || !(pages.mask >> order))
         merge_aside();
-    uint64_t fits = order < ORDERS ? pages.mask >> order << order : 0;
+    uint64_t fits = pages.mask >> order << order;
     if (!fits) {
         spin_unlock(&pages.lock);
         return NULL;
@@ -156,11 +167,26 @@ static noinline_ struct page_info *block_take(unsigned order)
     return pg;
 }
 
+struct page_info *page_alloc_leaving(unsigned order, uint64_t leave)
+{
+    struct page_info *one = order ? NULL : aside_take(leave);
+
+    return one ? one : block_take(order, leave);
+}
+
 struct page_info *page_alloc(unsigned order)
 {
-    struct page_info *one = order ? NULL : aside_take();
+    return page_alloc_leaving(order, PAGE_LEAVE_NOTHING);
+}
 
-    return one ? one : block_take(order);
+void page_promise(uint64_t count)
+{
+    atomic_add(&pages.promised, count);
+}
+
+void page_promise_end(uint64_t count)
+{
+    atomic_sub(&pages.promised, count);
 }
 
 void *page_alloc_zeroed(unsigned order)

@@ -45,6 +45,19 @@ bool page_get(struct page_info *pg, const struct domain *d)
     return false;
 }
 
+/* A frame of @d comes back: its next life may need it. */
+static inline void promise_one(struct domain *d)
+{
+    uint32_t keep = atomic_read(&d->keep);
+
+    while (keep && !atomic_compare_exchange(&d->keep, &keep, keep - 1))
+        ;
+    if (keep) {
+        atomic_add(&d->promised, 1);
+        page_promise(1);
+    }
+}
+
 /* The last reference is gone: nobody can reach the frame any more except through a stale TLB entry, which page_free()
  * flushes. */
 void page_reclaim(struct page_info *pg)
@@ -55,6 +68,8 @@ void page_reclaim(struct page_info *pg)
 
     ASSERT(page_state_count(pg->state) == 0);
     machine_to_phys[page_to_mfn(pg).n] = M2P_INVALID;
+    if (d && counted)
+        promise_one(d); /* before somebody else can take the frame */
     page_free(pg, 0);
     if (!d)
         return;
@@ -89,8 +104,8 @@ static int page_earn_type(struct page_info *pg, struct domain *d, uint64_t old, 
         rc = arch_segment_page_validate(mfn_to_virt(page_to_mfn(pg)));
 
     if (rc) {
-        /* No entry was kept: the frame has no role. */
-        atomic_and(&pg->state, ~(PAGE_TYPE_MASK | PAGE_VALIDATED));
+        /* No entry was kept, but the role stays, without a count: if it was this one before, a TLB may still know the frame
+         * as a table, and whoever wants another role has to flush (page_claim). */
         atomic_sub(&pg->state, 1);
         return rc;
     }
@@ -231,7 +246,7 @@ static noinline_ struct page_info *block_scrub(struct page_info *pg, uint32_t co
     return pg;
 }
 
-struct page_info *page_prepare(struct domain *d, unsigned order)
+struct page_info *page_prepare(struct domain *d, unsigned order, uint64_t leave)
 {
     uint32_t count = 1u << order;
 
@@ -240,7 +255,7 @@ struct page_info *page_prepare(struct domain *d, unsigned order)
         atomic_sub(&d->tot_pages, count);
         return NULL;
     }
-    struct page_info *pg = page_alloc(order);
+    struct page_info *pg = page_alloc_leaving(order, leave);
     if (!pg) {
         atomic_sub(&d->tot_pages, count);
         return NULL;
@@ -280,12 +295,17 @@ void page_assign(struct domain *d, struct page_info *pg, unsigned order)
     mutex_unlock(&d->mmu);
 }
 
+/* While @d is built nobody else touches what is promised to it.  The promise ends when the frames are taken, not before. */
 struct page_info *page_alloc_for(struct domain *d, unsigned order)
 {
-    struct page_info *pg = page_prepare(d, order);
+    const uint32_t own = d->promised >> order ? 1u << order : 0;
+    struct page_info *pg = page_prepare(d, order, own ? PAGE_LEAVE_NOTHING : 0);
 
-    if (pg)
-        page_assign(d, pg, order);
+    if (!pg)
+        return NULL;
+    page_assign(d, pg, order);
+    d->promised -= own;
+    page_promise_end(own);
     return pg;
 }
 

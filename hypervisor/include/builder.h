@@ -45,6 +45,8 @@ struct domain_config {
     int kernel, ramdisk; /* module indexes; -1: none */
     uint8_t handle[16];
     uint32_t restarts;
+    uint32_t failures; /* in a row, to build it again */
+    uint32_t promised; /* frames that its next life needs (page_promise) */
     uint64_t started; /* when it began to run, last */
     struct work_account account; /* pays for its end and its next beginning */
     struct work restart_work;    /* when the time has come (core/domain.c) */
@@ -68,9 +70,14 @@ void builder_start_all(void);
 /* 0 or -errno, and *@e says why; nothing is left behind.  The domain is left paused. */
 int builder_build(struct domain_config *config, struct domain **out,
                   struct boot_error *e) must_check;
-/* The reboot action: called as work after the old domain is destroyed.  0 or -errno after one
- * printed sentence. */
+/* The reboot action: called as work after the old domain is destroyed.  0, -XEN_ENOMEM (another time there may be more
+ * memory), or another -errno.  One printed sentence says so, but not for each failure of many in a row: builder_tells(). */
 int builder_rebuild(struct domain_config *config) must_check;
+/* Is the last failure one to speak about: the first, second, fourth, eighth, ... in a row? */
+static inline bool builder_tells(const struct domain_config *c)
+{
+    return !(c->failures & (c->failures - 1));
+}
 /* Prints "cannot boot: ..." and ends the machine. */
 noreturn_ cold_ void builder_cannot_boot(const struct boot_error *e);
 

@@ -130,6 +130,8 @@ struct domain {
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
     mutex_t mmu;
     uint32_t tot_pages, max_pages;
+    uint32_t keep;           /* so many of its frames are promised to its next life as they come back (atomic) */
+    uint32_t promised;       /* so many are (page_promise) (atomic) */
     uint64_t linear_slots[8]; /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
     struct shared_info *shared;

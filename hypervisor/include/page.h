@@ -181,6 +181,13 @@ void page_alloc_add(mfn_t first, uint64_t count, bool zero);
 
 /* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none. */
 struct page_info *page_alloc(unsigned order) must_check;
+/* The same, but only if @leave frames are free afterwards, and all that are promised. */
+#define PAGE_LEAVE_NOTHING (~0ull) /* not even what is promised: as page_alloc() */
+struct page_info *page_alloc_leaving(unsigned order, uint64_t leave) must_check;
+/* @count of the frames that are free, or will be in a moment, are promised to somebody: page_alloc_leaving() leaves them
+ * there.  They are taken by page_alloc(), and the promise with them. */
+void page_promise(uint64_t count);
+void page_promise_end(uint64_t count);
 /* The same, zeroed, as memory. */
 void *page_alloc_zeroed(unsigned order) must_check;
 /* Return a block that is nobody's any more: every frame has refs 0. */
@@ -195,13 +202,14 @@ void mem_free(void *p, size_t size);
 /* --- ownership and counts (core/page.c) --------------------------------------------------------- */
 
 /*
- * Giving a block of 2^@order frames to @d.  page_prepare() allocates it, counts it in d->tot_pages and scrubs it: the block is
- * under construction, out of everybody's reach.  NULL: out of memory, past d->max_pages, or @d is dying.  Then page_assign()
+ * Giving a block of 2^@order frames to @d.  page_prepare() allocates it, @leave frames are free afterwards besides those that
+ * are promised, counts it in d->tot_pages and scrubs it: the block is under construction, out of everybody's reach.  NULL: out of
+ * memory, past d->max_pages, or @d is dying.  Then page_assign()
  * makes it @d's (each frame ALLOCATED, refs 1): other CPUs may take it, even give it back, before that returns, so whatever
  * belongs to the frame (its contents, machine_to_phys) is written before.  page_discard() gives up instead.
- * page_alloc_for() is page_prepare() and page_assign().  page_assign() takes @d->mmu.  page_prepare() is a preemption point.
+ * page_alloc_for() is page_prepare() and page_assign(), and takes what is promised to @d (d->promised).  page_assign() takes @d->mmu.  page_prepare() is a preemption point.
  */
-struct page_info *page_prepare(struct domain *d, unsigned order) must_check;
+struct page_info *page_prepare(struct domain *d, unsigned order, uint64_t leave) must_check;
 void page_assign(struct domain *d, struct page_info *pg, unsigned order);
 void page_discard(struct domain *d, struct page_info *pg, unsigned order);
 struct page_info *page_alloc_for(struct domain *d, unsigned order) must_check;

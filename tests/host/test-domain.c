@@ -257,6 +257,104 @@ Test(ends, restart_that_fails_is_said_and_is_a_crash)
     cr_assert(!machine_logged("frames were lost"), "%s", machine.log);
 }
 
+/* A second domain that is alive, and grows as far as it can. */
+static struct domain *greedy_one(void)
+{
+    static struct domain_config c;
+    struct boot_error e = {0};
+    struct domain *d;
+
+    c = config;
+    c.id = 2;
+    c.memory = 2 << 20;
+    c.max_memory = 1ull << 40;
+    c.on_reboot = c.on_crash = END_DESTROY;
+    assert_ok(builder_build(&c, &d, &e));
+    domain_start(d);
+    return d;
+}
+
+/* How many frames it got. */
+static unsigned grow(struct domain *d)
+{
+    unsigned count = 0;
+
+    while (page_free_count() > 256) {
+        struct page_info *pg = page_prepare(d, 0, 256);
+        if (!pg)
+            break;
+        page_assign(d, pg, 0);
+        count++;
+    }
+    return count;
+}
+
+static void a_second_later(void)
+{
+    machine_advance(1000000000);
+    assert_eq_long(machine_catch_end(work, NULL), 0);
+}
+
+/* While it waits for its next life nobody else gets the memory that it will need. */
+Test(ends, memory_is_kept_for_a_restart)
+{
+    config.on_reboot = END_RESTART;
+    strcpy(hypervisor_cmdline, "restart-delay=1000");
+    struct domain *d = boot_one(), *greedy = greedy_one();
+
+    grow(greedy);
+    assert_eq_long(page_free_count(), 256);
+    assert_eq_long(end(d, SHUTDOWN_reboot), 0);
+    cr_assert(!domain_get_owner(1));
+    assert_eq_long(config.promised, 512);
+    cr_assert(grow(greedy) < 100); /* of the hypervisor's own structures for it */
+    a_second_later();
+    assert_says("d1 restarted");
+    assert_eq_long(config.promised, 0);
+    cr_assert(page_free_count() < 300);
+}
+
+/* It had given memory away, which another has got: it begins when there is some again.  Few lines say so. */
+Test(ends, restart_is_tried_again)
+{
+    config.on_reboot = END_RESTART;
+    strcpy(hypervisor_cmdline, "restart-delay=0");
+    struct domain *d = boot_one(), *greedy = greedy_one();
+
+    config.memory = config.max_memory = 8 << 20; /* it has 2 */
+    grow(greedy);
+    assert_eq_long(end(d, SHUTDOWN_reboot), 0);
+    assert_says("cannot restart: IM-021 d1 (only): too little memory in the machine");
+    for (unsigned i = 0; i < 9; i++)
+        a_second_later();
+    unsigned lines = 0;
+    for (const char *at = machine.log; (at = strstr(at, "cannot restart")); at++)
+        lines++;
+    assert_eq_long(lines, 4); /* failures 1, 2, 4, 8 */
+    assert_eq_long(config.failures, 10);
+    assert_eq_long(config.promised, 512);
+    assert_eq_long(end(greedy, SHUTDOWN_poweroff), 0);
+    a_second_later();
+    assert_says("d1 restarted, 1 so far");
+    assert_eq_long(config.promised, 0);
+}
+
+/* Nobody is left who could give memory back. */
+Test(ends, restart_is_not_tried_for_ever)
+{
+    config.on_reboot = END_RESTART;
+    strcpy(hypervisor_cmdline, "restart-delay=0");
+    struct domain *d = boot_one(), *other = greedy_one();
+
+    config.memory = config.max_memory = 1ull << 40;
+    assert_eq_long(end(d, SHUTDOWN_reboot), 0);
+    assert_says("cannot restart");
+    assert_eq_long(end(other, SHUTDOWN_poweroff), 0);
+    machine_advance(1000000000);
+    assert_eq_long(machine_catch_end(work, NULL), MACHINE_POWEROFF + 1);
+    assert_eq_long(machine.verdict, VERDICT_CRASH);
+}
+
 /* What its configuration says, by the reason; a suspended one is kept, as there is nobody to resume it. */
 Test(ends, preserved_domain_stays_and_the_machine_ends)
 {

@@ -331,6 +331,43 @@ Test(memory_op, exchange_without_memory_rolls_back)
         page_free(held[n], 3);
 }
 
+/* However many of its vCPUs are in the middle of an exchange, a domain has one chunk more than it may have. */
+Test(memory_op, exchange_counts_its_new_frames)
+{
+    uint64_t in[8], out = 400;
+    for (unsigned i = 0; i < 8; i++) {
+        in[i] = g.mfn[20 + i];
+        unmap(20 + i);
+    }
+    struct xen_memory_exchange e = exchange_of(in, 8, 0, &out, 1, 3);
+    const uint32_t total = g.d->tot_pages;
+
+    g.d->max_pages = total;
+    g.d->tot_pages += 8; /* another's, put aside in the middle */
+    assert_refused(&g, exchange(&e), ME_017);
+    assert_eq_long(g.d->tot_pages, total + 8);
+    g.d->tot_pages -= 8;
+    assert_ok(exchange(&e));
+    assert_eq_long(g.d->tot_pages, total);
+}
+
+/* Exchanges leave the hypervisor what growing domains leave it. */
+Test(memory_op, exchange_leaves_the_hypervisor_something)
+{
+    static uint64_t list[2048];
+    uint64_t in[8], out = 400;
+    for (unsigned i = 0; i < 8; i++) {
+        in[i] = g.mfn[20 + i];
+        unmap(20 + i);
+    }
+    g.d->max_pages = 1 << 20;
+    cr_assert(reservation(XENMEM_increase_reservation, list, 2048, 0, 0) > 0);
+    assert_eq_long(page_free_count(), 256);
+    struct xen_memory_exchange e = exchange_of(in, 8, 0, &out, 1, 3);
+    assert_refused(&g, exchange(&e), ME_017);
+    assert_eq_long(page_free_count(), 256);
+}
+
 /* Some of the new blocks could be had, but not all. */
 Test(memory_op, exchange_that_runs_out_half_way_rolls_back)
 {

@@ -105,7 +105,7 @@ Test(page, audit_sees_reference_to_a_free_frame)
 
 Test(page, audit_sees_I7_reference_to_a_frame_under_construction)
 {
-    struct page_info *pg = page_prepare(g.d, 0);
+    struct page_info *pg = page_prepare(g.d, 0, 0);
     pg->state += PAGE_REF_ONE;
     g.d->tot_pages--;
     audit_says("I7");

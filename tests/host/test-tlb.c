@@ -121,6 +121,27 @@ Test(tlb, table_that_becomes_plain_memory_is_forgotten_as_a_table)
     assert_eq_long(machine_tlb_check(), 0);
 }
 
+/* A table that is refused when it is to be one again, as an entry of its names a table by then, keeps its role: without a
+ * role it would need no flush for the next. */
+Test(tlb, table_that_is_refused_as_one_keeps_its_role)
+{
+    const struct page_info *pg = mfn_to_page(guest_mfn(&g, 30));
+
+    memset(guest_page(&g, 30), 0, PAGE_SIZE);
+    memset(guest_page(&g, 31), 0, PAGE_SIZE);
+    ((pte_t *)guest_page(&g, 30))[0] = pte(guest_pte(&g, 31, RW));
+    assert_ok(guest_protect(&g, 30, RO));
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 2, 100), guest_pte(&g, 30, RW)));
+    machine_tlb_fill_all();
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 2, 100), 0));
+    assert_ok(guest_protect(&g, 31, RO));
+    assert_ok(guest_pin(&g, 31, 1));
+    assert_refused(&g, guest_pin(&g, 30, 1), PT_004);
+    cr_assert(page_state_type(pg->state) == PAGE_TYPE_L1 && page_state_count(pg->state) == 0);
+    assert_ok(guest_protect(&g, 30, RW));
+    assert_eq_long(machine_tlb_check(), 0);
+}
+
 Test(tlb, unpinned_tree_becomes_plain_memory)
 {
     for (unsigned i = 20; i <= 23; i++) {
