@@ -21,7 +21,7 @@
  * How long a CPU is away.  A UART of 115200 baud takes 87 us for a byte, and whoever writes waits for
  * it with interrupts off.  So what a guest writes goes out one FIFO at a time, only when the UART is
  * ready, and between two the caller lets others run (write_all(), evtchn.c's send); on an emulator
- * that is always ready all goes in one piece.  The longest single piece is a line that was held
+ * that is always ready it does so every BURST bytes, of which each may begin a line with a prefix.  The longest single piece is a line that was held
  * back, or one of printk's: 200 bytes.
  *
  * Input.  A byte goes into the ring of the domain in focus if there is room, else it is kept,
@@ -51,6 +51,7 @@
 
 #define LINE_KEPT    200u
 #define PIECE        16u         /* bytes: what a UART takes at once */
+#define BURST        128u        /* bytes of a guest's between two preemption points, on a UART that is always ready */
 #define FLUSH_AFTER  20000000ull /* ns */
 #define FLUSH_NEXT   1000000ull  /* ns, between two consoles' held text */
 #define FOCUS_KEY    1           /* Ctrl-A */
@@ -274,7 +275,7 @@ static void flush_held(struct timer *t)
         flush_at(arch_now() + FLUSH_NEXT);
 }
 
-/* As many of @n bytes as the UART takes now without making us wait; how many.  0: it is not ready. */
+/* As many of @n bytes as the UART takes now without making us wait, or BURST; how many.  0: it is not ready. */
 static inline __attribute__((always_inline)) size_t console_write(struct console_ring *c, const char *s, size_t n)
 {
     size_t done = 0;
@@ -291,7 +292,7 @@ static inline __attribute__((always_inline)) size_t console_write(struct console
         else
             write_raw(c, s + done, piece);
         done += piece;
-        if (done == n)
+        if (done == n || done >= BURST)
             break;
         emit_flush();
     }

@@ -58,6 +58,8 @@ struct domain_record {
     struct timer zombie_timer;
     bool stopped;  /* the first part of the teardown is done */
     bool reported; /* as a zombie */
+    struct vcpu *crashed; /* whose end this is; the rest of what is to be said about it is in @dump */
+    struct arch_dump dump;
     unsigned looks; /* since no domain is alive */
 };
 
@@ -327,8 +329,9 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
         printk_more("\n");
         if (v->domain != d)
             v = d->vcpu[0];
+        record_of(d)->crashed = v;
         if (v)
-            arch_dump_vcpu(v);
+            arch_dump_begin(v, &record_of(d)->dump);
     }
     domain_shutdown(d, SHUTDOWN_crash);
 }
@@ -568,6 +571,8 @@ static void announce_end(struct domain *d)
 {
     for_each_vcpu (d, v)
         vcpu_pause_sync(v, PAUSE_DOMAIN);
+    if (record_of(d)->crashed)
+        arch_dump_rest(record_of(d)->crashed, &record_of(d)->dump);
     strace_domain_ended(d);
     console_detach(d);
     if (refuse_explains)

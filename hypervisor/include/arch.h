@@ -89,3 +89,10 @@ noreturn_ void arch_machine_end(enum machine_end how, int verdict);
 
 /* Crash dumps: registers, guest stack and page-table walk of @v (which may be running or not). */
 void arch_dump_vcpu(struct vcpu *v);
+/* The same in two parts: the registers, at once, and *@rest says where they point; then the rest, in work, with preemption
+ * points, when @v does not run any more. */
+struct arch_dump {
+    uint64_t root, rip, rsp, cr2;
+};
+void arch_dump_begin(struct vcpu *v, struct arch_dump *rest);
+void arch_dump_rest(const struct vcpu *v, const struct arch_dump *rest);

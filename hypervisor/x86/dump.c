@@ -8,6 +8,7 @@
 #include "guest.h"
 #include "lib.h"
 #include "page-tables.h"
+#include "sched.h"
 #include "trace.h"
 #include "traps.h"
 
@@ -77,7 +78,7 @@ static void dump_regs(const struct guest_regs *r)
     printk("r13 %016lx r14 %016lx r15 %016lx\n", (unsigned long)r->r13, (unsigned long)r->r14, (unsigned long)r->r15);
 }
 
-static void dump_guest_stack(uint64_t root, uint64_t sp)
+static void dump_guest_stack(uint64_t root, uint64_t sp, void (*breathe)(void))
 {
     uint64_t word;
 
@@ -89,14 +90,15 @@ static void dump_guest_stack(uint64_t root, uint64_t sp)
             return;
         }
         printk("  %016lx: <%016lx>\n", (unsigned long)sp, (unsigned long)word);
+        breathe();
     }
 }
 
-void arch_dump_vcpu(struct vcpu *v)
+void arch_dump_begin(struct vcpu *v, struct arch_dump *rest)
 {
     const struct guest_regs *r = v->arch.regs;
-    uint64_t root = v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3;
 
+    *rest = (struct arch_dump){.root = v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3};
     printk("d%uv%u (%s) on cpu %u, %s mode, upcall mask %u pending %u, kernel root %lx user root %lx\n", v->domain->id,
            v->id, v->domain->name, v->cpu, v->kernel_mode ? "kernel" : "user",
            v->info ? v->info->evtchn_upcall_mask : 0, v->info ? v->info->evtchn_upcall_pending : 0,
@@ -106,11 +108,43 @@ void arch_dump_vcpu(struct vcpu *v)
     dump_regs(r);
     printk("fs base %016lx gs base %016lx, kernel stack %04lx:%016lx\n", (unsigned long)v->arch.fs_base,
            (unsigned long)v->arch.gs_base, (unsigned long)v->arch.kernel_ss, (unsigned long)v->arch.kernel_sp);
-    dump_guest_stack(root, r->rsp);
-    dump_walk(root, "rip", r->rip);
-    if (v->info && v->info->arch.cr2)
-        dump_walk(root, "cr2", v->info->arch.cr2);
-    trace_dump(v);
+    rest->rip = r->rip;
+    rest->rsp = r->rsp;
+    rest->cr2 = v->info ? v->info->arch.cr2 : 0;
+}
+
+static void dump_rest(const struct vcpu *v, const struct arch_dump *rest, void (*breathe)(void))
+{
+    if (v->is_idle || !v->arch.regs)
+        return;
+    dump_guest_stack(rest->root, rest->rsp, breathe);
+    dump_walk(rest->root, "rip", rest->rip);
+    breathe();
+    if (rest->cr2)
+        dump_walk(rest->root, "cr2", rest->cr2);
+    trace_dump(v, breathe);
+}
+
+static void let_others(void)
+{
+    (void)preempt_point();
+}
+
+static void go_on(void)
+{
+}
+
+void arch_dump_rest(const struct vcpu *v, const struct arch_dump *rest)
+{
+    dump_rest(v, rest, let_others);
+}
+
+void arch_dump_vcpu(struct vcpu *v)
+{
+    struct arch_dump rest;
+
+    arch_dump_begin(v, &rest);
+    dump_rest(v, &rest, go_on);
 }
 
 void dump_all(void)

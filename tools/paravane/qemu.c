@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* In the child: does not return.  The parent learns errno through @failed. */
-static void become_qemu(char **argv, const char *folder, int console, int errors, int failed,
+static void become_qemu(char **argv, const char *folder, int input, int output, int errors, int failed,
                         pid_t parent)
 {
     /* Two that cannot fail, and a third that would only let the terminal's Ctrl-C through. */
@@ -25,7 +25,7 @@ static void become_qemu(char **argv, const char *folder, int console, int errors
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 
-    if ((!folder || chdir(folder) == 0) && dup2(console, 0) == 0 && dup2(console, 1) == 1 && dup2(errors, 2) == 2)
+    if ((!folder || chdir(folder) == 0) && dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(errors, 2) == 2)
         execvp(argv[0], argv);
     int error = errno;
     if (write(failed, &error, sizeof(error)) < 0)
@@ -47,28 +47,33 @@ static enum verdict not_started(const char *program, int error)
 
 enum verdict qemu_start(struct qemu *q, char **argv, const char *folder)
 {
-    int console[2], errors[2], failed[2], error = 0;
+    int input[2], output[2], errors[2], failed[2], error = 0;
     const pid_t parent = getpid();
 
     *q = (struct qemu){.pid = -1};
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0 ||
-        pipe2(errors, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, input) < 0 ||
+        pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0)
         return not_started(argv[0], errno);
 
+    /* The serial port writes byte by byte, and a machine that writes waits for us; a smaller pipe is good, too. */
+    (void)!fcntl(output[1], F_SETPIPE_SZ, 1 << 20);
     q->pid = fork();
     if (q->pid == 0)
-        become_qemu(argv, folder, console[1], errors[1], failed[1], parent);
+        become_qemu(argv, folder, input[1], output[1], errors[1], failed[1], parent);
     if (q->pid < 0)
         return not_started(argv[0], errno);
 
-    close(console[1]);
+    close(input[1]);
+    close(output[1]);
     close(errors[1]);
     close(failed[1]);
     ssize_t got = read(failed[0], &error, sizeof(error)); /* end of file: exec succeeded */
     close(failed[0]);
-    q->console = console[0];
+    q->input = input[0];
+    q->output = output[0];
     q->errors = errors[0];
-    if (fcntl(q->console, F_SETFL, O_NONBLOCK) < 0 || fcntl(q->errors, F_SETFL, O_NONBLOCK) < 0)
+    if (fcntl(q->input, F_SETFL, O_NONBLOCK) < 0 || fcntl(q->output, F_SETFL, O_NONBLOCK) < 0 ||
+        fcntl(q->errors, F_SETFL, O_NONBLOCK) < 0)
         error = errno;
     if (got < 0)
         error = errno;

@@ -1,5 +1,6 @@
 /*
- * QEMU as a child: its serial line is a socket of ours, its own messages a pipe.
+ * QEMU as a child: its serial line is a pipe that it writes to, a large one, and a socket of ours that it reads;
+ * its own messages are a pipe.
  * It dies with us, whatever kills us (PR_SET_PDEATHSIG).
  */
 #pragma once
@@ -11,7 +12,8 @@
 
 struct qemu {
     pid_t pid;
-    int console; /* both directions, non-blocking */
+    int output;  /* what the machine says, non-blocking */
+    int input;   /* what it hears, non-blocking */
     int errors;  /* its stderr, non-blocking */
     int status;  /* as of waitpid, once stopped */
     bool stopped;

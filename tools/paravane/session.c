@@ -104,7 +104,7 @@ static void read_console(struct session *s)
     char block[4096];
     ssize_t got = -1;
 
-    while (!s->ended && (got = read(s->qemu->console, block, sizeof(block))) != 0) {
+    while (!s->ended && (got = read(s->qemu->output, block, sizeof(block))) != 0) {
         if (got < 0) {
             s->ended = errno != EAGAIN && errno != EINTR;
             break;
@@ -167,7 +167,7 @@ static void type(struct session *s)
         s->heard_ms = now_ms(); /* rest is counted from here again */
     }
     while (s->to_guest.size) {
-        ssize_t sent = write(s->qemu->console, s->to_guest.data, s->to_guest.size);
+        ssize_t sent = write(s->qemu->input, s->to_guest.data, s->to_guest.size);
         if (sent <= 0)
             break; /* full: poll() says when; gone: read_console() sees it */
         bytes_drop(&s->to_guest, (size_t)sent);
@@ -282,12 +282,13 @@ static void attend_terminal(struct session *s)
 
 static void wait_and_serve(struct session *s)
 {
-    enum { CONSOLE, ERRORS, STDIN, SIGNALS, STRACE, FDS };
+    enum { OUTPUT, INPUT, ERRORS, STDIN, SIGNALS, STRACE, FDS };
     attend_terminal(s);
     bool more =
         s->stdin_open && s->typist.text.size < READ_AHEAD && (s->is_terminal || !s->on_terminal);
     struct pollfd fds[FDS] = {
-        [CONSOLE] = {s->qemu->console, (short)(POLLIN | (s->to_guest.size ? POLLOUT : 0)), 0},
+        [OUTPUT] = {s->qemu->output, POLLIN, 0},
+        [INPUT] = {s->to_guest.size ? s->qemu->input : -1, POLLOUT, 0}, /* see type() */
         [ERRORS] = {s->qemu->errors, POLLIN, 0},
         [STDIN] = {more ? STDIN_FILENO : -1, POLLIN, 0},
         [SIGNALS] = {s->signals, POLLIN, 0},
@@ -305,7 +306,7 @@ static void wait_and_serve(struct session *s)
         read_stdin(s);
     if (fds[STRACE].revents)
         strace_read(s->options->strace);
-    if (fds[CONSOLE].revents)
+    if (fds[OUTPUT].revents)
         read_console(s);
     type(s);
     s->output_lost |= !output_flush();

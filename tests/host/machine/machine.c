@@ -551,6 +551,15 @@ void arch_flush_cache(void)
     machine.cache_flushes++;
 }
 
+void arch_dump_rest(const struct vcpu *v, const struct arch_dump *rest)
+{
+}
+
+void arch_dump_begin(struct vcpu *v, struct arch_dump *rest)
+{
+    arch_dump_vcpu(v);
+}
+
 void arch_dump_vcpu(struct vcpu *v)
 {
     v->arch.dumps++;
