@@ -31,6 +31,7 @@
 #include "sched.h"
 
 #define SEARCH_SPAN 1024u /* ports that are looked at between two preemption points */
+#define SEARCH_LONG 16u   /* one that looks at fewer is as cheap as the rest of its call */
 #define BUSY_COST   8u    /* a look into a queue is as dear as so many */
 
 #define BUCKETS_2LEVEL (PORTS_2LEVEL / PORTS_PER_BUCKET)
@@ -107,24 +108,26 @@ static bool port_is_busy(struct domain *d, uint32_t port)
 static long port_find(struct domain *d)
 {
     const uint32_t space = d->evtchn_fifo ? d->evtchn_buckets * PORTS_PER_BUCKET : PORTS_2LEVEL;
-    const uint32_t end = MIN(d->evtchn_limit, space);
-    uint32_t hint = 0, port = d->evtchn_hint;
+    const uint32_t first = d->evtchn_hint;
+    uint32_t hint = 0, port;
 
     if (unlikely(d->dying))
         return refuse(EV_005);
-    for (; port < end; port++) {
+    for (port = first; port < MIN(d->evtchn_limit, space); port++) {
         if (port_at(d, port)->state != ECS_FREE)
             continue;
         if (!hint)
-            hint = port;
-        if (!port_is_busy(d, port))
-            break;
+            d->evtchn_hint = hint = port;
+        if (!port_is_busy(d, port)) {
+            if (unlikely(port - first >= SEARCH_LONG))
+                d->evtchn_searched += port - first;
+            return port;
+        }
         d->evtchn_searched += BUSY_COST;
     }
-    d->evtchn_searched += port - d->evtchn_hint;
-    d->evtchn_hint = hint ?: port;
-    if (likely(port < end))
-        return port;
+    d->evtchn_searched += port - first;
+    if (!hint)
+        d->evtchn_hint = port;
     if (d->evtchn_limit >= space)
         return refuse(EV_003, space);
     port = d->evtchn_limit;

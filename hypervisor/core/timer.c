@@ -29,6 +29,7 @@ struct timer_heap {
     uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
     struct timer *running; /* whose handler runs now */
+    uint32_t left;         /* handlers that this interrupt may still run */
     uint64_t alarm_at;     /* from when on the alarm may go off; ~0: it is not set; only this CPU looks */
 } __attribute__((aligned(64))); /* written by its own CPU at each turn */
 
@@ -222,7 +223,8 @@ void timer_interrupt(void)
     spin_lock(&h->lock);
     h->programmed = 0; /* handlers that arm timers leave the hardware to us */
     /* Many vCPUs' timers may be due together: the hardware goes off at once for the rest. */
-    for (unsigned left = TIMERS_AT_ONCE; left && h->root && h->root->deadline <= now; left--) {
+    h->left = TIMERS_AT_ONCE;
+    while (h->root && h->root->deadline <= now) {
         struct timer *t = h->root;
         /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
         atomic_set_release(&h->running, t);
@@ -231,6 +233,8 @@ void timer_interrupt(void)
         t->fire(t);
         spin_lock(&h->lock);
         atomic_set_release(&h->running, NULL);
+        if (unlikely(--h->left == 0))
+            break;
     }
     program_next(h, now);
     spin_unlock(&h->lock);
