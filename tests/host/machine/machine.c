@@ -253,17 +253,17 @@ void arch_idle(void)
 
 bool machine_try_enter(struct vcpu *v)
 {
-    for (unsigned i = 0; i < 1000 && !v->domain->shut_down; i++) {
+    for (unsigned i = 0; i < 1000; i++) {
         machine_on_cpu(v->cpu);
         if (current_vcpu() == v)
             return true;
+        if (v->domain->shut_down)
+            return false;
         machine_advance(1000000ull
                         << i / 64); /* whoever is ahead may be so by all the time that has passed */
         machine_on_cpu(v->cpu);
         schedule();
     }
-    if (v->domain->shut_down)
-        return false;
     fprintf(stderr, "machine_enter: d%uv%u does not get its CPU (pause %x)\n", v->domain->id, v->id,
             v->pause);
     abort();
