@@ -39,6 +39,8 @@ ends 'QEMU that gives up otherwise' 23 2 ''
 after 'kill -ABRT $$' ''
 ask 'QEMU that is killed' 23 run
 told 'QEMU that is killed: by what' 'died of signal 6'
+after 'kill -SEGV $$' '(PV) d3 shut down: reboot\n'
+ask 'QEMU that is killed when one of the domains has ended' 23 run
 after 'echo qemu: bad option >&2; exit 1' ''
 ask 'what QEMU says' 23 run
 told 'is passed on' 'qemu: bad option'

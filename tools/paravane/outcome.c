@@ -209,8 +209,9 @@ enum verdict outcome_verdict(const struct outcome *o, int status, char **why)
                        "change");
     if (o->crashed || (meaning == VERDICT_GUEST_CRASHED && o->until == OUTCOME_ALL_DOMAINS))
         return crash_verdict(o, why);
-    /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended. */
-    if (!o->domain_ended)
+    /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended.  A signal that it dies of is
+     * its own failure, whoever had ended before. */
+    if (WIFSIGNALED(status) || !o->domain_ended)
         return qemu_verdict(o, status, why);
     return guest_verdict(o, why);
 }

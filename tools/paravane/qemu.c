@@ -98,6 +98,7 @@ void qemu_stop(struct qemu *q)
     if (waitpid(q->pid, &q->status, WNOHANG) == 0) {
         kill(q->pid, SIGKILL);
         qemu_wait(q);
+        q->status = 0; /* that it died of our signal says nothing about it */
     }
     q->stopped = true;
 }

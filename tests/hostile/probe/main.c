@@ -16,8 +16,8 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define WARM_UP_NS \
-    30000000 /* a newcomer is level with the others: it has to sleep to fall behind */
+/* A newcomer is level with the others: it has to sleep to fall behind, and the vCPUs of an attacker begin meanwhile. */
+#define WARM_UP_NS 60000000
 
 void guest_main(void)
 {
@@ -30,13 +30,15 @@ void guest_main(void)
     event_bind_virq(VIRQ_TIMER, 0, &timer);
     event_unmask_bit(timer);
     attack_nap(WARM_UP_NS);
+    event_disable();
     while (attack_goes_on()) {
         const uint64_t due = clock_ns() + 100000 + chance_below(&c, 400000);
         hypercall_set_timer_op(due);
         count++;
-        while (event_count(timer) < count)
+        while (event_count(timer) < count) {
             hypercall_sched_op(SCHEDOP_block, NULL);
-        event_disable();
+            event_disable(); /* an upcall between look and block would be slept through */
+        }
         const uint64_t late = clock_ns() - due;
         if (late > worst) {
             worst = late;
