@@ -39,8 +39,7 @@ static const struct {
     uint64_t flags; /* more of them */
 } cases[] = {
     {"hlt", "\xf4", 1, TRAP_GP, 0},
-    /* #UD, but no instruction is found at a rip that is an offset, and not finding one is this. */
-    {"ud2", "\x0f\x0b", 2, TRAP_PF, 0},
+    {"ud2", "\x0f\x0b", 2, TRAP_UD, 0},
     {"int3", "\xcc", 1, TRAP_BP, 0},
     {"a single step", "\x90\x90", 2, TRAP_DB, RFLAGS_TF},
     {"a load from nowhere", "\xa1\x00\x00", 3, TRAP_PF, 0},
