@@ -190,16 +190,6 @@ static inline void page_put_role(struct page_info *pg, uint64_t old)
     atomic_sub(&pg->state, 1);
 }
 
-void page_put_type(struct page_info *pg)
-{
-    uint64_t old = atomic_read(&pg->state);
-
-    if (page_state_type(old) == PAGE_TYPE_WRITABLE)
-        atomic_sub(&pg->state, 1);
-    else
-        page_put_role(pg, old);
-}
-
 void page_put_and_type_slow(struct page_info *pg)
 {
     uint64_t old = atomic_read(&pg->state);

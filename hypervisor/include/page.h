@@ -311,7 +311,6 @@ static inline void page_put_and_type(struct page_info *pg)
 #define page_get_and_type(pg, d, type) page_get_and_type_id((pg), (d), (d)->id, (type))
 /* The type alone: a reference to @pg, which is @d's, is in the caller's hand and stays there. */
 int page_get_type(struct page_info *pg, struct domain *d, enum page_type type) must_check;
-void page_put_type(struct page_info *pg);
 
 /*
  * These need @d->mmu and leave a frame that is not @d's alone.  page_release() drops the domain's own reference (ALLOCATED): the

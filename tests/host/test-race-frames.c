@@ -323,6 +323,18 @@ Test(race_frames, end_of_the_target)
             (void)play(&these[i], &the_end, NULL);
 }
 
+/* Guest 3 maps the frame while it changes hands.  Its state is the same word before and after, mapped writable once: only a second look
+ * at its owner tells. */
+Test(race_frames, another_owner_in_the_same_state)
+{
+    static const struct row foreign[] = {{"foreign map read-only", foreign_map_ro, &control, 0, {INVAL}},
+                                         {"foreign map writable", foreign_map_rw, &control, 0, {INVAL}}};
+    static const struct row hands = {"mapped, to guest 2, which maps it", hand_over_and_map, &second, NEEDS_MAPPED, {1, 1 - XEN_EINVAL}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(foreign); i++)
+        (void)play(&foreign[i], &hands, NULL);
+}
+
 /* Three at a time: by guest 1's first vCPU, by its second, by the guest that controls others. */
 Test(race_frames, three)
 {

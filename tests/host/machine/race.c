@@ -25,8 +25,6 @@ static void __sanitizer_finish_switch_fiber(void *fake, const void **stack, size
 #define WAITS       100000u
 #define ROUNDS      4u /* of learning: where memory comes in another order each time nothing that is learnt lasts */
 
-void (*race_hook)(const volatile void *at, bool write);
-
 /* An operation that has begun; the last one is whoever called race_explore(). */
 struct fiber {
     ucontext_t context;
@@ -200,7 +198,7 @@ static void fiber_make(unsigned i)
 
 /* --- switching --- */
 
-static void step(const volatile void *at, bool write)
+void race_point(const volatile void *at, bool write)
 {
     if (race.running == HOME || !learn(at, write))
         return;
@@ -289,10 +287,8 @@ static bool play(void)
     race.taken = race.steps = race.waits = 0;
     race.told_bytes = 0;
     race.runs++;
-    race_hook = step;
     race.fiber[HOME].ended = false;
     switch_to(race.plan.start);
-    race_hook = NULL;
     race.end();
     return race.taken == race.plan.count;
 }
