@@ -56,6 +56,8 @@ static int copy(uint64_t va, void *data, size_t n, bool write)
     uint8_t *at = data;
 
     machine.cpu[machine_cpu].relaxed = 0;
+    if (machine.door_faults && !--machine.door_faults)
+        return -XEN_EFAULT;
     while (n) {
         size_t run;
         uint8_t *guest = byte_at(va, write, &run);

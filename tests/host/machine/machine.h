@@ -49,6 +49,7 @@ struct machine {
     void (*overslept)(struct vcpu *v); /* in a race: @v sleeps, and nobody is left who could wake it; NULL: nothing */
     uint8_t window[WINDOW_BYTES];
     uint64_t window_readable, window_writable; /* bytes from its start */
+    unsigned door_faults; /* so many accesses of guest memory from now one faults, whatever it is; 0: none does */
     char log[65536];
     size_t log_length;
     uint8_t port[16384]; /* what was written to ports */
