@@ -2,8 +2,10 @@
 # Does manual.md say what the lists say?  TAP: one question for each hypercall (section, cost class, arguments), each
 # sub-operation (how it is served), each rule (its errno) and each model-specific register (who has it, what it does).
 #
-#   check-manual.sh CC FOLDER      FOLDER: hypercall-abi
-cc=$1 abi=$2
+#   check-manual.sh FOLDER CC...      FOLDER: hypercall-abi
+abi=$1
+shift
+cc=$*
 manual=$abi/manual.md
 
 lists() {
