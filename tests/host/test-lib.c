@@ -134,6 +134,8 @@ Test(lib, formats_as_in_c)
     SAME("[%c] [%3c] [%-3c]", 'x', 'x', 'x');
     SAME("[%*d] [%*d]", 6, 42, -6, 42);
     SAME("[%05d] [%06x]", -42, 0xffu);
+    SAME("[%hd] [%hhu] [% d] [%lo] [%jd] [%td]", (short)7, (unsigned char)200, -5, 8ul, (intmax_t)-9, (ptrdiff_t)3);
+    SAME("[%p]", (void *)0x1234);
 }
 
 Test(lib, output_never_overruns)

@@ -445,6 +445,49 @@ Test(mmu_update, mmuext_unknown_and_unserved)
     assert_refused(&g, guest_mmuext(&g, ~0u, 0, 0), MX_009);
 }
 
+/* One's own address space is not another's; what is about frames may be. */
+Test(mmu_update, mmuext_on_another_domain)
+{
+    static const unsigned own[] = {MMUEXT_NEW_BASEPTR,  MMUEXT_NEW_USER_BASEPTR, MMUEXT_TLB_FLUSH_LOCAL, MMUEXT_INVLPG_LOCAL, MMUEXT_TLB_FLUSH_MULTI,
+                                   MMUEXT_INVLPG_MULTI, MMUEXT_TLB_FLUSH_ALL,    MMUEXT_INVLPG_ALL,      MMUEXT_SET_LDT};
+    struct guest two;
+
+    guest_create(&two, 2, 64, 1);
+    g.d->roles = ROLE_CONTROL;
+    machine_enter(g.v);
+    for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
+        const struct mmuext_op op = {.cmd = own[i]};
+        assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, &op, sizeof(op)).va, 1, 0, 2), MX_005);
+    }
+    struct mmuext_op op[2] = {{.cmd = MMUEXT_FLUSH_CACHE}, {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = two.mfn[30]}};
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_007);
+    op[0].cmd = MMUEXT_FLUSH_CACHE_GLOBAL;
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_011);
+    op[0].cmd = MMUEXT_MARK_SUPER;
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_008);
+    op[0].cmd = 64;
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_009);
+    g.d->roles |= ROLE_HARDWARE;
+    op[0].cmd = MMUEXT_FLUSH_CACHE;
+    guest_page(&two, 30)[5] = 1;
+    assert_ok(hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2));
+    assert_eq_long(guest_page(&two, 30)[5], 0);
+    op[0].cmd = MMUEXT_FLUSH_CACHE_GLOBAL;
+    assert_ok(hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 1, 0, 2));
+    op[0] = (struct mmuext_op){.cmd = MMUEXT_COPY_PAGE, .arg1.mfn = two.mfn[30]};
+    op[0].arg2.src_mfn = two.mfn[0];
+    assert_ok(hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 1, 0, 2));
+    assert_eq_long(guest_page(&two, 30)[pt_index(GUEST_VA, 4)], guest_page(&two, 0)[pt_index(GUEST_VA, 4)]);
+    g.d->roles = 0;
+}
+
+Test(mmu_update, mmuext_ldt_is_aligned_and_bounded)
+{
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30) + 8, 1), MX_006);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30), 8193), MX_006);
+    assert_ok(guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30), 8192));
+}
+
 Test(mmu_update, mmuext_flushes_the_named_vcpus)
 {
     struct guest smp;

@@ -300,3 +300,42 @@ Test(strace, goes_on_at_the_start)
     cr_assert_eq(record(0)->arg[0], STRACE_CHUNKS * in_a_chunk);
     cr_assert_eq(record(1)->arg[0], 1);
 }
+
+static bool ends(struct domain *d, uint32_t port)
+{
+    strace_domain_ended(d);
+    return false;
+}
+
+/* What a domain was in the middle of when it ended is told, the innermost first. */
+Test(strace, calls_that_never_return)
+{
+    const uint32_t port = (uint32_t)evtchn_alloc_hypervisor(g.d, ends);
+    const multicall_entry_t entry = {.op = __HYPERVISOR_event_channel_op, .args = {EVTCHNOP_send, WINDOW_VA + 0x9000}};
+
+    machine_put(0x9000, &port, sizeof(port));
+    (void)call(__HYPERVISOR_multicall, machine_put(0x8000, &entry, sizeof(entry)).va, 1, 0);
+    cr_assert(record(0)->number == __HYPERVISOR_event_channel_op && record(0)->flags == (STRACE_ENTRY | STRACE_UNFINISHED));
+    cr_assert(record(1)->number == __HYPERVISOR_multicall && record(1)->flags == STRACE_UNFINISHED);
+    cr_assert(record(0)->arg[1] == WINDOW_VA + 0x9000 && !record(0)->out);
+    cr_assert_eq(machine.port_bytes, sizeof(struct strace_hello) + 1);
+}
+
+/* A refusal in no call: by a trap. */
+Test(strace, refusal_outside_of_calls)
+{
+    strace_refused(g.v, RULE_EV_014, 7, 8, 9);
+    const struct strace_record *r = record(0);
+    cr_assert(r->kind == STRACE_REFUSAL && r->rule == RULE_EV_014 && r->caller == 0xca11e4);
+    cr_assert_eq((int64_t)r->result, -rule_text[RULE_EV_014].error);
+}
+
+/* The page behind the pointer ends after the first structure, or before it. */
+Test(strace, arrays_at_the_end_of_what_can_be_read)
+{
+    static const struct mmuext_op op[2];
+    machine_put(0x8000, op, sizeof(op));
+    machine_window(0x8000 + sizeof(op[0]), WINDOW_BYTES);
+    (void)call(__HYPERVISOR_mmuext_op, WINDOW_VA + 0x8000, 2, 0);
+    cr_assert_eq(record(0)->in, sizeof(op[0]));
+}

@@ -384,3 +384,101 @@ Test(xenstore, ring_frame_is_no_table_while_served)
     assert_eq_long(xenstore_attach(g.d, guest_mfn(&g, RING), guest_mfn(&g, RING), 7), -XEN_EINVAL);
     assert_ok(guest_unpin(&g, RING));
 }
+
+/* --- limits and special cases ---------------------------------------------------------------- */
+
+#define ask_bytes(type, text) ask(type, 0, text, sizeof(text) - 1)
+
+Test(xenstore, watches_and_transactions_are_counted)
+{
+    char message[32];
+
+    for (unsigned i = 0; i < 128; i++) {
+        const int n = snprintf(message, sizeof(message), "data/w%c%u", 0, i);
+        assert_text(ask(XS_WATCH, 0, message, (size_t)n + 1), "OK");
+    }
+    assert_text(ask_bytes(XS_WATCH, "data\0more\0"), "E2BIG");
+    assert_text(ask_bytes(XS_UNWATCH, "data/w\0" "7\0"), "OK");
+    assert_text(ask_bytes(XS_WATCH, "data\0more\0"), "OK");
+    for (unsigned i = 0; i < 10; i++)
+        cr_assert(*ask_text(XS_TRANSACTION_START, 0, "") != 'E', "%s", text);
+    assert_text(ask_text(XS_TRANSACTION_START, 0, ""), "ENOSPC");
+    assert_text(ask_text(XS_RESET_WATCHES, 0, ""), "OK");
+    cr_assert(*ask_text(XS_TRANSACTION_START, 0, "") != 'E', "%s", text);
+}
+
+Test(xenstore, special_watches)
+{
+    assert_text(ask_bytes(XS_WATCH, "@releaseDomain\0t\0"), "OK");
+    assert_text(ask_bytes(XS_WATCH, "@releaseDomain\0t\0"), "EEXIST");
+    assert_text(ask_bytes(XS_WATCH, "@releaseDomain"), "EINVAL");
+    assert_text(ask_bytes(XS_UNWATCH, "@releaseDomain\0t\0"), "OK");
+    assert_text(ask_bytes(XS_UNWATCH, "@releaseDomain\0t\0"), "ENOENT");
+    assert_text(ask_bytes(XS_WATCH, "/\0all\0"), "OK");
+    assert_text(ask_bytes(XS_WRITE, "data/a\0x"), "OK");
+    receive();
+    assert_text(text, "/local/domain/1/data/a");
+    assert_text(text + strlen(text) + 1, "all");
+}
+
+Test(xenstore, permissions)
+{
+    assert_text(ask_bytes(XS_WRITE, "data/a\0x"), "OK");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n1\0r2\0w3\0b4\0r5\0"), "OK");
+    assert_text(ask_text(XS_GET_PERMS, 0, "data/a"), "n1");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n1\0r2\0w3\0b4\0r5\0r6\0"), "ENOSPC");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n2\0"), "EACCES");  /* given away */
+    assert_text(ask_bytes(XS_SET_PERMS, "memory\0n1\0"), "EACCES");  /* another's */
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0x1\0"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0nx\0"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n/\0"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n1x\0"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n99999\0"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0\0"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n1"), "EINVAL");
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0"), "EINVAL");
+    assert_text(ask_text(XS_IS_DOMAIN_INTRODUCED, 0, "0"), "T");
+    assert_text(ask_text(XS_IS_DOMAIN_INTRODUCED, 0, "1"), "T");
+    assert_text(ask_text(XS_IS_DOMAIN_INTRODUCED, 0, "32752"), "T");
+    assert_text(ask_text(XS_IS_DOMAIN_INTRODUCED, 0, "2"), "F");
+}
+
+Test(xenstore, paths_and_lists_that_are_too_long)
+{
+    static char message[XENSTORE_PAYLOAD_MAX];
+    unsigned i;
+
+    memset(message, 'p', sizeof(message) - 1);
+    assert_text(ask(XS_READ, 0, message, 2060), "EINVAL");
+    memset(message, '/', sizeof(message) - 1);
+    assert_text(ask(XS_READ, 0, message, 2060), "EINVAL");
+    message[1] = 'n';
+    memset(message + 2, 'n', 300);
+    message[302] = 0;
+    assert_text(ask(XS_READ, 0, message, 303), "EINVAL");
+    assert_text(ask_text(XS_RM, 0, "/"), "EACCES");
+    for (i = 0; i < 40; i++) {
+        snprintf(message, sizeof(message), "data/%03u", i);
+        memset(message + 8, 'l', 200);
+        message[208] = 0;
+        if (*ask(XS_WRITE, 0, message, 209) == 'E')
+            break;
+    }
+    cr_assert(i > 21, "only %u of them: %s", i, text);
+    assert_text(ask_text(XS_DIRECTORY, 0, "data"), "E2BIG");
+}
+
+Test(xenstore, room_for_an_answer_comes_bit_by_bit)
+{
+    const struct xsd_sockmsg m = {XS_READ, 3, 0, 6};
+
+    assert_text(ask_text(XS_READ, 0, "domid"), "1");
+    ring->rsp_cons -= XENSTORE_RING_SIZE - 5; /* room for 5 bytes */
+    put(&m, sizeof(m));
+    put("domid", 6);
+    for (unsigned i = 0; i < 10; i++) {
+        notify();
+        ring->rsp_cons += 5;
+    }
+    assert_eq_long(ring->error, 0);
+}
