@@ -106,7 +106,9 @@ static void change_role(struct chance *c, unsigned vcpu)
 
 static void set_entry(struct chance *c, unsigned vcpu)
 {
-    mmu_set((uint64_t)pick_frame(c) << PAGE_SHIFT | chance_below(c, 512) * 8,
+    /* Not the last, below which it lives itself: an L4 entry there that names an L4 table would make every argument of its
+     * hypercalls unreadable (guest_readable()), and it could not even end. */
+    mmu_set((uint64_t)pick_frame(c) << PAGE_SHIFT | chance_below(c, 511) * 8,
             pte_of(pick_frame(c), chance_below(c, 2) ? PTE_RW : PTE_RO));
 }
 
