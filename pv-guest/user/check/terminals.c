@@ -250,7 +250,7 @@ static void leader(void)
     good &= ioctl(slave, TIOCSCTTY, 0) == 0 && tcgetpgrp(slave) == getpid() &&
             tcgetsid(slave) == getpid() && tcgetpgrp(master) == getpid();
     good &= FAILS(tcsetpgrp(slave, -1), EINVAL) && FAILS(tcsetpgrp(slave, 30000), ESRCH) &&
-            FAILS(tcsetpgrp(slave, getppid()), EPERM);
+            FAILS(tcsetpgrp(slave, getpgid(getppid())), EPERM);
     const int own = open("/dev/tty", O_RDWR);
     good &= own >= 0 && ioctl(own, TIOCGWINSZ, &w) == 0 && w.ws_row == 0 && w.ws_col == 0;
     close(own);
