@@ -29,7 +29,7 @@
 #define PAGE_FLAGS  (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_GUEST_KERNEL)
 
 /* A rebuild runs beside other domains: let them in now and then.  The first build is alone. */
-static void breathe(const struct bootstrap *b)
+static void preempt_now_and_then(const struct bootstrap *b)
 {
     if (b->config->restarts)
         (void)preempt_point();
@@ -194,7 +194,7 @@ static int populate(struct bootstrap *b, struct boot_error *e)
         if (extent_add(b, at, page_to_mfn(pg).n, 1ull << order))
             return boot_error(e, IM_021, b->pages * 4, at * 4);
         at += 1ull << order;
-        breathe(b);
+        preempt_now_and_then(b);
     }
     return 0;
 }
@@ -248,7 +248,7 @@ static void fill(struct bootstrap *b, uint64_t at, const uint8_t *from, uint64_t
         }
         at += n;
         bytes -= n;
-        breathe(b);
+        preempt_now_and_then(b);
     }
 }
 
@@ -259,7 +259,7 @@ static void load_image(struct bootstrap *b)
     for (unsigned cursor = 0; elf_next_segment(&b->image, &cursor, &s);) {
         fill(b, s.at, s.from, s.bytes);
         fill(b, s.at + s.bytes, NULL, s.zeroes);
-        breathe(b);
+        preempt_now_and_then(b);
     }
     if (b->ramdisk_bytes)
         fill(b, b->ramdisk_pfn << PAGE_SHIFT, boot_module_data(b->config->ramdisk),
@@ -279,7 +279,7 @@ static void number_extent(struct bootstrap *b, const struct extent *x)
             numbers[k] = at + k;
         }
         i += n;
-        breathe(b);
+        preempt_now_and_then(b);
     }
 }
 
@@ -326,7 +326,7 @@ static void map_frames(struct bootstrap *b, uint64_t va, uint64_t first, uint64_
         unsigned slot = pt_index(va, 1);
         if (!l1 || slot == 0) {
             l1 = l1_table(b, va);
-            breathe(b);
+            preempt_now_and_then(b);
         }
         bool is_table = first + i - b->table_pfn < b->tables;
         l1[slot] = pte_make(bootstrap_mfn(b, first + i), PAGE_FLAGS & ~(is_table ? PTE_RW : 0)).v;

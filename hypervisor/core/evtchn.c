@@ -104,7 +104,7 @@ static bool port_is_busy(struct domain *d, uint32_t port)
     return d->evtchn_fifo && evtchn_fifo_is_linked(d, port);
 }
 
-/* The lowest free port, still free; or -errno.  It looks at all ports if it must: see breathe_after_search(). */
+/* The lowest free port, still free; or -errno.  It looks at all ports if it must: see preempt_after_search(). */
 static long port_find(struct domain *d)
 {
     const uint32_t space = d->evtchn_fifo ? d->evtchn_buckets * PORTS_PER_BUCKET : PORTS_2LEVEL;
@@ -120,12 +120,12 @@ static long port_find(struct domain *d)
             d->evtchn_hint = hint = port;
         if (!port_is_busy(d, port)) {
             if (unlikely(port - first >= SEARCH_LONG))
-                d->evtchn_searched += port - first;
+                current_vcpu()->ports_searched += port - first;
             return port;
         }
-        d->evtchn_searched += BUSY_COST;
+        current_vcpu()->ports_searched += BUSY_COST;
     }
-    d->evtchn_searched += port - first;
+    current_vcpu()->ports_searched += port - first;
     if (!hint)
         d->evtchn_hint = port;
     if (d->evtchn_limit >= space)
@@ -134,11 +134,13 @@ static long port_find(struct domain *d)
     return bucket_add(d) ? (long)port : refuse(EV_004);
 }
 
-/* Between two preemption points a domain's searches look at so many ports; the lock is not held. */
-static inline void breathe_after_search(struct domain *d)
+/* Between two preemption points a vCPU's searches look at so many ports; evtchn_lock is not held. */
+static inline void preempt_after_search(void)
 {
-    if (unlikely(d->evtchn_searched >= SEARCH_SPAN)) {
-        d->evtchn_searched = 0;
+    struct vcpu *v = current_vcpu();
+
+    if (unlikely(v->ports_searched >= SEARCH_SPAN)) {
+        v->ports_searched = 0;
         (void)preempt_point();
     }
 }
@@ -223,7 +225,7 @@ long evtchn_alloc_unbound(struct domain *d, domid_t remote)
     spin_lock(&d->evtchn_lock);
     long port = alloc_unbound(d, remote);
     spin_unlock(&d->evtchn_lock);
-    breathe_after_search(d);
+    preempt_after_search();
     return port;
 }
 
@@ -425,7 +427,7 @@ static long op_bind_interdomain(struct domain *self, guest_ptr_t arg)
     long port = bind_locked(self, other, op.remote_port);
     unlock_both(self, other);
     domain_put(other);
-    breathe_after_search(self);
+    preempt_after_search();
     if (port < 0)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_interdomain, local_port)),
@@ -465,7 +467,7 @@ static long op_bind_virq(struct domain *d, guest_ptr_t arg)
     spin_lock(&d->evtchn_lock);
     long port = bind_virq_locked(d, v, op.virq);
     spin_unlock(&d->evtchn_lock);
-    breathe_after_search(d);
+    preempt_after_search();
     if (port < 0)
         return port;
     if (op.virq == VIRQ_TIMER && v == current_vcpu())
@@ -492,7 +494,7 @@ static long op_bind_ipi(struct domain *d, guest_ptr_t arg)
         e->state = ECS_IPI;
     }
     spin_unlock(&d->evtchn_lock);
-    breathe_after_search(d);
+    preempt_after_search();
     if (port < 0)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_ipi, port)), (uint32_t)port))

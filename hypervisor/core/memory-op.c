@@ -31,8 +31,8 @@
  * same memory: together domains may be promised more than there is. */
 #define LEFT_TO_US 256u
 
-#define BREATHE     4   /* extents between two preemption points */
-#define BREATHE_ONE 64u /* frames of one extent, the same */
+#define PREEMPT_EXTENTS 4   /* extents between two preemption points */
+#define PREEMPT_FRAMES  64u /* frames of one extent, the same */
 
 static unsigned max_order(const struct domain *d)
 {
@@ -168,7 +168,7 @@ static bool decrease_one(const struct extents *x, uint64_t i)
         return false;
     mutex_lock(&x->d->mmu);
     for (k = 0; k < 1ull << x->order && release_one(x->d, first + k); k++)
-        if (k % BREATHE_ONE == BREATHE_ONE - 1)
+        if (k % PREEMPT_FRAMES == PREEMPT_FRAMES - 1)
             (void)preempt_point();
     mutex_unlock(&x->d->mmu);
     return k == 1ull << x->order;
@@ -182,7 +182,7 @@ static long run_extents(const struct extents *x, uint64_t start,
             return (long)i;
         if (++i == x->count && !x->order)
             break; /* what the caller has done since the last point is few frames' work: its own exit looks */
-        if ((x->order || i % BREATHE == 0) && preempt_point())
+        if ((x->order || i % PREEMPT_EXTENTS == 0) && preempt_point())
             return (long)i; /* the caller is dying */
     }
     return (long)x->count;
@@ -251,9 +251,9 @@ static int input_frame(const struct exchange *x, uint64_t first, uint64_t k, str
 }
 
 /* Frame number @k of a chunk is done.  A chunk is finished even for a domain that is being ended. */
-static void breathe_at(uint64_t k)
+static void preempt_at(uint64_t k)
 {
-    if (k % BREATHE_ONE == BREATHE_ONE - 1)
+    if (k % PREEMPT_FRAMES == PREEMPT_FRAMES - 1)
         (void)preempt_point();
 }
 
@@ -285,7 +285,7 @@ static int take_chunk(const struct exchange *x, uint64_t first, uint64_t *taken,
         rc = take_frame(x, first, *count, &taken[*count]);
         if (rc)
             break;
-        breathe_at(*count);
+        preempt_at(*count);
     }
     mutex_unlock(&x->d->mmu);
     return rc;
@@ -304,12 +304,12 @@ static int allocate_chunk(const struct exchange *x, struct page_info **fresh, ui
 {
     for (uint64_t j = 0; j < blocks; j++) {
         fresh[j] = page_alloc_leaving(x->out_order, LEFT_TO_US);
-        breathe_at(j);
+        preempt_at(j);
         if (fresh[j] && within_bits(page_to_mfn(fresh[j]), x->out_order, x->address_bits))
             continue;
         for (uint64_t k = fresh[j] ? j + 1 : j; k-- > 0;) {
             page_free(fresh[k], x->out_order);
-            breathe_at(k);
+            preempt_at(k);
         }
         return refuse(ME_017, x->out_order, x->address_bits);
     }
@@ -325,7 +325,7 @@ static int give_block(const struct exchange *x, struct page_info *pg, uint64_t i
 
     for (uint64_t k = 0; k < 1ull << x->out_order; k++) {
         memset(mfn_to_virt(mfn(n + k)), 0, PAGE_SIZE);
-        breathe_at(i + k);
+        preempt_at(i + k);
     }
     const bool told = !guest_read_u64(&at, slot);
     for (uint64_t k = 0; told && k < 1ull << x->out_order; k++)
@@ -343,7 +343,7 @@ static int commit_chunk(const struct exchange *x, uint64_t first, const uint64_t
     for (uint64_t k = 0; k < 1ull << x->chunk_order; k++) {
         atomic_set(&machine_to_phys[taken[k]], M2P_INVALID);
         page_free(mfn_to_page(mfn(taken[k])), 0);
-        breathe_at(k);
+        preempt_at(k);
     }
     for (uint64_t j = 0; j < blocks; j++) {
         int told = give_block(x, fresh[j], (first << x->in_order >> x->out_order) + j);

@@ -28,11 +28,11 @@ static void record_dump(const struct trace_record *r)
     }
 }
 
-void trace_dump(const struct vcpu *v, void (*breathe)(void))
+void trace_dump(const struct vcpu *v, void (*between)(void))
 {
     printk("d%uv%u: last hypercalls, traps and refusals, oldest first\n", v->domain->id, v->id);
     for (unsigned age = TRACE_SLOTS; age > 0; age--) {
         record_dump(trace_past(&v->trace, age));
-        breathe();
+        between();
     }
 }

@@ -103,6 +103,8 @@ struct vcpu {
     uint64_t time_published;    /* when vcpu_time_info was last written */
     uint64_t emulated;          /* instructions that the hypervisor executed in its stead, so far */
 
+    uint32_t ports_searched;    /* looked at for free ones since its last preemption point there; only itself does */
+
     /* Event channels: guarded by domain->evtchn_lock. */
     uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
     uint32_t poll_port;         /* SCHEDOP_poll (bit set in domain->pollers) on this one port; ~0: several; 0: woken */
@@ -143,7 +145,6 @@ struct domain {
     uint32_t evtchn_buckets; /* how many there may be */
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
-    uint32_t evtchn_searched; /* ports looked at for free ones since the last preemption point */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
     struct evtchn_fifo *evtchn_fifo; /* its event queues; NULL: 2-level.  Changes under both locks */
     spinlock_t evtchn_queue_lock;    /* guards the queues, see evtchn-fifo.c */

@@ -24,7 +24,8 @@ void xenstore_detach(struct domain *d);
 /* The frame of @d's ring, on which a reference and the writable type are held; or MFN_NONE. */
 mfn_t xenstore_ring_frame(const struct domain *d);
 
-/* In work, as teardown is (sched.h): the store stays there meanwhile.  Write as domain 0 would: @path is absolute, or below /local/domain/ID.  0, or -errno. */
+/* Write as domain 0 would: @path is absolute, or below /local/domain/ID.  0, or -errno.  Takes evtchn_lock and has preemption
+ * points: only in work, as teardown is (sched.h), so that the store stays there meanwhile. */
 int xenstore_write(struct domain *d, const char *path, const char *value) must_check;
-/* Print the node at @path, or the names below it.  0, or -errno. */
+/* Print the node at @path, and the names below it.  0, or -errno.  Where: as xenstore_write(). */
 int xenstore_print(struct domain *d, const char *path) must_check;

@@ -78,7 +78,7 @@ static void dump_regs(const struct guest_regs *r)
     printk("r13 %016lx r14 %016lx r15 %016lx\n", (unsigned long)r->r13, (unsigned long)r->r14, (unsigned long)r->r15);
 }
 
-static void dump_guest_stack(uint64_t root, uint64_t sp, void (*breathe)(void))
+static void dump_guest_stack(uint64_t root, uint64_t sp, void (*between)(void))
 {
     uint64_t word;
 
@@ -90,7 +90,7 @@ static void dump_guest_stack(uint64_t root, uint64_t sp, void (*breathe)(void))
             return;
         }
         printk("  %016lx: <%016lx>\n", (unsigned long)sp, (unsigned long)word);
-        breathe();
+        between();
     }
 }
 
@@ -113,16 +113,16 @@ void arch_dump_begin(struct vcpu *v, struct arch_dump *rest)
     rest->cr2 = v->info ? v->info->arch.cr2 : 0;
 }
 
-static void dump_rest(const struct vcpu *v, const struct arch_dump *rest, void (*breathe)(void))
+static void dump_rest(const struct vcpu *v, const struct arch_dump *rest, void (*between)(void))
 {
     if (v->is_idle || !v->arch.regs)
         return;
-    dump_guest_stack(rest->root, rest->rsp, breathe);
+    dump_guest_stack(rest->root, rest->rsp, between);
     dump_walk(rest->root, "rip", rest->rip);
-    breathe();
+    between();
     if (rest->cr2)
         dump_walk(rest->root, "cr2", rest->cr2);
-    trace_dump(v, breathe);
+    trace_dump(v, between);
 }
 
 static void let_others(void)

@@ -65,12 +65,4 @@ static long console_open(struct file *file)
     return tty_opened(file, &console);
 }
 
-const struct file_ops console_ops = {
-    .open = console_open,
-    .read = tty_read,
-    .write = tty_write,
-    .poll = tty_poll,
-    .ioctl = tty_ioctl,
-    .release = tty_release,
-    .no_offset = true,
-};
+const struct file_ops console_ops = TTY_FILE_OPS(console_open);

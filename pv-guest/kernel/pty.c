@@ -101,15 +101,7 @@ static long slave_open(struct file *file)
     return tty_opened(file, &pty->tty);
 }
 
-static const struct file_ops slave_file_ops = {
-    .open = slave_open,
-    .read = tty_read,
-    .write = tty_write,
-    .poll = tty_poll,
-    .ioctl = tty_ioctl,
-    .release = tty_release,
-    .no_offset = true,
-};
+static const struct file_ops slave_file_ops = TTY_FILE_OPS(slave_open);
 
 /* ---- The master ---- */
 

@@ -357,12 +357,4 @@ static long session_open(struct file *file)
     return tty ? tty_opened(file, tty) : -ENXIO;
 }
 
-const struct file_ops tty_session_ops = {
-    .open = session_open,
-    .read = tty_read,
-    .write = tty_write,
-    .poll = tty_poll,
-    .ioctl = tty_ioctl,
-    .release = tty_release,
-    .no_offset = true,
-};
+const struct file_ops tty_session_ops = TTY_FILE_OPS(session_open);

@@ -86,6 +86,10 @@ Test(domain, one_that_is_being_built_is_out_of_reach)
     assert_out_of_reach(7);
     cr_assert(!d->shut_down, "and nothing has happened to it");
     cr_assert(!domain_create(7, "seven again", 1), "its number is taken");
+    const uint64_t free = page_free_count();
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert(!domain_create(7, "seven again", 1));
+    assert_eq_long(page_free_count(), free); /* nor does trying cost anything */
     cr_assert(domain_get_owner(7) == d, "its frames have an owner");
     domain_put(d);
 
