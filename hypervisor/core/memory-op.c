@@ -353,7 +353,8 @@ static int commit_chunk(const struct exchange *x, uint64_t first, const uint64_t
 }
 
 /* A chunk, whose new frames are counted. */
-static int swap_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, struct page_info **fresh)
+static int swap_chunk(const struct exchange *x, uint64_t first, uint64_t *taken,
+                      struct page_info **fresh)
 {
     uint64_t blocks = 1ull << (x->chunk_order - x->out_order), count;
 
@@ -368,7 +369,8 @@ static int swap_chunk(const struct exchange *x, uint64_t first, uint64_t *taken,
 }
 
 /* While it lasts a domain has one chunk more than it may have, however many of its vCPUs exchange. */
-static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *taken, struct page_info **fresh)
+static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *taken,
+                          struct page_info **fresh)
 {
     const uint32_t more = 1u << x->chunk_order;
     int rc;

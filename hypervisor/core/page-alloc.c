@@ -119,7 +119,8 @@ static void merge_aside(void)
 /* May @count frames be taken?  Whoever promises frames that come back does so before: a look under the lock sees both. */
 static inline bool enough(uint64_t count, uint64_t leave)
 {
-    return leave == PAGE_LEAVE_NOTHING || pages.count >= count + leave + atomic_read(&pages.promised);
+    return leave == PAGE_LEAVE_NOTHING ||
+           pages.count >= count + leave + atomic_read(&pages.promised);
 }
 
 /* One of the frames kept aside, or NULL. */

@@ -184,7 +184,8 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
         return 0;
     const mfn_t m = pte_mfn(old);
     struct page_info *pg = mfn_to_page(m);
-    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || atomic_equal(&pg->owner, OWNER_IO) || !tlb_try_stamp(pg)))
+    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || atomic_equal(&pg->owner, OWNER_IO) ||
+                 !tlb_try_stamp(pg)))
         return l1_put_slow(old);
     return likely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) >= PAGE_REF_ONE) ? 0 : l1_reclaim(pg);
 }
@@ -263,8 +264,8 @@ static inline void l1_table_put_entry(pte_t e, uint32_t since)
         return;
     tlb_stamp_since(pg, since);
     /* Two constants: a number made from the bit would cost each of 512 entries three instructions. */
-    if (unlikely((e.v & PTE_RW ? atomic_sub(&pg->state, PAGE_REF_ONE + 1) : atomic_sub(&pg->state, PAGE_REF_ONE)) <
-                 PAGE_REF_ONE))
+    if (unlikely((e.v & PTE_RW ? atomic_sub(&pg->state, PAGE_REF_ONE + 1)
+                               : atomic_sub(&pg->state, PAGE_REF_ONE)) < PAGE_REF_ONE))
         l1_reclaim_preempt(pg);
 }
 

@@ -62,7 +62,7 @@ void arch_tlb_invlpg_local(uint64_t va);
 
 /* Interrupts and time. */
 void arch_timer_program(uint64_t deadline);   /* this CPU's timer interrupt at system time; ~0: none */
-void arch_timer_alarm(void);                  /* the same, timer_alarm_period from now, in a few instructions */
+void arch_timer_alarm(void); /* the same, timer_alarm_period from now, in a few instructions */
 void arch_kick_cpu(unsigned cpu);             /* make @cpu leave the guest or its halt (IPI) */
 void arch_serve_interrupts(void);             /* take what is pending, then off again */
 void arch_idle(void);                         /* halt until an interrupt, atomically after a last look */

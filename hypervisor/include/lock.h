@@ -16,23 +16,23 @@
 
 #include "atomic.h"
 
-#define LOCK_RANKS(RANK)                                                                         \
-    RANK(WALLCLOCK) /* the wall clock, until all domains show it */                              \
-    RANK(DOMAINS)  /* the table of domains */                                                    \
-    RANK(EVTCHN)   /* one domain's event channels (lower domid first when two) */                \
-    RANK(GRANT)    /* one domain's grant table */                                                \
-    RANK(CONSOLE)  /* console rings and the input focus */                                       \
-    RANK(QUEUES)   /* one domain's event queues */                                               \
-    RANK(WORK)     /* the list of work for the idle vCPU */                                      \
-    RANK(SCHED)    /* one CPU's run queue */                                                     \
-    RANK(CAP)      /* one domain's CPU cap */                                                    \
-    RANK(WATCHDOG) /* one domain's watchdogs */                                                  \
-    RANK(TIMER)    /* one CPU's timer heap */                                                    \
-    RANK(PIT)      /* one domain's interval timer */                                             \
-    RANK(SLABS)    /* small objects */                                                          \
-    RANK(PAGES)    /* the page allocator */                                                      \
-    RANK(STRACE)   /* the ring of records */                                                     \
-    RANK(PRINT)    /* the serial line */
+#define LOCK_RANKS(RANK)                                                           \
+    RANK(WALLCLOCK) /* the wall clock, until all domains show it */                \
+    RANK(DOMAINS)   /* the table of domains */                                     \
+    RANK(EVTCHN)    /* one domain's event channels (lower domid first when two) */ \
+    RANK(GRANT)     /* one domain's grant table */                                 \
+    RANK(CONSOLE)   /* console rings and the input focus */                        \
+    RANK(QUEUES)    /* one domain's event queues */                                \
+    RANK(WORK)      /* the list of work for the idle vCPU */                       \
+    RANK(SCHED)     /* one CPU's run queue */                                      \
+    RANK(CAP)       /* one domain's CPU cap */                                     \
+    RANK(WATCHDOG)  /* one domain's watchdogs */                                   \
+    RANK(TIMER)     /* one CPU's timer heap */                                     \
+    RANK(PIT)       /* one domain's interval timer */                              \
+    RANK(SLABS)     /* small objects */                                            \
+    RANK(PAGES)     /* the page allocator */                                       \
+    RANK(STRACE)    /* the ring of records */                                      \
+    RANK(PRINT)     /* the serial line */
 
 #define RANK(name) LOCK_RANK_##name,
 enum lock_rank { LOCK_RANK_NONE, LOCK_RANKS(RANK) };

@@ -144,7 +144,8 @@ static inline bool page_is_table_of(const struct page_info *pg, uint16_t id, enu
 {
     uint64_t state = atomic_read_acquire(&pg->state);
 
-    return likely((state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) == ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+    return likely((state & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
+                      ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
                   atomic_equal(&pg->owner, id));
 }
 
@@ -244,7 +245,8 @@ static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t
 {
     uint64_t old = atomic_read(&pg->state);
 
-    return likely((!writable || (old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT) &&
+    return likely((!writable || (old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE
+                                                              << PAGE_TYPE_SHIFT) &&
                   page_state_open(old) && atomic_equal(&pg->owner, id)) &&
            likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + writable));
 }

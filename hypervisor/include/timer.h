@@ -29,7 +29,7 @@ void timer_interrupt(void);
  * twice that, again and again until it returns false.  It runs as a timer's does, but with the heap's
  * lock held: it sets no timer.
  */
-#define TIMER_ALARM 400000000ull    /* ns */
-extern uint64_t timer_alarm_period; /* TIMER_ALARM at most; set at boot */
+#define TIMER_ALARM 400000000ull              /* ns */
+extern uint64_t timer_alarm_period;           /* TIMER_ALARM at most; set at boot */
 void timer_alarm_init(bool (*handler)(void)); /* one for all CPUs, at boot */
 void timer_alarm_begin(void);                 /* the calling CPU's */

@@ -15,14 +15,14 @@
     __atomic_compare_exchange_n((p), (expected), (want), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 /* The compiler would load into a register first. */
-#define atomic_equal(p, v)                                                                        \
-    ({                                                                                            \
-        int equal_;                                                                               \
-        const __typeof__(*(p)) with_ = (v);                                                       \
-        _Static_assert(sizeof(with_) == 2 || sizeof(with_) == 4, "words");                        \
-        if (sizeof(with_) == 2)                                                                   \
-            __asm__ volatile("cmpw %w2, %1" : "=@cce"(equal_) : "m"(*(p)), "ri"(with_));          \
-        else                                                                                      \
-            __asm__ volatile("cmpl %k2, %1" : "=@cce"(equal_) : "m"(*(p)), "ri"(with_));          \
-        equal_ != 0;                                                                              \
+#define atomic_equal(p, v)                                                               \
+    ({                                                                                   \
+        int equal_;                                                                      \
+        const __typeof__(*(p)) with_ = (v);                                              \
+        _Static_assert(sizeof(with_) == 2 || sizeof(with_) == 4, "words");               \
+        if (sizeof(with_) == 2)                                                          \
+            __asm__ volatile("cmpw %w2, %1" : "=@cce"(equal_) : "m"(*(p)), "ri"(with_)); \
+        else                                                                             \
+            __asm__ volatile("cmpl %k2, %1" : "=@cce"(equal_) : "m"(*(p)), "ri"(with_)); \
+        equal_ != 0;                                                                     \
     })

@@ -20,7 +20,7 @@ struct tsc_scale tsc_scale;
 
 static uint64_t tsc_hz;
 static uint64_t lapic_ticks_per_ns; /* 32.32 */
-static uint64_t alarm_ticks;        /* timer_alarm_period, of whichever of the two is the alarm clock */
+static uint64_t alarm_ticks; /* timer_alarm_period, of whichever of the two is the alarm clock */
 static bool has_tsc_deadline, tsc_is_invariant;
 static uint64_t wallclock_boot_ns;
 
