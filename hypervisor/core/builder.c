@@ -110,8 +110,8 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     c->promised = 0;
     rc = build_into(d, c, e);
     if (rc) {
-        atomic_set(&d->keep,
-                   promised - d->promised); /* what it has taken of that will be wanted again */
+        /* What it has taken of that will be wanted again. */
+        atomic_set(&d->keep, promised - d->promised);
         console_detach(d);
         xenstore_detach(d);
         domain_destroy(d);

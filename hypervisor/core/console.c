@@ -51,8 +51,7 @@
 
 #define LINE_KEPT    200u
 #define PIECE        16u         /* bytes: what a UART takes at once */
-#define BURST \
-    128u /* bytes of a guest's between two preemption points, on a UART that is always ready */
+#define BURST        128u        /* bytes between two preemption points, UART always ready */
 #define FLUSH_AFTER  20000000ull /* ns */
 #define FLUSH_NEXT   1000000ull  /* ns, between two consoles' held text */
 #define FOCUS_KEY    1           /* Ctrl-A */

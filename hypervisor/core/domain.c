@@ -58,8 +58,8 @@ struct domain_record {
     struct timer zombie_timer;
     bool stopped;  /* the first part of the teardown is done */
     bool reported; /* as a zombie */
-    struct vcpu
-        *crashed; /* whose end this is; the rest of what is to be said about it is in @dump */
+    /* Whose end this is; the rest of what is to be said about it is in @dump. */
+    struct vcpu *crashed;
     struct arch_dump dump;
     unsigned looks; /* since no domain is alive */
 };
@@ -90,8 +90,8 @@ static struct {
 
 /* The machine goes on while domains are alive: started, and not ended for good (atomic). */
 static uint32_t alive;
-static unsigned
-    starving; /* of them, those that could not be built again yet; only work touches it */
+/* Of them, those that could not be built again yet; only work touches it. */
+static unsigned starving;
 static uint8_t verdict = VERDICT_OK;
 
 static struct domain_record *record_of(struct domain *d)

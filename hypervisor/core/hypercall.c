@@ -52,7 +52,7 @@ long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
  * between two looks.  Whatever can take long looks by itself, each few thousand instructions (page tables, frames one by one); what is
  * left is from its last look to its end.  Together never 200,000 instructions: tests/bench/latency.
  */
-#define MULTICALL_SPAN                32
+#define MULTICALL_SPAN 32
 #define COST_FAST      1
 #define COST_ENTRY     2 /* up to 16 requests */
 #define COST_TABLE     8 /* a table of 512 entries */

@@ -41,8 +41,8 @@ struct cpu_queue {
     struct vcpu *current; /* who was picked last */
     struct vcpu *idle;
     struct vcpu *leaving; /* who was switched away from: until sched_tail */
-    unsigned
-        destination; /* where @leaving goes if it wants to run but is in no queue; this CPU: nothing was chosen */
+    /* Where @leaving goes if it wants to run but is in no queue; this CPU: nothing was chosen. */
+    unsigned destination;
     struct timer slice;
     bool slice_ended; /* and nobody has rescheduled since */
     bool alarm;       /* this CPU's alarm is set */
@@ -495,8 +495,8 @@ void sched_tail(void) NO_ANALYSIS
     const unsigned destination = cq->destination;
     spin_unlock(&cq->lock);
 
-    if (unlikely(
-            homeless)) /* it leaves for another CPU; or it has been woken since it was put away as asleep */
+    /* It leaves for another CPU; or it has been woken since it was put away as asleep. */
+    if (unlikely(homeless))
         wake_on(left, destination != v->cpu ? destination : choose_cpu(left));
     if (!v->is_idle)
         begin_to_run(cq, v);

@@ -30,8 +30,8 @@ struct timer_heap {
                               never */
     struct timer *running; /* whose handler runs now */
     uint32_t left;         /* handlers that this interrupt may still run */
-    uint64_t
-        alarm_at; /* from when on the alarm may go off; ~0: it is not set; only this CPU looks */
+    /* From when on the alarm may go off; ~0: it is not set; only this CPU looks. */
+    uint64_t alarm_at;
 } __attribute__((aligned(64))); /* written by its own CPU at each turn */
 
 static struct timer_heap heaps[MAX_CPUS] = {

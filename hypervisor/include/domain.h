@@ -103,8 +103,8 @@ struct vcpu {
     uint64_t time_published;    /* when vcpu_time_info was last written */
     uint64_t emulated;          /* instructions that the hypervisor executed in its stead, so far */
 
-    uint32_t
-        ports_searched; /* looked at for free ones since its last preemption point there; only itself does */
+    /* Ports looked at for free ones since its last preemption point there; only itself does. */
+    uint32_t ports_searched;
 
     /* Event channels: guarded by domain->evtchn_lock. */
     uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
@@ -133,9 +133,9 @@ struct domain {
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
     mutex_t mmu;
     uint32_t tot_pages, max_pages;
-    uint32_t
-        keep; /* so many of its frames are promised to its next life as they come back (atomic) */
-    uint32_t promised;        /* so many are (page_promise) (atomic) */
+    /* So many of its frames are promised to its next life as they come back, and so many are
+     * (page_promise); atomic. */
+    uint32_t keep, promised;
     uint64_t linear_slots[8]; /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
     struct shared_info *shared;

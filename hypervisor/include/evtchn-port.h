@@ -89,8 +89,8 @@ static inline void evtchn_2level_signal(struct vcpu *v, uint32_t port)
     struct domain *d = v->domain;
     if (atomic_test_and_set_bit(evtchn_pending_map(d), port))
         return;
-    if (unlikely(atomic_read(
-            &d->evtchn_fifo))) { /* since we looked: its bit may have come too late to be taken over */
+    /* Since we looked: its bit may have come too late to be taken over. */
+    if (unlikely(atomic_read(&d->evtchn_fifo))) {
         evtchn_fifo_signal(v, port);
         return;
     }

@@ -39,6 +39,5 @@ static inline const struct trace_record *trace_past(const struct trace_ring *t, 
 }
 
 struct vcpu;
-/* @between is called between lines. */
-void trace_dump(const struct vcpu *v,
-                void (*between)(void)); /* oldest first, one line each, with names from the lists */
+/* Oldest first, one line each, with names from the lists; @between is called between lines. */
+void trace_dump(const struct vcpu *v, void (*between)(void));

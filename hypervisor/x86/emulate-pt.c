@@ -383,7 +383,6 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
     regs->rip += length;
     regs->rflags &= ~RFLAGS_RF;
     if (unlikely(regs->rflags & RFLAGS_TF))
-        guest_exception(current_vcpu(), VECTOR_DB,
-                        0); /* which is @v: the everyday case need not keep it */
+        guest_exception(current_vcpu(), VECTOR_DB, 0); /* @v, which need not be kept for that */
     return true;
 }

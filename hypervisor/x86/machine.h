@@ -258,8 +258,8 @@ void acpi_init(void);
 
 void time_init_cpu(void); /* on every other CPU */
 void time_init(void); /* calibrates TSC and LAPIC timer; system time 0 is now */
-void time_cpus_online(
-    void); /* after the others have started: the longest turn of a busy CPU (TURN_MAX) */
+/* After the others have started: the longest turn of a busy CPU (TURN_MAX). */
+void time_cpus_online(void);
 
 /* --- serial.c -------------------------------------------------------------------------------- */
 
