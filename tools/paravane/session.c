@@ -139,12 +139,24 @@ static void read_terminal(struct session *s, const char *keys, size_t size)
     bytes_append(&s->to_guest, keys, size);
 }
 
+/* In the background (`paravane run ... &`) the terminal is somebody else's: to read from it or to change
+ * its modes would stop us. */
+static bool in_background(void)
+{
+    const pid_t front = tcgetpgrp(STDIN_FILENO);
+    return front > 0 && front != getpgrp();
+}
+
 static void read_stdin(struct session *s)
 {
     char block[4096];
+    if (s->on_terminal && (!s->is_terminal || in_background()))
+        return; /* since poll() looked we were stopped, and go on elsewhere */
     ssize_t got = read(STDIN_FILENO, block, sizeof(block));
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return;
+    if (got < 0 && errno == EIO && s->on_terminal && in_background())
+        return; /* or even since we looked: SIGTTIN is ignored */
     if (got < 0 && errno != EIO) /* that is a terminal which has hung up */
         verdict_warn("cannot read stdin: %s; nothing more is typed", strerror(errno));
     if (got <= 0) {
@@ -188,6 +200,7 @@ static enum verdict watch_signals(struct session *s)
     sigprocmask(SIG_BLOCK, &set, NULL);
     s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGPIPE, SIG_IGN); /* QEMU may go while we type */
+    signal(SIGTTIN, SIG_IGN); /* read_stdin() sees it */
     return s->signals >= 0 ? VERDICT_OK
                            : verdict_say(VERDICT_HOST_FAILED,
                                          "cannot wait for signals: %s; free some resources and try "
@@ -231,14 +244,6 @@ static void check_deadline(struct session *s)
 
 static struct termios terminal_before;
 static bool terminal_is_raw;
-
-/* In the background (`paravane run ... &`) the terminal is somebody else's: to read from it or to change
- * its modes would stop us. */
-static bool in_background(void)
-{
-    const pid_t front = tcgetpgrp(STDIN_FILENO);
-    return front > 0 && front != getpgrp();
-}
 
 static void restore_terminal(void)
 {
