@@ -54,6 +54,9 @@
  * PENDING, clear LINKED. */
 #define LINK_TRIES 5u
 
+/* Ports that are raised between two preemption points: each may wake a vCPU. */
+#define RAISE_SPAN 64u
+
 struct fifo_queues {
     struct evtchn_fifo_control_block *control; /* in a page of the guest's; NULL: none yet */
     uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];     /* 0: none */
@@ -233,7 +236,8 @@ static void take_over(struct domain *d)
 {
     for (uint32_t port = 1; port < d->evtchn_limit; port++) {
         struct evtchn *e = port_at(d, port);
-        e->saved = port < PORTS_2LEVEL && evtchn_2level_is_pending(d, port);
+        e->saved =
+            e->state > ECS_RESERVED && port < PORTS_2LEVEL && evtchn_2level_is_pending(d, port);
         e->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     }
 }
@@ -288,14 +292,39 @@ int evtchn_fifo_expand_array(struct domain *d, mfn_t m)
     f->words = first + WORDS_PER_PAGE;
     spin_unlock(&d->evtchn_queue_lock);
 
-    for (uint32_t port = first; port < MIN(first + WORDS_PER_PAGE, d->evtchn_limit); port++) {
+    return (int)first;
+}
+
+/* Raise what is saved of ports @first to @end - 1.  True: at least one became pending by this. */
+static bool raise_span(struct domain *d, uint32_t first, uint32_t end)
+{
+    bool became = false;
+
+    spin_lock(&d->evtchn_queue_lock);
+    struct evtchn_fifo *f = d->evtchn_fifo; /* NULL: reset since */
+    for (uint32_t port = first; f && port < end; port++) {
         struct evtchn *e = port_at(d, port);
         if (e->saved) {
             e->saved = 0;
-            evtchn_fifo_signal(d->vcpu[e->vcpu], port);
+            became |= raise(f, d->vcpu[e->vcpu], port);
         }
     }
-    return 0;
+    spin_unlock(&d->evtchn_queue_lock);
+    return became;
+}
+
+void evtchn_fifo_raise_saved(struct domain *d, uint32_t first)
+{
+    const uint32_t end =
+        MIN(first + (uint32_t)WORDS_PER_PAGE, atomic_read_acquire(&d->evtchn_limit));
+
+    for (uint32_t port = first; port < end; port += RAISE_SPAN) {
+        const uint32_t next = MIN(port + RAISE_SPAN, end);
+        if (raise_span(d, port, next))
+            evtchn_wake_pollers_of(d, port, next);
+        if (preempt_point())
+            return;
+    }
 }
 
 /* It counts from the next time that the port is put into a queue. */

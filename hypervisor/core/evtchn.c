@@ -52,6 +52,16 @@ void evtchn_wake_pollers_(struct domain *d, uint32_t port)
     }
 }
 
+void evtchn_wake_pollers_of(struct domain *d, uint32_t first, uint32_t end)
+{
+    for (uint64_t who = atomic_read(&d->pollers); who; who &= who - 1) {
+        struct vcpu *v = d->vcpu[__builtin_ctzll(who)];
+        const uint32_t polled = atomic_read(&v->poll_port);
+        if (polled == ~0u || (polled >= first && polled < end && evtchn_poll_port(d, polled) > 0))
+            vcpu_unpause(v, PAUSE_POLLING);
+    }
+}
+
 void evtchn_set_pending(struct domain *d, uint32_t port)
 {
     const struct evtchn *e = port_of(d, port);
@@ -725,10 +735,12 @@ static long op_expand_array(struct domain *d, guest_ptr_t arg)
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(HC_002, arg.va);
     spin_lock(&d->evtchn_lock);
-    long rc = evtchn_fifo_expand_array(d, mfn(op.array_gfn));
+    const long first = evtchn_fifo_expand_array(d, mfn(op.array_gfn));
     spin_unlock(&d->evtchn_lock);
-    (void)preempt_point(); /* it may have signalled a thousand ports */
-    return rc;
+    if (first < 0)
+        return first;
+    evtchn_fifo_raise_saved(d, (uint32_t)first);
+    return 0;
 }
 
 static long op_set_priority(struct domain *d, guest_ptr_t arg)

@@ -68,6 +68,9 @@ static inline void evtchn_wake_pollers(struct domain *d, uint32_t port)
         evtchn_wake_pollers_(d, port);
 }
 
+/* Some of ports @first to @end - 1 have become pending: the same, in one walk. */
+void evtchn_wake_pollers_of(struct domain *d, uint32_t first, uint32_t end);
+
 /* --- evtchn-2level.c: the bits that the guest sees are words of 64 on this ABI --- */
 
 static inline uint64_t *evtchn_pending_map(const struct domain *d)
@@ -113,8 +116,12 @@ bool evtchn_fifo_is_linked(const struct domain *d, uint32_t port);
 
 /* The sub-operations, their arguments read; evtchn_lock held.  0 or a refusal. */
 int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset) must_check;
-int evtchn_fifo_expand_array(struct domain *d, mfn_t m) must_check;
+int evtchn_fifo_expand_array(struct domain *d,
+                             mfn_t m) must_check; /* the first port that it gave a word */
 int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority) must_check;
+/* What was signalled before its word came with the page for @first and those behind it is raised.  Preemption points between:
+ * not under evtchn_lock.  A reset meanwhile leaves nothing to raise. */
+void evtchn_fifo_raise_saved(struct domain *d, uint32_t first);
 /* Back to two levels; evtchn_lock held, or nobody else is left.  All ports are closed.  What is
  * returned goes to evtchn_fifo_free(). */
 struct evtchn_fifo *evtchn_fifo_end(struct domain *d) must_check;

@@ -332,6 +332,35 @@ Test(evtchn_fifo, pending_events_come_along)
     assert_eq_long(*word(&a, quiet), 0);
 }
 
+static void polls(struct vcpu *v, uint32_t port)
+{
+    v->poll_port = port;
+    v->domain->pollers |= BIT(v->id);
+    v->pause |= PAUSE_POLLING;
+}
+
+/* Who polls a port that was pending, and only they, are woken; a bit of a closed port is nobody's. */
+Test(evtchn_fifo, late_page_wakes_who_polls)
+{
+    uint32_t pending[200], quiet = bind_ipi(&a, 0);
+    for (unsigned i = 0; i < 200; i++) {
+        pending[i] = bind_ipi(&a, 0);
+        assert_ok(send(&a, pending[i]));
+    }
+    const uint32_t closed = pending[199] + 1;
+    a.d->shared->evtchn_pending[closed / 64] |= BIT(closed % 64);
+    assert_ok(init_control(&a, 0));
+
+    polls(a.d->vcpu[1], pending[150]);
+    polls(a.d->vcpu[0], quiet);
+    assert_ok(expand(&a, ARRAY));
+    cr_assert(!(a.d->vcpu[1]->pause & PAUSE_POLLING));
+    assert_eq_long(*word(&a, closed), 0);
+    for (unsigned i = 0; i < 200; i++)
+        assert_eq_long(take(&a, 0), pending[i]);
+    assert_eq_long(take(&a, 0), 0);
+}
+
 Test(evtchn_fifo, port_behind_the_last_word_waits_for_its_page)
 {
     go_fifo(&a, 1);
