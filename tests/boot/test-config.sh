@@ -87,4 +87,8 @@ says 'the odd name has another one in the bundle' ",$work/d3-kernel"
 dtc -q -I dtb -O dts "$work/domains.dtb" >"$work/tree"
 holds "$work/tree" 'two share a file: the third domain has the second module' 'mb-index = <0x02>;'
 holds "$work/tree" 'and the id 3' 'domid = <0x03>;'
+
+ask 'words given twice' 0 print --dom0 -x 'a b' -x c --append loglvl=all --append noreboot "$sample" first
+says 'the guest gets all of them, in order' 'first a b c'
+says 'and so does the hypervisor' 'loglvl=all noreboot'
 plan

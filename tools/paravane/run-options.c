@@ -23,7 +23,7 @@
     O(linux, 0, NULL, "boot Linux to a shell; without a KERNEL the newest that is installed")      \
     O(add, 0, "PATH[:/TARGET]", "put this file or folder into the initramfs, too (many times)")    \
     O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
-    O(extra, 'x', "TEXT", "more words for the guest's command line")                               \
+    O(extra, 'x', "TEXT", "more words for the guest's command line (many times)")                  \
     O(memory, 'm', "MIB", "memory of the domain (default 64, or twice what it needs)")             \
     O(max_memory, 0, "MIB", "memory that the domain may grow to (default: --memory)")              \
     O(vcpus, 'c', "N", "vCPUs of the domain (default 1)")                                          \
@@ -47,7 +47,7 @@
     O(summary, 0, NULL, "--strace, but only a table at the end: counts, failures, costs")          \
     O(timestamps, 0, NULL, "--strace with the system time of each call")                           \
     O(symbols, 0, "FILE", "names for the guest's addresses: an ELF file or a System.map")          \
-    O(append, 0, "TEXT", "more words for the hypervisor's command line")                           \
+    O(append, 0, "TEXT", "more words for the hypervisor's command line (many times)")              \
     O(tree, 0, "FILE", "give the hypervisor this device tree instead of one made here")            \
     O(machine_memory, 0, "MIB", "memory of the machine (default: what the domains need)")          \
     O(expect, 0, "VERDICT", "exit with 0 if this is the verdict (name or code), else with 1")      \
@@ -270,20 +270,29 @@ static bool *flag_of(struct run_options *o, int option)
     }
 }
 
-/* Where a text is kept as it is, or NULL. */
+/* Where words of a command line are added to those of an earlier option, or NULL. */
+static const char **words_of(struct run_options *o, int option)
+{
+    switch (option) {
+    case 'x':
+        return &o->extra;
+    case OPTION_append:
+        return &o->machine.append;
+    default:
+        return NULL;
+    }
+}
+
+/* Where a text is kept as it is, or NULL: of several the last counts. */
 static const char **text_of(struct run_options *o, int option)
 {
     switch (option) {
     case 'r':
         return &o->ramdisk;
-    case 'x':
-        return &o->extra;
     case OPTION_hypervisor:
         return &o->hypervisor;
     case OPTION_cpu:
         return &o->machine.cpu;
-    case OPTION_append:
-        return &o->machine.append;
     case OPTION_tree:
         return &o->machine.tree;
     case 'o':
@@ -343,10 +352,12 @@ static enum verdict set_value(struct run_options *o, int option)
 static enum verdict set_option(struct run_options *o, int option)
 {
     bool *flag = flag_of(o, option);
-    const char **text = text_of(o, option);
+    const char **words = words_of(o, option), **text = text_of(o, option);
 
     if (flag)
         *flag = true;
+    else if (words)
+        *words = *words ? memory_format("%s %s", *words, optarg) : optarg; /* lives as long as the options */
     else if (text)
         *text = optarg;
     else
