@@ -2,351 +2,25 @@
  * The decisions of x86/ about what a guest may have: contexts of new vCPUs, descriptors, debug registers, MSRs, CPUID, and the
  * instructions that are emulated for it.
  *
- * The files of x86/ are the real ones.  Their privileged instructions fault here, as in any program: the handler of SIGSEGV does
- * them on a CPU that is a structure, and asks about each whether this guest may have it done, by rules that are written down
- * here once more, from the manuals and not from the code.  What core does for these files (frames, page tables) is a few
- * functions below that give any answer.
+ * What core does for these files (frames, page tables) is a few functions below that give any answer; the rest is x86/world.h.
  *
  * Always: a port, an MSR or a control register is touched only for a guest that may; the door reaches no address of the
  * hypervisor's; who is refused has changed nothing; an instruction ends in one way, and where it should; what was accepted is
  * harmless (each check says how).
  */
-#include "fuzz.h"
+#include "x86/world.h"
 
-#include "cpu-state.h"
 #include "hypercall.h"
-#include "page-tables.h"
 #include "sched.h"
-#include "strace.h"
 #include "tlb.h"
 
-#include <signal.h>
-#include <ucontext.h>
 #include <xen/arch-x86/cpufeatureset.h>
 
 const unsigned fuzz_mutations = 300;
 unsigned fuzz_accepted;
 unsigned long fuzz_steps;
 
-#define wrong(...) (fprintf(stderr, "fuzz-x86: "), fprintf(stderr, __VA_ARGS__), fprintf(stderr, "\n"), abort())
-
-/* --- the world ----------------------------------------------------------------------------------- */
-
-uint8_t fuzz_memory[FUZZ_FRAMES][4096] __attribute__((aligned(4096)));
-struct percpu fuzz_percpu;
-struct vcpu *fuzz_vcpu;
-struct tsc_scale tsc_scale = {.mul = 1u << 31};
-
-static struct vcpu vcpu;
-static struct domain domain;
-static struct guest_regs regs;
-static struct trap_info traps[256];
-static struct vcpu_info info;
-static struct page_info frame_info[FUZZ_FRAMES];
-static uint64_t area[VCPU_AREA_STRIDE / 8], area_pt[64];
-
-struct page_info *frame_table = frame_info;
-uint64_t *machine_to_phys, max_mfn = FUZZ_FRAMES;
-bool strace_on, cpu_is_tcg, cpu_takes_any_base, refuse_explains;
-bool linear_windows_exist;
-bool in_linear_window(uint64_t va, uint64_t n)
-{
-    return false;
-}
-
-uint64_t xcr0_allowed = XCR0_X87 | XCR0_SSE | XCR0_AVX;
-uint32_t fpu_image_size = 4096;
-
-/* The CPU that the handler below works on. */
-static struct {
-    uint64_t fs_base, gs_base, gs_base_other, efer, tsc_aux, cr0, cr3, cr4, dr[8];
-} cpu;
-#define MACHINE_CR4 (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PGE | CR4_SMEP | CR4_UMIP)
-
-/* The input. */
-static struct {
-    const uint8_t *at, *end;
-} in;
-
-static uint64_t take(unsigned bytes)
-{
-    uint64_t v = 0;
-    for (; bytes && in.at < in.end; bytes--)
-        v = v << 8 | *in.at++;
-    return v;
-}
-
-/* What happened in a step. */
-static struct {
-    bool emulating;
-    unsigned exceptions, interrupts, written, ports;
-} seen;
-
-/* --- the guest's memory: six pages, with nothing between them ---------------------------------------- */
-
-#define CODE_LOW  0x400000ull /* and the page behind it */
-#define CODE_HIGH 0xffffffff81000000ull
-#define DATA      0x7f0000001000ull /* the last page of the lower half is far; this one has a neighbour that cannot be written */
-
-static const struct {
-    uint64_t va;
-    bool writable;
-} pages[] = {
-    {CODE_LOW, true}, {CODE_LOW + 0x1000, true}, {CODE_HIGH, true}, {DATA, true}, {DATA + 0x1000, false}, {0xffff880000000000ull, true},
-};
-#define GUEST_FRAME 32u /* the frame of page 0 */
-
-static uint8_t *guest_byte(uint64_t va, bool write)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
-        if ((va & PAGE_MASK) == pages[i].va)
-            return write && !pages[i].writable ? NULL : &fuzz_memory[GUEST_FRAME + i][va & ~PAGE_MASK];
-    return NULL;
-}
-
-int fuzz_copy(void *to, const void *from, uint64_t va, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t at = va + i;
-        if (at >= 0xffff800000000000ull && at < 0xffff880000000000ull && (!to || at >= 0xffff808000000000ull))
-            wrong("the door reaches %#lx", (unsigned long)at);
-        uint8_t *byte = guest_byte(at, !to);
-        if (!byte)
-            return -XEN_EFAULT;
-        if (to)
-            ((uint8_t *)to)[i] = *byte;
-        else
-            *byte = ((const uint8_t *)from)[i];
-        seen.written += !to;
-    }
-    return 0;
-}
-
-/* --- who may have what: the rules, once more ------------------------------------------------------------ */
-
-static bool canonical(uint64_t va)
-{
-    return (int64_t)(va << 16) >> 16 == (int64_t)va;
-}
-
-static bool hypervisors(uint64_t va)
-{
-    return va >= 0xffff800000000000ull && va < 0xffff880000000000ull;
-}
-
-static bool may_use_ports(uint16_t port, unsigned bytes)
-{
-    const unsigned level = vcpu.kernel_mode ? (domain.vm_assist & BIT(VMASST_TYPE_architectural_iopl) ? 0 : 1) : 3;
-
-    if (vcpu.arch.iopl >= level)
-        return true;
-    for (unsigned p = port; p < port + bytes; p++) {
-        const uint8_t *map = p < vcpu.arch.iobitmap_ports ? guest_byte(vcpu.arch.iobitmap.va + p / 8, false) : NULL;
-        if (!map || (*map >> p % 8 & 1))
-            return false;
-    }
-    return true;
-}
-
-/* Interrupt controllers, interval timer, edge control, and the serial line that was claimed. */
-static bool is_machines_port(unsigned p)
-{
-    return p == 0x20 || p == 0x21 || p == 0xa0 || p == 0xa1 || p == 0x40 || p == 0x41 || p == 0x4d0 || p == 0x4d1 || (p >= 0x3f8 && p < 0x400);
-}
-
-static void port_is_touched(uint16_t port, unsigned bytes, bool write, uint32_t value)
-{
-    value &= bytes == 4 ? ~0u : (1u << 8 * bytes) - 1;
-    seen.ports++;
-    if (!seen.emulating || !(domain.roles & ROLE_HARDWARE))
-        wrong("port %x is touched for a guest without ports", port);
-    if (!may_use_ports(port, bytes))
-        wrong("port %x is touched for a guest that may not", port);
-    for (unsigned p = port; p < port + bytes; p++)
-        if (is_machines_port(p))
-            wrong("port %x, %u bytes: the hypervisor's", port, bytes);
-    if (port + bytes > 0x10000)
-        wrong("port %x, %u bytes: behind the last one", port, bytes);
-    if (port <= 0x43 && port + bytes > 0x43) {
-        const bool channel_2 = value >> 6 == 2, read_back_2 = (value & 0xc0) == 0xc0 && !(value & 6);
-        if (!write || bytes != 1 || !(channel_2 || read_back_2))
-            wrong("the interval timer's control port: %s %x", write ? "write" : "read", value);
-    }
-}
-
-static uint64_t msr_is_read(uint32_t msr)
-{
-    switch (msr) {
-    case 0xc0000100:
-        return cpu.fs_base;
-    case 0xc0000101:
-        return cpu.gs_base;
-    case 0xc0000102:
-        return cpu.gs_base_other;
-    case 0xc0000080:
-        return cpu.efer;
-    default:
-        wrong("MSR %x is read", msr);
-    }
-}
-
-static void msr_is_written(uint32_t msr, uint64_t value)
-{
-    uint64_t *base = msr == 0xc0000100 ? &cpu.fs_base : msr == 0xc0000101 ? &cpu.gs_base : msr == 0xc0000102 ? &cpu.gs_base_other : NULL;
-
-    if (seen.emulating && !vcpu.kernel_mode)
-        wrong("MSR %x is written for user mode", msr);
-    if (base) {
-        if (!canonical(value))
-            wrong("MSR %x becomes %lx", msr, (unsigned long)value);
-        *base = value;
-    } else if (msr == 0xc0000103 && !(value >> 32)) {
-        cpu.tsc_aux = value;
-    } else {
-        wrong("MSR %x becomes %lx", msr, (unsigned long)value);
-    }
-}
-
-static void control_is_written(unsigned cr, uint64_t value)
-{
-    switch (cr) {
-    case 0:
-        if ((value & ~(uint64_t)8) != 0x80050033 - 0 && (value & ~(uint64_t)8) != CR0_GUEST)
-            wrong("CR0 becomes %lx", (unsigned long)value);
-        cpu.cr0 = value;
-        break;
-    case 3: /* to look at the kernel's bitmap, and back */
-        if (value != vcpu.arch.kernel_cr3 && value != vcpu.arch.user_cr3)
-            wrong("CR3 becomes %lx", (unsigned long)value);
-        cpu.cr3 = value;
-        return;
-    case 4:
-        if ((value ^ MACHINE_CR4) & ~(CR4_TSD | CR4_FSGSBASE))
-            wrong("CR4 becomes %lx", (unsigned long)value);
-        cpu.cr4 = value;
-        break;
-    default:
-        wrong("CR%u is written", cr);
-    }
-    if (seen.emulating && !vcpu.kernel_mode)
-        wrong("CR%u is written for user mode", cr);
-}
-
-static void debug_is_written(unsigned dr, uint64_t value)
-{
-    if (dr < 4 && (hypervisors(value) || !canonical(value)))
-        wrong("DR%u becomes %lx", dr, (unsigned long)value);
-    for (unsigned i = 0; dr == 7 && i < 4; i++)
-        if ((value >> 2 * i & 3) && (value >> (16 + 4 * i) & 3) == 2)
-            wrong("DR7 becomes %lx: a breakpoint on ports", (unsigned long)value);
-    if (dr == 7 && ((value & BIT(13)) || value >> 32))
-        wrong("DR7 becomes %lx", (unsigned long)value);
-    if (seen.emulating && !vcpu.kernel_mode)
-        wrong("DR%u is written for user mode", dr);
-    cpu.dr[dr & 7] = value;
-}
-
-/* --- privileged instructions of x86/, which fault in this program --------------------------------------- */
-
-static uint64_t *host_reg(ucontext_t *u, unsigned n)
-{
-    static const uint8_t at[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-                                   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-    return (uint64_t *)&u->uc_mcontext.gregs[at[n]];
-}
-
-/* Length of the instruction behind its prefixes, done; 0: none that we know. */
-static unsigned do_two_byte(ucontext_t *u, const uint8_t *i, unsigned rex)
-{
-    uint64_t *rax = host_reg(u, 0), *rdx = host_reg(u, 2);
-    uint64_t *operand = host_reg(u, (i[2] & 7) | (rex & 1) << 3);
-    const unsigned n = (i[2] >> 3 & 7) | (rex & 4) << 1, ecx = (uint32_t)*host_reg(u, 1);
-
-    switch (i[1]) {
-    case 0x06: /* clts */
-        control_is_written(0, cpu.cr0 & ~8ull);
-        return 2;
-    case 0x09: /* wbinvd */
-        if (!(domain.roles & ROLE_HARDWARE) || !vcpu.kernel_mode)
-            wrong("WBINVD for a guest without devices");
-        return 2;
-    case 0x00: /* lldt */
-        if ((i[2] & 0xf8) != 0xd0)
-            return 0;
-        return 3;
-    case 0x20:
-        *operand = n == 0 ? cpu.cr0 : n == 3 ? cpu.cr3 : cpu.cr4;
-        return 3;
-    case 0x22:
-        control_is_written(n, *operand);
-        return 3;
-    case 0x21:
-        *operand = cpu.dr[n & 7];
-        return 3;
-    case 0x23:
-        debug_is_written(n, *operand);
-        return 3;
-    case 0x30:
-        msr_is_written(ecx, (uint32_t)*rax | *rdx << 32);
-        return 2;
-    case 0x32: {
-        const uint64_t value = msr_is_read(ecx);
-        *rax = (uint32_t)value;
-        *rdx = value >> 32;
-        return 2;
-    }
-    default:
-        return 0;
-    }
-}
-
-static unsigned do_port(ucontext_t *u, const uint8_t *i, bool word)
-{
-    const bool by_dx = i[0] & 8;
-    const unsigned bytes = i[0] & 1 ? (word ? 2 : 4) : 1;
-    const uint16_t port = by_dx ? (uint16_t)*host_reg(u, 2) : i[1];
-
-    port_is_touched(port, bytes, i[0] & 2, (uint32_t)*host_reg(u, 0));
-    if (!(i[0] & 2))
-        *host_reg(u, 0) = bytes == 4 ? 0xdeadbeef : bytes == 2 ? 0xbeef : 0xef;
-    return by_dx ? 1 : 2;
-}
-
-static void privileged(int sig, siginfo_t *si, void *context)
-{
-    ucontext_t *u = context;
-    const uint8_t *start = (const uint8_t *)u->uc_mcontext.gregs[REG_RIP], *i = start;
-    const bool word = *i == 0x66;
-    unsigned rex = 0, n = 0;
-
-    i += word;
-    if ((*i & 0xf0) == 0x40)
-        rex = *i++;
-    if (*i == 0x0f)
-        n = do_two_byte(u, i, rex);
-    else if ((*i & 0xf4) == 0xe4)
-        n = do_port(u, i, word);
-    if (!n) {
-        signal(SIGSEGV, SIG_DFL); /* a fault that is one */
-        return;
-    }
-    u->uc_mcontext.gregs[REG_RIP] += (i - start) + n;
-    (void)sig, (void)si;
-}
-
-/* --- what core and the rest of x86/ do for these files ---------------------------------------------------- */
-
-#define XEN_0 0
-static const int rule_error[RULE_LIMIT] = {
-#define RULE(id, error, protects, says, source) [RULE_##id] = XEN_##error,
-    RULE_LIST(RULE)
-#undef RULE
-};
-
-int refuse_(enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
-{
-    return -rule_error[rule];
-}
+/* --- what core and the rest of x86/ do for these files --- */
 
 int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type)
 {
@@ -377,8 +51,8 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
     static uint64_t entry;
 
     entry = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
-        if ((va & PAGE_MASK) == pages[i].va)
+    for (unsigned i = 0; i < FUZZ_PAGES; i++)
+        if ((va & PAGE_MASK) == fuzz_pages[i].va)
             entry = pte_make(mfn(GUEST_FRAME + i), PTE_P | PTE_US).v;
     return &entry;
 }
@@ -463,77 +137,6 @@ void hypercall_page_fill(void *page)
 
 void tlb_flush_cpus(uint64_t cpus)
 {
-}
-
-bool preempt_point(void)
-{
-    return false;
-}
-
-void strace_emulated(struct vcpu *v, unsigned what, uint64_t rip, const uint64_t arg[6])
-{
-}
-
-void spin_lock_wait(spinlock_t *l)
-{
-    wrong("a lock is taken twice");
-}
-
-void mutex_lock_wait(mutex_t *m)
-{
-    wrong("a mutex is taken twice");
-}
-
-/* driver.c calls these by core's names. */
-#undef vsnprintf
-#undef memcmp
-#undef strrchr
-#undef strtoul
-int paravane_snprintf(char *to, size_t room, const char *format, ...)
-{
-    __builtin_va_list args;
-
-    __builtin_va_start(args, format);
-    int n = vsnprintf(to, room, format, args);
-    __builtin_va_end(args);
-    return n;
-}
-
-int paravane_memcmp(const void *a, const void *b, size_t n)
-{
-    return __builtin_memcmp(a, b, n);
-}
-
-char *paravane_strrchr(const char *s, int c)
-{
-    return __builtin_strrchr(s, c);
-}
-
-unsigned long paravane_strtoul(const char *s, char **end, int base)
-{
-    return strtoul(s, end, base);
-}
-
-/* --- values ----------------------------------------------------------------------------------------------- */
-
-static uint64_t some_value(void)
-{
-    static const uint64_t edge[] = {0, 0x7fffffffffff, 0x800000000000, 0xffff7fffffffffff, 0xffff800000000000, 0xffff808000000000,
-                                    0xffff87ffffffffff, 0xffff880000000000, ~0ull, 0xffffffff, 0x100000000, CODE_LOW + 0xffc, CODE_LOW + 0x1ff8,
-                                    CODE_HIGH + 0xff8, DATA, DATA + 0xffc, DATA + 0x1000, 0x80050033, 0x3f8, 0x43, 0x20, 0x71};
-
-    switch (take(1) % 6) {
-    case 0:
-        return take(8);
-    case 1:
-        return take(2);
-    case 2:
-        return edge[take(1) % ARRAY_SIZE(edge)] + take(1) % 17 - 8;
-    case 3:
-        return 1ull << take(1) % 64;
-    default:
-        return edge[take(1) % ARRAY_SIZE(edge)];
-    }
 }
 
 static uint64_t some_descriptor(void)
@@ -923,70 +526,21 @@ static void step_instruction(void)
 
 /* --- an input ----------------------------------------------------------------------------------------------------- */
 
-static void begin(void)
-{
-    memset(&vcpu, 0, sizeof(vcpu));
-    memset(&domain, 0, sizeof(domain));
-    memset(&regs, 0, sizeof(regs));
-    memset(traps, 0, sizeof(traps));
-    memset(area, 0, sizeof(area));
-    domain.id = 1;
-    domain.max_vcpus = 1;
-    domain.roles = take(1) % 3 == 0 ? ROLE_HARDWARE : 0;
-    domain.vm_assist = take(1) % 2 ? BIT(VMASST_TYPE_architectural_iopl) : 0;
-    domain.arch = (struct arch_domain)ARCH_DOMAIN_INIT;
-    domain.vcpu[0] = &vcpu;
-    for (unsigned i = 0; i < FUZZ_FRAMES; i++)
-        frame_info[i] = (struct page_info){.owner = i % 7 == 6 ? 2 : 1};
-    vcpu.domain = &domain;
-    vcpu.info = &info;
-    vcpu.arch.regs = &regs;
-    vcpu.arch.traps = traps;
-    vcpu.arch.area = (uint64_t)(uintptr_t)area;
-    vcpu.arch.area_pt = area_pt;
-    vcpu.kernel_mode = 1;
-    vcpu.arch.iopl = take(1) % 4;
-    vcpu.arch.iobitmap = guest_ptr(take(1) % 4 ? DATA + take(1) : some_value());
-    if (!guest_range_ok(vcpu.arch.iobitmap.va, 0x2000))
-        vcpu.arch.iobitmap = guest_ptr(DATA);
-    vcpu.arch.iobitmap_ports = take(1) % 2 ? (uint32_t)take(2) : 0;
-    vcpu.arch.kernel_cr3 = 0x1000;
-    vcpu.arch.user_cr3 = 0x2000;
-    cpu.fs_base = cpu.gs_base = cpu.gs_base_other = DATA;
-    cpu.efer = 0xd01;
-    cpu.cr0 = CR0_GUEST;
-    cpu.cr3 = vcpu.arch.kernel_cr3;
-    cpu.cr4 = fuzz_percpu.cr4 = MACHINE_CR4;
-    vcpu.arch.cr4 = cr4_guest_view(0);
-    fuzz_percpu.gdt_mfn = 1;
-    fuzz_percpu.tsc_aux = 0;
-    for (unsigned i = 0; i < 256; i++)
-        traps[i] = (struct trap_info){.flags = (uint8_t)(i % 4), .address = i % 3 ? CODE_LOW : 0};
-    fuzz_vcpu = &vcpu;
-}
-
-static void power_on(void)
-{
-    struct sigaction a = {.sa_sigaction = privileged, .sa_flags = SA_SIGINFO | SA_NODEFER};
-
-    sigaction(SIGSEGV, &a, NULL);
-    io_claim(0x3f8, 8);
-    cpu.cr4 = MACHINE_CR4;
-    cpuid_probe();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const step[])(void) = {step_instruction, step_instruction, step_instruction, step_instruction, step_context, step_descriptor,
                                          step_page, step_update_descriptor, step_msr, step_msr, step_debug, step_cpuid};
     static bool on;
 
-    if (!on)
-        power_on();
+    if (!on) {
+        world_power_on();
+        io_claim(0x3f8, 8);
+        cpuid_probe();
+    }
     on = true;
-    in.at = data;
-    in.end = data + size;
-    begin();
+    in = (struct fuzz_input){data, data + size};
+    world_begin();
+    vcpu.arch.cr4 = cr4_guest_view(0);
     while (in.at < in.end) {
         memset(&seen, 0, sizeof(seen));
         step[take(1) % ARRAY_SIZE(step)]();

@@ -1,5 +1,5 @@
 /*
- * The inline half of arch.h for fuzz-x86: one CPU, one vCPU, some frames in an array, and a door that asks a model of the guest's
+ * The inline half of arch.h for fuzz-x86 and fuzz-frames: one CPU, one vCPU, some frames in an array, and a door that asks a model of the guest's
  * pages.  In the place of hypervisor/x86/arch-inline.h; all else of x86/ is the real thing.
  */
 #pragma once
@@ -101,3 +101,7 @@ static inline bool arch_serial_ready(size_t n)
 {
     return true;
 }
+
+/* Pairs (faulting instruction, where to go on): world.c looks there. */
+#define FIXUP(fault, resume)                                                                     \
+    ".pushsection fuzz_fixups, \"aw\"\n\t.balign 8\n\t.quad " fault ", " resume "\n\t.popsection\n\t"
