@@ -13,6 +13,11 @@
  * pushed back leaves the hardware as it is: the interrupt that comes too early finds nothing due
  * and programs the right moment.
  *
+ * Many timers may be due together, of many vCPUs of a few domains, and before that of a neighbour who has one.  So those that have
+ * an owner are served in windows of time: OWNED_AT_ONCE in each, and the first of each owner's.  The others are put off, so many to each of
+ * the windows to come.  Only a timer that is not the first of its interrupt is asked for that: when none comes together with
+ * another it costs nothing.
+ *
  * The alarm is for what must be done now and then while a CPU is busy, at no moment in particular.
  * It is no timer of the heap, so that those who set one do not pay for it: it looks at the clock at
  * each timer interrupt, and only sees to it that there is another within timer_alarm_period.
@@ -20,8 +25,13 @@
 #include "timer.h"
 
 #include "arch.h"
+#include "lib.h"
 
-#define TIMERS_AT_ONCE 32u /* whose handlers run in one interrupt */
+#define TIMERS_AT_ONCE 32u       /* whose handlers run in one interrupt */
+#define WINDOW         100000ull /* ns */
+#define OWNED_AT_ONCE  16u       /* served in a window, beside the first of each owner's */
+#define OWNER_BITS     256u
+#define HANDLER_COST   8u /* a handler is as dear as so many timers that are put off */
 
 struct timer_heap {
     spinlock_t lock;
@@ -29,7 +39,11 @@ struct timer_heap {
     uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
     struct timer *running; /* whose handler runs now */
-    uint32_t left;         /* handlers that this interrupt may still run */
+    /* The window: when it began, owned timers served in it beside the first ones, those put off in it, and owners who had their first:
+     * bits by number, so that some may share one. */
+    uint64_t window;
+    uint32_t served, put_off;
+    uint64_t had_first[OWNER_BITS / 64];
     /* From when on the alarm may go off; ~0: it is not set; only this CPU looks. */
     uint64_t alarm_at;
 } __attribute__((aligned(64))); /* written by its own CPU at each turn */
@@ -41,6 +55,11 @@ static struct timer_heap heaps[MAX_CPUS] = {
 void timer_init(struct timer *t, void (*fire)(struct timer *))
 {
     *t = (struct timer){.fire = fire};
+}
+
+void timer_init_owned(struct timer *t, void (*fire)(struct timer *), uint16_t owner)
+{
+    *t = (struct timer){.fire = fire, .owner = owner};
 }
 
 /* Merge two trees that have no siblings: the new root. */
@@ -107,6 +126,12 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
         t->next->prev = t->prev;
     if (orphans)
         h->root = meld(h->root, orphans);
+}
+
+/* The root leaves, without a word to those who look at @queued. */
+static inline void root_take(struct timer_heap *h, struct timer *t)
+{
+    h->root = unlikely(t->child) ? meld_siblings(t->child) : NULL;
 }
 
 static void heap_program(struct timer_heap *h)
@@ -216,6 +241,61 @@ static inline void program_next(struct timer_heap *h, uint64_t now)
     }
 }
 
+/* Run the handler of @t, the root.  The heap is not locked meanwhile. */
+static inline void fire_root(struct timer_heap *h, struct timer *t) NO_ANALYSIS
+{
+    /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
+    atomic_set_release(&h->running, t);
+    root_take(h, t);
+    atomic_set_release(&t->queued, (uint8_t) false);
+    spin_unlock(&h->lock);
+    t->fire(t);
+    spin_lock(&h->lock);
+    atomic_set_release(&h->running, NULL);
+}
+
+/* Does @t, which is due and not alone, have to wait for another window? */
+static bool must_wait(struct timer_heap *h, struct timer *t, uint64_t now)
+{
+    if (!t->owner)
+        return false;
+    if (now - h->window >= WINDOW) {
+        h->window = now;
+        h->served = h->put_off = 0;
+        memset(h->had_first, 0, sizeof(h->had_first));
+    }
+    const unsigned bit = t->owner % OWNER_BITS;
+    if (!(h->had_first[bit / 64] & BIT(bit % 64))) {
+        h->had_first[bit / 64] |= BIT(bit % 64);
+        return false;
+    }
+    return h->served++ >= OWNED_AT_ONCE;
+}
+
+/* The root comes later.  It stays queued to all who look: timer_stop() would not wait for it else. */
+static void put_root_off(struct timer_heap *h, struct timer *t)
+{
+    root_take(h, t);
+    t->deadline = h->window + (1 + h->put_off++ / OWNED_AT_ONCE) * WINDOW;
+    heap_insert(h, t);
+}
+
+/* Others are due together with the first.  If they are too many, the hardware goes off at once for the rest. */
+static noinline_ void fire_others(struct timer_heap *h, uint64_t now)
+{
+    int left = (TIMERS_AT_ONCE - 1) * HANDLER_COST;
+
+    for (struct timer *t; left > 0 && (t = h->root) && t->deadline <= now;) {
+        if (must_wait(h, t, now)) {
+            put_root_off(h, t);
+            left--;
+        } else {
+            fire_root(h, t);
+            left -= HANDLER_COST;
+        }
+    }
+}
+
 void timer_interrupt(void)
 {
     struct timer_heap *h = this_heap();
@@ -223,19 +303,12 @@ void timer_interrupt(void)
 
     spin_lock(&h->lock);
     h->programmed = 0; /* handlers that arm timers leave the hardware to us */
-    /* Many vCPUs' timers may be due together: the hardware goes off at once for the rest. */
-    h->left = TIMERS_AT_ONCE;
-    while (h->root && h->root->deadline <= now) {
-        struct timer *t = h->root;
-        /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
-        atomic_set_release(&h->running, t);
-        heap_remove(h, t);
-        spin_unlock(&h->lock);
-        t->fire(t);
-        spin_lock(&h->lock);
-        atomic_set_release(&h->running, NULL);
-        if (unlikely(--h->left == 0))
-            break;
+    struct timer *t = h->root;
+    if (t && t->deadline <= now) {
+        fire_root(h, t);
+        t = h->root;
+        if (unlikely(t && t->deadline <= now))
+            fire_others(h, now);
     }
     program_next(h, now);
     spin_unlock(&h->lock);

@@ -182,9 +182,11 @@ static void poll_timed_out(struct timer *t)
 
 void vcpu_timers_init(struct vcpu *v)
 {
-    timer_init(&v->singleshot, singleshot_fired);
-    timer_init(&v->periodic, periodic_fired);
-    timer_init(&v->poll_timer, poll_timed_out);
+    const uint16_t owner = (uint16_t)(v->domain->id + 1);
+
+    timer_init_owned(&v->singleshot, singleshot_fired, owner);
+    timer_init(&v->periodic, periodic_fired); /* ticks only while it runs: one a CPU */
+    timer_init_owned(&v->poll_timer, poll_timed_out, owner);
     v->period = PERIOD_DEFAULT;
 }
 

@@ -14,9 +14,15 @@ struct timer {
     struct timer *next, *prev; /* siblings; @prev of a first child is the parent */
     uint16_t cpu;              /* whose heap it is, or last was, in */
     uint8_t queued;
+    uint16_t owner; /* 0: nobody */
 };
 
 void timer_init(struct timer *t, void (*fire)(struct timer *));
+/*
+ * One of many of @owner's, any number but 0.  One owner's may be due all at once, before a timer of somebody else's.  Of those that
+ * have an owner a CPU serves a few in each window of time, and the first of each owner's; the rest come later.
+ */
+void timer_init_owned(struct timer *t, void (*fire)(struct timer *), uint16_t owner);
 /* Arm (or re-arm) on the calling CPU.  A deadline in the past fires as soon as interrupts are served. */
 void timer_set(struct timer *t, uint64_t deadline);
 /* Afterwards @t is not queued and its handler is not running on another CPU. */

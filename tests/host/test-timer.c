@@ -90,6 +90,41 @@ Test(timer, one_interrupt_is_not_for_all)
     assert_eq_long(order_breaks, 0);
 }
 
+/* All but one are one owner's: the other's is not behind them all, theirs come in windows, and a timer that waits can be stopped. */
+Test(timer, many_of_one_owner_let_others_go_first)
+{
+    const uint16_t many = 1, few = 2;
+    unsigned before = 0, runs = 0;
+
+    for (unsigned i = 0; i < TIMERS; i++) {
+        timer_init_owned(&entry[i].t, fired, i == TIMERS - 1 ? few : many);
+        arm(i, i == TIMERS - 1 ? 101 : 100);
+    }
+    machine.now += 101;
+    while (!entry[TIMERS - 1].fired) {
+        cr_assert(machine.cpu[0].deadline <= machine.now);
+        timer_interrupt();
+    }
+    for (unsigned i = 0; i < TIMERS - 1; i++)
+        before += entry[i].fired;
+    cr_assert(before <= 20, "%u fired before", before);
+
+    unsigned stopped = 0;
+    while (entry[stopped].fired)
+        stopped++;
+    timer_stop(&entry[stopped].t);
+    for (unsigned window = 0; window < 4; window++) {
+        machine_advance(100000);
+        const unsigned then = runs;
+        runs = 0;
+        for (unsigned i = 0; i < TIMERS - 1; i++)
+            runs += entry[i].fired;
+        cr_assert(runs - then <= 20 || !window, "%u in one window", runs - then);
+    }
+    assert_eq_long(runs, TIMERS - 2);
+    assert_eq_long(entry[stopped].fired, 0);
+}
+
 Test(timer, stopped_and_rearmed)
 {
     arm(0, 1000);
