@@ -219,24 +219,38 @@ void evtchn_allow_all_ports(struct domain *d)
     d->evtchn_buckets = BUCKETS_FIFO;
 }
 
-static long alloc_unbound(struct domain *d, domid_t remote)
+static void open_unbound(struct domain *d, uint32_t port, domid_t remote)
 {
-    long port = port_find(d);
-    if (port >= 0) {
-        struct evtchn *e = port_of(d, (uint32_t)port);
-        e->dom = remote;
-        e->state = ECS_UNBOUND;
-    }
-    return port;
+    struct evtchn *e = port_at(d, port);
+    e->dom = remote;
+    e->state = ECS_UNBOUND;
 }
 
-long evtchn_alloc_unbound(struct domain *d, domid_t remote)
+/* It was not the port of the hint. */
+static noinline_ long alloc_unbound(struct domain *d, domid_t remote)
 {
     spin_lock(&d->evtchn_lock);
-    long port = alloc_unbound(d, remote);
+    long port = port_find(d);
+    if (port >= 0)
+        open_unbound(d, (uint32_t)port, remote);
     spin_unlock(&d->evtchn_lock);
     preempt_after_search();
     return port;
+}
+
+/* The lowest free port is mostly the one behind that which was last given out: then nothing is searched. */
+long evtchn_alloc_unbound(struct domain *d, domid_t remote)
+{
+    spin_lock(&d->evtchn_lock);
+    const uint32_t port = d->evtchn_hint;
+    const bool found = port < MIN(d->evtchn_limit, PORTS_2LEVEL) && !d->evtchn_fifo && !d->dying &&
+                       port_at(d, port)->state == ECS_FREE;
+    if (likely(found)) {
+        open_unbound(d, port, remote);
+        d->evtchn_hint = port + 1;
+    }
+    spin_unlock(&d->evtchn_lock);
+    return likely(found) ? port : alloc_unbound(d, remote);
 }
 
 long evtchn_alloc_hypervisor(struct domain *d, evtchn_notify_fn notify)
@@ -545,17 +559,19 @@ static noinline_ long send_hypervisor(struct domain *d, struct evtchn *e, uint32
 /* Through a port whose other end somebody may be closing. */
 static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t port)
 {
-    bool sent = true;
     spin_lock(&d->evtchn_lock);
-    if (likely(e->state == ECS_INTERDOMAIN)) {
+    const uint8_t state = e->state;
+    if (likely(state == ECS_INTERDOMAIN)) {
         /* Our lock keeps the binding, so the other domain and its port stay. */
         struct domain *other = e->remote;
         evtchn_signal(other->vcpu[port_at(other, e->peer)->vcpu], e->peer);
-    } else {
-        sent = e->state == ECS_UNBOUND; /* nobody listens yet */
     }
     spin_unlock(&d->evtchn_lock);
-    return sent ? 0 : refuse(EV_015, port);
+    if (likely(state == ECS_INTERDOMAIN))
+        return 0;
+    if (state == ECS_HYPERVISOR)
+        return send_hypervisor(d, e, port);
+    return state == ECS_UNBOUND ? 0 : refuse(EV_015, port); /* nobody listens yet */
 }
 
 static long op_send(struct domain *d, guest_ptr_t arg)
@@ -568,8 +584,7 @@ static long op_send(struct domain *d, guest_ptr_t arg)
 
     struct evtchn *e = port_at(d, port);
     if (e->state != ECS_IPI)
-        return unlikely(e->state == ECS_HYPERVISOR) ? send_hypervisor(d, e, port)
-                                                    : send_locked(d, e, port);
+        return send_locked(d, e, port);
     evtchn_signal(d->vcpu[e->vcpu], port);
     return 0;
 }
