@@ -33,4 +33,14 @@ for page in $(cd "$source" && find . -name build -prune -o -name '*.md' -print |
     done
     result $missing "the links of $page"
 done
+
+# The table of the whole-machine tests names each of them.
+grep -o '`[a-z-]*`' "$source/tests/boot/README.md" | tr -d '`' | sort -u >"$work/named"
+for script in "$source"/tests/boot/test-*.sh; do
+    name=$(basename "$script" .sh)
+    echo "${name#test-}"
+done | sort >"$work/there"
+comm -13 "$work/named" "$work/there" | comment
+[ -z "$(comm -13 "$work/named" "$work/there")" ]
+result $? 'tests/boot/README.md has all tests of its folder'
 plan
