@@ -47,4 +47,13 @@ printf 'su user -c "id -u; touch /etc/x || echo refused"\nexit\n' >"$work/input"
 judge 'somebody else than root' 0 $?
 says 'has a number of his own' 1000
 says 'and may not write to /etc' refused
+
+# Keys end programs here.
+printf 'grep SigIgn /proc/self/status\nsh -c "kill -INT \\$\\$; echo survived"; echo interrupted with $?\nexit 0\n' >"$work/input"
+"$paravane" run -q --timeout 100 --hypervisor "$which" -r "$initramfs" "$guest" \
+    <"$work/input" >"$out" 2>"$err"
+judge 'a session with an interrupt ends well' 0 $?
+grep -q '^SigIgn:[[:space:]]*0*$' "$out"
+result $? 'programs ignore no signal'
+says 'and an interrupt ends one' 'interrupted with 130'
 plan
