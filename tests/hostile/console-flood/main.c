@@ -6,9 +6,6 @@
  * control bytes; indices that run ahead, backwards, or change while they are read; two vCPUs and
  * three domains at once.  Each byte that is sent waits for the line: who waits for whom?
  *
- * Its effect on the probe is not judged yet (tick=no): three floods delay a timer by 1.8 million
- * instructions.
- *
  * Fails: an index is read once and bounded, what a ring may give at a time is bounded, the line is
  * no lock that a guest can hold, and a domain that floods has to wait for itself.
  */
