@@ -22,7 +22,7 @@ static long write_all(struct domain *d, guest_ptr_t from, uint32_t count)
         if (rc)
             return rc;
         done += n;
-        if (done < count && preempt_point())
+        if (done < count && pause_point())
             break;
     }
     return 0;

@@ -552,7 +552,7 @@ static noinline_ long send_hypervisor(struct domain *d, struct evtchn *e, uint32
         sent = e->state == ECS_HYPERVISOR; /* another vCPU may have closed it */
         more = sent && e->notify(d, port);
         spin_unlock(&d->evtchn_lock);
-    } while (!preempt_point() && more);
+    } while (!pause_point() && more);
     return sent ? 0 : refuse(EV_015, port);
 }
 

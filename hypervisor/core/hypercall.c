@@ -122,7 +122,7 @@ static inline __attribute__((always_inline)) long multicall(struct vcpu *v, cons
         left -= entry_cost[call.op];
         if (unlikely(left < 0)) {
             left = MULTICALL_SPAN - 1;
-            if (preempt_point())
+            if (pause_point())
                 break;
         }
     }

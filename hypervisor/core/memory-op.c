@@ -182,7 +182,7 @@ static long run_extents(const struct extents *x, uint64_t start,
             return (long)i;
         if (++i == x->count && !x->order)
             break; /* what the caller has done since the last point is few frames' work: its own exit looks */
-        if ((x->order || i % PREEMPT_EXTENTS == 0) && preempt_point())
+        if ((x->order || i % PREEMPT_EXTENTS == 0) && pause_point_on(x->d))
             return (long)i; /* the caller is dying */
     }
     return (long)x->count;
@@ -396,7 +396,7 @@ static int exchange_check(struct vcpu *v, const struct xen_memory_exchange *e)
     return 0;
 }
 
-/* All chunks from e->nr_exchanged on; advances it. */
+/* Chunks from e->nr_exchanged on, to the last or until the caller should pause; advances it. */
 static int exchange_run(struct exchange *x, struct xen_memory_exchange *e)
 {
     const uint64_t per_chunk = 1ull << (x->chunk_order - x->in_order);
@@ -410,8 +410,8 @@ static int exchange_run(struct exchange *x, struct xen_memory_exchange *e)
          i += per_chunk) {
         rc = exchange_chunk(x, i, taken, fresh);
         e->nr_exchanged = rc == 0 ? i + per_chunk : i;
-        if (preempt_point())
-            break; /* the caller is dying */
+        if (preempt_point() || pause_is_due())
+            break; /* the caller is being ended, or paused */
     }
     if (taken)
         mem_free(taken, bytes);
@@ -454,7 +454,10 @@ static long exchange_op(struct vcpu *v, guest_ptr_t arg)
 
     if (guest_read(&e, arg, sizeof(e)))
         return refuse(HC_002, arg.va);
-    int rc = exchange_begin(v, &e);
+    int rc;
+    do
+        rc = exchange_begin(v, &e);
+    while (!rc && e.nr_exchanged < e.in.nr_extents && !pause_point());
     if (guest_write_u64(guest_ptr_add(arg, offsetof(struct xen_memory_exchange, nr_exchanged)),
                         e.nr_exchanged))
         return refuse(HC_002, arg.va);

@@ -174,6 +174,17 @@ static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t v
     }
 }
 
+/* The caller should pause, within a list: without the lock.  True if it is being ended. */
+static noinline_ cold_ bool requests_pause(const struct mmu_domains *md)
+{
+    if (md->referenced_tables || md->referenced_frames)
+        return false; /* pause_point_on */
+    mutex_unlock(&md->tables->mmu);
+    const bool ended = pause_point();
+    mutex_lock(&md->tables->mmu);
+    return ended;
+}
+
 /* Apply @count requests at @requests; *done counts those applied. */
 static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t count, uint32_t *done)
 {
@@ -194,7 +205,7 @@ static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t
             if (unlikely(rc))
                 return rc;
         }
-        if (*done < count && preempt_point())
+        if (*done < count && (preempt_point() || (unlikely(pause_is_due()) && requests_pause(md))))
             break; /* the caller is being ended */
     }
     return 0;

@@ -165,7 +165,7 @@ static inline __attribute__((always_inline)) int ops_apply(struct vcpu *v, struc
         int rc = op_apply(v, owner, &op);
         if (unlikely(rc))
             return rc;
-        if (++*done < count && preempt_point())
+        if (++*done < count && pause_point_on(owner))
             break; /* the caller is being ended */
     }
     return 0;

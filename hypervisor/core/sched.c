@@ -28,7 +28,7 @@
  *
  * A vCPU that is preempted in the middle of an operation (sched_yield) holds references, maybe a
  * mutex.  It must come back to give them up even if its domain has been shut down or capped
- * meanwhile: v->unwinding says so.
+ * meanwhile: v->unwinding says so.  Where an operation holds nothing it can be paused: pause_point.
  */
 #include "sched.h"
 
@@ -521,6 +521,12 @@ void sched_yield(void)
         atomic_or(&v->exit_work, EXIT_RESCHEDULE);
 }
 
+/* Whoever ends the domain waits until nobody is in the middle of something, and others' ends wait for that. */
+static bool is_being_ended(const struct domain *d)
+{
+    return d->dying || atomic_read(&d->shut_down);
+}
+
 bool preempt_point(void)
 {
     arch_serve_interrupts();
@@ -533,8 +539,16 @@ bool preempt_point(void)
         if (unlikely(v->pause))
             atomic_or(&v->exit_work, EXIT_RESCHEDULE);
     }
-    /* Whoever ends the domain waits until nobody is in the middle of something, and others' ends wait for that. */
-    return v->domain->dying || atomic_read(&v->domain->shut_down);
+    return is_being_ended(v->domain);
+}
+
+bool pause_point(void)
+{
+    arch_serve_interrupts();
+    struct vcpu *v = current_vcpu();
+    if (unlikely(v->exit_work & EXIT_RESCHEDULE))
+        schedule();
+    return is_being_ended(v->domain);
 }
 
 /* --- pausing and waking --- */

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "arch.h"
 #include "domain.h"
 
 void sched_init_cpu(unsigned cpu);           /* creates the idle vCPU of @cpu */
@@ -39,6 +40,24 @@ void sched_tail(void);
 /* A point in a long operation where it may be put aside for others; serves interrupts, then sched_yield() if asked.
  * Returns true if the domain is being ended: the operation should be cut short where that is safe. */
 bool preempt_point(void);
+
+/*
+ * The same for where nothing is held: no lock, no reference, no memory that only the caller's stack knows of.  There a vCPU whose
+ * domain is over its cap, or that is paused for another reason, sleeps until it may go on; it may be left for good.  To be
+ * in every loop whose length a guest chooses: a call has no bound, but no call is longer than a cap allows.
+ *
+ * A loop that holds something has preempt_point(), and when pause_is_due() lets go, and comes to a pause_point().  Who acts on another
+ * domain has the control role, is trusted, and holds a reference to that domain: it goes on (pause_point_on).
+ */
+bool pause_point(void);
+static inline bool pause_is_due(void)
+{
+    return atomic_read(&current_vcpu()->pause) != 0;
+}
+static inline bool pause_point_on(const struct domain *d)
+{
+    return d == current_vcpu()->domain ? pause_point() : preempt_point();
+}
 
 /* The upcall state of @v may have become deliverable: wake it, or make the CPU that runs it look. */
 void vcpu_kick(struct vcpu *v);

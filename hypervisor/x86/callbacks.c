@@ -57,7 +57,7 @@ long hypercall_set_trap_table(struct vcpu *v, const struct hypercall_args *a)
         if (rc)
             return rc > 0 ? 0 : rc;
         at = guest_ptr_add(at, sizeof(struct trap_info));
-        if (n % TRAPS_PER_PREEMPTION == 0 && preempt_point())
+        if (n % TRAPS_PER_PREEMPTION == 0 && pause_point())
             return 0; /* dying: nobody will see the answer */
     }
 }

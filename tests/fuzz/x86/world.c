@@ -381,6 +381,11 @@ bool preempt_point(void)
     return false;
 }
 
+bool pause_point(void)
+{
+    return false;
+}
+
 void strace_emulated(struct vcpu *v, unsigned what, uint64_t rip, const uint64_t arg[6])
 {
 }
