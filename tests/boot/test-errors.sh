@@ -45,6 +45,10 @@ fails 'missing hypervisor' 10 'cannot read the hypervisor' \
     "$paravane" run --hypervisor "$work/missing" "$sample"
 fails 'missing tree' 10 'cannot read the device tree' "$paravane" run --tree "$work/missing" "$sample"
 
+fails 'a text as tree' 17 'no flattened device tree' "$paravane" run --tree "$work/text" "$sample"
+fails 'nothing to do' 2 'lists them' "$paravane"
+fails 'a kernel behind a description' 15 'or a KERNEL without them' \
+    sh -c 'cd "$1" && printf "name=\"a\"\nkernel=\"%s\"\n" "$2" >a.cfg && exec "$3" run a.cfg "$2"' sh "$work" "$sample" "$paravane"
 fails 'an unknown page of help' 2 'there is no page about "fly"' "$paravane" help fly
 fails 'a machine too small for its firmware' 2 'not a number from 4 to' "$paravane" run --machine-memory 3 "$sample"
 fails 'no domain at all' 2 '--copies 0 is not a number from 1 to 1024' "$paravane" run --copies 0 "$sample"

@@ -44,6 +44,19 @@ ask 'QEMU that is killed when one of the domains has ended' 23 run
 after 'echo qemu: bad option >&2; exit 1' ''
 ask 'what QEMU says' 23 run
 told 'is passed on' 'qemu: bad option'
+after 'echo qemu: cannot set up guest memory >&2; exit 1' ''
+ask 'more memory than the host has' 23 run
+told 'more memory: what to do' 'lower -m'
+after 'echo qemu: linux kernel too old to load a ram disk >&2; exit 1' ''
+ask 'a text as hypervisor' 23 run
+told 'a text as hypervisor: the cause' 'no Multiboot image'
+after 'echo KVM internal error. Suberror: 1 >&2; exec sleep 1000' ''
+ask 'KVM that cannot go on does not wait for ever' 23 run --timeout 100
+told 'KVM: what to do' '--accel tcg'
+after 'echo qemu: QEMU: Terminated via GDBstub >&2; exit 0' 'first words\n'
+ask 'a debugger that ends the machine' 130 run
+ends 'a panic' 20 33 'kernel panic: no ramdisk\nRAX 0000\n(PV) d1 shut down: crash\n'
+told 'a panic: its line is quoted, not the last one' 'and said "kernel panic: no ramdisk"'
 
 # Xen's endings; it goes on for ever behind them.
 xen() {

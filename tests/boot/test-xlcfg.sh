@@ -71,13 +71,13 @@ name|name=["a"]|!has to be a text
 name|name="a234567890123456789012345678901234567890"|~has 40 characters|a234567890123456789012345678901234567890 {
 type|type="pv"|mode = <0x05>
 type|type='pv'|mode = <0x05>
-type|type="hvm"|!asks for an hvm guest
-type|type="pvh"|!asks for an pvh guest
+type|type="hvm"|!asks for a guest of type hvm
+type|type="pvh"|!asks for a guest of type pvh
 type|type="vm"|!"vm" is no type
 type|type="generic"|!"generic" is no type
 type|builder="hvm"; type="pv"|mode = <0x05>
 builder|builder="generic"|mode = <0x05>
-builder|builder="hvm"|!asks for an hvm guest
+builder|builder="hvm"|!asks for a guest of type hvm
 builder|builder="pv"|!"pv" is no type
 kernel|kernel="$sample"|module,kernel
 kernel|kernel=["$sample"]|!has to be a text

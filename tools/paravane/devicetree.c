@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
+
 /* Bits of `mode`, in Xen's published binding. */
 enum { MODE_PV = 1 << 0, MODE_LONG = 1 << 2 };
 
@@ -118,4 +120,16 @@ enum verdict devicetree_write(struct bytes *out, const struct domain *domains,
                                  "cannot write the device tree: libfdt says %s; shorten the "
                                  "command lines",
                                  fdt_strerror(rc));
+}
+
+enum verdict devicetree_check(const char *path)
+{
+    void *data = NULL;
+    size_t size = 0;
+    enum verdict v = file_read(path, "the device tree", &data, &size);
+
+    if (!v && (size < FDT_V1_SIZE || fdt_magic(data) != FDT_MAGIC))
+        v = verdict_say(VERDICT_BAD_TREE, "%s is no flattened device tree; make one with dtc -O dtb (hypercall-abi/hyperlaunch.md)", path);
+    free(data);
+    return v;
 }

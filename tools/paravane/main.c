@@ -37,6 +37,8 @@ static int run_command(int argc, char **argv)
         return command_##command(argc - 1, argv + 1);
     COMMAND_LIST(C)
 #undef C
+    if (argc < 2)
+        return verdict_say(VERDICT_USAGE, "no command is given; `paravane help` lists them");
     return verdict_say(VERDICT_USAGE, "\"%s\" is no command; `paravane help` lists them", name);
 }
 

@@ -86,6 +86,8 @@ void outcome_read(struct outcome *o, const char *line, bool is_guest)
         snprintf(o->last, sizeof(o->last), "%s", line);
     if (*line && is_guest)
         snprintf(o->last_of_guest, sizeof(o->last_of_guest), "%s", line);
+    if (is_guest && !o->panic[0] && (has(line, "panic:") || has(line, "Kernel panic - ")))
+        snprintf(o->panic, sizeof(o->panic), "%s", line);
     if (is_guest && said)
         o->guest_status = atoi(said + strlen("init exited with status "));
     if (o->native) {
@@ -99,6 +101,20 @@ void outcome_read(struct outcome *o, const char *line, bool is_guest)
         read_xen(o, xen);
     else if (!is_guest)
         read_paravane(o, line);
+}
+
+/* QEMU 7.2's words: accel/kvm/kvm-all.c, softmmu/physmem.c, gdbstub. */
+void outcome_read_qemu(struct outcome *o, const char *line)
+{
+    if (has(line, "KVM internal error")) {
+        o->qemu_gave_up = "KVM could not execute an instruction of the machine, and QEMU stopped it; use --accel tcg";
+        o->machine_ended = true;
+    } else if (has(line, "cannot set up guest memory")) {
+        o->qemu_gave_up = "this host does not give QEMU so much memory; lower -m or --machine-memory";
+    }
+    if (has(line, "linux kernel too old to load a ram disk"))
+        o->qemu_gave_up = "the hypervisor is no Multiboot image; give --hypervisor one, unpacked";
+    o->killed |= has(line, "Terminated via GDBstub");
 }
 
 static enum verdict because(char **why, enum verdict v, const char *format, ...)
@@ -132,6 +148,10 @@ static int meaning_of(int status)
 
 static enum verdict qemu_verdict(const struct outcome *o, int status, char **why)
 {
+    if (o->qemu_gave_up)
+        return because(why, VERDICT_QEMU_FAILED, "%s", o->qemu_gave_up);
+    if (o->killed)
+        return because(why, VERDICT_INTERRUPTED, "the debugger ended the machine");
     if (WIFSIGNALED(status))
         return because(why, VERDICT_QEMU_FAILED,
                        "QEMU died of signal %d (%s); --print-command shows how it was called",
@@ -185,8 +205,8 @@ static enum verdict crash_verdict(const struct outcome *o, char **why)
     if (o->asked_for_it)
         return because(why, VERDICT_GUEST_CRASHED,
                        "a domain crashed: it ended itself so (SHUTDOWN_crash, as kernels do that "
-                       "panic), its last line was \"%s\"; look at what it printed",
-                       o->last_of_guest);
+                       "panic), %s \"%s\"; look at what it printed",
+                       o->panic[0] ? "and said" : "its last line was", o->panic[0] ? o->panic : o->last_of_guest);
     return because(
         why, VERDICT_GUEST_CRASHED,
         "a domain crashed; the lines above say where, --explain what was refused before");
@@ -211,7 +231,7 @@ enum verdict outcome_verdict(const struct outcome *o, int status, char **why)
         return crash_verdict(o, why);
     /* QEMU's own failures are status 1, too, like the byte 0: then nobody has ended.  A signal that it dies of is
      * its own failure, whoever had ended before. */
-    if (WIFSIGNALED(status) || !o->domain_ended)
+    if (WIFSIGNALED(status) || o->qemu_gave_up || !o->domain_ended)
         return qemu_verdict(o, status, why);
     return guest_verdict(o, why);
 }

@@ -29,10 +29,16 @@ struct outcome {
     enum verdict refused; /* "cannot boot", or OK */
     char last[160];       /* the last line of all that was not empty */
     char last_of_guest[160];
+    char panic[160];      /* the first of a guest's lines that speaks of a panic */
+    const char *qemu_gave_up; /* QEMU said so, and will not go on: why, and what to do; or NULL */
+    bool killed;          /* a debugger ended the machine */
 };
 
 /* Read one line of the console, without its newline. */
 void outcome_read(struct outcome *o, const char *line, bool is_guest);
+
+/* Read one line that QEMU itself says. */
+void outcome_read_qemu(struct outcome *o, const char *line);
 
 /* The verdict, given QEMU's wait status.  *@why is a sentence for the user, to be freed, or NULL. */
 enum verdict outcome_verdict(const struct outcome *o, int qemu_status, char **why);

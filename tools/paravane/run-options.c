@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devicetree.h"
 #include "file.h"
 #include "memory.h"
 #include "output.h"
@@ -444,8 +445,9 @@ static enum verdict settle(struct run_options *o)
     o->strace.icount = o->machine.icount;
     if (o->session.tap)
         o->session.read_stdin = false;
-    if (o->machine.tree && file_check(o->machine.tree, "the device tree", &(size_t){0}))
-        return VERDICT_NO_FILE;
+    const enum verdict tree = o->machine.tree ? devicetree_check(o->machine.tree) : VERDICT_OK;
+    if (tree)
+        return tree;
     if (o->machine.native && settle_native(o))
         return VERDICT_USAGE;
     if (o->session.timeout < 0)

@@ -33,6 +33,7 @@ struct session {
     struct typist typist;
     struct bytes to_guest; /* typed, not yet taken by QEMU */
     struct bytes hidden;   /* the last lines that --quiet did not show */
+    struct bytes errors;   /* the beginning of a line that QEMU itself says */
     bool on_terminal;      /* stdin is one */
     bool is_terminal;      /* and its keyboard is ours: we are in the foreground */
     bool stdin_open, interrupted, timed_out, ended;
@@ -88,7 +89,7 @@ static void line_ended(void *context, const char *line, bool is_guest)
     if (is_guest) {
         show_guest_line(s, line, note);
         typist_hear(&s->typist, "\n", 1);
-    } else if (!s->options->quiet) {
+    } else if (!s->options->quiet || (s->on_terminal && strstr(line, ") input goes to "))) { /* a person types, and must know where */
         fflush(stdout);
         fprintf(stderr, "%s%s\n", line, note ? note : "");
     } else {
@@ -122,8 +123,15 @@ static void pass_errors(struct session *s)
 {
     char block[1024];
     ssize_t got;
-    while ((got = read(s->qemu->errors, block, sizeof(block))) > 0)
+    while ((got = read(s->qemu->errors, block, sizeof(block))) > 0) {
         fwrite(block, 1, (size_t)got, stderr);
+        bytes_append(&s->errors, block, (size_t)got);
+    }
+    for (char *end; s->errors.size && (end = strchr(s->errors.data, '\n')); bytes_drop(&s->errors, (size_t)(end + 1 - s->errors.data))) {
+        *end = 0;
+        outcome_read_qemu(&s->outcome, s->errors.data);
+    }
+    s->ended |= s->outcome.qemu_gave_up && s->outcome.machine_ended;
     if (got == 0) {
         close(s->qemu->errors);
         s->qemu->errors = -1; /* poll() skips it */
@@ -375,6 +383,7 @@ enum verdict session_run(struct qemu *qemu, const struct session_options *option
         pass_errors(&s);
     restore_terminal();
     v = v ? v : judge(&s);
+    bytes_free(&s.errors);
     bytes_free(&s.typist.text);
     bytes_free(&s.typist.unread);
     bytes_free(&s.to_guest);
