@@ -123,9 +123,11 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
             rc = reserve(p, MIN(left, p->size - p->used));
         if (rc)
             return done ? (long)done : rc;
-        while (done < size && p->used < p->room) {
+        /* A socket's ring has more room than it may be used for: room is a power of two. */
+        const size_t most = MIN(p->room, p->size);
+        while (done < size && p->used < most) {
             const size_t tail = (p->head + p->used) & (p->room - 1);
-            const size_t n = MIN(MIN(size - done, p->room - p->used), p->room - tail);
+            const size_t n = MIN(MIN(size - done, most - p->used), p->room - tail);
             if (user_read(p->data + tail, from + done, n))
                 return done ? (long)done : -EFAULT;
             p->used += n;

@@ -1,8 +1,10 @@
 /*
- * Socket pairs: the only sockets there are; streams of bytes, or messages that keep their borders.
+ * Socket pairs: streams of bytes, or messages that keep their borders.
  *
- * Each end reads one ring and writes the other.  There is no network and no
- * name space of sockets, so socket(2) says that it knows no address family.
+ * Each end reads one ring and writes the other.  There is no name space of
+ * sockets, so socket(2) does not know AF_UNIX.  There is no network either: a
+ * socket of AF_INET is one that never gets another end.  It answers as on a
+ * Linux without any interface: no address can be reached.
  */
 #include "errno.h"
 #include "file.h"
@@ -11,12 +13,16 @@
 #include "signal.h"
 #include "syscall.h"
 
-#define AF_UNIX       1
+#define AF_UNIX        1
+#define AF_INET        2
 #define SOCK_STREAM    1
 #define SOCK_DGRAM     2
 #define SOCK_RAW       3
 #define SOCK_SEQPACKET 5
 #define SOCK_LIMIT     11
+#define IPPROTO_TCP    6
+#define IPPROTO_UDP    17
+#define INET_ADDRESS   16     /* bytes of a struct sockaddr_in */
 #define SOCKET_SIZE    212992 /* as Linux has it */
 #define SOCK_NONBLOCK O_NONBLOCK
 #define SOCK_CLOEXEC  O_CLOEXEC
@@ -25,9 +31,16 @@
 #define MSG_NOSIGNAL  0x4000
 
 struct socket {
-    unsigned type; /* SOCK_* */
+    unsigned family; /* AF_* */
+    unsigned type;   /* SOCK_* */
     struct pipe *in, *out;
 };
+
+/* A socket for the network: nobody is at the other end of its rings. */
+static bool alone(const struct socket *s)
+{
+    return s->family == AF_INET;
+}
 
 static bool waits(const struct file *file, unsigned flags)
 {
@@ -69,6 +82,8 @@ static long receive(struct file *file, const struct linux_iovec *pieces, unsigne
                     unsigned flags, size_t *length)
 {
     struct socket *s = file->object;
+    if (alone(s) && s->type == SOCK_STREAM)
+        return -ENOTCONN;
     if (s->type != SOCK_STREAM)
         return take_datagram(s, waits(file, flags), pieces, count, length);
     const long n = move_pieces(s->in, waits(file, flags), pieces, count, pipe_take);
@@ -81,6 +96,8 @@ static long send(struct file *file, const struct linux_iovec *pieces, unsigned c
 {
     struct socket *s = file->object;
     long n = -EPIPE;
+    if (alone(s) && s->type == SOCK_DGRAM)
+        return -EDESTADDRREQ;
     if (!s->out->writers)
         ; /* shut down */
     else if (s->type == SOCK_STREAM)
@@ -170,7 +187,8 @@ static const struct file_ops socket_ops = {
     .release = socket_release,
 };
 
-static struct file *end_create(struct pipe *in, struct pipe *out, unsigned type, unsigned flags)
+static struct file *end_create(struct pipe *in, struct pipe *out, unsigned family, unsigned type,
+                               unsigned flags)
 {
     struct inode *inode = inode_new(S_IFSOCK | 0777);
     struct socket *s = inode ? heap_alloc(sizeof(*s)) : NULL;
@@ -181,6 +199,7 @@ static struct file *end_create(struct pipe *in, struct pipe *out, unsigned type,
         heap_free(s);
         return NULL;
     }
+    s->family = family;
     s->type = type;
     s->in = in;
     s->out = out;
@@ -197,8 +216,8 @@ static struct file *end_create(struct pipe *in, struct pipe *out, unsigned type,
 static int pair_create(unsigned type, unsigned flags, struct file *ends[2])
 {
     struct pipe *there = pipe_create(SOCKET_SIZE), *back = pipe_create(SOCKET_SIZE);
-    ends[0] = there && back ? end_create(back, there, type, flags) : NULL;
-    ends[1] = ends[0] ? end_create(there, back, type, flags) : NULL;
+    ends[0] = there && back ? end_create(back, there, AF_UNIX, type, flags) : NULL;
+    ends[1] = ends[0] ? end_create(there, back, AF_UNIX, type, flags) : NULL;
     if (ends[1])
         return 0;
     if (ends[0]) {
@@ -243,9 +262,23 @@ long syscall_socketpair(const struct syscall_args *a)
 
 long syscall_socket(const struct syscall_args *a)
 {
-    if ((a->arg[1] & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC)) >= SOCK_LIMIT)
+    const unsigned type = a->arg[1] & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const unsigned protocol = a->arg[2];
+    if (type >= SOCK_LIMIT)
         return -EINVAL;
-    return -EAFNOSUPPORT;
+    if (a->arg[0] != AF_INET)
+        return -EAFNOSUPPORT;
+    if (type != SOCK_STREAM && type != SOCK_DGRAM)
+        return type == SOCK_RAW ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT;
+    if (protocol && protocol != (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP))
+        return -EPROTONOSUPPORT;
+    struct pipe *in = pipe_create(PAGE_SIZE), *out = pipe_create(PAGE_SIZE);
+    struct file *file = in && out ? end_create(in, out, AF_INET, type, a->arg[1]) : NULL;
+    if (!file) {
+        pipe_free(in);
+        pipe_free(out);
+    }
+    return fd_open(file, a->arg[1] & SOCK_CLOEXEC);
 }
 
 static struct file *socket_file(int fd, long *rc)
@@ -255,6 +288,40 @@ static struct file *socket_file(int fd, long *rc)
     return *rc ? NULL : file;
 }
 
+/* Read the family of the address that @a gives, which must be the socket's: 0, or what bind and connect say. */
+static long address_check(const struct syscall_args *a, struct socket **s)
+{
+    long rc;
+    uint16_t family;
+    struct file *file = socket_file(a->arg[0], &rc);
+    if (!file)
+        return rc;
+    *s = file->object;
+    if (a->arg[2] < sizeof(family) || a->arg[2] > 128)
+        return -EINVAL;
+    if (user_read(&family, a->arg[1], sizeof(family)))
+        return -EFAULT;
+    if (alone(*s) && a->arg[2] < INET_ADDRESS)
+        return -EINVAL;
+    return family == (*s)->family ? 0 : alone(*s) ? -EAFNOSUPPORT : -EINVAL;
+}
+
+/* Both ends of a pair have each other, and nobody has a way to anywhere. */
+long syscall_connect(const struct syscall_args *a)
+{
+    struct socket *s;
+    const long rc = address_check(a, &s);
+    return rc ? rc : alone(s) ? -ENETUNREACH : -EISCONN;
+}
+
+/* There is no address that could be this machine's, and no name for the end of a pair. */
+long syscall_bind(const struct syscall_args *a)
+{
+    struct socket *s;
+    const long rc = address_check(a, &s);
+    return rc ? rc : alone(s) ? -EADDRNOTAVAIL : -EOPNOTSUPP;
+}
+
 long syscall_shutdown(const struct syscall_args *a)
 {
     long rc;
@@ -262,6 +329,8 @@ long syscall_shutdown(const struct syscall_args *a)
     if (!file || a->arg[1] > 2)
         return file ? -EINVAL : rc;
     struct socket *s = file->object;
+    if (alone(s))
+        return -ENOTCONN;
     if (a->arg[1] != 1)
         end(s->in, &s->in->readers);
     if (a->arg[1] != 0)
@@ -269,32 +338,38 @@ long syscall_shutdown(const struct syscall_args *a)
     return 0;
 }
 
-/* An unnamed AF_UNIX address, as both ends have. */
-static long give_address(const struct syscall_args *a)
+/* An unnamed AF_UNIX address, as both ends have; or no host and no port. */
+static long give_address(const struct syscall_args *a, bool peer)
 {
-    const uint16_t family = AF_UNIX;
+    uint16_t address[INET_ADDRESS / 2] = {0};
     int32_t room;
     long rc;
-    if (!socket_file(a->arg[0], &rc))
+    const struct file *file = socket_file(a->arg[0], &rc);
+    if (!file)
         return rc;
+    const struct socket *s = file->object;
+    const size_t size = alone(s) ? sizeof(address) : sizeof(address[0]);
+    if (alone(s) && peer)
+        return -ENOTCONN;
     if (user_read(&room, a->arg[2], sizeof(room)))
         return -EFAULT;
     if (room < 0)
         return -EINVAL;
-    if (user_write(a->arg[1], &family, MIN((size_t)room, sizeof(family))))
+    address[0] = s->family;
+    if (user_write(a->arg[1], address, MIN((size_t)room, size)))
         return -EFAULT;
-    room = sizeof(family);
+    room = size;
     return user_write(a->arg[2], &room, sizeof(room));
 }
 
 long syscall_getsockname(const struct syscall_args *a)
 {
-    return give_address(a);
+    return give_address(a, false);
 }
 
 long syscall_getpeername(const struct syscall_args *a)
 {
-    return give_address(a);
+    return give_address(a, true);
 }
 
 #define SOL_SOCKET 1
@@ -315,9 +390,8 @@ long syscall_getsockopt(const struct syscall_args *a)
     if (a->arg[1] != SOL_SOCKET ||
         (a->arg[2] != SO_TYPE && a->arg[2] != SO_ERROR && a->arg[2] != SO_DOMAIN))
         return -ENOPROTOOPT;
-    value = a->arg[2] == SO_TYPE     ? (int)((struct socket *)fd_file(a->arg[0])->object)->type
-            : a->arg[2] == SO_DOMAIN ? AF_UNIX
-                                     : 0;
+    const struct socket *s = fd_file(a->arg[0])->object;
+    value = a->arg[2] == SO_TYPE ? (int)s->type : a->arg[2] == SO_DOMAIN ? (int)s->family : 0;
     room = MIN((size_t)room, sizeof(value));
     if (user_write(a->arg[3], &value, room))
         return -EFAULT;
@@ -344,12 +418,14 @@ static long move(int fd, const struct linux_iovec *pieces, unsigned count, unsig
 #define SEND_FLAGS    (MSG_DONTWAIT | MSG_NOSIGNAL)
 #define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_TRUNC)
 
-/* An address would be one too many: the other end is connected. */
+/* Of a pair, an address would be one too many: the other end is connected. */
 long syscall_sendto(const struct syscall_args *a)
 {
     const struct linux_iovec whole = {a->arg[1], a->arg[2]};
     size_t length;
     const long rc = move(a->arg[0], &whole, 1, a->arg[3], SEND_FLAGS, send, &length);
+    if (rc == -EDESTADDRREQ && a->arg[4])
+        return -ENETUNREACH;
     return rc >= 0 && a->arg[4] ? -EISCONN : rc;
 }
 

@@ -55,14 +55,14 @@
     CALL(39, getpid, "") \
     CALL(40, sendfile, "dd*u") \
     CALL(41, socket, "ddd") \
-    NONE(42, connect) \
+    CALL(42, connect, "d*u") \
     NONE(43, accept) \
     CALL(44, sendto, "d*ux*u") \
     CALL(45, recvfrom, "d*ux**") \
     CALL(46, sendmsg, "d*x") \
     CALL(47, recvmsg, "d*x") \
     CALL(48, shutdown, "dd") \
-    NONE(49, bind) \
+    CALL(49, bind, "d*u") \
     NONE(50, listen) \
     CALL(51, getsockname, "d**") \
     CALL(52, getpeername, "d**") \

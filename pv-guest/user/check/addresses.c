@@ -94,6 +94,8 @@ static const struct {
     ROW(recvfrom, SOCKET, BAD, 1, MSG_DONTWAIT, 0, 0),
     ROW(sendmsg, SOCKET, BAD, 0),
     ROW(recvmsg, SOCKET, BAD, MSG_DONTWAIT),
+    ROW(connect, SOCKET, BAD, 16),
+    ROW(bind, SOCKET, BAD, 16),
     ROW(socketpair, AF_UNIX, SOCK_STREAM, 0, BAD),
     ROW(execve, BAD, 0, 0),
     ROW(execve, PROGRAM, BAD, 0),

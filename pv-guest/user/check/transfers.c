@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/sendfile.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -123,12 +124,68 @@ static void check_pairs(void)
     close(fds[1]);
 }
 
+/* In pieces that never end where the ring does. */
+static void check_full(void)
+{
+    static char piece[65536];
+    const size_t sizes[] = {sizeof(piece), 256, 1};
+    size_t given = 0, taken = 0;
+    int fds[2];
+    long n;
+    int good = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0;
+    for (int i = 0; i < 3; i++) {
+        while ((n = write(fds[0], piece, sizes[i])) > 0 && given < 1 << 20)
+            given += n;
+        good &= n < 0 && errno == EAGAIN;
+    }
+    good &= given > 0 && given < 1 << 20;
+    while ((n = read(fds[1], piece, sizeof(piece))) > 0)
+        taken += n;
+    good &= taken == given && errno == EAGAIN && write(fds[0], "x", 1) == 1;
+    result(good, "a socket pair that is full says so, to the last byte");
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* Sockets of the Internet, which nobody can be reached by. */
+static void check_unconnected(void)
+{
+    struct sockaddr_in name = {0};
+    socklen_t size = sizeof(name), room = sizeof(int);
+    int domain = 0;
+    char c = 'x';
+    const int tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+    int good = tcp >= 0 && udp >= 0 && fcntl(tcp, F_GETFL) == (O_RDWR | O_NONBLOCK) &&
+               fcntl(udp, F_GETFD) == FD_CLOEXEC;
+    good &= FAILS(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT) &&
+            FAILS(socket(AF_INET, SOCK_SEQPACKET, 0), ESOCKTNOSUPPORT) &&
+            FAILS(socket(AF_INET, 11, 0), EINVAL);
+    good &= FAILS(recv(tcp, &c, 1, 0), ENOTCONN) && FAILS(recv(udp, &c, 1, MSG_DONTWAIT), EAGAIN) &&
+            FAILS(send(tcp, &c, 1, MSG_NOSIGNAL), EPIPE) &&
+            FAILS(send(udp, &c, 1, 0), EDESTADDRREQ);
+    good &= FAILS(shutdown(tcp, SHUT_RDWR), ENOTCONN) &&
+            FAILS(getpeername(tcp, (void *)&name, &size), ENOTCONN) &&
+            getsockname(tcp, (void *)&name, &size) == 0 && size == sizeof(name) &&
+            name.sin_family == AF_INET && name.sin_port == 0 && name.sin_addr.s_addr == 0;
+    good &= getsockopt(udp, SOL_SOCKET, SO_DOMAIN, &domain, &room) == 0 && domain == AF_INET;
+    good &= FAILS(connect(tcp, (void *)&name, 8), EINVAL) &&
+            FAILS(bind(tcp, (void *)&name, 8), EINVAL) &&
+            FAILS(connect(0, (void *)&name, size), ENOTSOCK) &&
+            FAILS(bind(-1, (void *)&name, size), EBADF);
+    result(good, "a socket of the Internet is there, and not connected");
+    close(tcp);
+    close(udp);
+}
+
 void check_transfers(void)
 {
     check_vectors();
     check_copies();
     check_descriptors();
     check_pairs();
+    check_full();
+    check_unconnected();
     unlink(NAME);
 }
 
