@@ -66,7 +66,7 @@ static bool continues(const struct area *lower, const struct area *upper)
 {
     return lower->end == upper->start && lower->protection == upper->protection &&
            lower->shared == upper->shared && lower->file == upper->file &&
-           lower->keep_read_only == upper->keep_read_only &&
+           lower->keep_read_only == upper->keep_read_only && lower->flags == upper->flags &&
            (!lower->file || lower->offset + (lower->end - lower->start) == upper->offset);
 }
 

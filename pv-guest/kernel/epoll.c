@@ -215,7 +215,7 @@ long syscall_epoll_ctl(const struct syscall_args *a)
         return -EBADF;
     if (set->ops != &epoll_ops || set == file)
         return -EINVAL;
-    if (what == EPOLL_MODIFY && (event.events & EPOLLEXCLUSIVE))
+    if ((event.events & EPOLLEXCLUSIVE) && (what == EPOLL_MODIFY || file->ops == &epoll_ops || (event.events & EPOLLONESHOT)))
         return -EINVAL;
     if (!file->ops->poll ||
         (file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR))))
@@ -285,7 +285,7 @@ static long epoll_wait_until(const struct syscall_args *a, uint64_t deadline)
     const int most = (int)a->arg[2];
     if (!file)
         return -EBADF;
-    if (file->ops != &epoll_ops || most <= 0)
+    if (file->ops != &epoll_ops || most <= 0 || most > INT32_MAX / (int)sizeof(struct linux_epoll_event))
         return -EINVAL;
     file_get(file);
     long rc;

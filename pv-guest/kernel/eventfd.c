@@ -164,7 +164,7 @@ long syscall_timerfd_create(const struct syscall_args *a)
     struct counter *c;
     uint64_t now;
     if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) || clock_read(a->arg[0], &now) ||
-        clock_is_cpu_time(a->arg[0]))
+        clock_is_coarse(a->arg[0]) || clock_is_cpu_time(a->arg[0]))
         return -EINVAL;
     struct file *file = counter_file(&timer_ops, flags, &c);
     if (file)
@@ -206,7 +206,7 @@ long syscall_timerfd_settime(const struct syscall_args *a)
     uint64_t deadline, interval;
     int rc = find(a->arg[0], &c);
     if (!rc)
-        rc = a->arg[1] & ~1ul ? -EINVAL
+        rc = a->arg[1] & ~3ul ? -EINVAL /* TFD_TIMER_CANCEL_ON_SET: nobody is told that the clock was set */
                               : itimerspec_read(a->arg[2], c->clock, a->arg[1] & TIMER_ABSTIME,
                                                 &deadline, &interval);
     if (rc)

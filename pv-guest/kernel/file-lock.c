@@ -200,6 +200,8 @@ long record_lock(struct file *file, unsigned command, user_t arg)
         wanted.of_file = file->locked = true;
         command -= F_OFD_GETLK - F_GETLK;
     }
+    if (command == F_GETLK && f.type == F_UNLCK)
+        return -EINVAL;
     if (command == F_GETLK) {
         describe(conflict(&wanted), &f);
         return user_write(arg, &f, sizeof(f));

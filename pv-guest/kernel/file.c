@@ -4,6 +4,8 @@
 #include "file.h"
 #include "file-lock.h"
 #include "heap.h"
+#include "lease.h"
+#include "notice.h"
 #include "page.h"
 #include "print.h"
 #include "process.h"
@@ -33,6 +35,10 @@ void file_put(struct file *file)
         return;
     if (file->watched)
         epoll_file_gone(file);
+    if (file->noticed)
+        notice_gone(file);
+    if (file->leased)
+        lease_gone(file);
     if (file->locked)
         file_locks_drop(file);
     if (file->ops->release)
@@ -174,11 +180,18 @@ static int regular_poll(struct file *file)
     return POLLIN | POLLOUT;
 }
 
+static long regular_ioctl(struct file *file, unsigned command, user_t arg)
+{
+    const int left = file->inode->size - MIN(file->offset, file->inode->size);
+    return command == FIONREAD ? user_write(arg, &left, sizeof(left)) : -ENOTTY;
+}
+
 const struct file_ops regular_ops = {
     .open = regular_open,
     .read = regular_read,
     .write = regular_write,
     .poll = regular_poll,
+    .ioctl = regular_ioctl,
 };
 
 static long directory_read(struct file *file, user_t to, size_t size)

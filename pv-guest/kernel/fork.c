@@ -32,6 +32,7 @@ static void process_inherit(struct process *child, const struct process *parent)
     child->nice = parent->nice;
     child->personality = parent->personality;
     child->no_new_privileges = parent->no_new_privileges;
+    child->no_huge_pages = parent->no_huge_pages;
     child->arguments_start = parent->arguments_start;
     child->arguments_end = parent->arguments_end;
     child->variables_start = parent->variables_start;

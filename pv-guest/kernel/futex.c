@@ -323,6 +323,8 @@ long syscall_get_robust_list(const struct syscall_args *a)
     const struct task *t = a->arg[0] ? task_find(a->arg[0]) : task_current();
     if (!t)
         return -ESRCH;
+    if (!access_look(t->process))
+        return -EPERM;
     if (user_write(a->arg[1], &t->robust_list, sizeof(t->robust_list)))
         return -EFAULT;
     return user_write(a->arg[2], &size, sizeof(size));

@@ -47,8 +47,9 @@ struct inode *inode_new(unsigned mode)
     inode->refs = 1;
     inode->mode = mode;
     inode->number = ++last_number;
-    inode->atime = inode->mtime = inode->ctime = clock_now();
+    inode->atime = inode->mtime = inode->ctime = inode->btime = clock_now();
     list_init(&inode->entries);
+    list_init(&inode->attributes);
     return inode;
 }
 
@@ -69,6 +70,7 @@ static void drop_pages(struct inode *inode, size_t from)
         page_put(inode->pages[i]);
         inode->pages[i] = NULL;
         page_total--;
+        inode->page_count--;
     }
 }
 
@@ -80,6 +82,7 @@ void inode_put(struct inode *inode)
     drop_pages(inode, 0);
     heap_free(inode->pages);
     heap_free(inode->target);
+    inode_attributes_drop(inode);
     if (inode->holds_parent)
         inode_put(inode->parent);
     heap_free(inode);
@@ -152,6 +155,7 @@ static void page_made(struct inode *inode, uint64_t index)
 {
     inode->pages[index] = page_alloc_zero(PAGE_FOR_FILE);
     page_total += inode->pages[index] != NULL;
+    inode->page_count += inode->pages[index] != NULL;
 }
 
 unsigned long inode_page_count(void)
@@ -215,11 +219,16 @@ int inode_resize(struct inode *inode, uint64_t size)
 static void zero_in_page(struct inode *inode, uint64_t from, uint64_t to)
 {
     struct page *page = inode_page_at(inode, from >> PAGE_SHIFT, false);
-    if (page && to > from)
+    if (page && to == from + PAGE_SIZE && page->refs == 1) {
+        inode->pages[from >> PAGE_SHIFT] = NULL;
+        inode->page_count--;
+        page_total--;
+        page_put(page);
+    } else if (page && to > from)
         memset((char *)page_address(page) + from % PAGE_SIZE, 0, to - from);
 }
 
-/* Pages stay, so that mappings of them stay true; they cost memory, not correctness. */
+/* Pages that are mapped somewhere stay, so that the mappings stay true; they cost memory, not correctness. */
 int inode_punch(struct inode *inode, uint64_t start, uint64_t end)
 {
     while (start < end) {

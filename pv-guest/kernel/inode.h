@@ -53,7 +53,7 @@ struct dir_ops {
 struct inode {
     unsigned refs;
     unsigned mode, uid, gid, links;
-    uint64_t number, size, atime, mtime, ctime;
+    uint64_t number, size, atime, mtime, ctime, btime;
     struct filesystem *fs;
 
     struct list entries;  /* directory */
@@ -63,7 +63,7 @@ struct inode {
     struct inode *covers;  /* of a mounted root: where */
 
     struct page **pages; /* regular file; holes are NULL */
-    size_t page_slots;
+    size_t page_slots, page_count;
     char *target; /* of a symbolic link; of a made-up inode its name */
 
     const struct file_ops *ops; /* device, or a file that is made up */
@@ -74,6 +74,7 @@ struct inode {
     bool holds_parent; /* made up, with a reference on @parent */
     unsigned device;
     struct pipe *pipe; /* named pipe, while open */
+    struct list attributes; /* sys-xattr.c */
     unsigned seals;    /* SEAL_*: what may not be done to it any more */
     bool sealable;     /* made by memfd_create */
 };
@@ -100,7 +101,8 @@ void inode_changed(struct inode *inode);
 #define SEAL_GROW         4
 #define SEAL_WRITE        8
 #define SEAL_FUTURE_WRITE 16
-#define SEAL_ALL          31
+#define SEAL_EXEC         32
+#define SEAL_ALL          63
 #define SEAL_WRITES       (SEAL_WRITE | SEAL_FUTURE_WRITE)
 static inline bool inode_sealed(const struct inode *inode, unsigned seals)
 {
@@ -109,6 +111,8 @@ static inline bool inode_sealed(const struct inode *inode, unsigned seals)
 /* What stat tells: 2 and one for each directory in it, or the number of its names. */
 unsigned inode_links(const struct inode *inode);
 
+/* A new inode of @mode beside those in @dir, without a name: 0 or -ENOMEM. */
+MUST_CHECK int inode_new_in(const struct inode *dir, unsigned mode, struct inode **made);
 void inode_init(void);
 struct inode *inode_new(unsigned mode); /* one reference; NULL without memory */
 static inline void inode_get(struct inode *inode)
@@ -141,6 +145,9 @@ MUST_CHECK int inode_reserve(struct inode *inode, uint64_t size);
 MUST_CHECK int inode_punch(struct inode *inode, uint64_t start, uint64_t end);
 struct page *inode_page_at(struct inode *inode, uint64_t index, bool create);
 
+/* sys-xattr.c: @inode is going to be freed. */
+void inode_attributes_drop(struct inode *inode);
+
 /* path.c: all return 0 or -errno; *@found carries a reference. */
 #define PATH_NOFOLLOW 1
 #define PATH_FOLLOW   2 /* path_parent, path_make: where the last one, a symbolic link, leads */
@@ -149,6 +156,7 @@ MUST_CHECK int path_find(struct inode *start, const char *path, unsigned flags,
 /* The directory in which @path's last component is or would be; its name goes to @name. */
 MUST_CHECK int path_parent(struct inode *start, const char *path, unsigned flags,
                            struct inode **dir, char name[NAME_MAX + 1]);
+#define PATH_FILE     4 /* path_make: open(2) wants a regular file, which a name with a slash behind cannot be */
 /* Make @path, an inode of @mode, below existing directories. */
 MUST_CHECK int path_make(struct inode *start, const char *path, unsigned flags, unsigned mode,
                          struct inode **made);

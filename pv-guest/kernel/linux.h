@@ -18,7 +18,10 @@
 #define O_APPEND    0x400
 #define O_NONBLOCK  0x800
 #define O_DIRECT    0x4000
+#define O_ASYNC     0x2000
 #define O_DIRECTORY 0x10000
+#define O_NOATIME   0x40000
+#define O_TMPFILE   0x400000 /* with O_DIRECTORY: a file without a name */
 #define O_NOFOLLOW  0x20000
 #define O_CLOEXEC   0x80000
 #define O_PATH      0x200000
@@ -83,6 +86,9 @@ struct linux_dirent64 {
 #define F_OFD_GETLK         36
 #define F_OFD_SETLK         37
 #define F_OFD_SETLKW        38
+#define F_SETOWN_EX         15
+#define F_GETOWN_EX         16
+#define F_SETLEASE          1024
 #define F_GETLEASE          1025
 #define F_DUPFD_CLOEXEC     1030
 #define F_SETPIPE_SZ        1031
@@ -90,6 +96,7 @@ struct linux_dirent64 {
 #define F_ADD_SEALS         1033
 #define F_GET_SEALS         1034
 #define FD_CLOEXEC          1
+#define CLOSE_RANGE_UNSHARE 2
 #define CLOSE_RANGE_CLOEXEC 4
 
 /* memory */
@@ -99,10 +106,12 @@ struct linux_dirent64 {
 #define MAP_SHARED          1
 #define MAP_PRIVATE         2
 #define MAP_SHARED_VALIDATE 3
-#define MAP_TYPE            3
+#define MAP_TYPE            0xf
 #define MAP_FIXED           0x10
 #define MAP_ANONYMOUS       0x20
 #define MAP_LOCKED          0x2000
+#define MAP_HUGETLB         0x40000
+#define MAP_KNOWN           0x17f9f3 /* of what MAP_SHARED_VALIDATE takes */
 #define MAP_POPULATE        0x8000
 #define MAP_NOREPLACE       0x100000
 
@@ -207,6 +216,7 @@ struct linux_itimerspec {
 #define SIGVTALRM    26
 #define SIGPROF      27
 #define SIGWINCH     28
+#define SIGIO     29
 #define SIGSYS       31
 #define SIGRTMIN     32
 #define SIGNAL_COUNT 64
@@ -380,6 +390,7 @@ struct linux_rlimit {
 #define RLIMIT_CORE       4
 #define RLIMIT_NPROC      6
 #define RLIMIT_NOFILE     7
+#define RLIMIT_MEMLOCK    8
 #define RLIMIT_AS         9
 #define RLIMIT_SIGPENDING 11
 #define RLIMIT_NICE       13

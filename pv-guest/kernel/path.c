@@ -11,7 +11,7 @@
 #include "process.h"
 #include "text.h"
 
-#define LINKS_MAX 20
+#define LINKS_MAX 40
 
 struct walk {
     struct inode *at; /* with a reference */
@@ -228,6 +228,16 @@ static void set_owner(struct inode *inode, const struct inode *dir)
         inode->mode |= S_ISGID;
 }
 
+int inode_new_in(const struct inode *dir, unsigned mode, struct inode **made)
+{
+    *made = inode_new(mode);
+    if (!*made)
+        return -ENOMEM;
+    (*made)->fs = dir->fs;
+    set_owner(*made, dir);
+    return 0;
+}
+
 /* Give a new inode of @mode the name @name in @dir. */
 static int make_in(struct inode *dir, const char *name, unsigned mode, struct inode **made)
 {
@@ -238,11 +248,10 @@ static int make_in(struct inode *dir, const char *name, unsigned mode, struct in
     int rc = access_check(dir, MAY_WRITE | MAY_EXECUTE);
     if (rc)
         return rc;
-    struct inode *inode = inode_new(mode);
-    if (!inode)
-        return -ENOMEM;
-    inode->fs = dir->fs;
-    set_owner(inode, dir);
+    struct inode *inode;
+    rc = inode_new_in(dir, mode, &inode);
+    if (rc)
+        return rc;
     rc = dir_add(dir, name, inode);
     if (rc)
         inode_put(inode);
@@ -262,7 +271,7 @@ int path_make(struct inode *start, const char *path, unsigned flags, unsigned mo
         return rc;
     /* Only a directory can be meant by a name with a slash behind it. */
     rc = length && path[length - 1] == '/' && (mode & S_IFMT) != S_IFDIR
-             ? -ENOENT
+             ? (dir_find(dir, name) ? -EEXIST : flags & PATH_FILE ? -EISDIR : -ENOENT)
              : make_in(dir, name, mode, made);
     inode_put(dir);
     return rc;

@@ -7,6 +7,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "notice.h"
 #include "page.h"
 #include "pipe.h"
 #include "signal.h"
@@ -16,6 +17,7 @@ void pipe_wake(struct pipe *p)
 {
     wait_wake(&p->changed);
     wait_wake(&poll_wait);
+    notice();
 }
 
 /* Give the ring room for @room bytes, which is more than are in it. */
@@ -363,6 +365,9 @@ struct pipe *pipe_create(size_t size)
 static long fifo_open(struct file *file)
 {
     struct inode *inode = file->inode;
+    if ((file->flags & (O_ACCMODE | O_NONBLOCK)) == (O_WRONLY | O_NONBLOCK) &&
+        !(inode->pipe && inode->pipe->readers))
+        return -ENXIO; /* nobody reads */
     if (!inode->pipe && !(inode->pipe = pipe_create(PIPE_SIZE)))
         return -ENOMEM;
     struct pipe *p = file->object = inode->pipe;

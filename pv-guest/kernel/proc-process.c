@@ -145,7 +145,8 @@ TEXT(status)
     for (unsigned i = 0; p->credentials.groups && i < p->credentials.groups->count; i++)
         text_add(out, "%u ", p->credentials.groups->ids[i]);
     text_add(out, "\n");
-    text_add(out, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\n", mapped_size(task) / 1024,
+    text_add(out, "VmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmRSS:\t%8lu kB\n", mapped_size(task) / 1024,
+             task && task->space ? space_size_marked(task->space, AREA_LOCKED) / 1024 : 0,
              resident_pages(task) * 4);
     text_add(out, "Threads:\t%u\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n",
              p->thread_count, task ? task->signals.pending : 0, p->signals.pending,

@@ -73,6 +73,7 @@ struct process {
     int nice;
     unsigned personality;
     struct process_handle *handle; /* pidfd.c: NULL as long as nobody has asked for one */
+    bool no_huge_pages; /* prctl: kept and told */
     bool no_new_privileges; /* prctl: set-id bits mean nothing any more */
 };
 
@@ -97,6 +98,9 @@ bool process_group_orphaned(int group, int session);
 
 /* sys-memory.c: may the running process map @more bytes in @space? */
 bool memory_allowed(struct space *space, size_t more);
+struct syscall_args;
+/* The range that a call names by its first two arguments, in whole pages; -ENOMEM if not all of it is mapped. */
+MUST_CHECK int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *size);
 
 /*
  * sys-limits.c: how much of @size bytes from @offset of a file on the running process may write; 0: none, and a signal

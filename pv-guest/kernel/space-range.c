@@ -23,6 +23,45 @@ size_t space_size(struct space *space)
     return sum;
 }
 
+int space_mark(struct space *space, uintptr_t start, size_t size, unsigned set, unsigned cleared)
+{
+    const uintptr_t end = start + size;
+    struct area *area;
+    if (area_split(space, start) || area_split(space, end))
+        return -ENOMEM;
+    list_for_each(area, &space->areas, link)
+    {
+        if (area->start < start || area->end > end)
+            continue;
+        area->flags = (area->flags & ~cleared) | set;
+        area_merge(space, area);
+    }
+    return 0;
+}
+
+bool space_marked(struct space *space, uintptr_t start, size_t size, unsigned flags)
+{
+    const struct area *area;
+    list_for_each(area, &space->areas, link)
+    {
+        if (area->start < start + size && area->end > start && (area->flags & flags))
+            return true;
+    }
+    return false;
+}
+
+size_t space_size_marked(struct space *space, unsigned flags)
+{
+    const struct area *area;
+    size_t sum = 0;
+    list_for_each(area, &space->areas, link)
+    {
+        if (area->flags & flags)
+            sum += area->end - area->start;
+    }
+    return sum;
+}
+
 int space_populate(struct space *space, uintptr_t start, size_t size)
 {
     for (uintptr_t at = start; at < start + size; at += PAGE_SIZE) {

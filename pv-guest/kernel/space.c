@@ -379,6 +379,10 @@ static int leaf_fork(pte_t *slot, uintptr_t address, void *arg)
 
     while (f->area->end <= address)
         f->area = list_entry(f->area->link.next, struct area, link);
+    if (f->area->flags & (AREA_NO_FORK | AREA_WIPE)) {
+        f->child->resident--;
+        return 0;
+    }
     if (!f->table || f->region != region) {
         pte_t *child_slot = table_slot(f->child, address, true);
         if (!child_slot)
@@ -416,9 +420,12 @@ struct space *space_fork(struct space *from, uintptr_t stack, uintptr_t tls)
     child->brk = from->brk;
     list_for_each(area, &from->areas, link)
     {
-        struct area *copy = area_copy(area);
+        struct area *copy = area->flags & AREA_NO_FORK ? NULL : area_copy(area);
+        if (!copy && (area->flags & AREA_NO_FORK))
+            continue;
         if (!copy)
             goto fail;
+        copy->flags &= ~AREA_LOCKED;
         list_add(&copy->link, &child->areas);
     }
     struct fork f = {.child = child,

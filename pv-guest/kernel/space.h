@@ -9,6 +9,10 @@
 
 struct inode;
 
+#define AREA_LOCKED  1 /* mlock: nothing leaves memory anyway, but advice that would drop it is refused */
+#define AREA_NO_FORK 2 /* a child does not get it */
+#define AREA_WIPE    4 /* a child gets it empty */
+
 /* A range of addresses with one meaning.  Pages appear in it when they are touched. */
 struct area {
     struct list link;
@@ -16,6 +20,7 @@ struct area {
     unsigned protection; /* PROT_* */
     bool shared;
     bool keep_read_only; /* shared with a file that the process may not write to */
+    unsigned flags;      /* AREA_* */
     struct inode *file;  /* NULL: zeroes.  Holds a reference. */
     uint64_t offset;     /* of @start in @file */
 };
@@ -40,6 +45,7 @@ struct space {
     struct list areas;
     unsigned long resident; /* leaves that hold a page */
     uintptr_t brk_start, brk;
+    bool lock_future; /* mlockall: what is mapped from now on is locked */
     bool barriers; /* its threads have registered for membarrier's private command */
 };
 
@@ -69,6 +75,12 @@ MUST_CHECK int space_protect(struct space *space, uintptr_t start, size_t size,
                              unsigned protection);
 /* Give back what [start, start+size) holds; it begins anew, as when it was mapped. */
 MUST_CHECK int space_drop(struct space *space, uintptr_t start, size_t size);
+/* Of the areas in [start, start+size), set the flags @set and clear @cleared. */
+MUST_CHECK int space_mark(struct space *space, uintptr_t start, size_t size, unsigned set, unsigned cleared);
+/* Has any area there one of @flags? */
+bool space_marked(struct space *space, uintptr_t start, size_t size, unsigned flags);
+/* How many bytes are mapped with one of @flags? */
+size_t space_size_marked(struct space *space, unsigned flags);
 /* Fault in all of [start, start+size). */
 MUST_CHECK int space_populate(struct space *space, uintptr_t start, size_t size);
 /* Move the pages of [from, from+size) to [to, to+size), which is mapped the same way and empty. */

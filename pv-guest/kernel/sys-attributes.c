@@ -2,12 +2,15 @@
 #include "credentials.h"
 #include "errno.h"
 #include "file.h"
+#include "lease.h"
 #include "syscall.h"
 #include "timer.h"
 #include "user-path.h"
 
 static long truncate(struct inode *inode, uint64_t size)
 {
+    if (inode_is(inode, S_IFREG))
+        access_drop_set_id(inode);
     return inode_is(inode, S_IFREG)   ? file_resize(inode, size)
            : inode_is(inode, S_IFDIR) ? -EISDIR
                                       : -EINVAL;
@@ -25,6 +28,8 @@ long syscall_truncate(const struct syscall_args *a)
         rc = -EISDIR;
     else
         rc = access_check(inode, MAY_WRITE);
+    if (!rc)
+        rc = lease_break(inode, O_WRONLY);
     if (!rc)
         rc = truncate(inode, a->arg[1]);
     inode_put(inode);
@@ -218,7 +223,9 @@ long syscall_utimensat(const struct syscall_args *a)
     if (a->arg[3] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     const int rc = read_times(a->arg[2], 1, &t);
-    if (!rc && !a->arg[1] && (int)a->arg[0] == AT_FDCWD)
+    if (!rc && t.atime == TIME_FAR && t.mtime == TIME_FAR)
+        return 0; /* nothing changes, whatever it is about */
+    if (!a->arg[1] && (int)a->arg[0] == AT_FDCWD)
         return -EFAULT;
     return rc ? rc : set_times(a->arg[0], a->arg[1], a->arg[3], &t);
 }
@@ -248,23 +255,3 @@ long syscall_utime(const struct syscall_args *a)
         new = (struct new_times){time_span(MAX(t[0], 0l), 0), time_span(MAX(t[1], 0l), 0), false};
     return set_times(AT_FDCWD, a->arg[0], 0, &new);
 }
-
-/* ---- Extended attributes: no file has any, nor can have ---- */
-
-#define NO_ATTRIBUTES(name)                           \
-    long syscall_##name(const struct syscall_args *a) \
-    {                                                 \
-        return -EOPNOTSUPP;                           \
-    }
-NO_ATTRIBUTES(setxattr)
-NO_ATTRIBUTES(lsetxattr)
-NO_ATTRIBUTES(fsetxattr)
-NO_ATTRIBUTES(getxattr)
-NO_ATTRIBUTES(lgetxattr)
-NO_ATTRIBUTES(fgetxattr)
-NO_ATTRIBUTES(listxattr)
-NO_ATTRIBUTES(llistxattr)
-NO_ATTRIBUTES(flistxattr)
-NO_ATTRIBUTES(removexattr)
-NO_ATTRIBUTES(lremovexattr)
-NO_ATTRIBUTES(fremovexattr)

@@ -78,6 +78,8 @@ long syscall_getdents64(const struct syscall_args *a)
     const struct inode *dir = file->inode;
     if (!dir || !inode_is(dir, S_IFDIR))
         return -ENOTDIR;
+    if (!dir->parent)
+        return -ENOENT; /* removed */
     if (give_dots(&out, dir) && dir->dynamic)
         give_dynamic(&out, dir);
     else if (!out.error)

@@ -3,8 +3,8 @@
 #include "errno.h"
 #include "file.h"
 #include "file-lock.h"
-#include "pipe.h"
 #include "process.h"
+#include "signal.h"
 #include "syscall.h"
 
 long syscall_close(const struct syscall_args *a)
@@ -30,6 +30,8 @@ long syscall_lseek(const struct syscall_args *a)
     struct file *file = fd_file(a->arg[0]);
     if (!file)
         return -EBADF;
+    if (a->arg[2] > 4)
+        return -EINVAL;
     if (!file_seekable(file))
         return -ESPIPE;
     if (a->arg[2] == 3 || a->arg[2] == 4)
@@ -91,128 +93,6 @@ static long with_file(struct file *file, long (*fn)(struct file *, unsigned, use
     const long rc = fn(file, what, arg);
     file_put(file);
     return rc;
-}
-
-static long set_pipe_size(const struct file *file, unsigned size)
-{
-    struct pipe *const p = pipe_of(file);
-    if (!p)
-        return -EBADF;
-    if (!size || size > INT32_MAX)
-        return -EINVAL;
-    if (size > PIPE_MOST)
-        return access_root() ? -ENOMEM : -EPERM;
-    return pipe_resize(p, size);
-}
-
-/* Has anybody memory through which @inode could be written? */
-static bool written_by_memory(const struct inode *inode)
-{
-    const struct task *t;
-    const struct area *area;
-    for_each_task(t)
-    {
-        if (!t->space)
-            continue;
-        list_for_each(area, &t->space->areas, link)
-        {
-            if (area->file == inode && area->shared && (area->protection & PROT_WRITE))
-                return true;
-        }
-    }
-    return false;
-}
-
-static long add_seals(const struct file *file, unsigned seals)
-{
-    struct inode *const inode = file->inode;
-    if (!inode || !inode->sealable || (seals & ~SEAL_ALL))
-        return -EINVAL;
-    if ((file->flags & O_ACCMODE) == O_RDONLY || inode_sealed(inode, SEAL_SEAL))
-        return -EPERM;
-    if ((seals & ~inode->seals & SEAL_WRITE) && written_by_memory(inode))
-        return -EBUSY;
-    inode->seals |= seals;
-    return 0;
-}
-
-/* Who is to be told about @file by a signal; nobody ever is, so it is only kept. */
-static long set_owner(struct file *file, int owner)
-{
-    if (owner > 0 && !process_find(owner))
-        return -ESRCH;
-    file->owner = owner;
-    return 0;
-}
-
-static long set_owner_signal(struct file *file, user_t number)
-{
-    if (number > SIGNAL_COUNT)
-        return -EINVAL;
-    file->owner_signal = number;
-    return 0;
-}
-
-/* What fcntl can do with a descriptor that O_PATH has made. */
-static bool serves_places(unsigned command)
-{
-    return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD ||
-           command == F_SETFD || command == F_GETFL;
-}
-
-long syscall_fcntl(const struct syscall_args *a)
-{
-    const int fd = a->arg[0];
-    struct file *file = fd_file_or_path(fd);
-    if (!file || ((file->flags & O_PATH) && !serves_places(a->arg[1])))
-        return -EBADF;
-    switch (a->arg[1]) {
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC: {
-        const int copy = fd_install(file, a->arg[2], a->arg[1] == F_DUPFD_CLOEXEC);
-        if (copy >= 0)
-            file_get(file);
-        return copy;
-    }
-    case F_GETFD:
-        return fd_close_on_exec(fd) ? FD_CLOEXEC : 0;
-    case F_SETFD:
-        fd_set_close_on_exec(fd, a->arg[2] & FD_CLOEXEC);
-        return 0;
-    case F_GETFL:
-        return file->flags;
-    case F_SETFL:
-        file->flags =
-            (file->flags & ~(O_APPEND | O_NONBLOCK)) | (a->arg[2] & (O_APPEND | O_NONBLOCK));
-        return 0;
-    case F_GETLK:
-    case F_SETLK:
-    case F_SETLKW:
-    case F_OFD_GETLK:
-    case F_OFD_SETLK:
-    case F_OFD_SETLKW:
-        return with_file(file, record_lock, a->arg[1], a->arg[2]);
-    case F_GETPIPE_SZ:
-        return pipe_of(file) ? (long)pipe_of(file)->size : -EBADF;
-    case F_SETPIPE_SZ:
-        return set_pipe_size(file, a->arg[2]);
-    case F_GETOWN:
-        return file->owner;
-    case F_SETOWN:
-        return set_owner(file, a->arg[2]);
-    case F_GETSIG:
-        return file->owner_signal;
-    case F_SETSIG:
-        return set_owner_signal(file, a->arg[2]);
-    case F_GETLEASE: /* none can be taken */
-        return 2;    /* F_UNLCK */
-    case F_ADD_SEALS:
-        return add_seals(file, a->arg[2]);
-    case F_GET_SEALS:
-        return file->inode && file->inode->sealable ? (long)file->inode->seals : -EINVAL;
-    default:
-        return -EINVAL;
-    }
 }
 
 static long lock_whole(struct file *file, unsigned operation, user_t unused)
@@ -297,13 +177,31 @@ long syscall_ftruncate(const struct syscall_args *a)
         return -EINVAL;
     if ((int64_t)a->arg[1] < 0)
         return -EINVAL;
+    access_drop_set_id(file->inode);
     return file_resize(file->inode, a->arg[1]);
 }
 
 #define FALLOC_KEEP_SIZE  1
 #define FALLOC_PUNCH_HOLE 2
 
-/* Pages come when they are written to; here only the size can be provided for. */
+/* Pages for all of [start, end), as far as there are any. */
+static long provide(struct inode *inode, uint64_t start, uint64_t end)
+{
+    const int rc = inode_reserve(inode, end);
+    for (uint64_t at = start & PAGE_MASK; !rc && at < end; at += PAGE_SIZE) {
+        if (!inode_page_at(inode, at >> PAGE_SHIFT, true))
+            return -ENOSPC;
+        if (at % (256 * PAGE_SIZE) == 0) {
+            sched_point();
+            if (signal_waiting(task_current()))
+                return -EINTR;
+            if (inode_reserve(inode, end))
+                return -ENOSPC;
+        }
+    }
+    return rc;
+}
+
 long syscall_fallocate(const struct syscall_args *a)
 {
     struct file *file = fd_file(a->arg[0]);
@@ -311,7 +209,7 @@ long syscall_fallocate(const struct syscall_args *a)
     if (!file || (file->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
     if (!file->inode || !inode_is(file->inode, S_IFREG))
-        return -ENODEV;
+        return file->inode && inode_is(file->inode, S_IFIFO) ? -ESPIPE : -ENODEV;
     if ((int64_t)start < 0 || (int64_t)size <= 0)
         return -EINVAL;
     if (start > FILE_SIZE_MAX || size > FILE_SIZE_MAX - start)
@@ -319,23 +217,33 @@ long syscall_fallocate(const struct syscall_args *a)
     if ((a->arg[1] & FALLOC_PUNCH_HOLE) && inode_sealed(file->inode, SEAL_WRITES))
         return -EPERM;
     if (a->arg[1] == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
-        return inode_punch(file->inode, start, MIN(start + size, file->inode->size));
+        return inode_punch(file->inode, start, MIN(start + size, ROUND_UP(file->inode->size, PAGE_SIZE)));
     if (a->arg[1] & ~(uint64_t)FALLOC_KEEP_SIZE)
         return -EOPNOTSUPP;
-    if (a->arg[1] || start + size <= file->inode->size)
-        return 0;
-    return file_resize(file->inode, start + size);
+    if (inode_sealed(file->inode, SEAL_GROW) && start + size > file->inode->size)
+        return -EPERM;
+    if (!limit_file_size(start + size - 1, 1))
+        return -EFBIG;
+    struct inode *const inode = file->inode;
+    inode_get(inode);
+    long rc = provide(inode, start, start + size);
+    if (!rc && !a->arg[1] && start + size > inode->size)
+        rc = file_resize(inode, start + size);
+    inode_put(inode);
+    return rc;
 }
 
 long syscall_close_range(const struct syscall_args *a)
 {
     const unsigned first = a->arg[0], last = a->arg[1];
-    if (first > last || (a->arg[2] & ~(uint64_t)CLOSE_RANGE_CLOEXEC))
+    if (first > last || (a->arg[2] & ~(uint64_t)(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)))
         return -EINVAL;
+    if (a->arg[2] & CLOSE_RANGE_UNSHARE)
+        files_unshare(task_current());
     for (int fd = first; fd < task_current()->files->end && (unsigned)fd <= last; fd++) {
         if (!fd_file_or_path(fd))
             continue;
-        if (a->arg[2])
+        if (a->arg[2] & CLOSE_RANGE_CLOEXEC)
             fd_set_close_on_exec(fd, true);
         else
             (void)!fd_close(fd);
@@ -402,5 +310,7 @@ long syscall_fadvise64(const struct syscall_args *a)
 long syscall_readahead(const struct syscall_args *a)
 {
     const struct file *file = fd_file(a->arg[0]);
-    return !file ? -EBADF : file->inode && inode_is(file->inode, S_IFREG) ? 0 : -EINVAL;
+    if (!file || (file->flags & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    return file->inode && inode_is(file->inode, S_IFREG) ? 0 : -EINVAL;
 }

@@ -57,7 +57,7 @@ static bool group_in_session(int group, int session)
 long syscall_setpgid(const struct syscall_args *a)
 {
     struct process *const self = process_current(), *p = by_pid(a->arg[0]);
-    const int group = (int)a->arg[1] ? (int)a->arg[1] : p ? p->pid : 0;
+    const int group = (int)a->arg[1] ? (int)a->arg[1] : p ? p->pid : (int)a->arg[0];
 
     if (group < 0)
         return -EINVAL;

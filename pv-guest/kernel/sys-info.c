@@ -71,7 +71,8 @@ long syscall_getrandom(const struct syscall_args *a)
 {
     char bytes[256];
     const size_t size = MIN(a->arg[1], RANDOM_MOST);
-    if (a->arg[2] & ~7ul) /* GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE: all the same */
+    /* GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE: all the same, but the last two exclude each other. */
+    if ((a->arg[2] & ~7ul) || (a->arg[2] & 6) == 6)
         return -EINVAL;
     for (size_t done = 0; done < size; done += sizeof(bytes)) {
         random_bytes(bytes, sizeof(bytes));

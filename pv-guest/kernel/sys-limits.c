@@ -9,7 +9,7 @@
 
 #define UNLIMITED (~0ul)
 
-/* Honoured: RLIMIT_CPU by cpu-time.c, RLIMIT_FSIZE by what writes, RLIMIT_SIGPENDING by sigqueue, RLIMIT_RTPRIO by policies, RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
+/* Honoured: RLIMIT_CPU by cpu-time.c, RLIMIT_FSIZE by what writes, RLIMIT_MEMLOCK by mlock, RLIMIT_SIGPENDING by sigqueue, RLIMIT_RTPRIO by policies, RLIMIT_STACK by exec, RLIMIT_NPROC by fork, RLIMIT_NOFILE by whatever opens. */
 struct linux_rlimit limit_default(unsigned which)
 {
     if (which == RLIMIT_STACK)
@@ -18,6 +18,8 @@ struct linux_rlimit limit_default(unsigned which)
         return (struct linux_rlimit){FILES_MAX, FILES_MAX};
     if (which == RLIMIT_CORE)
         return (struct linux_rlimit){0, UNLIMITED};
+    if (which == RLIMIT_MEMLOCK)
+        return (struct linux_rlimit){8ul << 20, 8ul << 20};
     if (which == RLIMIT_NICE || which == RLIMIT_RTPRIO)
         return (struct linux_rlimit){0, 0};
     return (struct linux_rlimit){UNLIMITED, UNLIMITED};

@@ -101,6 +101,12 @@ long syscall_mmap(const struct syscall_args *a)
     if (!a->arg[1] || a->arg[5] % PAGE_SIZE || !(flags & MAP_TYPE) ||
         (flags & MAP_TYPE) > MAP_SHARED_VALIDATE)
         return -EINVAL;
+    if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE && (flags & ~MAP_KNOWN))
+        return -EOPNOTSUPP;
+    if (!(flags & MAP_ANONYMOUS) && a->arg[5] + size > INT64_MAX)
+        return -EOVERFLOW;
+    if (flags & MAP_HUGETLB)
+        return -ENOMEM; /* there are no such pages */
     if (size < a->arg[1] || size > USER_END || !memory_allowed(space, size))
         return -ENOMEM;
     if ((flags & (MAP_FIXED | MAP_NOREPLACE)) &&
@@ -123,11 +129,16 @@ long syscall_mmap(const struct syscall_args *a)
         mark_read_only(space, start, fd_file(a->arg[4]));
     if (flags & (MAP_POPULATE | MAP_LOCKED))
         (void)!space_populate(space, start, size);
+    if (flags & MAP_LOCKED || space->lock_future)
+        (void)!space_mark(space, start, size, AREA_LOCKED, 0);
     return start;
 }
 
 long syscall_munmap(const struct syscall_args *a)
 {
+    /* Below the first address that can be mapped there is nothing to take away. */
+    if (a->arg[0] < USER_START && !(a->arg[0] % PAGE_SIZE) && a->arg[1] && page_up(a->arg[1]) <= USER_START - a->arg[0])
+        return 0;
     return space_unmap(task_current()->space, a->arg[0], page_up(a->arg[1]));
 }
 
@@ -135,45 +146,15 @@ long syscall_mprotect(const struct syscall_args *a)
 {
     if (!a->arg[1])
         return 0;
-    return space_protect(task_current()->space, a->arg[0], page_up(a->arg[1]), a->arg[2] & 7);
-}
-
-#define MADV_WILLNEED   3
-#define MADV_DONTNEED   4
-#define MADV_FREE       8
-#define MADV_HUGEPAGE   14
-#define MADV_NOHUGEPAGE 15
-#define MADV_DONTDUMP   16
-#define MADV_DODUMP     17
-
-/* Most advice is not taken; what promises zeroes is. */
-long syscall_madvise(const struct syscall_args *a)
-{
-    struct space *const space = task_current()->space;
-    const uintptr_t start = a->arg[0];
+    if (a->arg[0] % PAGE_SIZE || (a->arg[2] & ~7ul))
+        return -EINVAL; /* PROT_GROWSDOWN and UP, too: no area grows */
     const size_t size = page_up(a->arg[1]);
-    if (start % PAGE_SIZE || size < a->arg[1] || start + size < start)
-        return -EINVAL;
-    if (!size)
-        return 0;
-    if (!space_is_mapped(space, start, size))
+    if (size < a->arg[1] || a->arg[0] > USER_END || size > USER_END - a->arg[0])
         return -ENOMEM;
-    switch ((int)a->arg[2]) {
-    case MADV_DONTNEED:
-        return space_drop(space, start, size);
-    case MADV_FREE: /* may be taken at once, or never */
-    case MADV_HUGEPAGE:
-    case MADV_NOHUGEPAGE:
-    case MADV_DONTDUMP:
-    case MADV_DODUMP:
-        return 0;
-    default: /* MADV_NORMAL, RANDOM, SEQUENTIAL, WILLNEED */
-        return a->arg[2] <= MADV_WILLNEED ? 0 : -EINVAL;
-    }
+    return space_protect(task_current()->space, a->arg[0], size, a->arg[2] & 7);
 }
 
-/* A range that a call names, in whole pages; all of it has to be mapped. */
-static int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *size)
+int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *size)
 {
     *start = a->arg[0] & PAGE_MASK;
     *size = page_up(a->arg[0] % PAGE_SIZE + a->arg[1]);
@@ -182,7 +163,8 @@ static int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *
     return space_is_mapped(task_current()->space, *start, *size) ? 0 : -ENOMEM;
 }
 
-#define MS_KNOWN 7 /* MS_ASYNC, MS_INVALIDATE, MS_SYNC */
+#define MS_INVALIDATE 2
+#define MS_KNOWN      7 /* MS_ASYNC, MS_INVALIDATE, MS_SYNC */
 
 /* Shared mappings are the file, so there is nothing to write back. */
 long syscall_msync(const struct syscall_args *a)
@@ -192,7 +174,10 @@ long syscall_msync(const struct syscall_args *a)
     const unsigned flags = a->arg[2];
     if (a->arg[0] % PAGE_SIZE || (flags & ~MS_KNOWN) || (flags & 5) == 5)
         return -EINVAL;
-    return mapped_range(a, &start, &size);
+    const int rc = mapped_range(a, &start, &size);
+    if (!rc && (flags & MS_INVALIDATE) && space_marked(task_current()->space, start, size, AREA_LOCKED))
+        return -EBUSY;
+    return rc;
 }
 
 long syscall_mincore(const struct syscall_args *a)
@@ -216,39 +201,11 @@ long syscall_mincore(const struct syscall_args *a)
     return rc;
 }
 
-/* Nothing is ever swapped out: what is there stays. */
-long syscall_mlock(const struct syscall_args *a)
-{
-    uintptr_t start;
-    size_t size;
-    const int rc = mapped_range(a, &start, &size);
-    return rc ? rc : space_populate(task_current()->space, start, size);
-}
-
-long syscall_mlock2(const struct syscall_args *a)
-{
-    return a->arg[2] & ~1ul ? -EINVAL : a->arg[2] ? 0 : syscall_mlock(a);
-}
-
-long syscall_munlock(const struct syscall_args *a)
-{
-    uintptr_t start;
-    size_t size;
-    return mapped_range(a, &start, &size);
-}
-
-long syscall_mlockall(const struct syscall_args *a)
-{
-    return a->arg[0] && a->arg[0] <= 7 ? 0 : -EINVAL;
-}
-
-long syscall_munlockall(const struct syscall_args *a)
-{
-    return 0;
-}
-
 #define MFD_CLOEXEC       1
 #define MFD_ALLOW_SEALING 2
+#define MFD_HUGETLB       4
+#define MFD_NOEXEC_SEAL   8
+#define MFD_EXEC          16
 
 /* A file without a name. */
 long syscall_memfd_create(const struct syscall_args *a)
@@ -257,13 +214,14 @@ long syscall_memfd_create(const struct syscall_args *a)
     const long n = user_read_text(name, a->arg[0], sizeof(name));
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
-    if (a->arg[1] & ~(uint64_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
-        return -EINVAL;
-    struct inode *inode = inode_new(S_IFREG | 0777);
+    const unsigned flags = a->arg[1], permissions = flags & (MFD_EXEC | MFD_NOEXEC_SEAL);
+    if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC | MFD_NOEXEC_SEAL)) || permissions == (MFD_EXEC | MFD_NOEXEC_SEAL))
+        return flags & MFD_HUGETLB ? -ENODEV : -EINVAL; /* there are no huge pages */
+    struct inode *inode = inode_new(S_IFREG | (permissions == MFD_NOEXEC_SEAL ? 0666 : 0777));
     if (!inode)
         return -ENOMEM;
     inode->sealable = true;
-    inode->seals = a->arg[1] & MFD_ALLOW_SEALING ? 0 : SEAL_SEAL;
+    inode->seals = permissions == MFD_NOEXEC_SEAL ? SEAL_EXEC : flags & MFD_ALLOW_SEALING ? 0 : SEAL_SEAL;
     struct file *file = file_new(inode, &regular_ops, O_RDWR);
     inode_put(inode);
     return fd_open(file, a->arg[1] & MFD_CLOEXEC);

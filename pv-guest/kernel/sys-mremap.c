@@ -6,19 +6,31 @@
 
 #define MREMAP_MAYMOVE 1
 #define MREMAP_FIXED   2
+#define MREMAP_DONTUNMAP 4
+#define MREMAP_KNOWN   7
 
 /* What mremap was asked for; sizes are page multiples. */
 struct remap {
     uintptr_t from, to; /* to: 0 is wherever there is room */
     size_t size, wanted;
-    bool may_move, fixed;
+    bool may_move, fixed, keep; /* keep: the old range stays mapped, empty */
 };
+
+static long remap_again(struct space *space, const struct area *area, const struct remap *r, uintptr_t to)
+{
+    const int rc = space_map(space, to, r->wanted, area->protection, area->shared, area->file,
+                             area->offset + (r->from - area->start));
+    return rc ? rc : (long)to;
+}
 
 static long remap_move(struct space *space, struct area *area, const struct remap *r)
 {
     const uintptr_t to = r->fixed ? r->to : space_gap(space, r->wanted);
+    const unsigned flags = area->flags;
     if (!to)
         return -ENOMEM;
+    if (!r->size) /* what is shared is mapped a second time */
+        return remap_again(space, area, r, to);
     int rc = space_map(space, to, r->wanted, area->protection, area->shared, area->file,
                        area->offset + (r->from - area->start));
     if (!rc)
@@ -27,14 +39,15 @@ static long remap_move(struct space *space, struct area *area, const struct rema
         (void)!space_unmap(space, to, r->wanted);
         return rc;
     }
-    rc = space_unmap(space, r->from, r->size);
+    (void)!space_mark(space, to, r->wanted, flags, 0);
+    rc = r->keep ? 0 : space_unmap(space, r->from, r->size);
     return rc ? rc : (long)to;
 }
 
 static long remap(struct space *space, struct area *area, const struct remap *r)
 {
     const uintptr_t end = r->from + r->size;
-    if (r->fixed)
+    if (r->fixed || r->keep || !r->size)
         return remap_move(space, area, r);
     if (r->wanted <= r->size) {
         const int rc =
@@ -58,19 +71,23 @@ long syscall_mremap(const struct syscall_args *a)
                             .size = ROUND_UP(a->arg[1], PAGE_SIZE),
                             .wanted = ROUND_UP(a->arg[2], PAGE_SIZE),
                             .may_move = flags & MREMAP_MAYMOVE,
-                            .fixed = flags & MREMAP_FIXED};
-    if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || r.from % PAGE_SIZE || !r.size || !r.wanted ||
-        r.wanted < a->arg[2] || r.size < a->arg[1] || (r.fixed && !r.may_move))
+                            .fixed = flags & MREMAP_FIXED,
+                            .keep = flags & MREMAP_DONTUNMAP};
+    if ((flags & ~(unsigned)MREMAP_KNOWN) || r.from % PAGE_SIZE || !r.wanted ||
+        r.wanted < a->arg[2] || r.size < a->arg[1] || ((r.fixed || r.keep) && !r.may_move) ||
+        (r.keep && r.size != r.wanted) || r.wanted > USER_END)
         return -EINVAL;
     if (r.fixed &&
         (r.to % PAGE_SIZE || r.to < USER_START || r.to >= USER_END || r.wanted > USER_END - r.to ||
          (r.to < r.from + r.size && r.from < r.to + r.wanted)))
         return -EINVAL;
-    if (r.wanted > USER_END || (r.wanted > r.size && !memory_allowed(space, r.wanted - r.size)))
+    if (r.wanted > r.size && !memory_allowed(space, r.wanted - r.size))
         return -ENOMEM;
     struct area *area = area_find(space, r.from);
     if (!area || r.size > area->end - r.from)
         return -EFAULT;
+    if (!r.size && (!area->shared || !r.may_move))
+        return -EINVAL;
     /* The target may lie where splitting it would free @area: make room first. */
     if (r.fixed && space_unmap(space, r.to, r.wanted))
         return -ENOMEM;

@@ -13,15 +13,18 @@ static long remove(int dirfd, user_t path, bool directory)
 {
     struct inode *dir;
     char name[NAME_MAX + 1];
-    int rc = user_path_parent(dirfd, path, &dir, name);
+    bool slash;
+    int rc = user_path_parent(dirfd, path, &dir, name, &slash);
     if (rc)
-        return rc;
+        return rc != -EEXIST ? rc : directory ? -EBUSY : -EISDIR; /* the root itself */
     const size_t length = strlen(name);
     struct entry *e = dir_find(dir, name);
     if (directory && (!strcmp(name, ".") || !strcmp(name, "..")))
         rc = length == 1 ? -EINVAL : -ENOTEMPTY;
     else if (!e)
         rc = dir->dynamic ? -EPERM : !strcmp(name, ".") || !strcmp(name, "..") ? -EISDIR : -ENOENT;
+    else if (slash && !directory && !inode_is(e->inode, S_IFDIR))
+        rc = -ENOTDIR;
     else if ((rc = access_remove(dir, e->inode)))
         ;
     else if (directory != inode_is(e->inode, S_IFDIR))
@@ -88,11 +91,13 @@ static int add_name(int dirfd, user_t path, struct inode *inode)
 {
     struct inode *dir;
     char name[NAME_MAX + 1];
-    int rc = user_path_parent(dirfd, path, &dir, name);
+    bool slash;
+    int rc = user_path_parent(dirfd, path, &dir, name, &slash);
     if (rc)
         return rc;
     rc = dir->fs != inode->fs  ? -EXDEV
          : dir_find(dir, name) ? -EEXIST
+         : slash               ? -ENOENT
                                : access_check(dir, MAY_WRITE | MAY_EXECUTE);
     if (!rc)
         rc = dir_add(dir, name, inode);
@@ -198,12 +203,14 @@ static int may_rename(const struct inode *from, const struct inode *inode, const
 
 /* Move @from's entry @old_name to @to under @new_name, replacing what is there. */
 static int move(struct inode *from, const char *old_name, struct inode *to, const char *new_name,
-                unsigned flags)
+                unsigned flags, bool slash)
 {
     struct entry *source = dir_find(from, old_name), *target = dir_find(to, new_name);
     if (!source)
         return from->dynamic ? -EPERM : -ENOENT;
     struct inode *inode = source->inode;
+    if (slash && !inode_is(inode, S_IFDIR))
+        return -ENOTDIR;
     if (target && target->inode == inode)
         return 0;
     int rc = may_rename(from, inode, to, target);
@@ -242,14 +249,15 @@ static long rename(int from_fd, user_t from, int to_fd, user_t to, unsigned flag
 {
     struct inode *from_dir, *to_dir;
     char old_name[NAME_MAX + 1], new_name[NAME_MAX + 1];
-    int rc = user_path_parent(from_fd, from, &from_dir, old_name);
+    bool slash, other;
+    int rc = user_path_parent(from_fd, from, &from_dir, old_name, &slash);
     if (rc)
         return rc == -EEXIST ? -EBUSY : rc;
-    rc = user_path_parent(to_fd, to, &to_dir, new_name);
+    rc = user_path_parent(to_fd, to, &to_dir, new_name, &other);
     if (!rc) {
         rc = is_dots(old_name) || is_dots(new_name)
                  ? -EBUSY
-                 : move(from_dir, old_name, to_dir, new_name, flags);
+                 : move(from_dir, old_name, to_dir, new_name, flags, slash || other);
         inode_put(to_dir);
     }
     inode_put(from_dir);

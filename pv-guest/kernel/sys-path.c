@@ -3,6 +3,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "lease.h"
 #include "process.h"
 #include "syscall.h"
 #include "text.h"
@@ -36,7 +37,7 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
     const bool no_follow = flags & (O_NOFOLLOW | (flags & O_CREAT ? O_EXCL : 0));
     int rc = user_path_find(dirfd, path, no_follow ? AT_SYMLINK_NOFOLLOW : 0, inode);
     if (rc == -ENOENT && (flags & O_CREAT))
-        return user_path_make(dirfd, path, no_follow ? 0 : PATH_FOLLOW, S_IFREG | (mode & 07777),
+        return user_path_make(dirfd, path, PATH_FILE | (no_follow ? 0 : PATH_FOLLOW), S_IFREG | (mode & 07777),
                               inode);
     if (rc)
         return rc;
@@ -51,8 +52,26 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
         rc = -ETXTBSY;
     else
         rc = access_check(*inode, wanted(flags));
+    if (!rc && (flags & O_NOATIME))
+        rc = access_own(*inode) == -EPERM ? -EPERM : 0;
     if (rc)
         inode_put(*inode);
+    return rc;
+}
+
+/* O_TMPFILE: a file in the directory at @path that has no name; linkat can give it one. */
+static int nameless_inode(int dirfd, user_t path, unsigned flags, unsigned mode, struct inode **inode)
+{
+    struct inode *dir;
+    if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_CREAT))
+        return -EINVAL;
+    int rc = user_path_find(dirfd, path, 0, &dir);
+    if (rc)
+        return rc;
+    rc = !inode_is(dir, S_IFDIR) ? -ENOTDIR : dir->dynamic ? -EOPNOTSUPP : access_check(dir, MAY_WRITE | MAY_EXECUTE);
+    if (!rc)
+        rc = inode_new_in(dir, S_IFREG | (mode & 07777 & ~process_current()->umask), inode);
+    inode_put(dir);
     return rc;
 }
 
@@ -78,9 +97,15 @@ static long open_path(int dirfd, user_t path, unsigned flags, unsigned mode)
     struct file *file = NULL;
     if (flags & O_PATH)
         return open_place(dirfd, path, flags);
-    int rc = open_inode(dirfd, path, flags, mode, &inode);
+    int rc = flags & O_TMPFILE ? nameless_inode(dirfd, path, flags, mode, &inode)
+                               : open_inode(dirfd, path, flags, mode, &inode);
     if (rc)
         return rc;
+    rc = lease_break(inode, flags);
+    if (rc) {
+        inode_put(inode);
+        return rc;
+    }
     rc = file_open(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), &file);
     if (!rc && (flags & O_TRUNC) && inode_is(inode, S_IFREG))
         rc = inode_resize(inode, 0);
@@ -151,7 +176,8 @@ long syscall_readlinkat(const struct syscall_args *a)
     struct inode *inode;
     if (size <= 0)
         return -EINVAL;
-    long rc = user_path_find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &inode);
+    const unsigned empty = (int)a->arg[0] == AT_FDCWD ? 0 : AT_EMPTY_PATH;
+    long rc = user_path_find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW | empty, &inode);
     if (rc)
         return rc;
     if (inode_is(inode, S_IFLNK)) {
@@ -175,12 +201,12 @@ static long make_only(int dirfd, user_t path, unsigned mode)
 
 long syscall_mkdir(const struct syscall_args *a)
 {
-    return make_only(AT_FDCWD, a->arg[0], S_IFDIR | (a->arg[1] & 07777));
+    return make_only(AT_FDCWD, a->arg[0], S_IFDIR | (a->arg[1] & 01777));
 }
 
 long syscall_mkdirat(const struct syscall_args *a)
 {
-    return make_only(a->arg[0], a->arg[1], S_IFDIR | (a->arg[2] & 07777));
+    return make_only(a->arg[0], a->arg[1], S_IFDIR | (a->arg[2] & 01777));
 }
 
 static long make_node(int dirfd, user_t path, unsigned mode, unsigned device)

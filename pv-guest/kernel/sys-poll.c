@@ -80,6 +80,8 @@ long syscall_ppoll(const struct syscall_args *a)
 {
     uint64_t deadline;
     int rc = read_timeout(a->arg[2], 1, &deadline);
+    if (!rc && a->arg[3] && a->arg[4] != sizeof(uint64_t))
+        rc = -EINVAL;
     if (!rc)
         rc = use_mask(a->arg[3]);
     return rc ? rc : poll_files(a->arg[0], a->arg[1], deadline);

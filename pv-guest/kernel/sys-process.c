@@ -164,6 +164,8 @@ long syscall_wait4(const struct syscall_args *a)
     const enum wait_for which = pid > 0 ? WAIT_PID : pid == -1 ? WAIT_ANY : WAIT_GROUP;
     if ((unsigned)a->arg[2] & ~WAIT4_OPTIONS)
         return -EINVAL;
+    if (pid == INT32_MIN)
+        return -ESRCH;
     const int rc = process_wait(which,
                                 pid > 0 ? pid
                                 : pid   ? -pid
@@ -250,90 +252,6 @@ long syscall_personality(const struct syscall_args *a)
     if ((unsigned)a->arg[0] != ~0u)
         p->personality = a->arg[0];
     return old;
-}
-
-#define PR_SET_PDEATHSIG    1
-#define PR_GET_PDEATHSIG    2
-#define PR_GET_DUMPABLE     3
-#define PR_SET_DUMPABLE     4
-#define PR_GET_KEEPCAPS     7
-#define PR_SET_KEEPCAPS     8
-#define PR_GET_TIMING       13
-#define PR_SET_TIMING       14
-#define PR_SET_NAME         15
-#define PR_GET_NAME         16
-#define PR_SET_TIMERSLACK   29
-#define PR_GET_TIMERSLACK   30
-#define PR_SET_SUBREAPER    36
-#define PR_GET_SUBREAPER    37
-#define PR_SET_NO_NEW_PRIVS 38
-#define PR_GET_NO_NEW_PRIVS 39
-
-/* Set what can only be on or off. */
-static long set_flag(bool *flag, user_t value)
-{
-    if (value > 1)
-        return -EINVAL;
-    *flag = value;
-    return 0;
-}
-
-long syscall_prctl(const struct syscall_args *a)
-{
-    struct task *const task = task_current();
-    char name[sizeof(task->name)] = "";
-    switch ((int)a->arg[0]) {
-    case PR_SET_NAME: {
-        const long n = user_read_text(name, a->arg[1], sizeof(name) - 1);
-        if (n == -EFAULT)
-            return n;
-        memcpy(task->name, name, sizeof(name));
-        return 0;
-    }
-    case PR_GET_NAME:
-        return user_write(a->arg[1], task->name, sizeof(task->name));
-    case PR_SET_PDEATHSIG:
-        if (a->arg[1] > SIGNAL_COUNT)
-            return -EINVAL;
-        task->process->parent_death_signal = a->arg[1];
-        return 0;
-    case PR_GET_PDEATHSIG:
-        return user_write(a->arg[1], &task->process->parent_death_signal, sizeof(int));
-    case PR_GET_DUMPABLE: /* there are no dumps */
-        return !task->process->not_dumpable;
-    case PR_SET_DUMPABLE:
-        return a->arg[1] > 1 ? -EINVAL : set_flag(&task->process->not_dumpable, !a->arg[1]);
-    case PR_GET_KEEPCAPS:
-        return task->process->keep_capabilities;
-    case PR_SET_KEEPCAPS:
-        return set_flag(&task->process->keep_capabilities, a->arg[1]);
-    case PR_GET_TIMING: /* statistical */
-        return 0;
-    case PR_SET_TIMING:
-        return a->arg[1] ? -EINVAL : 0;
-    case PR_SET_TIMERSLACK:
-        task->timer_slack = (int64_t)a->arg[1] > 0 ? a->arg[1] : task->timer_slack_first;
-        return 0;
-    case PR_GET_TIMERSLACK:
-        return task->timer_slack;
-    case PR_SET_SUBREAPER:
-        task->process->subreaper = a->arg[1];
-        return 0;
-    case PR_GET_SUBREAPER: {
-        const int is = task->process->subreaper;
-        return user_write(a->arg[1], &is, sizeof(is));
-    }
-    case PR_GET_NO_NEW_PRIVS:
-        return a->arg[1] || a->arg[2] || a->arg[3] || a->arg[4] ? -EINVAL
-                                                                : task->process->no_new_privileges;
-    case PR_SET_NO_NEW_PRIVS:
-        if (a->arg[1] != 1 || a->arg[2] || a->arg[3] || a->arg[4])
-            return -EINVAL;
-        task->process->no_new_privileges = true;
-        return 0;
-    default:
-        return -EINVAL;
-    }
 }
 
 long syscall_arch_prctl(const struct syscall_args *a)

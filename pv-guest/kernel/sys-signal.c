@@ -173,7 +173,7 @@ long syscall_rt_sigprocmask(const struct syscall_args *a)
     const uint64_t old = task_current()->blocked;
     uint64_t set = 0;
 
-    if (a->arg[3] != MASK_SIZE || a->arg[0] > SIG_SETMASK)
+    if (a->arg[3] != MASK_SIZE || (a->arg[1] && a->arg[0] > SIG_SETMASK))
         return -EINVAL;
     if (a->arg[1] && user_read(&set, a->arg[1], sizeof(set)))
         return -EFAULT;

@@ -5,8 +5,18 @@
 #include "syscall.h"
 #include "user-path.h"
 
-static void describe(const struct inode *inode, struct linux_stat *s)
+/* What stat tells, and what only statx does. */
+struct description {
+    struct linux_stat stat;
+    uint64_t born;
+    bool mount_root;
+};
+
+static void describe(const struct inode *inode, struct description *d)
 {
+    struct linux_stat *const s = &d->stat;
+    d->born = inode->btime;
+    d->mount_root = inode->covers || inode == root_inode;
     *s = (struct linux_stat){
         .dev = inode->fs ? inode->fs->number : 0,
         .ino = inode->number,
@@ -17,7 +27,7 @@ static void describe(const struct inode *inode, struct linux_stat *s)
         .rdev = inode->device,
         .size = inode->size,
         .block_size = PAGE_SIZE,
-        .blocks = PAGES_FOR(inode->size) * (PAGE_SIZE / 512),
+        .blocks = inode->page_count * (PAGE_SIZE / 512),
     };
     s->atime = inode->atime / 1000000000;
     s->atime_ns = inode->atime % 1000000000;
@@ -28,15 +38,15 @@ static void describe(const struct inode *inode, struct linux_stat *s)
 }
 
 /* What has no inode looks like a file of no type. */
-static void describe_file(const struct file *file, struct linux_stat *s)
+static void describe_file(const struct file *file, struct description *d)
 {
     if (file->inode)
-        describe(file->inode, s);
+        describe(file->inode, d);
     else
-        *s = (struct linux_stat){.ino = 1, .nlink = 1, .mode = 0600, .block_size = PAGE_SIZE};
+        *d = (struct description){.stat = {.ino = 1, .nlink = 1, .mode = 0600, .block_size = PAGE_SIZE}};
 }
 
-static int describe_path(int dirfd, user_t path, unsigned at_flags, struct linux_stat *s)
+static int describe_path(int dirfd, user_t path, unsigned at_flags, struct description *d)
 {
     struct inode *inode;
     char first;
@@ -47,22 +57,22 @@ static int describe_path(int dirfd, user_t path, unsigned at_flags, struct linux
         const struct file *file = fd_file_or_path(dirfd);
         if (!file)
             return -EBADF;
-        describe_file(file, s);
+        describe_file(file, d);
         return 0;
     }
     const int rc = user_path_find(dirfd, path, at_flags, &inode);
     if (rc)
         return rc;
-    describe(inode, s);
+    describe(inode, d);
     inode_put(inode);
     return 0;
 }
 
 static long stat_path(int dirfd, user_t path, unsigned at_flags, user_t to)
 {
-    struct linux_stat s;
-    const int rc = describe_path(dirfd, path, at_flags, &s);
-    return rc ? rc : user_write(to, &s, sizeof(s));
+    struct description d;
+    const int rc = describe_path(dirfd, path, at_flags, &d);
+    return rc ? rc : user_write(to, &d.stat, sizeof(d.stat));
 }
 
 long syscall_stat(const struct syscall_args *a)
@@ -86,12 +96,12 @@ long syscall_newfstatat(const struct syscall_args *a)
 
 long syscall_fstat(const struct syscall_args *a)
 {
-    struct linux_stat s;
+    struct description d;
     const struct file *file = fd_file_or_path(a->arg[0]);
     if (!file)
         return -EBADF;
-    describe_file(file, &s);
-    return user_write(a->arg[1], &s, sizeof(s));
+    describe_file(file, &d);
+    return user_write(a->arg[1], &d.stat, sizeof(d.stat));
 }
 
 struct statx_time {
@@ -107,26 +117,34 @@ struct linux_statx {
     uint64_t ino, size, blocks, attributes_mask;
     struct statx_time atime, btime, ctime, mtime;
     uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
-    uint64_t spare[14];
+    uint64_t mount_id, spare[13];
 };
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 
 #define STATX_SYNC     0x6000 /* AT_STATX_FORCE_SYNC, DONT_SYNC: one of them at most */
+#define STATX_BASIC          0x7ff /* and the last of them, 0x800, is the time of birth */
+#define STATX_BTIME          0x800
+#define STATX_MNT_ID         0x1000
+#define ATTRIBUTE_MOUNT_ROOT 0x2000
 #define STATX_RESERVED 0x80000000u
 
 long syscall_statx(const struct syscall_args *a)
 {
-    struct linux_stat s;
+    struct description d;
     const unsigned flags = a->arg[2], mask = a->arg[3];
     if ((flags & ~(unsigned)(AT_STAT | STATX_SYNC)) || (flags & STATX_SYNC) == STATX_SYNC ||
         (mask & STATX_RESERVED))
         return -EINVAL;
-    const int rc = describe_path(a->arg[0], a->arg[1], flags, &s);
+    const int rc = describe_path(a->arg[0], a->arg[1], flags, &d);
     if (rc)
         return rc;
-    const struct statx_time c = {.sec = s.ctime, .nsec = s.ctime_ns};
+    const struct linux_stat s = d.stat;
+    const struct statx_time c = {.sec = s.ctime, .nsec = s.ctime_ns}, b = {.sec = d.born / 1000000000, .nsec = d.born % 1000000000};
     const struct linux_statx x = {
-        .mask = 0x7ff,
+        .mask = STATX_BASIC | STATX_BTIME | (mask & STATX_MNT_ID),
+        .attributes = d.mount_root ? ATTRIBUTE_MOUNT_ROOT : 0,
+        .attributes_mask = ATTRIBUTE_MOUNT_ROOT,
+        .mount_id = s.dev,
         .block_size = s.block_size,
         .nlink = s.nlink,
         .uid = s.uid,
@@ -136,7 +154,7 @@ long syscall_statx(const struct syscall_args *a)
         .size = s.size,
         .blocks = s.blocks,
         .atime = {.sec = s.atime, .nsec = s.atime_ns},
-        .btime = c,
+        .btime = b,
         .ctime = c,
         .mtime = {.sec = s.mtime, .nsec = s.mtime_ns},
         .rdev_major = s.rdev >> 8,
@@ -146,6 +164,8 @@ long syscall_statx(const struct syscall_args *a)
     return user_write(a->arg[4], &x, sizeof(x));
 }
 
+#define PIPEFS_MAGIC 0x50495045
+#define SOCKFS_MAGIC 0x534f434b
 #define ST_RDONLY 1
 #define ST_VALID  0x20 /* the flags mean something */
 
@@ -155,8 +175,9 @@ static long give_statfs(const struct inode *inode, user_t to)
     const struct page_counts pages = page_count();
     const struct filesystem *fs = inode && inode->fs ? inode->fs : &root_filesystem;
     const bool memory = !inode || !inode->dynamic;
+    const uint32_t magic = !inode || inode->fs ? fs->magic : inode_is(inode, S_IFIFO) ? PIPEFS_MAGIC : inode_is(inode, S_IFSOCK) ? SOCKFS_MAGIC : fs->magic;
     const struct linux_statfs s = {
-        .type = fs->magic,
+        .type = magic,
         .block_size = PAGE_SIZE,
         .blocks = memory ? pages.total : 0,
         .free = memory ? pages.free : 0,

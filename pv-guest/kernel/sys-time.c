@@ -38,6 +38,12 @@ bool clock_is_cpu_time(unsigned clock)
     return clock_of_cpu_time(clock, &p, &tid, &kind);
 }
 
+/* Clocks that can be read and have no timers. */
+bool clock_is_coarse(unsigned clock)
+{
+    return clock == 4 || clock == 5 || clock == 6;
+}
+
 int clock_read(unsigned clock, uint64_t *now)
 {
     struct process *p;
@@ -45,13 +51,16 @@ int clock_read(unsigned clock, uint64_t *now)
     int tid;
     switch (clock) {
     case CLOCK_REALTIME:
-    case 5: /* CLOCK_REALTIME_COARSE */
+    case 5:  /* CLOCK_REALTIME_COARSE */
+    case 8:  /* CLOCK_REALTIME_ALARM */
+    case 11: /* CLOCK_TAI: nobody has told the kernel how many leap seconds there were */
         *now = clock_now();
         return 0;
     case CLOCK_MONOTONIC:
     case 4: /* CLOCK_MONOTONIC_RAW */
     case 6: /* CLOCK_MONOTONIC_COARSE */
     case CLOCK_BOOTTIME:
+    case 9: /* CLOCK_BOOTTIME_ALARM */
         *now = platform_time();
         return 0;
     default:
@@ -199,7 +208,7 @@ long syscall_clock_nanosleep(const struct syscall_args *a)
 {
     uint64_t ns, now;
     int rc = clock_read(a->arg[0], &now);
-    if (!rc && clock_is_cpu_time(a->arg[0]))
+    if (!rc && (clock_is_cpu_time(a->arg[0]) || clock_is_coarse(a->arg[0])))
         return -EOPNOTSUPP; /* nobody sleeps until somebody has computed */
     if (!rc)
         rc = timespec_read(a->arg[2], &ns);

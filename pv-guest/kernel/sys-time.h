@@ -8,6 +8,7 @@
 /* The time that @clock (CLOCK_*) shows; -EINVAL if there is no such clock. */
 MUST_CHECK int clock_read(unsigned clock, uint64_t *now);
 bool clock_is_cpu_time(unsigned clock);
+bool clock_is_coarse(unsigned clock);
 /* Whose CPU time shows @clock?  *@tid 0 is all of *@process.  False if it is another clock, or nobody's. */
 bool clock_of_cpu_time(unsigned clock, struct process **process, int *tid, enum cpu_clock *kind);
 /* struct rusage of @used, of which nothing else is known. */

@@ -230,6 +230,8 @@ long syscall_timer_create(const struct syscall_args *a)
 
     if (clock_read(a->arg[0], &now))
         return -EINVAL;
+    if (clock_is_coarse(a->arg[0]))
+        return -EOPNOTSUPP;
     const bool counts_cpu = clock_of_cpu_time(a->arg[0], &whose, &tid, &kind);
     if (counts_cpu && whose != p)
         return -EINVAL; /* other processes' time moves no timer here */
@@ -279,7 +281,7 @@ long syscall_timer_settime(const struct syscall_args *a)
 {
     struct posix_timer *t = posix_timer_find(a->arg[0]);
     uint64_t deadline, interval;
-    if (!t)
+    if (!t || !a->arg[2])
         return -EINVAL;
     const int rc =
         itimerspec_read(a->arg[2], t->clock, a->arg[1] & TIMER_ABSTIME, &deadline, &interval);

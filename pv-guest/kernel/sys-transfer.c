@@ -2,6 +2,7 @@
 #include "errno.h"
 #include "file.h"
 #include "process.h"
+#include "signal.h"
 #include "syscall.h"
 #include "transfer.h"
 
@@ -75,16 +76,32 @@ long syscall_pwrite64(const struct syscall_args *a)
 
 /* ---- Several pieces of memory ---- */
 
+/* All pieces are looked at before the first one is used. */
+static int vector_check(user_t vector, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct linux_iovec v;
+        if (user_read(&v, vector + i * sizeof(v), sizeof(v)))
+            return -EFAULT;
+        if ((int64_t)v.size < 0)
+            return -EINVAL;
+        if (v.base > USER_END || v.size > USER_END - v.base)
+            return -EFAULT;
+    }
+    return 0;
+}
+
 long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset,
                         transfer_fn fn)
 {
     long done = 0;
+    const int wrong = vector_check(vector, count);
+    if (wrong)
+        return wrong;
     for (unsigned i = 0; i < count; i++) {
         struct linux_iovec v;
         if (user_read(&v, vector + i * sizeof(v), sizeof(v)))
             return done ? done : -EFAULT;
-        if ((int64_t)v.size < 0)
-            return done ? done : -EINVAL;
         if (!v.size)
             continue;
         const long rc = offset == HERE ? fn(file, v.base, v.size)
@@ -198,6 +215,8 @@ static void end_back(struct end *e, size_t n)
         e->offset -= n;
 }
 
+#define TRANSFER_MOST 0x7ffff000ul /* in one call, as Linux has it */
+
 /*
  * Copy through memory of the process itself, mapped for as long as it takes: so
  * this needs nothing of files but that they can be read and written.
@@ -205,7 +224,11 @@ static void end_back(struct end *e, size_t n)
 static long copy_through(struct end *from, struct end *to, size_t size, user_t bounce)
 {
     size_t done = 0;
+    size = MIN(size, TRANSFER_MOST);
     while (done < size) {
+        /* A file that is copied behind its own end has none. */
+        if (done && signal_waiting(task_current()))
+            break;
         const long n = end_transfer(from, bounce, MIN(size - done, BOUNCE_SIZE), file_read);
         if (n <= 0)
             return done ? (long)done : n;
@@ -247,7 +270,9 @@ int end_read(struct end *e, int fd, user_t offset)
         return 0;
     if (!file_seekable(e->file))
         return -ESPIPE;
-    return user_read(&e->offset, offset, sizeof(e->offset));
+    if (user_read(&e->offset, offset, sizeof(e->offset)))
+        return -EFAULT;
+    return e->offset == HERE ? -EINVAL : 0;
 }
 
 int end_write(const struct end *e, user_t offset)
@@ -296,6 +321,8 @@ long syscall_copy_file_range(const struct syscall_args *a)
         (to.file->flags & O_APPEND))
         return -EBADF;
     const uint64_t at = from.offset == HERE ? from.file->offset : from.offset;
+    if (at + a->arg[4] < at)
+        return -EOVERFLOW;
     const uint64_t goal = to.offset == HERE ? to.file->offset : to.offset;
     if (from.file->inode == to.file->inode && at < goal + a->arg[4] && goal < at + a->arg[4])
         return -EINVAL;

@@ -27,7 +27,7 @@ static int path_arg(struct path_arg *p, int dirfd, user_t path)
         struct file *file = fd_file_or_path(dirfd);
         if (!file)
             rc = -EBADF;
-        else if (!file->inode)
+        else if (!file->inode || (p->text[0] && !inode_is(file->inode, S_IFDIR)))
             rc = -ENOTDIR;
         else
             p->start = file->inode;
@@ -70,13 +70,15 @@ int user_path_make(int dirfd, user_t path, unsigned flags, unsigned mode, struct
     return rc;
 }
 
-int user_path_parent(int dirfd, user_t path, struct inode **dir, char name[NAME_MAX + 1])
+int user_path_parent(int dirfd, user_t path, struct inode **dir, char name[NAME_MAX + 1],
+                     bool *slash)
 {
     struct path_arg p;
     int rc = path_arg(&p, dirfd, path);
     if (rc)
         return rc;
     rc = path_parent(p.start, p.text, 0, dir, name);
+    *slash = p.text[0] && p.text[strlen(p.text) - 1] == '/';
     path_arg_end(&p);
     return rc;
 }

@@ -35,6 +35,9 @@ void check_pidfds(void);         /* pidfd.c */
 void check_splices(void);        /* pipes.c */
 void check_more_of_descriptors(void); /* descriptors.c */
 void check_policies(void);       /* policies.c */
+void check_memory_advice(void);         /* advice.c */
+void check_corners(void);        /* corners.c */
+void check_file_attributes(void);     /* attributes.c */
 int users_set_id(int same);      /* users.c: the answer of the program that it executes */
 
 /* What check does when it has been executed by itself. */

@@ -608,6 +608,9 @@ int main(int argc, char **argv)
     check_splices();
     check_more_of_descriptors();
     check_policies();
+    check_memory_advice();
+    check_corners();
+    check_file_attributes();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
