@@ -4,6 +4,7 @@
 #include "file.h"
 #include "file-lock.h"
 #include "heap.h"
+#include "inotify.h"
 #include "lease.h"
 #include "notice.h"
 #include "page.h"
@@ -35,6 +36,9 @@ void file_put(struct file *file)
         return;
     if (file->watched)
         epoll_file_gone(file);
+    if (file->inode && file->ops != &path_ops)
+        inotify(file->inode,
+                (file->flags & O_ACCMODE) == O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);
     if (file->noticed)
         notice_gone(file);
     if (file->leased)
@@ -95,7 +99,10 @@ int file_resize(struct inode *inode, uint64_t size)
         return -EPERM;
     if (size > inode->size && !limit_file_size(size - 1, 1))
         return -EFBIG;
-    return inode_resize(inode, size);
+    const int rc = inode_resize(inode, size);
+    if (!rc)
+        inotify(inode, IN_MODIFY);
+    return rc;
 }
 
 /* Regular files. */

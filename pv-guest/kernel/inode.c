@@ -2,6 +2,7 @@
 #include "errno.h"
 #include "heap.h"
 #include "inode.h"
+#include "inotify.h"
 #include "page.h"
 #include "print.h"
 #include "process.h"
@@ -50,6 +51,7 @@ struct inode *inode_new(unsigned mode)
     inode->atime = inode->mtime = inode->ctime = inode->btime = clock_now();
     list_init(&inode->entries);
     list_init(&inode->attributes);
+    list_init(&inode->watches);
     return inode;
 }
 
@@ -79,6 +81,8 @@ void inode_put(struct inode *inode)
     BUG_ON(!inode->refs);
     if (--inode->refs)
         return;
+    if (!list_empty(&inode->watches))
+        inotify_gone(inode);
     drop_pages(inode, 0);
     heap_free(inode->pages);
     heap_free(inode->target);

@@ -75,6 +75,7 @@ struct inode {
     unsigned device;
     struct pipe *pipe; /* named pipe, while open */
     struct list attributes; /* sys-xattr.c */
+    struct list watches;    /* inotify.c */
     unsigned seals;    /* SEAL_*: what may not be done to it any more */
     bool sealable;     /* made by memfd_create */
 };

@@ -8,6 +8,7 @@
 #include "errno.h"
 #include "heap.h"
 #include "inode.h"
+#include "inotify.h"
 #include "process.h"
 #include "text.h"
 
@@ -253,11 +254,13 @@ static int make_in(struct inode *dir, const char *name, unsigned mode, struct in
     if (rc)
         return rc;
     rc = dir_add(dir, name, inode);
-    if (rc)
+    if (rc) {
         inode_put(inode);
-    else
-        *made = inode;
-    return rc;
+        return rc;
+    }
+    inotify_entry(dir, IN_CREATE, 0, name, inode);
+    *made = inode;
+    return 0;
 }
 
 int path_make(struct inode *start, const char *path, unsigned flags, unsigned mode,

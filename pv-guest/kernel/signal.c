@@ -13,6 +13,7 @@
 #include "errno.h"
 #include "platform/platform.h"
 #include "signal.h"
+#include "signalfd.h"
 
 #define DEFAULT_IGNORE \
     (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
@@ -116,6 +117,7 @@ void signal_send_info(struct process *p, const struct signal_info *info)
     if (!send_effects(p, blocked, info->number))
         return;
     signal_set_add(&p->signals, info);
+    signalfd_notice();
     for_each_thread(t, p) tell(t, info->number);
 }
 
@@ -124,6 +126,7 @@ void signal_send_task(struct task *task, const struct signal_info *info)
     if (!send_effects(task->process, task->blocked | task->wanted, info->number))
         return;
     signal_set_add(&task->signals, info);
+    signalfd_notice();
     tell(task, info->number);
 }
 

@@ -2,6 +2,7 @@
 #include "credentials.h"
 #include "errno.h"
 #include "file.h"
+#include "inotify.h"
 #include "lease.h"
 #include "syscall.h"
 #include "timer.h"
@@ -58,6 +59,7 @@ static long set_mode(int rc, struct inode *inode, unsigned mode)
     if (!rc) {
         inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
         inode_changed(inode);
+        inotify(inode, IN_ATTRIB);
     }
     inode_put(inode);
     return rc;
@@ -91,6 +93,7 @@ static long set_owner(int rc, struct inode *inode, unsigned uid, unsigned gid)
         if (!inode_is(inode, S_IFDIR))
             inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0u));
         inode_changed(inode);
+        inotify(inode, IN_ATTRIB);
     }
     inode_put(inode);
     return rc;
@@ -213,6 +216,7 @@ static long set_times(int dirfd, user_t path, unsigned at_flags, const struct ne
     if (t->mtime != TIME_FAR)
         inode->mtime = t->mtime;
     inode_changed(inode);
+        inotify(inode, IN_ATTRIB);
     inode_put(inode);
     return 0;
 }

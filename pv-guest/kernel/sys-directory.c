@@ -1,6 +1,7 @@
 /* Reading directories. */
 #include "errno.h"
 #include "file.h"
+#include "inotify.h"
 #include "syscall.h"
 #include "text.h"
 
@@ -80,6 +81,7 @@ long syscall_getdents64(const struct syscall_args *a)
         return -ENOTDIR;
     if (!dir->parent)
         return -ENOENT; /* removed */
+    inotify(file->inode, IN_ACCESS);
     if (give_dots(&out, dir) && dir->dynamic)
         give_dynamic(&out, dir);
     else if (!out.error)

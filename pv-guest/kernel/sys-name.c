@@ -3,10 +3,22 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "inotify.h"
 #include "process.h"
 #include "syscall.h"
 #include "text.h"
 #include "user-path.h"
+
+static void remove_entry(struct inode *dir, struct entry *e, const char *name)
+{
+    struct inode *const inode = e->inode;
+    inode_get(inode);
+    dir_remove(dir, e);
+    if (!inode_is(inode, S_IFDIR))
+        inotify(inode, IN_ATTRIB); /* one name less */
+    inotify_entry(dir, IN_DELETE, 0, name, inode);
+    inode_put(inode);
+}
 
 /* Take the name of an entry away; @directory says which kind the caller means. */
 static long remove(int dirfd, user_t path, bool directory)
@@ -34,7 +46,7 @@ static long remove(int dirfd, user_t path, bool directory)
     else if (directory && !list_empty(&e->inode->entries))
         rc = -ENOTEMPTY;
     else
-        dir_remove(dir, e);
+        remove_entry(dir, e, name);
     inode_put(dir);
     return rc;
 }
@@ -101,6 +113,10 @@ static int add_name(int dirfd, user_t path, struct inode *inode)
                                : access_check(dir, MAY_WRITE | MAY_EXECUTE);
     if (!rc)
         rc = dir_add(dir, name, inode);
+    if (!rc) {
+        inotify(inode, IN_ATTRIB);
+        inotify_entry(dir, IN_CREATE, 0, name, inode);
+    }
     inode_put(dir);
     return rc;
 }
@@ -201,6 +217,15 @@ static int may_rename(const struct inode *from, const struct inode *inode, const
     return rc;
 }
 
+static void tell_move(struct inode *from, const char *old_name, struct inode *to,
+                      const char *new_name, struct inode *inode)
+{
+    const unsigned cookie = inotify_cookie();
+    inotify_entry(from, IN_MOVED_FROM, cookie, old_name, inode);
+    inotify_entry(to, IN_MOVED_TO, cookie, new_name, inode);
+    inotify(inode, IN_MOVE_SELF);
+}
+
 /* Move @from's entry @old_name to @to under @new_name, replacing what is there. */
 static int move(struct inode *from, const char *old_name, struct inode *to, const char *new_name,
                 unsigned flags, bool slash)
@@ -220,8 +245,15 @@ static int move(struct inode *from, const char *old_name, struct inode *to, cons
         rc = may_replace(inode, target, flags);
     if (rc)
         return rc;
-    if (flags & RENAME_EXCHANGE)
-        return exchange(from, source, to, target);
+    if (flags & RENAME_EXCHANGE) {
+        struct inode *const other = target->inode;
+        rc = exchange(from, source, to, target);
+        if (!rc)
+            tell_move(from, old_name, to, new_name, inode);
+        if (!rc)
+            tell_move(to, new_name, from, old_name, other);
+        return rc;
+    }
     /* The new name first: it needs memory. */
     if (target) {
         inode_get(inode);
@@ -237,6 +269,7 @@ static int move(struct inode *from, const char *old_name, struct inode *to, cons
     dir_remove(from, source);
     inode->parent = to;
     inode_modified(to);
+    tell_move(from, old_name, to, new_name, inode);
     return 0;
 }
 

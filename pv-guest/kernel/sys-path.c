@@ -3,6 +3,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "inotify.h"
 #include "lease.h"
 #include "process.h"
 #include "syscall.h"
@@ -109,6 +110,10 @@ static long open_path(int dirfd, user_t path, unsigned flags, unsigned mode)
     rc = file_open(inode, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC), &file);
     if (!rc && (flags & O_TRUNC) && inode_is(inode, S_IFREG))
         rc = inode_resize(inode, 0);
+    if (!rc && (flags & O_TRUNC))
+        inotify(inode, IN_MODIFY);
+    if (!rc)
+        inotify(inode, IN_OPEN);
     inode_put(inode);
     if (!rc)
         return fd_open(file, flags & O_CLOEXEC);

@@ -1,6 +1,7 @@
 /* System calls that move bytes between files and memory, or from file to file. */
 #include "errno.h"
 #include "file.h"
+#include "inotify.h"
 #include "process.h"
 #include "signal.h"
 #include "syscall.h"
@@ -10,14 +11,20 @@ long file_read(struct file *file, user_t to, size_t size)
 {
     if ((file->flags & O_ACCMODE) == O_WRONLY)
         return -EBADF;
-    return file->ops->read ? file->ops->read(file, to, size) : -EINVAL;
+    const long n = file->ops->read ? file->ops->read(file, to, size) : -EINVAL;
+    if (inotify_watches && n > 0 && file->inode)
+        inotify_tell_inode(file->inode, IN_ACCESS);
+    return n;
 }
 
 long file_write(struct file *file, user_t from, size_t size)
 {
     if ((file->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
-    return file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
+    const long n = file->ops->write ? file->ops->write(file, from, size) : -EINVAL;
+    if (inotify_watches && n > 0 && file->inode)
+        inotify_tell_inode(file->inode, IN_MODIFY);
+    return n;
 }
 
 /* Another thread may close the file while we wait in it: hold on. */

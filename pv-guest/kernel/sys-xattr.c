@@ -3,6 +3,7 @@
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
+#include "inotify.h"
 #include "syscall.h"
 #include "text.h"
 #include "user-path.h"
@@ -118,6 +119,7 @@ static long set(struct inode *inode, const char *name, const struct syscall_args
     if (old)
         attribute_free(old);
     inode_changed(inode);
+    inotify(inode, IN_ATTRIB);
     return 0;
 }
 
@@ -142,6 +144,7 @@ static long remove(struct inode *inode, const char *name, const struct syscall_a
         return rc ? rc : -ENODATA;
     attribute_free(x);
     inode_changed(inode);
+    inotify(inode, IN_ATTRIB);
     return 0;
 }
 

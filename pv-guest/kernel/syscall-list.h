@@ -266,9 +266,9 @@
     NONE(250, keyctl) \
     NONE(251, ioprio_set) \
     NONE(252, ioprio_get) \
-    NONE(253, inotify_init) \
-    NONE(254, inotify_add_watch) \
-    NONE(255, inotify_rm_watch) \
+    CALL(253, inotify_init, "") \
+    CALL(254, inotify_add_watch, "dsx") \
+    CALL(255, inotify_rm_watch, "dd") \
     NONE(256, migrate_pages) \
     CALL(257, openat, "dsxo") \
     CALL(258, mkdirat, "dso") \
@@ -295,19 +295,19 @@
     NONE(279, move_pages) \
     CALL(280, utimensat, "ds*x") \
     CALL(281, epoll_pwait, "d*dd*u") \
-    NONE(282, signalfd) \
+    CALL(282, signalfd, "d*u") \
     CALL(283, timerfd_create, "dx") \
     CALL(284, eventfd, "u") \
     CALL(285, fallocate, "dxuu") \
     CALL(286, timerfd_settime, "dx**") \
     CALL(287, timerfd_gettime, "d*") \
     NONE(288, accept4) \
-    NONE(289, signalfd4) \
+    CALL(289, signalfd4, "d*ux") \
     CALL(290, eventfd2, "ux") \
     CALL(291, epoll_create1, "x") \
     CALL(292, dup3, "ddx") \
     CALL(293, pipe2, "*x") \
-    NONE(294, inotify_init1) \
+    CALL(294, inotify_init1, "x") \
     CALL(295, preadv, "d*uu") \
     CALL(296, pwritev, "d*uu") \
     CALL(297, rt_tgsigqueueinfo, "ddd*") \

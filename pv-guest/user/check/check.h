@@ -37,6 +37,7 @@ void check_more_of_descriptors(void); /* descriptors.c */
 void check_policies(void);       /* policies.c */
 void check_memory_advice(void);         /* advice.c */
 void check_corners(void);        /* corners.c */
+void check_watches(void);        /* watches.c */
 void check_file_attributes(void);     /* attributes.c */
 int users_set_id(int same);      /* users.c: the answer of the program that it executes */
 

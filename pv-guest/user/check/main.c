@@ -610,6 +610,7 @@ int main(int argc, char **argv)
     check_policies();
     check_memory_advice();
     check_corners();
+    check_watches();
     check_file_attributes();
     check_leaks();
     check_random();
