@@ -307,7 +307,7 @@ void wait_deaf(struct wait_queue *q)
     sched_switch();
 }
 
-void wait_wake(struct wait_queue *q)
+void wait_wake_sleepers(struct wait_queue *q)
 {
     while (!list_empty(&q->tasks))
         sched_ready(list_entry(q->tasks.next, struct task, run));
