@@ -4,13 +4,14 @@
  * Each entity's vruntime is the CPU time it consumed, scaled so that everybody's grows equally fast
  * when each has got what its weight entitles it to.  Whoever is furthest behind runs.  So:
  *
- *   fairness    two spinners of weight 512 and 256 get 2/3 and 1/3: both vruntimes advance
- * together. latency     one that sleeps falls behind; when woken it is behind the running one by
- * more than SCHED_WAKE_MARGIN and takes the CPU at once. bounded     its lag is cut to
- * SCHED_SLEEP_CREDIT: it can be ahead of its turn for at most that much CPU time in a row, then the
- * ordinary order holds.  A flood of wake-ups cannot starve others. no drift    @floor follows the
- * least vruntime upwards, so newcomers start level with the others rather than at zero (which would
- * give them the CPU for as long as others have lived).
+ *   fairness  two spinners of weight 512 and 256 get 2/3 and 1/3: both vruntimes advance together.
+ *   latency   one that sleeps falls behind; when woken it is behind the running one by more than SCHED_WAKE_MARGIN and takes
+ *             the CPU at once, or as soon as it is (sched_slice()).
+ *   bounded   its lag is cut to its credit: it can be ahead of its turn for at most that much CPU time in a row, then the ordinary
+ *             order holds.  A domain's vCPUs share one credit, so that many of them are ahead no longer than one.  A flood of
+ *             wake-ups cannot starve others.
+ *   no drift  @floor follows the least vruntime upwards, so newcomers start level with the others rather than at zero (which
+ *             would give them the CPU for as long as others have lived).
  */
 #include "sched-policy.h"
 
@@ -30,11 +31,12 @@ void sched_queue_init(struct sched_queue *q)
     q->count = 0;
 }
 
-void sched_entity_init(struct sched_entity *e, uint32_t weight)
+void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t sharers)
 {
     list_init(&e->link);
     e->vruntime = NEVER_RAN;
     e->weight = weight ? weight : SCHED_WEIGHT_NORMAL;
+    e->credit = SCHED_SLEEP_CREDIT / sharers;
     e->queued = false;
 }
 
@@ -57,8 +59,8 @@ void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
 {
     if (e->vruntime == NEVER_RAN)
         e->vruntime = q->floor;
-    else if (e->vruntime < q->floor - SCHED_SLEEP_CREDIT)
-        e->vruntime = q->floor - SCHED_SLEEP_CREDIT;
+    else if (e->vruntime < q->floor - e->credit)
+        e->vruntime = q->floor - e->credit;
     insert_sorted(q, e);
     e->queued = true;
     q->count++;
@@ -95,6 +97,24 @@ void sched_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ns)
 bool sched_preempts(const struct sched_entity *running, const struct sched_entity *woken)
 {
     return woken->vruntime + SCHED_WAKE_MARGIN < running->vruntime;
+}
+
+/*
+ * Those who keep wanting the CPU take turns of a whole slice.  Who waits below the floor has slept: its turn comes as soon as
+ * the running one is ahead of it by the margin, as if it woke only then.  Without that, each of many who woke a moment earlier
+ * would keep it waiting for a slice.
+ */
+uint64_t sched_slice(const struct sched_queue *q, const struct sched_entity *running)
+{
+    const struct sched_entity *first = sched_first(q);
+
+    if (!first)
+        return ~0ull;
+    if (first->vruntime >= q->floor)
+        return SCHED_SLICE;
+    const uint64_t due = first->vruntime + SCHED_WAKE_MARGIN + 1;
+    const uint64_t lead = due > running->vruntime ? due - running->vruntime : 0;
+    return MIN(lead * running->weight / SCHED_WEIGHT_NORMAL, SCHED_SLICE);
 }
 
 /* Behind everybody who waits, but never so far that a long queue turns one yield into a long wait.

@@ -191,9 +191,7 @@ static inline void begin_to_run(struct cpu_queue *cq, struct vcpu *v)
 /* Arm or stop this CPU's slice timer for @v, which starts, or goes on, now. */
 static void slice_begin(struct cpu_queue *cq, struct vcpu *v, uint64_t now)
 {
-    uint64_t slice = ~0ull;
-    if (sched_first(&cq->queue))
-        slice = SCHED_SLICE;
+    uint64_t slice = cq->queue.count ? sched_slice(&cq->queue, &v->sched) : ~0ull;
     if (unlikely(v->domain->cap)) {
         uint64_t left = sched_cap_left(&v->domain->sched_cap, v->domain->cap);
         slice = MIN(slice, left);
@@ -233,7 +231,7 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
     charge(cq, running, now);
     if (sched_preempts(&running->sched, &v->sched) || !here)
         ask_reschedule(v->cpu); /* another CPU must at least arm its slice timer */
-    else if (!cq->slice.queued)
+    else if (!cq->slice.queued || now + sched_slice(&cq->queue, &running->sched) < cq->slice.deadline)
         slice_begin(cq, running, now);
 }
 
@@ -731,7 +729,7 @@ noreturn_ void idle_loop(void)
 
 void sched_vcpu_init(struct vcpu *v)
 {
-    sched_entity_init(&v->sched, v->domain->weight);
+    sched_entity_init(&v->sched, v->domain->weight, MAX(v->domain->max_vcpus, 1));
     v->affinity = ~0ull; /* the first wake-up chooses a CPU, if 0 is not the best */
     v->time_cpu = UINT16_MAX;
     v->runstate = VCPU_OFFLINE;

@@ -10,7 +10,7 @@
 
 #define SCHED_WEIGHT_NORMAL 256u
 #define SCHED_SLICE         6000000u  /* ns: longest run while others wait */
-#define SCHED_SLEEP_CREDIT  4000000u  /* ns of weighted time that a sleeper may lag behind the queue */
+#define SCHED_SLEEP_CREDIT  4000000u  /* ns of weighted time that a domain's sleepers may lag behind the queue, all together */
 #define SCHED_WAKE_MARGIN   500000u   /* a woken entity preempts when it lags by more than this */
 #define SCHED_YIELD_SPAN    2000000u  /* a yield gives way by at most this much */
 #define SCHED_CAP_PERIOD    50000000u /* caps are kept over this much real time */
@@ -20,6 +20,7 @@ struct sched_entity {
     struct list link;
     uint64_t vruntime; /* CPU time consumed, in ns scaled by NORMAL / weight */
     uint32_t weight;   /* share relative to others; at least 1 */
+    uint32_t credit;   /* ns of weighted time that it may lag behind the queue when it has slept */
     uint8_t queued;
 };
 
@@ -31,9 +32,10 @@ struct sched_queue {
 };
 
 void sched_queue_init(struct sched_queue *q);
-void sched_entity_init(struct sched_entity *e, uint32_t weight);
+/* @sharers: so many have one credit between them, that of their domain. */
+void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t sharers);
 
-/* Add @e.  If it slept, its lag is cut to SCHED_SLEEP_CREDIT; if it never ran it has none. */
+/* Add @e.  If it slept, its lag is cut to its credit; if it never ran it has none. */
 void sched_enqueue(struct sched_queue *q, struct sched_entity *e);
 /* @e, not queued, has not slept but had nothing to do: it is due no CPU time for that, and so far behind its turn that
  * whoever wakes preempts it.  (The floor may be that of the one who slept longest.) */
@@ -45,6 +47,8 @@ struct sched_entity *sched_first(const struct sched_queue *q);
 void sched_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ns);
 /* Should @woken, just queued, take the CPU from @running, just charged? */
 bool sched_preempts(const struct sched_entity *running, const struct sched_entity *woken);
+/* How long @running, which begins or goes on, may run before @q is looked at again; ~0 if nobody waits. */
+uint64_t sched_slice(const struct sched_queue *q, const struct sched_entity *running);
 /* @e, not queued, gives way to those who wait. */
 void sched_give_way(struct sched_queue *q, struct sched_entity *e);
 /* @e, not queued, moves to another CPU's queue and keeps its lag. */

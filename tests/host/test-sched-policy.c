@@ -17,6 +17,7 @@ struct actor {
     uint64_t work, period; /* 0: spins */
     uint64_t left;         /* of this period's work */
     uint64_t next_wake;    /* ~0: awake */
+    uint32_t sharers;      /* of one domain's credit; 0: 1 */
     uint64_t got;          /* CPU time */
     uint64_t woken_at, worst_wait, wakes;
 };
@@ -39,7 +40,7 @@ static void sim_start(struct sim *s, struct actor *actor, unsigned count)
     *s = (struct sim){.actor = actor, .count = count};
     sched_queue_init(&s->q);
     for (unsigned i = 0; i < count; i++) {
-        sched_entity_init(&actor[i].e, actor[i].e.weight);
+        sched_entity_init(&actor[i].e, actor[i].e.weight, MAX(actor[i].sharers, 1));
         actor[i].next_wake = actor[i].period ? actor[i].period : ~0ull;
         actor[i].woken_at = ~0ull;
         if (!actor[i].period)
@@ -60,7 +61,7 @@ static void pick(struct sim *s)
         a->woken_at = ~0ull;
     }
     if (sched_first(&s->q))
-        s->slice_end = s->now + SCHED_SLICE;
+        s->slice_end = s->now + sched_slice(&s->q, &a->e);
 }
 
 static void run_until(struct sim *s, uint64_t then)
@@ -89,8 +90,8 @@ static void wake_due(struct sim *s)
             if (s->running)
                 sched_enqueue(&s->q, &s->running->e);
             pick(s);
-        } else if (s->slice_end == ~0ull) {
-            s->slice_end = s->now + SCHED_SLICE;
+        } else {
+            s->slice_end = MIN(s->slice_end, s->now + sched_slice(&s->q, &s->running->e));
         }
     }
 }
@@ -239,6 +240,29 @@ Test(sched_policy, long_sleep_earns_bounded_credit)
     cr_assert(got >= 50 * NS_MS - SCHED_SLICE);
 }
 
+/* Sixteen of one domain sleep together, and run for 3 ms each when a neighbour that sleeps, too, wants the CPU for a moment. */
+static uint64_t wait_behind_sleepers(uint32_t sharers)
+{
+    struct actor a[18] = {{.e.weight = 256, .work = NS_MS / 10, .period = 21 * NS_MS + 12345}}; /* at any moment of theirs */
+    struct sim s;
+
+    for (unsigned i = 1; i < 17; i++)
+        a[i] = (struct actor){.e.weight = 256, .work = 3 * NS_MS, .period = 100 * NS_MS, .sharers = sharers};
+    a[17] = (struct actor){.e.weight = 256}; /* and one spins: against it the others gain their credit */
+    sim_start(&s, a, 18);
+    sim_warm_up(&s, 400 * NS_MS);
+    sim_run(&s, 20 * NS_S);
+    return a[0].worst_wait;
+}
+
+Test(sched_policy, many_sleepers_are_not_ahead_for_long)
+{
+    const uint64_t domain = wait_behind_sleepers(16), domains = wait_behind_sleepers(1);
+
+    cr_assert(domain <= SCHED_WAKE_MARGIN, "vCPUs of one domain kept another waiting for %lu us", (unsigned long)domain / 1000);
+    cr_assert(domains <= 17 * SCHED_WAKE_MARGIN, "domains kept another waiting for %lu us", (unsigned long)domains / 1000);
+}
+
 Test(sched_policy, newcomer_starts_level)
 {
     struct actor a[2] = {{.e.weight = 256}, {.e.weight = 256}};
@@ -247,7 +271,7 @@ Test(sched_policy, newcomer_starts_level)
     sim_run(&s, 100 * NS_S);
     if (s.running)
         sched_enqueue(&s.q, &s.running->e);
-    sched_entity_init(&a[1].e, 256);
+    sched_entity_init(&a[1].e, 256, 1);
     a[1].next_wake = a[1].woken_at = ~0ull;
     s.count = 2;
     sched_enqueue(&s.q, &a[1].e);
@@ -263,7 +287,7 @@ Test(sched_policy, yield_lets_others_run_but_not_for_long)
     struct sched_entity e[5];
     sched_queue_init(&q);
     for (unsigned i = 0; i < 5; i++) {
-        sched_entity_init(&e[i], 256);
+        sched_entity_init(&e[i], 256, 1);
         if (i)
             sched_enqueue(&q, &e[i]);
     }
@@ -283,7 +307,7 @@ Test(sched_policy, queue_stays_sorted)
     struct random r = random_start(5);
     sched_queue_init(&q);
     for (unsigned i = 0; i < 64; i++)
-        sched_entity_init(&e[i], 1 + random_below(&r, 1000));
+        sched_entity_init(&e[i], 1 + random_below(&r, 1000), 1);
     for (unsigned step = 0; step < 20000; step++) {
         struct sched_entity *x = &e[random_below(&r, 64)];
         if (x->queued) {
