@@ -102,6 +102,20 @@ void page_put(struct page *page)
         block_free(page_number(page).n, page->order);
 }
 
+struct page *page_withdraw(void)
+{
+    struct page *page = page_alloc_one(PAGE_FOR_FILE);
+    if (page)
+        counts.total--;
+    return page;
+}
+
+void page_restore(struct page *page)
+{
+    counts.total++;
+    page_put(page);
+}
+
 void page_release_range(const void *start, size_t size)
 {
     const unsigned long first = ((uintptr_t)start - DIRECT_MAP_BASE) >> PAGE_SHIFT;

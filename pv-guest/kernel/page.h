@@ -62,6 +62,10 @@ static inline void page_get(struct page *page)
 /* Drop one reference; the last one frees. */
 void page_put(struct page *page);
 
+/* A free page that is no longer the kernel's to use, until it is given again; NULL if none can be spared. */
+struct page *page_withdraw(void);
+void page_restore(struct page *page);
+
 extern struct page *page_array; /* one of each page, by number; for the two below */
 
 static inline struct page *page_of(pfn_t n)

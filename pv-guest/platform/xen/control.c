@@ -1,8 +1,8 @@
 /*
- * What whoever controls the domain asks of it, through the store: to end, or a key of sysrq.
+ * What whoever controls the domain asks of it, through the store: to end, a key of sysrq, how much memory to use.
  *
- * The nodes are watched.  When one has changed it is read; what it says is acknowledged by emptying it, as Linux does,
- * and done.  Debug key `s` of Paravane writes them, and so does xl.
+ * The nodes are watched.  When one has changed it is read and what it says is done; all but the target are acknowledged
+ * by emptying them, as Linux does.  Debug key `s` of Paravane writes them, and so does xl.
  */
 #include <stdint.h>
 #include <xen/io/xs_wire.h>
@@ -12,11 +12,12 @@
 #include "kernel/page.h"
 #include "kernel/text.h"
 #include "platform/platform.h"
+#include "platform/xen/balloon.h"
 #include "platform/xen/machine.h"
 
-enum node { SHUTDOWN, SYSRQ, NODES };
+enum node { SHUTDOWN, SYSRQ, TARGET, NODES };
 static const char *const paths[NODES] = {
-    [SHUTDOWN] = "control/shutdown", [SYSRQ] = "control/sysrq"};
+    [SHUTDOWN] = "control/shutdown", [SYSRQ] = "control/sysrq", [TARGET] = "memory/target"};
 
 /* The number of a request says which node it reads. */
 #define READS  0x100
@@ -37,6 +38,10 @@ static void answer(enum node node, const char *text)
 {
     if (!*text)
         return; /* our own emptying */
+    if (node == TARGET) {
+        balloon_target(text);
+        return;
+    }
     empty(node);
     if (node == SYSRQ)
         control_sysrq(*text);
@@ -60,6 +65,7 @@ void control_init(void)
         return; /* a first domain: nobody is above it */
     xenstore_ring_attach(page_at(pfn_of(mfn(boot_info.store_mfn))), boot_info.store_evtchn,
                          message);
+    balloon_init();
     event_handle(vcpu_this(), boot_info.store_evtchn, xenstore_ring_interrupt);
     for (unsigned i = 0; i < NODES; i++)
         request(XS_WATCH, OTHERS, paths[i], "control", false);
