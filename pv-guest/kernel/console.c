@@ -1,9 +1,11 @@
 /* The console: the terminal whose other side is the platform's. */
 #include "file.h"
 #include "platform/platform.h"
+#include "text.h"
 #include "tty.h"
 
 static struct tty console;
+static struct linux_winsize window = {24, 80, 0, 0}; /* unless the command line knows better */
 
 static size_t room(struct tty *tty)
 {
@@ -39,10 +41,24 @@ static const struct tty_ops ops = {
 
 static bool ready; /* before that nobody listens */
 
+void console_rows(const char *text)
+{
+    const unsigned long rows = text_number(&text, 10);
+    if (rows && rows <= UINT16_MAX)
+        window.rows = rows;
+}
+
+void console_columns(const char *text)
+{
+    const unsigned long columns = text_number(&text, 10);
+    if (columns && columns <= UINT16_MAX)
+        window.columns = columns;
+}
+
 void console_tty_init(void)
 {
     tty_init(&console, &ops, DEVICE(5, 1));
-    console.window = (struct linux_winsize){24, 80, 0, 0};
+    console.window = window;
     ready = true;
     taken(&console);
 }

@@ -53,6 +53,10 @@ static void command_line_read(char *line)
             ours = false;
         else if (!strncmp(word, "init=", 5))
             init_path = word + 5;
+        else if (!strncmp(word, "ROWS=", 5))
+            console_rows(word + 5);
+        else if (!strncmp(word, "COLUMNS=", 8))
+            console_columns(word + 8);
         else if (!strcmp(word, "quiet"))
             print_quiet(true);
         else if (!strcmp(word, "strace=1"))

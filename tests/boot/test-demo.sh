@@ -100,6 +100,21 @@ EOS
 ask 'keys do what they do on a terminal' 0 expect -f "$work/keys" $demo
 says 'and end the machine in order' 'System halted'
 
+# Our own guest's window has the same size.
+cat >"$work/keys" <<'EOS'
+set timeout 100
+set stty_init "rows 33 cols 77"
+eval spawn $argv
+expect "# " {} timeout { puts "no prompt"; exit 9 }
+send "stty size\r"
+expect "33 77" {} timeout { puts "no size"; exit 9 }
+send "exit\r"
+expect eof
+exit [lindex [wait] 3]
+EOS
+ask "pv-guest's window has the terminal's size" 0 expect -f "$work/keys" "$paravane" run --timeout 200 \
+    -r "$build/pv-guest/initramfs.cpio" "$build/pv-guest/pv-guest"
+
 # The same on Xen, as its first domain.
 ask 'on Xen, too' 0 $demo --hypervisor xen --input 'echo sum $((6*7)); exit'
 says 'it computes' 'sum 42'

@@ -169,10 +169,17 @@ enum verdict linux_initramfs(struct bytes *out)
 
 /* --- The command line ------------------------------------------------------ */
 
+char *window_words(void)
+{
+    struct winsize size;
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
+        return NULL;
+    return memory_format("ROWS=%u COLUMNS=%u", size.ws_row, size.ws_col);
+}
+
 char *linux_words(const char *console, bool is_terminal)
 {
     struct bytes words = {0};
-    struct winsize size;
     const char *term = getenv("TERM");
 
     bytes_format(&words, "console=%s quiet panic=-1", console);
@@ -180,7 +187,9 @@ char *linux_words(const char *console, bool is_terminal)
         bytes_format(&words, " TERM=%s", term);
     if (is_terminal)
         bytes_format(&words, " PERSON=yes");
-    if (is_terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
-        bytes_format(&words, " ROWS=%u COLUMNS=%u", size.ws_row, size.ws_col);
+    char *window = is_terminal ? window_words() : NULL;
+    if (window)
+        bytes_format(&words, " %s", window);
+    free(window);
     return words.data;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xen/elfnote.h>
 
 #include "file.h"
 #include "gdb.h"
@@ -45,6 +46,19 @@ static void add_linux_words(struct domain *d, const struct run_options *o)
     free(words);
 }
 
+/* Our guest takes the size of the window as Linux's init here does. */
+static void add_window_words(struct domain *d, const struct run_options *o)
+{
+    const struct kernel_note *os = &d->kernel.notes[XEN_ELFNOTE_GUEST_OS];
+    char *words = NULL;
+    if (os->present && !strcmp(os->text, "paravane") && o->session.read_stdin &&
+        isatty(STDIN_FILENO))
+        words = window_words();
+    if (words)
+        append_words(d, words);
+    free(words);
+}
+
 /* Options say more than files, for every domain. */
 static enum verdict apply_options(struct domain *d, const struct run_options *o)
 {
@@ -80,6 +94,8 @@ static enum verdict from_kernel(struct domain_list *list, const struct run_optio
         d->on[ON_reboot] = "destroy";
         if (o->boot_linux)
             add_linux_words(d, o);
+        else if (!v)
+            add_window_words(d, o);
         for (int i = 1; !v && i < o->operand_count; i++)
             append_words(d, o->operands[i]);
         if (o->copies > 1)
