@@ -67,7 +67,7 @@
     CALL(51, getsockname, "d**") \
     CALL(52, getpeername, "d**") \
     CALL(53, socketpair, "dxd*") \
-    NONE(54, setsockopt) \
+    CALL(54, setsockopt, "ddd*d") \
     CALL(55, getsockopt, "ddd**") \
     CALL(56, clone, "x***x") \
     CALL(57, fork, "") \

@@ -96,6 +96,7 @@ static const struct {
     ROW(recvmsg, SOCKET, BAD, MSG_DONTWAIT),
     ROW(connect, SOCKET, BAD, 16),
     ROW(bind, SOCKET, BAD, 16),
+    ROW(setsockopt, SOCKET, SOL_SOCKET, SO_REUSEADDR, BAD, 4),
     ROW(socketpair, AF_UNIX, SOCK_STREAM, 0, BAD),
     ROW(execve, BAD, 0, 0),
     ROW(execve, PROGRAM, BAD, 0),

@@ -168,7 +168,9 @@ static void check_unconnected(void)
             FAILS(getpeername(tcp, (void *)&name, &size), ENOTCONN) &&
             getsockname(tcp, (void *)&name, &size) == 0 && size == sizeof(name) &&
             name.sin_family == AF_INET && name.sin_port == 0 && name.sin_addr.s_addr == 0;
-    good &= getsockopt(udp, SOL_SOCKET, SO_DOMAIN, &domain, &room) == 0 && domain == AF_INET;
+    good &= getsockopt(udp, SOL_SOCKET, SO_DOMAIN, &domain, &room) == 0 && domain == AF_INET &&
+            setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &domain, sizeof(domain)) == 0 &&
+            FAILS(setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &domain, 2), EINVAL);
     good &= FAILS(connect(tcp, (void *)&name, 8), EINVAL) &&
             FAILS(bind(tcp, (void *)&name, 8), EINVAL) &&
             FAILS(connect(0, (void *)&name, size), ENOTSOCK) &&
