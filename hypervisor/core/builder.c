@@ -74,6 +74,7 @@ static int create_vcpus(struct domain *d, const struct domain_config *c, struct 
             return boot_error(e, IM_023, c->vcpus);
         if (c->affinity & arch_cpus_online())
             vcpu_set_affinity(v, c->affinity);
+        (void)preempt_point(); /* its record, its area and its FPU image have been cleared */
     }
     return 0;
 }
@@ -138,6 +139,7 @@ int builder_rebuild(struct domain_config *c)
     c->failures = 0;
     page_promise_end(d->promised); /* it has what it needs */
     d->promised = 0;
+    d->sched_cap = c->sched_cap; /* who is built again still owes what it owed */
     sched_domain_charge(d, work_spent());
     domain_start(d);
     return 0;

@@ -45,10 +45,8 @@
 #include "xenstore.h"
 
 #define BUCKETS 64u
-#define ZOMBIE_LOOKS                                                             \
-    10000000ull /* ns between two looks whether a zombie's frames have come back \
-                 */
-
+#define ZOMBIE_LOOKS     10000000ull /* ns between two looks whether a zombie's frames have come back */
+#define STOP_LOOKS       1000000ull  /* ns between two looks whether its vCPUs have come to their stop */
 #define ZOMBIE_LAST_LOOK 100u /* a second after the last domain has ended */
 
 /* What only this file needs to know about a domain and a vCPU. */
@@ -418,8 +416,10 @@ static void let_go(struct domain *d)
     }
     evtchn_close_all(d);
     xenstore_detach(d);
-    for_each_vcpu (d, v)
-        arch_vcpu_release(v);
+    for_each_vcpu (d, v) {
+        arch_vcpu_release(v); /* its descriptor tables: maybe the last that refers to thirty frames */
+        (void)preempt_point();
+    }
     ASSERT(!atomic_read(&d->tlb_cpus)); /* no vCPU of it is on a CPU: no CR3 names its tables (arch_switch) */
     mutex_lock(&d->mmu);
     for_each_vcpu (d, v) {
@@ -471,12 +471,16 @@ static unsigned dissolve(struct domain *d)
     grant_table_destroy(d);
     if (d->shared)
         page_unshare(d, d->shared);
-    for_each_vcpu (d, v)
+    for_each_vcpu (d, v) {
         arch_vcpu_destroy(v);
+        (void)preempt_point();
+    }
     sched_domain_destroy(d);
     unsigned left = unlist_domain(d);
-    if (d->config)
+    if (d->config) {
         d->config->promised += d->promised;
+        d->config->sched_cap = d->sched_cap;
+    }
     domain_put(d);
     return left;
 }
@@ -669,6 +673,21 @@ static void restart(struct domain_config *c)
         restart_at(c, due);
 }
 
+/*
+ * Tell all vCPUs to stop.  False: one is still in the middle of an operation, which may take long, as it is the domain's own CPU time
+ * that it takes.  Nobody waits for that here: there is other work.
+ */
+static bool all_stop(struct domain *d)
+{
+    bool stopped = true;
+
+    for_each_vcpu (d, v) {
+        vcpu_pause(v, PAUSE_DOMAIN);
+        stopped &= vcpu_is_stopped(v);
+    }
+    return stopped;
+}
+
 /* A domain has shut down: say so, and do what its configuration wants. */
 static void end_work(struct work *w)
 {
@@ -680,6 +699,10 @@ static void end_work(struct work *w)
     bool alone;
 
     if (!r->stopped && d->shut_down) {
+        if (!all_stop(d)) {
+            timer_set(&r->zombie_timer, arch_now() + STOP_LOOKS);
+            return;
+        }
         announce_end(d);
         if (action == END_RESTART && c)
             keep_memory(d);

@@ -127,6 +127,7 @@ void sched_domain_charge(struct domain *d, uint64_t ns)
         return;
     const uint64_t now = arch_now();
     spin_lock(&d->cap_lock);
+    (void)sched_cap_charge(&d->sched_cap, d->cap, now, 0); /* what its last life owed, less the periods since */
     d->sched_cap.period_end = MAX(d->sched_cap.period_end, now + SCHED_CAP_PERIOD);
     if (sched_cap_charge(&d->sched_cap, d->cap, now, ns)) {
         for_each_vcpu (d, v)
@@ -566,12 +567,17 @@ void vcpu_pause(struct vcpu *v, uint32_t why) NO_ANALYSIS
     queue_unlock(cq);
 }
 
+bool vcpu_is_stopped(const struct vcpu *v)
+{
+    return !atomic_read_acquire(&v->on_cpu) && !v->unwinding;
+}
+
 void vcpu_pause_sync(struct vcpu *v, uint32_t why)
 {
     vcpu_pause(v, why);
     if (v == current_vcpu())
         return;
-    while (atomic_read_acquire(&v->on_cpu) || v->unwinding) {
+    while (!vcpu_is_stopped(v)) {
         sched_yield();
         arch_relax();
     }

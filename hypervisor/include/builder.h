@@ -49,6 +49,7 @@ struct domain_config {
     uint32_t promised; /* frames that its next life needs (page_promise) */
     uint64_t started; /* when it began to run, last */
     struct work_account account; /* pays for its end and its next beginning */
+    struct sched_cap sched_cap;  /* how much of its cap its last life had used up */
     struct work restart_work;    /* when the time has come (core/domain.c) */
     struct timer restart_timer;
     char name[32];

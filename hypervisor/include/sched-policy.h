@@ -37,8 +37,8 @@ void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t sharers
 
 /* Add @e.  If it slept, its lag is cut to its credit; if it never ran it has none. */
 void sched_enqueue(struct sched_queue *q, struct sched_entity *e);
-/* @e, not queued, has not slept but had nothing to do: it is due no CPU time for that, and so far behind its turn that
- * whoever wakes preempts it.  (The floor may be that of the one who slept longest.) */
+/* @e, not queued, has not slept but had nothing to do: it is due no CPU time for that, and so far behind its
+ * turn that whoever wakes preempts it. */
 void sched_forget_credit(const struct sched_queue *q, struct sched_entity *e);
 void sched_dequeue(struct sched_queue *q, struct sched_entity *e);
 /* The one that should run now, left in the queue; NULL if nobody waits. */

@@ -22,6 +22,8 @@ void sched_domain_destroy(struct domain *d);
  * operations would wait for ever. */
 void vcpu_pause(struct vcpu *v, uint32_t why);
 void vcpu_pause_sync(struct vcpu *v, uint32_t why);
+/* @v, which is paused, is neither running nor in the middle of an operation: it will do nothing more. */
+bool vcpu_is_stopped(const struct vcpu *v);
 void vcpu_unpause(struct vcpu *v, uint32_t why);
 /* Restrict @v to the physical CPUs in @set (some of which are online); it moves when it next stops running. */
 void vcpu_set_affinity(struct vcpu *v, uint64_t set);

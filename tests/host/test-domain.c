@@ -300,6 +300,23 @@ static void a_second_later(void)
 }
 
 /* While it waits for its next life nobody else gets the memory that it will need. */
+Test(ends, nobody_waits_for_another_to_stop)
+{
+    struct domain *slow = boot_one(), *other = greedy_one();
+
+    machine_enter(other->vcpu[0]);
+    slow->vcpu[0]->unwinding = true; /* in the middle of a long operation, put aside for others */
+    domain_shutdown(slow, SHUTDOWN_poweroff);
+    assert_eq_long(end(other, SHUTDOWN_poweroff), 0);
+    assert_says("d2 shut down");
+    cr_assert(!machine_logged("d1 shut down"), "%s", machine.log);
+
+    slow->vcpu[0]->unwinding = false;
+    machine_advance(2000000);
+    assert_eq_long(machine_catch_end(work, NULL), MACHINE_POWEROFF + 1);
+    assert_says("d1 shut down");
+}
+
 Test(ends, memory_is_kept_for_a_restart)
 {
     config.on_reboot = END_RESTART;
