@@ -64,8 +64,7 @@ struct domain_record {
 
 struct vcpu_record {
     struct vcpu v;
-    struct vcpu_info
-        info; /* vCPUs that shared_info has no room for, until they are given a place */
+    struct vcpu_info info; /* of one that shared_info has no room for, until it is given a place */
 };
 
 struct domain idle_domain = {
@@ -463,7 +462,7 @@ static void release_frames(struct domain *d)
     mutex_unlock(&d->mmu);
 }
 
-/* Of what is left.  Nobody else has a reference, or only as the owner of a page that it shared: that keeps the
+/* Free what is left; how many domains remain.  Nobody else has a reference, or only as the owner of a page that it shared: that keeps the
  * structure alone. */
 static unsigned dissolve(struct domain *d)
 {

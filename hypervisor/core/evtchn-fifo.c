@@ -18,12 +18,12 @@
  * in any queue: the guest asks for that when it unmasks (EVTCHNOP_unmask).
  *
  * Whose is what:
- *   - Tails are ours, in struct fifo_queues; guests never see them.  They name ports that have
- * words.
+ *   - Tails are ours, in struct fifo_queues; guests never see them.  They name ports that
+ *     have words.
  *   - Words, heads and ready bits are the guest's to ruin.  Nothing is read from them but the four
  *     flags, and what these say decides only what is written to the same guest's memory.  LINK and
  *     head are written and never followed.  Hanging a word behind the tail races with the guest:
- * BUSY asks it not to unmask the tail meanwhile, and after LINK_TRIES the guest has lost its event.
+ *     BUSY asks it not to unmask the tail meanwhile, and after LINK_TRIES the guest has lost its event.
  *   - The pages are held like pages that are mapped writable, until reset or the end of the domain;
  *     they can never become page tables.
  *
@@ -139,7 +139,7 @@ static inline bool raise(struct evtchn_fifo *f, struct vcpu *v, uint32_t port)
         port_at(v->domain, port)->saved = 1;
         return false;
     }
-    if (unlikely(!f->queues[v->id].control)) /* a guest opens no port before its vCPU has one */
+    if (unlikely(!f->queues[v->id].control)) /* the vCPU has no control block yet: the signal is lost */
         return false;
     const event_word_t old = atomic_or(word, PENDING);
     if (!(old & (MASKED | LINKED)) && enqueue(f, v, port, word))
@@ -155,9 +155,8 @@ void evtchn_fifo_signal(struct vcpu *v, uint32_t port)
     struct evtchn_fifo *f = d->evtchn_fifo;
     bool became = f && raise(f, v, port);
     spin_unlock(&d->evtchn_queue_lock);
-    if (became)
+    if (became) /* not if there was a reset just now: the port is closed, and there is nobody to tell */
         evtchn_wake_pollers(d, port);
-    /* Reset just now: the port is closed, and there is nobody to tell. */
 }
 
 /* --- the other verbs --- */

@@ -4,12 +4,12 @@
  * A free block of 2^order frames starts at a multiple of 2^order; its buddy is the
  * other half of the block of twice the size.  The list links of a free block lie
  * in its first frame, so free memory costs nothing; page_info.linear of that frame
- * holds order + 1, which is how a buddy is recognised as free.  They are wiped when the block
+ * holds order + 1, which is how a buddy is recognised as free.  The links are wiped when the block
  * leaves its list: a guest that gets the frame finds no address of ours.
  *
  * Single frames that come back are kept aside first (@aside), so that a guest that gives and takes
  * frames one by one does not pay for merging and splitting blocks each time.  They are merged when
- * somebody asks for a large block.
+ * somebody asks for a large block, or none is big enough.
  *
  * A frame is flushed from every TLB that may still hold it when it is freed (tlb.h), so
  * allocation never needs to.  PAGE_USED_BEFORE tells frames that may hold somebody's data, from

@@ -14,7 +14,7 @@
 /*
  * Unmask upcalls and sleep until one is pending, as one step: an event that comes between the two
  * must not be slept through.  So the intention to sleep is announced before the last look
- * (vcpu_kick() sets pending, then looks at the announcement).
+ * (who sends sets pending first; vcpu_kick() then looks at the announcement).
  */
 static long op_block(struct vcpu *v, guest_ptr_t arg)
 {

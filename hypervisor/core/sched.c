@@ -16,7 +16,7 @@
  * that arrives (sched_tail).  So nobody can pick up the one that leaves before its registers have
  * been put away.
  *
- * Ticks: while one vCPU runs alone, none.  Only when somebody waits, or a cap limits it, is a slice
+ * Ticks: while one vCPU runs alone, none but the alarm of its CPU (timer.c).  Only when somebody waits, or a cap limits it, is a slice
  * timer armed.
  *
  * Idling: a vCPU that goes to sleep while nobody else wants its CPU halts on its own stack (doze),
@@ -76,7 +76,7 @@ static inline bool has_work(const struct vcpu *v)
     return v->id == 0 && atomic_read(&works.pending);
 }
 
-/* An idle vCPU that does something, if only the boot, also does. */
+/* @v is an idle vCPU without work.  One that has work, or is still booting, competes like any other. */
 static inline bool is_idling(const struct vcpu *v)
 {
     return v->is_idle && !has_work(v) && !v->unwinding;
@@ -210,7 +210,7 @@ static void ask_reschedule(unsigned cpu)
         arch_kick_cpu(cpu);
 }
 
-/* @v, woken, joins the queue of v->cpu: should that CPU look up from what it does? */
+/* Put @v, woken, into the queue of v->cpu, and have that CPU reschedule, or end its slice earlier, if @v is due before. */
 static void insert(struct cpu_queue *cq, struct vcpu *v)
 {
     struct vcpu *running = cq->current;

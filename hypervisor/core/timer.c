@@ -9,14 +9,14 @@
  * A timer is guarded by the lock of the heap of its @cpu, whether it is queued or not, so that two
  * CPUs may set and stop the same one.
  *
- * The hardware is told only when the earliest deadline moves forward.  A timer that is stopped or
- * pushed back leaves the hardware as it is: the interrupt that comes too early finds nothing due
+ * The hardware is told only when the earliest deadline becomes earlier.  A timer that is stopped or
+ * set to later leaves the hardware as it is: the interrupt that comes too early finds nothing due
  * and programs the right moment.
  *
- * Many timers may be due together, of many vCPUs of a few domains, and before that of a neighbour who has one.  So those that have
- * an owner are served in windows of time: OWNED_AT_ONCE in each, and the first of each owner's.  The others are put off, so many to each of
- * the windows to come.  Only a timer that is not the first of its interrupt is asked for that: when none comes together with
- * another it costs nothing.
+ * Many vCPUs of a few domains may set their timers to one moment, just before a neighbour's only timer.  So timers that have an owner
+ * are served in windows: the first of each owner's, and OWNED_AT_ONCE more.  The rest get deadlines in later windows,
+ * OWNED_AT_ONCE in each.  The first timer of an interrupt is served without a look at its owner: one that comes alone pays nothing.
+ * An interrupt runs at most TIMERS_AT_ONCE handlers.
  *
  * The alarm is for what must be done now and then while a CPU is busy, at no moment in particular.
  * It is no timer of the heap, so that those who set one do not pay for it: it looks at the clock at

@@ -19,7 +19,7 @@
  *   vcpu_kernel_root(v), vcpu_user_root(v), vcpu_set_*_root(v, root)   L4 machine addresses, 0: none
  *   void arch_view_kernel(v), arch_view_back(v);  the door below opens on the guest's kernel tables meanwhile
  *
- * and the one door to guest memory (STYLE rule 8), which refuses hypervisor addresses and survives faults.  The
+ * and the one door to guest memory, which refuses hypervisor addresses and survives faults.  The
  * address is looked up in the running vCPU's current page tables:
  *
  *   int guest_read(void *to, guest_ptr_t from, size_t n);            0 or -XEN_EFAULT

@@ -46,7 +46,7 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 #define PAUSE_DOWN     BIT(0) /* VCPUOP_down, or never brought up */
 #define PAUSE_BLOCKED  BIT(1) /* SCHEDOP_block */
 #define PAUSE_POLLING  BIT(2) /* SCHEDOP_poll */
-#define PAUSE_DOMAIN   BIT(3) /* the domain is paused by a controller, shut down or dying */
+#define PAUSE_DOMAIN   BIT(3) /* the domain is not started yet, shut down or dying */
 #define PAUSE_WAITING  BIT(4) /* waits for something inside the hypervisor */
 #define PAUSE_CAPPED   BIT(5) /* its domain has used up its cap; until the next period */
 #define PAUSE_SLEEP    (PAUSE_BLOCKED | PAUSE_POLLING | PAUSE_WAITING) /* set by the vCPU itself, asleep in schedule() */
@@ -133,8 +133,7 @@ struct domain {
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
     mutex_t mmu;
     uint32_t tot_pages, max_pages;
-    /* So many of its frames are promised to its next life as they come back, and so many are
-     * (page_promise); atomic. */
+    /* Frames that its next life needs, and how many of these have come back and are promised to it (page_promise); atomic. */
     uint32_t keep, promised;
     uint64_t linear_slots[8]; /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
     uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */

@@ -9,13 +9,13 @@
  * Both ways have the same verbs, with @port a port that exists:
  *
  *   signal(v, port)       make it pending and, unless it is masked, tell @v
- *   unmask(v, port)       open it and, if it is pending, do what its signal would have done
+ *   unmask(v, port)       clear its mask and, if it is pending, do what its signal would have done
  *   is_pending(d, port)   as a poll sees it
  *   forget(d, port)       its next user starts without a pending signal
  *
- * Signals come without any of the sender's locks being the receiver's; d->evtchn_fifo, which says
- * which way a domain goes, changes under evtchn_lock and evtchn_queue_lock: whoever reads it with
- * neither may be late, and looks again (evtchn-fifo.c, evtchn_2level_signal).
+ * A signal is sent without the receiver's evtchn_lock.  d->evtchn_fifo, which says which way a domain goes, changes under its
+ * evtchn_lock and evtchn_queue_lock: a reader with neither may see the old value, so it looks again (evtchn-fifo.c,
+ * evtchn_2level_signal).
  */
 #pragma once
 
@@ -114,10 +114,9 @@ void evtchn_fifo_forget(struct domain *d, uint32_t port);
 /* A closed port whose word is still linked: the guest has yet to take it out of its queue.  @d has queues; evtchn_lock held. */
 bool evtchn_fifo_is_linked(const struct domain *d, uint32_t port);
 
-/* The sub-operations, their arguments read; evtchn_lock held.  0 or a refusal. */
+/* The sub-operations, their arguments read; evtchn_lock held.  0 (expand_array: the first port that it gave a word) or a refusal. */
 int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset) must_check;
-int evtchn_fifo_expand_array(struct domain *d,
-                             mfn_t m) must_check; /* the first port that it gave a word */
+int evtchn_fifo_expand_array(struct domain *d, mfn_t m) must_check;
 int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority) must_check;
 /* What was signalled before its word came with the page for @first and those behind it is raised.  Preemption points between:
  * not under evtchn_lock.  A reset meanwhile leaves nothing to raise. */

@@ -32,7 +32,8 @@ struct sched_queue {
 };
 
 void sched_queue_init(struct sched_queue *q);
-/* @sharers: so many have one credit between them, that of their domain. */
+/* @sharers: so many have one credit between them, that of their domain.  With more than eight, one that wakes beside a spinner may
+ * wait until that is SCHED_WAKE_MARGIN ahead of it. */
 void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t sharers);
 
 /* Add @e.  If it slept, its lag is cut to its credit; if it never ran it has none. */

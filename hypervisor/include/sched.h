@@ -46,7 +46,7 @@ bool preempt_point(void);
 /*
  * The same for where nothing is held: no lock, no reference, no memory that only the caller's stack knows of.  There a vCPU whose
  * domain is over its cap, or that is paused for another reason, sleeps until it may go on; it may be left for good.  To be
- * in every loop whose length a guest chooses: a call has no bound, but no call is longer than a cap allows.
+ * in every loop whose length a guest chooses: a call may last as long as the guest likes, but gets no more CPU time than the cap.
  *
  * A loop that holds something has preempt_point(), and when pause_is_due() lets go, and comes to a pause_point().  Who acts on another
  * domain has the control role, is trusted, and holds a reference to that domain: it goes on (pause_point_on).
@@ -100,8 +100,8 @@ void vcpu_publish_areas(struct vcpu *v);
 void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s, uint64_t now);
 /* @v starts / stops running on this CPU: its periodic timer ticks only while it runs. */
 void vcpu_timers_resume(struct vcpu *v);
+void vcpu_timers_suspend(struct vcpu *v);
 /* @v's published time gets a new point before @v goes on.  For the running vCPU. */
 void vcpu_time_expire(struct vcpu *v);
-void vcpu_timers_suspend(struct vcpu *v);
 void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_destroy(struct vcpu *v);

@@ -2,8 +2,8 @@
  * The life of a port: bind_locked(), send_locked(), close_port(), evtchn_stop() and evtchn_close_all() of core/evtchn.c, and of a
  * domain as far as ports need it (domain_get(), hide_domain() and domain_free() of core/domain.c).
  *
- * Two domains, 0 and 1, with one port each.  Domain 0 opens its port for domain 1, closes it, opens it again, and dies.  Domain 1
- * binds to it, sends, closes and binds again.  The lock of domain 0 comes first where both are needed.
+ * Two domains, 0 and 1, with one port each.  Domain 0 opens its port for domain 1, closes it, opens it again, and dies.  Of domain
+ * 1 one CPU binds twice, one closes twice, and one sends twice.  The lock of domain 0 comes first where both are needed.
  *
  * Holds: a port is bound only to one that is bound to it; nobody looks at a port of a domain that is gone; nobody waits for ever.
  *
@@ -176,7 +176,7 @@ active proctype sender_1()
     send()
 }
 
-/* Whenever nobody holds a lock. */
+/* Whenever both locks are free: both ends are bound, or neither is. */
 active proctype onlooker()
 {
 end:

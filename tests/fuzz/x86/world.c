@@ -168,7 +168,7 @@ static void control_is_written(unsigned cr, uint64_t value)
 {
     switch (cr) {
     case 0:
-        if ((value & ~(uint64_t)8) != 0x80050033 - 0 && (value & ~(uint64_t)8) != CR0_GUEST)
+        if ((value & ~(uint64_t)8) != 0x80050033)
             wrong("CR0 becomes %lx", (unsigned long)value);
         cpu.cr0 = value;
         break;
@@ -327,7 +327,7 @@ static uint64_t operand_address(ucontext_t *u, const uint8_t *i, unsigned rex, u
     return *host_reg(u, (modrm & 7) | (rex & 1) << 3) + (uint64_t)(int64_t)more;
 }
 
-/* @rip: where to go on. */
+/* Do the access at @start.  Where to go on: behind it, or at @resume if it has faulted. */
 static uint64_t do_guest_access(ucontext_t *u, const uint8_t *start, uint64_t resume)
 {
     const unsigned rex = start[0];

@@ -40,7 +40,7 @@ void attack_begin(const char *name);
 bool attack_goes_on(void);
 /* Start @function(vcpu) on vCPUs 1 to @count - 1; ends the domain if one does not start. */
 void attack_vcpus(unsigned count, void (*function)(unsigned vcpu));
-/* What a vCPU other than the first does when it has nothing more to do. */
+/* Sleep until the domain ends: for a vCPU that has nothing more to do. */
 _Noreturn void attack_rest(void);
 /* Wait, executing. */
 void attack_spin(uint64_t ns);
