@@ -90,8 +90,11 @@ static long exchange(void *page)
 
     for (unsigned i = 0; i < LISTED(unsigned long); i++)
         list[i] = 0x100000 + i;
-    if (frames_populate(list, LISTED(unsigned long), 0) != LISTED(unsigned long))
-        tap_bail_out("no frames");
+    if (frames_populate(list, LISTED(unsigned long), 0) != LISTED(unsigned long)) {
+        if (attack_goes_on())
+            tap_bail_out("no frames");
+        attack_rest(); /* cut short, as the other vCPU has ended the domain meanwhile */
+    }
     set_xen_guest_handle(e.in.extent_start, (xen_pfn_t *)LIST);
     set_xen_guest_handle(e.out.extent_start, (xen_pfn_t *)LIST);
     return hypercall_memory_op(XENMEM_exchange, &e);
