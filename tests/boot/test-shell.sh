@@ -49,7 +49,7 @@ says 'has a number of his own' 1000
 says 'and may not write to /etc' refused
 
 # Keys end programs here.
-printf 'grep SigIgn /proc/self/status\nsh -c "kill -INT \\$\\$; echo survived"; echo interrupted with $?\nexit 0\n' >"$work/input"
+printf 'grep SigIgn /proc/self/status\nsh -c "kill -INT \\$\\$; echo survived"\necho interrupted with $?\nexit 0\n' >"$work/input"
 "$paravane" run -q --timeout 100 --hypervisor "$which" -r "$initramfs" "$guest" \
     <"$work/input" >"$out" 2>"$err"
 judge 'a session with an interrupt ends well' 0 $?
