@@ -470,10 +470,8 @@ static unsigned dissolve(struct domain *d)
     grant_table_destroy(d);
     if (d->shared)
         page_unshare(d, d->shared);
-    for_each_vcpu (d, v) {
+    for_each_vcpu (d, v)
         arch_vcpu_destroy(v);
-        (void)preempt_point();
-    }
     sched_domain_destroy(d);
     unsigned left = unlist_domain(d);
     if (d->config) {

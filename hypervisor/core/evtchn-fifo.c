@@ -352,10 +352,8 @@ void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
         return;
     for (unsigned i = 0; i < ARRAY_PAGES; i++)
         let_go(f->page[i]);
-    (void)preempt_point();
     for (unsigned i = 0; i < d->max_vcpus; i++)
         let_go(f->queues[i].control);
-    (void)preempt_point();
     mem_free(f, fifo_size(d));
 }
 

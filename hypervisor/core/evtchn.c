@@ -342,6 +342,7 @@ void evtchn_close_all(struct domain *d)
     struct evtchn_fifo *fifo = evtchn_fifo_end(d);
     spin_unlock(&d->evtchn_lock);
     evtchn_fifo_free(d, fifo);
+    (void)preempt_point();
 }
 
 void evtchn_destroy(struct domain *d)
