@@ -34,6 +34,7 @@ lists | tr '\n@' ' \n' | sed 's/"//g; s/  */ /g; s/^ //; s/ $//' | awk -v manual
             text[section] = text[section] "\n" line
             split(line, cell, / *\| */)
             if (line ~ /^\|/) row[cell[2]] = row[cell[2]] " " cell[3]
+            if (line ~ /^- [A-Z]+-[0-9]+$/) row[substr(line, 3)] = "" # a rule without an errno
             if (section ~ /^Model-specific/) msr[cell[2] " " cell[4] " " cell[5] " " cell[6] " " cell[7]] = 1
         }
     }

@@ -1,12 +1,12 @@
 #!/bin/sh
 # files-table.sh [--write|--check]
 #
-# The table of kernel/README.md, every file and why it is there, from the first sentence at the head of each.
+# The list in kernel/README.md, every file and why it is there, from the first sentence at the head of each.
 # --write puts it there, --check fails if there is another one, or a file says nothing about itself.
 set -eu
 cd "$(dirname "$0")/kernel"
 begin='<!-- made by files-table.sh from the heads of the files -->'
-end='<!-- end of the table -->'
+end='<!-- end of the list -->'
 
 # The words of the first comment, up to a full stop at the end of a word or to the end of the comment.
 sentence() {
@@ -15,14 +15,12 @@ sentence() {
          line == "" && text != "" { exit }
          line != "" { text = text == "" ? line : text " " line }
          last || text ~ /[.:]$/ || text ~ /\. / { exit }
-         END { sub(/\. .*/, "", text); sub(/[.:]$/, "", text); gsub(/\|/, "\\|", text); print text }' "$1"
+         END { sub(/\. .*/, "", text); sub(/[.:]$/, "", text); print text }' "$1"
 }
 
 table() {
-    echo '| file | what it is for |'
-    echo '|---|---|'
     for file in *.c *.h *.S; do
-        echo "| \`$file\` | $(sentence "$file") |"
+        echo "- \`$file\`: $(sentence "$file")" | fold -s -w 112 | sed '2,$s/^/  /; s/ *$//'
     done
 }
 
@@ -41,12 +39,12 @@ case ${1-} in
     rm "$new"
     ;;
 --check)
-    if table | grep -e '| *|$'; then
+    if table | grep -e '`:$'; then
         echo "these files do not say at their head what they are for" >&2
         exit 1
     fi
     [ "$(in_readme)" = "$(table)" ] || {
-        echo "kernel/README.md has another table than the files; run files-table.sh --write" >&2
+        echo "kernel/README.md has another list than the files; run files-table.sh --write" >&2
         exit 1
     }
     ;;

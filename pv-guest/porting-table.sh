@@ -1,7 +1,7 @@
 #!/bin/sh
 # porting-table.sh [--check|--write]
 #
-# The table "operation / instruction / hypercall / why" of README.md, made from
+# The list "operation / instruction / hypercall / why" of README.md, made from
 # the comments in platform/platform.h.  Without argument it is printed; --write
 # puts it into README.md between the two markers; --check fails if README.md has
 # another one, or if a function of the header lacks its comment.
@@ -12,8 +12,6 @@ begin='<!-- porting-table: made by porting-table.sh from platform/platform.h -->
 end='<!-- end of porting-table -->'
 
 table() {
-    echo '| operation | native instruction | hypercall | why |'
-    echo '|---|---|---|---|'
     # A field goes on over lines until the next one or the end of the comment.
     awk '
         function start(field, prefix) { at = field; text[field] = substr($0, length(prefix) + 1) }
@@ -27,17 +25,17 @@ table() {
             for (field in text)
                 sub(/^ +/, "", text[field])
             if (text["instruction"] != "" && text["hypercall"] != "" && text["why"] != "")
-                printf "| `%s`%s | %s | %s | %s |\n", name, text["what"] ~ /^Queued/ ? " (queued)" : "",
-                       text["instruction"], text["hypercall"], text["why"]
+                printf "- `%s`%s\n  - native: %s\n  - hypercall: %s\n  - why: %s\n", name,
+                       text["what"] ~ /^Queued/ ? " (queued)" : "", text["instruction"], text["hypercall"], text["why"]
             name = at = ""
-        }' $header
+        }' $header | fold -s -w 112 | sed '/^ *- /!s/^/    /; s/ *$//'
 }
 
 # Functions without the four lines, one a line.  platform_interrupt is the platform calling itself.
 undocumented() {
     sed -n 's/^[A-Za-z].*[ *]\(platform_[a-z_]*\)(.*;$/\1/p' $header | grep -v '^platform_interrupt$' |
         while read -r name; do
-            table | grep -q "^| \`$name\`[^|]* | [^|]* | [^|]* | [^|]* |\$" || echo "$name"
+            table | grep -q "^- \`$name\`" || echo "$name"
         done
 }
 
@@ -62,7 +60,7 @@ case ${1-} in
         exit 1
     fi
     if [ "$(in_readme)" != "$(table)" ]; then
-        echo "README.md has another table than platform.h; run porting-table.sh --write" >&2
+        echo "README.md has another list than platform.h; run porting-table.sh --write" >&2
         exit 1
     fi
     ;;

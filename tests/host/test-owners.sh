@@ -12,8 +12,8 @@ source=$2
     /^ *(\*|\/\*)/ { next }
     /((pg|one|\))->|(\]|pg)\.)owner[^a-z_]/ { file = FILENAME; sub(/^hypervisor\//, "", file); print file ":" name }
     ' $(find hypervisor -name '*.[ch]' | sort) | sort -u) >"$work/looks"
-# rows of the table: | `file:function`, `file:function` | argument |
-sed -n '/^### Who looks at a frame/,/^## /p' "$source/hypervisor/README.md" | grep '^| `' | grep -o '`[^`]*:[^`]*`' |
+# entries of the list: - argument: `file:function`, `file:function`
+sed -n '/^### Who looks at a frame/,/^## /p' "$source/hypervisor/README.md" | grep -o '`[a-z0-9/.-]*:[a-z0-9_]*`' |
     tr -d '`' | sort -u >"$work/list"
 
 [ "$(wc -l <"$work/looks")" -ge 20 ]
