@@ -125,7 +125,6 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
             rc = reserve(p, MIN(left, p->size - p->used));
         if (rc)
             return done ? (long)done : rc;
-        /* A socket's ring has more room than it may be used for: room is a power of two. */
         const size_t most = MIN(p->room, p->size);
         while (done < size && p->used < most) {
             const size_t tail = (p->head + p->used) & (p->room - 1);

@@ -1,4 +1,4 @@
-/* The ring of bytes of which pipes have one and socket pairs two. */
+/* The ring of bytes that a pipe is. */
 #pragma once
 
 #include "user.h"
@@ -18,7 +18,6 @@ struct pipe {
     uint64_t arrived; /* bytes that have ever been given */
     unsigned readers, writers;
     unsigned readers_ever, writers_ever; /* a named pipe's: who came, even if gone again */
-    unsigned holders;                    /* socket.c: ends that are open */
     bool
         messages; /* what was given at once is taken at once: a 32-bit length stands before it in the ring */
     struct wait_queue changed;

@@ -56,14 +56,14 @@
     CALL(40, sendfile, "dd*u") \
     CALL(41, socket, "ddd") \
     CALL(42, connect, "d*u") \
-    NONE(43, accept) \
+    CALL(43, accept, "d**") \
     CALL(44, sendto, "d*ux*u") \
     CALL(45, recvfrom, "d*ux**") \
     CALL(46, sendmsg, "d*x") \
     CALL(47, recvmsg, "d*x") \
     CALL(48, shutdown, "dd") \
     CALL(49, bind, "d*u") \
-    NONE(50, listen) \
+    CALL(50, listen, "dd") \
     CALL(51, getsockname, "d**") \
     CALL(52, getpeername, "d**") \
     CALL(53, socketpair, "dxd*") \
@@ -301,7 +301,7 @@
     CALL(285, fallocate, "dxuu") \
     CALL(286, timerfd_settime, "dx**") \
     CALL(287, timerfd_gettime, "d*") \
-    NONE(288, accept4) \
+    CALL(288, accept4, "d**x") \
     CALL(289, signalfd4, "d*ux") \
     CALL(290, eventfd2, "ux") \
     CALL(291, epoll_create1, "x") \
@@ -312,7 +312,7 @@
     CALL(296, pwritev, "d*uu") \
     CALL(297, rt_tgsigqueueinfo, "ddd*") \
     NONE(298, perf_event_open) \
-    NONE(299, recvmmsg) \
+    CALL(299, recvmmsg, "d*ux*") \
     NONE(300, fanotify_init) \
     NONE(301, fanotify_mark) \
     CALL(302, prlimit64, "dd**") \
@@ -320,7 +320,7 @@
     NONE(304, open_by_handle_at) \
     NONE(305, clock_adjtime) \
     CALL(306, syncfs, "d") \
-    NONE(307, sendmmsg) \
+    CALL(307, sendmmsg, "d*ux") \
     NONE(308, setns) \
     CALL(309, getcpu, "***") \
     NONE(310, process_vm_readv) \

@@ -541,6 +541,8 @@ static void cycle(void)
     munmap(file, 100000);
     close(fds[0]);
     close(fds[1]);
+    for (int i = 0; i < 30; i++) /* more than what the heap has got to spare */
+        sockets_cycle();
 }
 
 static uint64_t free_memory(void)
@@ -612,6 +614,7 @@ int main(int argc, char **argv)
     check_corners();
     check_watches();
     check_file_attributes();
+    check_sockets();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
