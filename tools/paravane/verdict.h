@@ -2,7 +2,7 @@
  * The verdicts: every way in which `paravane` can end, with its exit code.
  *
  * VERDICT_LIST expands into the enum, the names, `paravane explain CODE` and
- * the table in tools/README.md (tests/boot/test-readme checks that).
+ * the table in tools/README.md (tests/boot/test-pages.sh checks that).
  *
  *   V(NAME, code, "what it means", "what to do about it")
  */
