@@ -20,7 +20,7 @@ struct tally {
 };
 
 static struct {
-    struct tally *tally; /* one a frame */
+    struct tally *tally;     /* one a frame */
     uint64_t l4[PT_ENTRIES]; /* an L4 table with the hypervisor's entries */
     unsigned differences;
 } audit;
@@ -32,8 +32,9 @@ static void differ(uint64_t frame, const char *what, uint64_t have, uint64_t cou
     const struct page_info *pg = &frame_table[frame];
 
     if (audit.differences++ < PRINT_LIMIT)
-        printk("audit: frame %lx of domain %u, %s: %s is %lu, counted %lu\n", (unsigned long)frame, pg->owner,
-               page_type_name[page_state_type(pg->state)], what, (unsigned long)have, (unsigned long)counted);
+        printk("audit: frame %lx of domain %u, %s: %s is %lu, counted %lu\n", (unsigned long)frame,
+               pg->owner, page_type_name[page_state_type(pg->state)], what, (unsigned long)have,
+               (unsigned long)counted);
 }
 
 void audit_count(mfn_t m, bool typed)
@@ -82,7 +83,8 @@ static void count_link(const struct page_info *table, int level, pte_t e)
         audit.tally[page_to_mfn(table).n].linear--;
         audit.tally[m.n].linear++;
     } else if (!is_table(target) || level_of(target) != level - 1) {
-        differ(m.n, "a table entry's target type", page_state_type(target->state), page_type_of_level(level - 1));
+        differ(m.n, "a table entry's target type", page_state_type(target->state),
+               page_type_of_level(level - 1));
     }
 }
 
@@ -180,7 +182,8 @@ static void compare_totals(void)
                 owned++;
         if (owned != d->tot_pages) {
             audit.differences++;
-            printk("audit: domain %u counts %u frames, owns %lu\n", d->id, d->tot_pages, (unsigned long)owned);
+            printk("audit: domain %u counts %u frames, owns %lu\n", d->id, d->tot_pages,
+                   (unsigned long)owned);
         }
     }
 }
@@ -225,7 +228,8 @@ unsigned page_audit(void)
     audit.tally = page_alloc_zeroed(order);
     audit.differences = 0;
     if (!audit.tally) {
-        printk("audit: no %lu KiB of free memory to count in\n", (unsigned long)(PAGE_SIZE << order) / 1024);
+        printk("audit: no %lu KiB of free memory to count in\n",
+               (unsigned long)(PAGE_SIZE << order) / 1024);
         return 0;
     }
     arch_fill_l4(audit.l4);

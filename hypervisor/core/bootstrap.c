@@ -20,7 +20,7 @@
 #include "sched.h"
 
 #define LARGEST_ORDER 18u
-#define REBUILD_ORDER 10u    /* beside other domains, what is done in one piece is small */
+#define REBUILD_ORDER 10u        /* beside other domains, what is done in one piece is small */
 #define FILL_SPAN     0x20000ull /* bytes, the same */
 #define SPARE_PAGES   (0x80000 >> PAGE_SHIFT) /* mapped behind the stack, at least */
 #define MAP_ALIGN     0x400000ull

@@ -55,7 +55,8 @@ static int verdict_of(enum rule_id rule)
         return VERDICT_MEMORY;
     if (rule == RULE_IM_030)
         return VERDICT_BOOT;
-    return rule < RULE_IM_020 || rule == RULE_IM_022 || rule == RULE_IM_024 ? VERDICT_IMAGE : VERDICT_TREE;
+    return rule < RULE_IM_020 || rule == RULE_IM_022 || rule == RULE_IM_024 ? VERDICT_IMAGE
+                                                                            : VERDICT_TREE;
 }
 
 void builder_cannot_boot(const struct boot_error *e)

@@ -276,7 +276,8 @@ static void flush_held(struct timer *t)
 }
 
 /* As many of @n bytes as the UART takes now without making us wait, or BURST; how many.  0: it is not ready. */
-static inline __attribute__((always_inline)) size_t console_write(struct console_ring *c, const char *s, size_t n)
+static inline __attribute__((always_inline)) size_t console_write(struct console_ring *c,
+                                                                  const char *s, size_t n)
 {
     size_t done = 0;
 

@@ -37,7 +37,7 @@ static void list_domains(void)
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
         printk("d%u %s: %u of %u pages, %u vCPUs%s%s\n", d->id, d->name, d->tot_pages, d->max_pages,
                d->max_vcpus, d->shut_down ? ", shut down" : "", d->dying ? ", dying" : "");
-        for_each_vcpu (d, v)
+        for_each_vcpu(d, v)
             list_vcpu(v);
     }
 }
@@ -45,7 +45,7 @@ static void list_domains(void)
 static void dump_vcpus(void)
 {
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        for_each_vcpu (d, v)
+        for_each_vcpu(d, v)
             arch_dump_vcpu(v);
 }
 

@@ -45,8 +45,10 @@
 #include "xenstore.h"
 
 #define BUCKETS 64u
-#define ZOMBIE_LOOKS     10000000ull /* ns between two looks whether a zombie's frames have come back */
-#define STOP_LOOKS       1000000ull  /* ns between two looks whether its vCPUs have come to their stop */
+/* ns between two looks whether a zombie's frames have come back */
+#define ZOMBIE_LOOKS 10000000ull
+/* ns between two looks whether its vCPUs have come to their stop */
+#define STOP_LOOKS       1000000ull
 #define ZOMBIE_LAST_LOOK 100u /* a second after the last domain has ended */
 
 /* What only this file needs to know about a domain and a vCPU. */
@@ -130,7 +132,7 @@ struct domain *domain_get_owner(domid_t id)
 
 static void domain_free(struct domain *d)
 {
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         mem_free(container_of(v, struct vcpu_record, v), sizeof(struct vcpu_record));
     mem_free(record_of(d), sizeof(struct domain_record));
 }
@@ -290,7 +292,7 @@ void domain_start(struct domain *d)
         d->config->started = arch_now();
     domain_publish(d);
     atomic_add(&alive, 1);
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         vcpu_unpause(v, PAUSE_DOMAIN);
 }
 
@@ -311,7 +313,7 @@ void domain_shutdown(struct domain *d, uint8_t reason)
         return;
     if (!d->shutdown_code_set)
         d->shutdown_code = reason;
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         vcpu_pause(v, PAUSE_DOMAIN);
     record_of(d)->end_work.account = d->config ? &d->config->account : NULL;
     work_add(&record_of(d)->end_work);
@@ -355,7 +357,8 @@ static noreturn_ void first_domain_ended(const struct domain *d)
         printk("Hardware Dom%u shutdown: watchdog %s\n", d->id, then);
         break;
     default: /* suspend among them: nobody is there to resume it */
-        printk("Hardware Dom%u shutdown (%s, reason %u): %s\n", d->id, shutdown_reason(d), d->shutdown_code, then);
+        printk("Hardware Dom%u shutdown (%s, reason %u): %s\n", d->id, shutdown_reason(d),
+               d->shutdown_code, then);
         break;
     }
     arch_machine_end(stays ? MACHINE_HALT : MACHINE_REBOOT, verdict);
@@ -409,19 +412,21 @@ static void let_go(struct domain *d)
 {
     evtchn_stop(d);
     memory_barrier(); /* it is dying; all looks at what it still has come after: page_prepare() */
-    for_each_vcpu (d, v) {
+    for_each_vcpu(d, v) {
         vcpu_pause_sync(v, PAUSE_DOMAIN);
         sched_vcpu_destroy(v);
     }
     evtchn_close_all(d);
     xenstore_detach(d);
-    for_each_vcpu (d, v) {
-        arch_vcpu_release(v); /* its descriptor tables: maybe the last that refers to thirty frames */
+    for_each_vcpu(d, v) {
+        /* its descriptor tables: maybe the last that refers to thirty frames */
+        arch_vcpu_release(v);
         (void)preempt_point();
     }
-    ASSERT(!atomic_read(&d->tlb_cpus)); /* no vCPU of it is on a CPU: no CR3 names its tables (arch_switch) */
+    /* no vCPU of it is on a CPU: no CR3 names its tables (arch_switch) */
+    ASSERT(!atomic_read(&d->tlb_cpus));
     mutex_lock(&d->mmu);
-    for_each_vcpu (d, v) {
+    for_each_vcpu(d, v) {
         vcpu_drop_roots(v);
         if (v->info_page) {
             v->info = &container_of(v, struct vcpu_record, v)->info;
@@ -439,7 +444,8 @@ static void unpin_frame(struct domain *d, struct page_info *pg)
 }
 
 /* @act looks at whose frame it is, and may find that it is another's. */
-static void each_frame(struct domain *d, void (*act)(struct domain *, struct page_info *)) REQUIRES(&d->mmu)
+static void each_frame(struct domain *d, void (*act)(struct domain *, struct page_info *))
+    REQUIRES(&d->mmu)
 {
     for (uint64_t n = d->lowest_mfn; n <= d->highest_mfn && d->highest_mfn; n++) {
         act(d, mfn_to_page(mfn(n)));
@@ -470,7 +476,7 @@ static unsigned dissolve(struct domain *d)
     grant_table_destroy(d);
     if (d->shared)
         page_unshare(d, d->shared);
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         arch_vcpu_destroy(v);
     sched_domain_destroy(d);
     unsigned left = unlist_domain(d);
@@ -556,7 +562,8 @@ void domain_memory_report(void)
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d), count++)
         theirs += atomic_read(&d->tot_pages);
     spent = at_rest.free > now + theirs ? at_rest.free - now - theirs : 0;
-    printk("memory: %lu KiB are free, %u domains have %lu KiB, the hypervisor spends %lu KiB on them, %lu each\n",
+    printk("memory: %lu KiB are free, %u domains have %lu KiB, the hypervisor spends %lu KiB on "
+           "them, %lu each\n",
            now * 4, count, theirs * 4, spent * 4, spent * 4 / MAX(count, 1u));
 }
 
@@ -564,7 +571,7 @@ void domain_memory_report(void)
 static unsigned long emulated(const struct domain *d)
 {
     unsigned long count = 0;
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         count += v->emulated;
     return count;
 }
@@ -572,7 +579,7 @@ static unsigned long emulated(const struct domain *d)
 /* Everybody stopped, the rest of its output first, then the one line that tools wait for. */
 static void announce_end(struct domain *d)
 {
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         vcpu_pause_sync(v, PAUSE_DOMAIN);
     if (record_of(d)->crashed)
         arch_dump_rest(record_of(d)->crashed, &record_of(d)->dump);
@@ -678,7 +685,7 @@ static bool all_stop(struct domain *d)
 {
     bool stopped = true;
 
-    for_each_vcpu (d, v) {
+    for_each_vcpu(d, v) {
         vcpu_pause(v, PAUSE_DOMAIN);
         stopped &= vcpu_is_stopped(v);
     }

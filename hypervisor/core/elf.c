@@ -292,9 +292,10 @@ static int word_number(const struct guest_word *w, uint64_t *out, struct boot_er
     *out = 0;
     for (uint64_t i = hex ? 2 : 0; i < w->value_length; i++) {
         const char c = w->value[i];
-        const unsigned digit = c >= '0' && c <= '9'                     ? (unsigned)(c - '0')
-                               : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (unsigned)((c | 0x20) - 'a') + 10
-                                                                        : base;
+        const unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+                               : (c | 0x20) >= 'a' && (c | 0x20) <= 'f'
+                                   ? (unsigned)((c | 0x20) - 'a') + 10
+                                   : base;
         if (digit >= base || __builtin_mul_overflow(*out, base, out) ||
             __builtin_add_overflow(*out, digit, out))
             return boot_error(e, IM_024, w->number);
@@ -302,7 +303,8 @@ static int word_number(const struct guest_word *w, uint64_t *out, struct boot_er
     return w->value_length ? 0 : boot_error(e, IM_024, w->number);
 }
 
-static int word_apply(struct kernel_image *k, struct notes *n, const struct guest_word *w, struct boot_error *e)
+static int word_apply(struct kernel_image *k, struct notes *n, const struct guest_word *w,
+                      struct boot_error *e)
 {
     if (word_is(w, "VIRT_BASE")) {
         n->virt_base = true;
@@ -319,9 +321,11 @@ static int word_apply(struct kernel_image *k, struct notes *n, const struct gues
         return word_number(w, &n->hypercall_frame, e);
     }
     if (word_is(w, "XEN_VER"))
-        return note_apply(k, n, XEN_ELFNOTE_XEN_VERSION, (const uint8_t *)w->value, (uint32_t)w->value_length, e);
+        return note_apply(k, n, XEN_ELFNOTE_XEN_VERSION, (const uint8_t *)w->value,
+                          (uint32_t)w->value_length, e);
     if (word_is(w, "FEATURES"))
-        return note_apply(k, n, XEN_ELFNOTE_FEATURES, (const uint8_t *)w->value, (uint32_t)w->value_length, e);
+        return note_apply(k, n, XEN_ELFNOTE_FEATURES, (const uint8_t *)w->value,
+                          (uint32_t)w->value_length, e);
     return 0;
 }
 
@@ -347,7 +351,8 @@ static bool word_next(const char **at, const char *end, struct guest_word *w)
     return true;
 }
 
-static int guest_words(struct kernel_image *k, struct notes *n, const char *at, const char *end, struct boot_error *e)
+static int guest_words(struct kernel_image *k, struct notes *n, const char *at, const char *end,
+                       struct boot_error *e)
 {
     struct guest_word w = {0};
     int rc = 0;
@@ -367,8 +372,8 @@ static int guest_words(struct kernel_image *k, struct notes *n, const char *at, 
 }
 
 /* Of the section called @name: its header; false: there is none. */
-static bool section_named(const struct kernel_image *k, const struct elf_header *h, const char *name,
-                          struct elf_shdr *out)
+static bool section_named(const struct kernel_image *k, const struct elf_header *h,
+                          const char *name, struct elf_shdr *out)
 {
     const uint8_t *table = span(k, h->shoff, (uint64_t)h->shnum * h->shentsize);
     const uint64_t length = strlen(name) + 1;
@@ -379,7 +384,8 @@ static bool section_named(const struct kernel_image *k, const struct elf_header 
     memcpy(&names, table + (uint64_t)h->shstrndx * h->shentsize, sizeof(names));
     for (unsigned i = 0; i < h->shnum; i++) {
         memcpy(out, table + (uint64_t)i * h->shentsize, sizeof(*out));
-        const uint8_t *at = out->name < names.size && length <= names.size - out->name && span(k, names.offset, names.size)
+        const uint8_t *at = out->name < names.size && length <= names.size - out->name &&
+                                    span(k, names.offset, names.size)
                                 ? span(k, names.offset + out->name, length)
                                 : NULL;
         if (at && !memcmp(at, name, length))
@@ -392,7 +398,8 @@ static int read_guest_section(struct kernel_image *k, const struct elf_header *h
                               struct boot_error *e)
 {
     struct elf_shdr s;
-    const char *at = section_named(k, h, "__xen_guest", &s) ? (const char *)span(k, s.offset, s.size) : NULL;
+    const char *at =
+        section_named(k, h, "__xen_guest", &s) ? (const char *)span(k, s.offset, s.size) : NULL;
 
     return at ? guest_words(k, n, at, at + s.size, e) : 0;
 }

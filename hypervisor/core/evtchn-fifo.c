@@ -139,7 +139,8 @@ static inline bool raise(struct evtchn_fifo *f, struct vcpu *v, uint32_t port)
         port_at(v->domain, port)->saved = 1;
         return false;
     }
-    if (unlikely(!f->queues[v->id].control)) /* the vCPU has no control block yet: the signal is lost */
+    /* the vCPU has no control block yet: the signal is lost */
+    if (unlikely(!f->queues[v->id].control))
         return false;
     const event_word_t old = atomic_or(word, PENDING);
     if (!(old & (MASKED | LINKED)) && enqueue(f, v, port, word))
@@ -266,7 +267,8 @@ int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset)
     f->queues[v->id].control = (struct evtchn_fifo_control_block *)(page + offset);
     if (fresh) {
         atomic_set_release(&d->evtchn_fifo, fresh);
-        memory_barrier(); /* a signal sets its bit, then looks at evtchn_fifo: we see the one, or it the other */
+        /* a signal sets its bit, then looks at evtchn_fifo: we see the one, or it the other */
+        memory_barrier();
         take_over(d);
     }
     spin_unlock(&d->evtchn_queue_lock);

@@ -270,7 +270,7 @@ long evtchn_alloc_hypervisor(struct domain *d, evtchn_notify_fn notify)
 static void close_locked(struct domain *d, struct evtchn *e, uint32_t port)
 {
     if (e->state == ECS_VIRQ) {
-        for_each_vcpu (d, v)
+        for_each_vcpu(d, v)
             if (v->virq_port[e->peer] == port)
                 atomic_set(&v->virq_port[e->peer], 0);
     } else if (e->state == ECS_INTERDOMAIN) {

@@ -36,7 +36,8 @@ long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_
 
     r->a = a->arg[0];
     r->b = a->arg[1];
-    long result = number < HYPERCALL_LIMIT ? hypercall_calls[number](v, a) : hypercall_unserved(v, a);
+    long result =
+        number < HYPERCALL_LIMIT ? hypercall_calls[number](v, a) : hypercall_unserved(v, a);
     r->c = (uint64_t)result;
     return result;
 }
@@ -52,11 +53,11 @@ long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
  * between two looks.  Whatever can take long looks by itself, each few thousand instructions (page tables, frames one by one); what is
  * left is from its last look to its end.  Together never 200,000 instructions: tests/bench/latency.
  */
-#define MULTICALL_SPAN 32
-#define COST_FAST      1
-#define COST_ENTRY     2 /* up to 16 requests */
-#define COST_TABLE     8 /* a table of 512 entries */
-#define COST_BATCH     8
+#define MULTICALL_SPAN                32
+#define COST_FAST                     1
+#define COST_ENTRY                    2 /* up to 16 requests */
+#define COST_TABLE                    8 /* a table of 512 entries */
+#define COST_BATCH                    8
 #define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = COST_##cost,
 #define NONE(name, nargs, args)       [__HYPERVISOR_##name] = COST_FAST,
 static const int entry_cost[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
@@ -89,7 +90,8 @@ cold_ static long entry_refuse(uint64_t op)
  * multicall(calls, count): each entry in turn, its result written back beside it.  An entry may be anything but another
  * multicall.  A successful iret ends the batch, since the registers are then another context's (XSA-213).
  */
-static inline __attribute__((always_inline)) long multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
+static inline __attribute__((always_inline)) long
+multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
 {
     guest_ptr_t at = guest_ptr(a->arg[0]);
     const uint32_t count = (uint32_t)a->arg[1];
@@ -116,7 +118,8 @@ static inline __attribute__((always_inline)) long multicall(struct vcpu *v, cons
             result = entry_refuse(call.op);
             call.op = __HYPERVISOR_xen_version; /* as cheap as that */
         }
-        if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)), (uint64_t)result)))
+        if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)),
+                                             (uint64_t)result)))
             return refuse(HC_002, at.va);
         done++;
         left -= entry_cost[call.op];

@@ -181,7 +181,8 @@ static long run_extents(const struct extents *x, uint64_t start,
         if (!one(x, i))
             return (long)i;
         if (++i == x->count && !x->order)
-            break; /* what the caller has done since the last point is few frames' work: its own exit looks */
+            /* what the caller has done since the last point is few frames' work: its own exit looks */
+            break;
         if ((x->order || i % PREEMPT_EXTENTS == 0) && pause_point_on(x->d))
             return (long)i; /* the caller is dying */
     }
@@ -262,7 +263,8 @@ static void preempt_at(uint64_t k)
  * themselves: a chain through their contents would lose the data that a failed exchange must keep;
  * page_info.linear and stamp are in use.  One array per chunk, then.
  */
-static int take_frame(const struct exchange *x, uint64_t first, uint64_t k, uint64_t *taken) REQUIRES(&x->d->mmu)
+static int take_frame(const struct exchange *x, uint64_t first, uint64_t k, uint64_t *taken)
+    REQUIRES(&x->d->mmu)
 {
     struct page_info *pg = NULL;
     int rc = input_frame(x, first, k, &pg);
@@ -476,7 +478,8 @@ static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
     struct domain *d = target_get(v, about.domid, &rc);
     if (!d)
         return rc;
-    long answer = op == XENMEM_current_reservation ? (long)atomic_read(&d->tot_pages) : (long)d->max_pages;
+    long answer =
+        op == XENMEM_current_reservation ? (long)atomic_read(&d->tot_pages) : (long)d->max_pages;
     if (op == XENMEM_maximum_gpfn) /* a count that the guest keeps in shared_info */
         answer = (long)(MAX(atomic_read(&d->shared->arch.max_pfn), 1ul) - 1);
     target_put(v, d);

@@ -26,7 +26,8 @@ struct mmu_domains {
 };
 
 /* Owners of what is no domain's: the machine's devices, the hypervisor. */
-static struct domain system_io = {.id = DOMID_IO, .refs = 1}, system_xen = {.id = DOMID_XEN, .refs = 1};
+static struct domain system_io = {.id = DOMID_IO, .refs = 1},
+                     system_xen = {.id = DOMID_XEN, .refs = 1};
 
 struct domain *mmu_foreign_domain(struct domain *d, domid_t id, int *rc)
 {
@@ -58,7 +59,8 @@ void mmu_report_done_slow(guest_ptr_t done_ptr, uint32_t done)
         (void)refuse(HC_002, done_ptr.va);
 }
 
-static noinline_ int mmu_domains_get_others(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
+static noinline_ int mmu_domains_get_others(struct domain *d, uint32_t foreigndom,
+                                            struct mmu_domains *md)
 {
     uint16_t frames = (uint16_t)foreigndom, tables = (uint16_t)(foreigndom >> 16);
     int rc = 0;
@@ -101,13 +103,15 @@ static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uin
 {
     if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE))
         return refuse(PT_012, ptr >> PAGE_SHIFT, page_state_type(atomic_read(&pg->state)));
-    atomic_set((uint64_t *)((char *)mfn_to_virt(page_to_mfn(pg)) + (ptr & ~PAGE_MASK & ~7ull)), value);
+    atomic_set((uint64_t *)((char *)mfn_to_virt(page_to_mfn(pg)) + (ptr & ~PAGE_MASK & ~7ull)),
+               value);
     page_put_and_type(pg);
     return 0;
 }
 
 /* An upper-level table could lose its role while its own entry changes, through linear entries elsewhere: hold it. */
-static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned slot, pte_t want, bool preserve_ad)
+static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned slot, pte_t want,
+                        bool preserve_ad)
 {
     enum page_type type = page_state_type(atomic_read(&pg->state));
     int rc = page_get_and_type(pg, md->tables, type);
@@ -121,7 +125,8 @@ static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned s
 }
 
 /* What is no L1 table. */
-static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t value, bool preserve_ad)
+static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t value,
+                                  bool preserve_ad)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
@@ -135,14 +140,16 @@ static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t
     return plain_store(md->tables, pg, ptr, value);
 }
 
-static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t value, bool preserve_ad)
+static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t value,
+                               bool preserve_ad)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
     if (likely(mfn_valid(m))) {
         /* The lock keeps the role, and the role the frame. */
         if (page_is_table_of(mfn_to_page(m), md->tables->id, PAGE_TYPE_L1))
-            return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), preserve_ad);
+            return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value),
+                             preserve_ad);
     }
     return other_update(md, ptr, value, preserve_ad);
 }
@@ -186,7 +193,8 @@ static noinline_ cold_ bool requests_pause(const struct mmu_domains *md)
 }
 
 /* Apply @count requests at @requests; *done counts those applied. */
-static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t count, uint32_t *done)
+static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t count,
+                          uint32_t *done)
 {
     mmu_update_t chunk[CHUNK];
     int rc;

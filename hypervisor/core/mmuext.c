@@ -46,7 +46,9 @@ static int clear_page(struct domain *owner, uint64_t m)
 {
     struct page_info *pg = writable_frame(owner, m);
     if (!pg)
-        return refuse(MX_010, m, mfn_valid(mfn(m)) ? page_state_type(atomic_read(&mfn_to_page(mfn(m))->state)) : 0);
+        return refuse(MX_010, m,
+                      mfn_valid(mfn(m)) ? page_state_type(atomic_read(&mfn_to_page(mfn(m))->state))
+                                        : 0);
     memset(mfn_to_virt(mfn(m)), 0, PAGE_SIZE);
     page_put_and_type(pg);
     return 0;
@@ -63,7 +65,9 @@ static int copy_page(struct domain *owner, uint64_t to, uint64_t from)
     }
     page_put(mfn_to_page(mfn(from)));
     if (!target)
-        return refuse(MX_010, to, mfn_valid(mfn(to)) ? page_state_type(atomic_read(&mfn_to_page(mfn(to))->state)) : 0);
+        return refuse(
+            MX_010, to,
+            mfn_valid(mfn(to)) ? page_state_type(atomic_read(&mfn_to_page(mfn(to))->state)) : 0);
     return 0;
 }
 
@@ -84,20 +88,22 @@ static int flush_set(struct vcpu *v, const struct mmuext_op *op)
 static noinline_ int pin_op(struct domain *d, struct domain *owner, const struct mmuext_op *op)
 {
     mutex_lock(&owner->mmu);
-    int rc = op->cmd == MMUEXT_UNPIN_TABLE
-                 ? page_table_unpin(owner, mfn(op->arg1.mfn))
-                 : page_table_pin(d, owner, mfn(op->arg1.mfn), (int)(op->cmd - MMUEXT_PIN_L1_TABLE) + 1);
+    int rc =
+        op->cmd == MMUEXT_UNPIN_TABLE
+            ? page_table_unpin(owner, mfn(op->arg1.mfn))
+            : page_table_pin(d, owner, mfn(op->arg1.mfn), (int)(op->cmd - MMUEXT_PIN_L1_TABLE) + 1);
     mutex_unlock(&owner->mmu);
     return rc;
 }
 
 /* What one can do to one's own address space only: bits MMUEXT_*. */
-#define OWN_OPS                                                                                                  \
-    (BIT(MMUEXT_NEW_BASEPTR) | BIT(MMUEXT_NEW_USER_BASEPTR) | BIT(MMUEXT_TLB_FLUSH_LOCAL) |                      \
-     BIT(MMUEXT_INVLPG_LOCAL) | BIT(MMUEXT_TLB_FLUSH_MULTI) | BIT(MMUEXT_INVLPG_MULTI) |                         \
+#define OWN_OPS                                                                             \
+    (BIT(MMUEXT_NEW_BASEPTR) | BIT(MMUEXT_NEW_USER_BASEPTR) | BIT(MMUEXT_TLB_FLUSH_LOCAL) | \
+     BIT(MMUEXT_INVLPG_LOCAL) | BIT(MMUEXT_TLB_FLUSH_MULTI) | BIT(MMUEXT_INVLPG_MULTI) |    \
      BIT(MMUEXT_TLB_FLUSH_ALL) | BIT(MMUEXT_INVLPG_ALL) | BIT(MMUEXT_SET_LDT))
 
-static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct domain *owner, const struct mmuext_op *op)
+static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct domain *owner,
+                                                          const struct mmuext_op *op)
 {
     struct domain *d = v->domain;
     int rc;
@@ -153,8 +159,8 @@ static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct
 }
 
 /* Apply operations until one fails; *done counts those applied. */
-static inline __attribute__((always_inline)) int ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t ops,
-                                                           uint32_t count, uint32_t *done)
+static inline __attribute__((always_inline)) int
+ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t ops, uint32_t count, uint32_t *done)
 {
     struct mmuext_op op;
     guest_ptr_t at = ops;
@@ -172,7 +178,8 @@ static inline __attribute__((always_inline)) int ops_apply(struct vcpu *v, struc
 }
 
 /* On another domain's frames. */
-static noinline_ int ops_apply_foreign(struct vcpu *v, domid_t id, guest_ptr_t ops, uint32_t count, uint32_t *done)
+static noinline_ int ops_apply_foreign(struct vcpu *v, domid_t id, guest_ptr_t ops, uint32_t count,
+                                       uint32_t *done)
 {
     int rc = 0;
     struct domain *owner = mmu_foreign_domain(v->domain, id, &rc);

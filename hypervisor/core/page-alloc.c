@@ -23,7 +23,7 @@
 
 #define ASIDE       32u /* single frames kept aside */
 #define LARGE_ORDER 4u  /* blocks from here on are worth merging for */
-#define ORDERS 19 /* blocks up to 2^18 frames, 1 GiB */
+#define ORDERS      19  /* blocks up to 2^18 frames, 1 GiB */
 
 static struct {
     spinlock_t lock;

@@ -23,7 +23,8 @@
 #include "tlb.h"
 
 /* Bits that a guest's entry may have besides the address. */
-#define ENTRY_ALLOWED (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
+#define ENTRY_ALLOWED \
+    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
 #define L1_ALLOWED    (ENTRY_ALLOWED | PTE_G)
 #define L1_CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PAT) /* only with device memory to map */
 
@@ -61,14 +62,16 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
     const struct page_info *pg = mfn_to_page(m);
     if (atomic_read(&pg->owner) != owner->id || atomic_read(&pg->state) < PAGE_REF_ONE)
         return refuse(PT_003, m.n, atomic_read(&pg->owner), owner->id);
-    return refuse(PT_004, m.n, page_state_type(atomic_read(&pg->state)), page_state_count(atomic_read(&pg->state)));
+    return refuse(PT_004, m.n, page_state_type(atomic_read(&pg->state)),
+                  page_state_count(atomic_read(&pg->state)));
 }
 
 /* Device memory: no frame, no counts; only for the hardware domain. */
 static bool l1_device_ok(const struct domain *d, pte_t e)
 {
     mfn_t m = pte_mfn(e);
-    return domain_has(d, ROLE_HARDWARE) && (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO) &&
+    return domain_has(d, ROLE_HARDWARE) &&
+           (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO) &&
            arch_device_frame_ok(m);
 }
 
@@ -81,7 +84,8 @@ static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t e)
     mfn_t m = pte_mfn(e);
     if (likely(mfn_valid(m))) {
         struct page_info *pg = mfn_to_page(m);
-        if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0 : page_get_quick(pg, owner, owner->id))
+        if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0
+                         : page_get_quick(pg, owner, owner->id))
             return 0;
     }
     if (l1_device_ok(d, e))
@@ -118,7 +122,8 @@ static inline void pte_store(uint64_t *slot, pte_t want, bool preserve_ad)
 }
 
 /* l1_update() for what is not everyday: A and D kept, an entry that needs more than a look at a frame's state, a refusal. */
-static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
+static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint64_t *slot,
+                                    pte_t want, bool preserve_ad)
 {
     pte_t old = pte(atomic_read(slot));
 
@@ -139,7 +144,8 @@ static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint
 }
 
 /* The reference that was taken for @want came when its frame had just changed hands. */
-static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want)
+static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot,
+                                     pte_t want)
 {
     page_put_mapped(mfn_to_page(pte_mfn(want)), true);
     return l1_update_slow(d, owner, slot, want, false);
@@ -176,7 +182,8 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
             return l1_update_slow(d, owner, slot, want, false);
         if (unlikely(atomic_read(&pg->owner) != owner->id))
             return l1_update_again(d, owner, slot, want);
-        atomic_exchange(slot, l1_adjust(want).v); /* visible to all before the clock is read: tlb.h */
+        /* visible to all before the clock is read: tlb.h */
+        atomic_exchange(slot, l1_adjust(want).v);
     } else {
         atomic_exchange(slot, want.v);
     }
@@ -228,7 +235,7 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
 /*
  * Most tables are sparse: look at many slots at a time, first four groups and then one.
  */
-#define GROUP 8
+#define GROUP   8
 #define ANY8(e) ((e)[0] | (e)[1] | (e)[2] | (e)[3] | (e)[4] | (e)[5] | (e)[6] | (e)[7])
 
 /* The first group of @table at or behind slot @i (a multiple of GROUP) with a present entry; PT_ENTRIES: none. */
@@ -236,7 +243,8 @@ static inline __attribute__((always_inline)) unsigned next_group(const uint64_t 
 {
     for (; i < PT_ENTRIES; i += GROUP) {
         const uint64_t *e = &table[i];
-        if (i % (4 * GROUP) == 0 && !((ANY8(e) | ANY8(e + 8) | ANY8(e + 16) | ANY8(e + 24)) & PTE_P))
+        if (i % (4 * GROUP) == 0 &&
+            !((ANY8(e) | ANY8(e + 8) | ANY8(e + 16) | ANY8(e + 24)) & PTE_P))
             i += 3 * GROUP;
         else if (ANY8(e) & PTE_P)
             break;
@@ -373,7 +381,8 @@ static int linear_get(struct domain *d, struct page_info *table, int level, unsi
         return 0;
     /* Only a table that is validated already: validating one of our own level could go on for ever. */
     if (!(atomic_read(&target->state) & PAGE_VALIDATED))
-        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(atomic_read(&target->state)));
+        return refuse(PT_006, pte_mfn(e).n, level - 1,
+                      page_state_type(atomic_read(&target->state)));
     if (!linear_move(table, -1))
         return refuse(PT_008, pte_mfn(e).n);
     if (!linear_move(target, +1)) {
@@ -384,7 +393,8 @@ static int linear_get(struct domain *d, struct page_info *table, int level, unsi
     if (rc) {
         table->linear++;
         target->linear--;
-        return refuse(PT_006, pte_mfn(e).n, level - 1, page_state_type(atomic_read(&target->state)));
+        return refuse(PT_006, pte_mfn(e).n, level - 1,
+                      page_state_type(atomic_read(&target->state)));
     }
     return 0;
 }
@@ -481,8 +491,8 @@ void page_table_invalidate(struct page_info *pg, int level)
         upper_table_put(pg, level, PT_ENTRIES);
 }
 
-int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot, pte_t want,
-                      bool preserve_ad)
+int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot,
+                      pte_t want, bool preserve_ad)
 {
     int level = page_state_type(atomic_read(&pg->state)) - PAGE_TYPE_L1 + 1;
     uint64_t *entry = (uint64_t *)mfn_to_virt(page_to_mfn(pg)) + slot;
@@ -518,13 +528,15 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
 /* The entry of @va in the table of @level that @e names. */
 static inline uint64_t *table_slot(pte_t e, uint64_t va, int level)
 {
-    return (uint64_t *)((char *)maddr_to_virt(e.v & PTE_ADDR_MASK) + pt_index(va, level) * sizeof(uint64_t));
+    return (uint64_t *)((char *)maddr_to_virt(e.v & PTE_ADDR_MASK) +
+                        pt_index(va, level) * sizeof(uint64_t));
 }
 
 /* A linear entry of an L4 leads to an L4 again, and its slots of ours on to our own tables. */
 static inline bool walks_into_ours(pte_t e, uint64_t va, int level)
 {
-    return unlikely(pt_index(va, level) - HYPERVISOR_SLOT_FIRST <= HYPERVISOR_SLOT_LAST - HYPERVISOR_SLOT_FIRST) &&
+    return unlikely(pt_index(va, level) - HYPERVISOR_SLOT_FIRST <=
+                    HYPERVISOR_SLOT_LAST - HYPERVISOR_SLOT_FIRST) &&
            page_state_type(atomic_read(&mfn_to_page(pte_mfn(e))->state)) == PAGE_TYPE_L4;
 }
 
@@ -538,7 +550,8 @@ static noinline_ uint64_t *l1_slot_slow(const struct vcpu *v, uint64_t va)
         return NULL;
     e = pte(*table_slot(e, va, 2));
     /* Through a linear entry one arrives at a table of a higher level: that is not an L1 slot. */
-    if (!pte_present(e) || page_state_type(atomic_read(&mfn_to_page(pte_mfn(e))->state)) != PAGE_TYPE_L1)
+    if (!pte_present(e) ||
+        page_state_type(atomic_read(&mfn_to_page(pte_mfn(e))->state)) != PAGE_TYPE_L1)
         return NULL;
     return table_slot(e, va, 1);
 }
@@ -557,7 +570,8 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
     if (!pte_present(e))
         return NULL;
     e = pte(*table_slot(e, va, 2));
-    if (!pte_present(e) || (atomic_read(&mfn_to_page(pte_mfn(e))->state) & PAGE_TYPE_MASK) != (uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT)
+    if (!pte_present(e) || (atomic_read(&mfn_to_page(pte_mfn(e))->state) & PAGE_TYPE_MASK) !=
+                               (uint64_t)PAGE_TYPE_L1 << PAGE_TYPE_SHIFT)
         return NULL;
     return table_slot(e, va, 1);
 }
@@ -635,7 +649,8 @@ int vcpu_new_root(struct vcpu *v, mfn_t l4)
 {
     uint64_t old = vcpu_kernel_root(v);
 
-    if (maddr_to_mfn(old).n != l4.n) { /* numbers of frames: as addresses those from 2^52 on would look like others */
+    /* numbers of frames: as addresses those from 2^52 on would look like others */
+    if (maddr_to_mfn(old).n != l4.n) {
         int rc = root_get(v->domain, l4);
         if (rc)
             return rc;

@@ -32,8 +32,7 @@ bool page_get(struct page_info *pg, const struct domain *d)
     uint64_t old = atomic_read(&pg->state);
 
     do {
-        if (atomic_read(&pg->owner) != d->id || old < PAGE_REF_ONE ||
-            unlikely((int64_t)old < 0))
+        if (atomic_read(&pg->owner) != d->id || old < PAGE_REF_ONE || unlikely((int64_t)old < 0))
             return false;
     } while (!atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE));
 
@@ -74,7 +73,8 @@ void page_reclaim(struct page_info *pg)
     if (!d)
         return;
     if (counted)
-        atomic_sub(&d->tot_pages, 1); /* not before: a domain that counts no frames may be gone the next moment */
+        /* not before: a domain that counts no frames may be gone the next moment */
+        atomic_sub(&d->tot_pages, 1);
     domain_put(d);
 }
 
@@ -121,9 +121,12 @@ static int page_earn_type(struct page_info *pg, struct domain *d, uint64_t old, 
 static inline uint64_t page_claim(uint64_t old, enum page_type type)
 {
     const enum page_type was = page_state_type(old);
-    const bool at_once = type != PAGE_TYPE_WRITABLE || was == PAGE_TYPE_WRITABLE || was == PAGE_TYPE_NONE;
+    const bool at_once =
+        type != PAGE_TYPE_WRITABLE || was == PAGE_TYPE_WRITABLE || was == PAGE_TYPE_NONE;
 
-    return ((old & ~(PAGE_TYPE_MASK | PAGE_VALIDATED)) | (uint64_t)(at_once ? type : PAGE_TYPE_NONE) << PAGE_TYPE_SHIFT) + 1;
+    return ((old & ~(PAGE_TYPE_MASK | PAGE_VALIDATED)) | (uint64_t)(at_once ? type : PAGE_TYPE_NONE)
+                                                             << PAGE_TYPE_SHIFT) +
+           1;
 }
 
 /* A table's old translations are being flushed before it is WRITABLE. */
@@ -311,7 +314,8 @@ void *page_alloc_shared(struct domain *d)
     mutex_lock(&d->mmu);
     pg->linear = 0;
     atomic_set(&pg->owner, d->id);
-    atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_SHARED | 1 | (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
+    atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_SHARED | 1 |
+                                       (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
     mutex_unlock(&d->mmu);
     return va;
 }

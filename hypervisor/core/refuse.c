@@ -10,7 +10,7 @@ bool refuse_explains;
 
 /* "PT_017" in C is "PT-017" to people: the sentence is made once, at build time. */
 #define RULE(id, err, why, sentence, source) [RULE_##id] = {#id, XEN_##err, why, sentence},
-#define XEN_0 0
+#define XEN_0                                0
 const struct rule_text rule_text[RULE_LIMIT] = {[RULE_NONE] = {"--", 0, "", ""}, RULE_LIST(RULE)};
 #undef RULE
 
@@ -33,7 +33,8 @@ int refuse_(enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
 
     if (unlikely(refuse_explains)) {
         const struct rule_text *t = &rule_text[rule];
-        printk("d%uv%u refused %.2s-%s %s: ", v->domain->id, v->id, t->id, t->id + 3, refused_call(&v->trace));
+        printk("d%uv%u refused %.2s-%s %s: ", v->domain->id, v->id, t->id, t->id + 3,
+               refused_call(&v->trace));
         printk_more(t->says, (unsigned long)a, (unsigned long)b, (unsigned long)c);
         printk_more("\n");
     }

@@ -104,7 +104,7 @@ static void cap_refill(struct timer *t)
         timer_set(t, next);
         return;
     }
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         vcpu_unpause(v, PAUSE_CAPPED);
 }
 
@@ -127,10 +127,11 @@ void sched_domain_charge(struct domain *d, uint64_t ns)
         return;
     const uint64_t now = arch_now();
     spin_lock(&d->cap_lock);
-    (void)sched_cap_charge(&d->sched_cap, d->cap, now, 0); /* what its last life owed, less the periods since */
+    /* what its last life owed, less the periods since */
+    (void)sched_cap_charge(&d->sched_cap, d->cap, now, 0);
     d->sched_cap.period_end = MAX(d->sched_cap.period_end, now + SCHED_CAP_PERIOD);
     if (sched_cap_charge(&d->sched_cap, d->cap, now, ns)) {
-        for_each_vcpu (d, v)
+        for_each_vcpu(d, v)
             atomic_or(&v->pause, PAUSE_CAPPED);
         timer_set(&d->cap_timer, d->sched_cap.period_end);
     }
@@ -221,7 +222,8 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
         v->sched.weight = v->domain->weight ? v->domain->weight : SCHED_WEIGHT_NORMAL;
         vcpu_set_runstate(v, VCPU_RUNNABLE, now);
     } else {
-        sched_forget_credit(&cq->queue, &v->sched); /* work has not waited for its turn: nobody's timer is late for it */
+        /* work has not waited for its turn: nobody's timer is late for it */
+        sched_forget_credit(&cq->queue, &v->sched);
     }
     sched_enqueue(&cq->queue, &v->sched);
 
@@ -232,7 +234,8 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
     charge(cq, running, now);
     if (sched_preempts(&running->sched, &v->sched) || !here)
         ask_reschedule(v->cpu); /* another CPU must at least arm its slice timer */
-    else if (!cq->slice.queued || now + sched_slice(&cq->queue, &running->sched) < cq->slice.deadline)
+    else if (!cq->slice.queued ||
+             now + sched_slice(&cq->queue, &running->sched) < cq->slice.deadline)
         slice_begin(cq, running, now);
 }
 

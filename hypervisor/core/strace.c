@@ -406,7 +406,7 @@ void strace_domain_ended(struct domain *d)
 {
     if (!strace_on)
         return;
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         for (; v->strace; v->strace = v->strace->outer) {
             struct strace_frame *f = v->strace;
             f->r.flags |= STRACE_UNFINISHED;

@@ -10,16 +10,17 @@ static void record_dump(const struct trace_record *r)
 
     switch (r->kind) {
     case TRACE_HYPERCALL:
-        printk("  hypercall %2u %-26s %lx %lx = %ld\n", what, hypercall_name(what) ?: "?", (unsigned long)r->a,
-               (unsigned long)r->b, (long)r->c);
+        printk("  hypercall %2u %-26s %lx %lx = %ld\n", what, hypercall_name(what) ?: "?",
+               (unsigned long)r->a, (unsigned long)r->b, (long)r->c);
         break;
     case TRACE_TRAP:
-        printk("  trap %3u error %x at <%016lx> address %lx\n", what, (unsigned)r->c, (unsigned long)r->a,
-               (unsigned long)r->b);
+        printk("  trap %3u error %x at <%016lx> address %lx\n", what, (unsigned)r->c,
+               (unsigned long)r->a, (unsigned long)r->b);
         break;
     case TRACE_REFUSAL:
         printk("  refused %.2s-%s: ", rule_text[what].id, rule_text[what].id + 3);
-        printk_more(rule_text[what].says, (unsigned long)r->a, (unsigned long)r->b, (unsigned long)r->c);
+        printk_more(rule_text[what].says, (unsigned long)r->a, (unsigned long)r->b,
+                    (unsigned long)r->c);
         printk_more("\n");
         break;
     case TRACE_EVENT:

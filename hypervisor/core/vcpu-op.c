@@ -339,7 +339,7 @@ static long op_down(struct vcpu *v, guest_ptr_t arg)
     bool last = true;
 
     vcpu_pause(v, PAUSE_DOWN);
-    for_each_vcpu (v->domain, other)
+    for_each_vcpu(v->domain, other)
         if (!(atomic_read(&other->pause) & PAUSE_DOWN))
             last = false;
     if (last)

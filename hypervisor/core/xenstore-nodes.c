@@ -114,7 +114,7 @@ static void found_nodes(struct founding *f)
     if (d->config)
         found_vm(f, d->config);
     found(f, false, "cpu", "%s", "");
-    for_each_vcpu (d, v) {
+    for_each_vcpu(d, v) {
         snprintf(path, sizeof(path), "cpu/%u/availability", v->id);
         found(f, false, path, "online");
     }

@@ -53,7 +53,7 @@ void arch_fill_l4(uint64_t *l4);
 
 /* May the hardware domain map this frame, which is not RAM?  Not the hypervisor's own devices. */
 bool arch_device_frame_ok(mfn_t m);
-void arch_flush_cache(void);                  /* write back and invalidate this CPU's caches */
+void arch_flush_cache(void); /* write back and invalidate this CPU's caches */
 
 /* TLBs: flush on a set of CPUs and wait. @va ignored when @all. */
 void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va);
@@ -61,14 +61,17 @@ void arch_tlb_flush_local(void);
 void arch_tlb_invlpg_local(uint64_t va);
 
 /* Interrupts and time. */
-void arch_timer_program(uint64_t deadline);   /* this CPU's timer interrupt at system time; ~0: none */
-void arch_timer_alarm(void); /* the same, timer_alarm_period from now, in a few instructions */
-void arch_kick_cpu(unsigned cpu);             /* make @cpu leave the guest or its halt (IPI) */
-void arch_serve_interrupts(void);             /* take what is pending, then off again */
-void arch_idle(void);                         /* halt until an interrupt, atomically after a last look */
-uint64_t arch_cpus_online(void);              /* set */
-void arch_time_info(struct vcpu *v, struct vcpu_time_info *out); /* pvclock values now; version untouched */
-uint64_t arch_wallclock_boot_ns(void);        /* UTC in ns at system time 0 */
+/* this CPU's timer interrupt at system time; ~0: none */
+void arch_timer_program(uint64_t deadline);
+void arch_timer_alarm(void);      /* the same, timer_alarm_period from now, in a few instructions */
+void arch_kick_cpu(unsigned cpu); /* make @cpu leave the guest or its halt (IPI) */
+void arch_serve_interrupts(void); /* take what is pending, then off again */
+/* halt until an interrupt, atomically after a last look */
+void arch_idle(void);
+uint64_t arch_cpus_online(void); /* set */
+/* pvclock values now; version untouched */
+void arch_time_info(struct vcpu *v, struct vcpu_time_info *out);
+uint64_t arch_wallclock_boot_ns(void); /* UTC in ns at system time 0 */
 
 /* What the machine is made of: the @i-th range of RAM in machine addresses, ascending; false: no more. */
 bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end);
@@ -76,8 +79,10 @@ bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end);
 mfn_t arch_m2p_frame(uint64_t i);
 
 /* The serial line. */
-void arch_serial_write(const char *s, size_t n); /* waits while the line is busy, a FIFO at a time */
-void arch_serial_resume(void); /* console_input_room() is no longer 0: go on feeding console_input() */
+/* waits while the line is busy, a FIFO at a time */
+void arch_serial_write(const char *s, size_t n);
+/* console_input_room() is no longer 0: go on feeding console_input() */
+void arch_serial_resume(void);
 
 /* For core/strace.c: a byte to an I/O port; the guest's instruction that wants what it is just served. */
 void arch_port_write(uint16_t port, uint8_t byte);

@@ -14,8 +14,8 @@
  */
 #include "atomic-ops.h"
 
-#define memory_barrier()          __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define compiler_barrier()        __asm__ volatile("" ::: "memory")
+#define memory_barrier()   __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define compiler_barrier() __asm__ volatile("" ::: "memory")
 
 /* Bits of a guest-visible bitmap of 64-bit words; true if the bit was set before. */
 static inline bool atomic_test_and_set_bit(uint64_t *map, unsigned bit)

@@ -45,9 +45,9 @@ struct domain_config {
     int kernel, ramdisk; /* module indexes; -1: none */
     uint8_t handle[16];
     uint32_t restarts;
-    uint32_t failures; /* in a row, to build it again */
-    uint32_t promised; /* frames that its next life needs (page_promise) */
-    uint64_t started; /* when it began to run, last */
+    uint32_t failures;           /* in a row, to build it again */
+    uint32_t promised;           /* frames that its next life needs (page_promise) */
+    uint64_t started;            /* when it began to run, last */
     struct work_account account; /* pays for its end and its next beginning */
     struct sched_cap sched_cap;  /* how much of its cap its last life had used up */
     struct work restart_work;    /* when the time has come (core/domain.c) */

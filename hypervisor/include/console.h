@@ -12,13 +12,14 @@
  * unless whoever feeds console_input() stops while console_input_room() is 0. */
 #define CONSOLE_INPUT_KEPT 16384u
 
-void console_init(void);                                  /* printing works before it */
-void console_hypervisor_write(const char *s, size_t n);   /* printk's way out; any context */
+void console_init(void);                                /* printing works before it */
+void console_hypervisor_write(const char *s, size_t n); /* printk's way out; any context */
 /* A bug is being reported, or CPUs are being stopped: from now on output does not wait for ever until another CPU
  * has finished its line. */
 void console_be_urgent(void);
-void console_input(char c);                               /* one byte arrived (interrupt context) */
-unsigned console_input_room(void); /* how many more would not be lost; after 0, arch_serial_resume() says when */
+void console_input(char c); /* one byte arrived (interrupt context) */
+/* how many more would not be lost; after 0, arch_serial_resume() says when */
+unsigned console_input_room(void);
 
 /* Frames that hold what was typed while no domain has a console: the next one gets them. */
 unsigned console_early_frames(void);

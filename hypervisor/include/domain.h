@@ -26,8 +26,8 @@ struct console_ring;
 struct xenstore;
 struct domain_config;
 
-#define MAX_VCPUS        64  /* per domain */
-#define MAX_CPUS         64  /* physical; CPU sets are one uint64_t */
+#define MAX_VCPUS 64 /* per domain */
+#define MAX_CPUS  64 /* physical; CPU sets are one uint64_t */
 
 /* Hyperlaunch roles. */
 #define ROLE_CONTROL  BIT(0) /* domctl, sysctl, platform_op */
@@ -35,7 +35,8 @@ struct domain_config;
 #define ROLE_XENSTORE BIT(2)
 #define ROLE_CONSOLE  BIT(3)
 
-enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
+/* Numbers are the ABI's RUNSTATE_*. */
+enum vcpu_run_state {
     VCPU_RUNNING = RUNSTATE_running,
     VCPU_RUNNABLE = RUNSTATE_runnable,
     VCPU_BLOCKED = RUNSTATE_blocked,
@@ -43,20 +44,23 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 };
 
 /* Why a vCPU may not run: bits of vcpu.pause.  It is runnable when none is set. */
-#define PAUSE_DOWN     BIT(0) /* VCPUOP_down, or never brought up */
-#define PAUSE_BLOCKED  BIT(1) /* SCHEDOP_block */
-#define PAUSE_POLLING  BIT(2) /* SCHEDOP_poll */
-#define PAUSE_DOMAIN   BIT(3) /* the domain is not started yet, shut down or dying */
-#define PAUSE_WAITING  BIT(4) /* waits for something inside the hypervisor */
-#define PAUSE_CAPPED   BIT(5) /* its domain has used up its cap; until the next period */
-#define PAUSE_SLEEP    (PAUSE_BLOCKED | PAUSE_POLLING | PAUSE_WAITING) /* set by the vCPU itself, asleep in schedule() */
+#define PAUSE_DOWN    BIT(0) /* VCPUOP_down, or never brought up */
+#define PAUSE_BLOCKED BIT(1) /* SCHEDOP_block */
+#define PAUSE_POLLING BIT(2) /* SCHEDOP_poll */
+#define PAUSE_DOMAIN  BIT(3) /* the domain is not started yet, shut down or dying */
+#define PAUSE_WAITING BIT(4) /* waits for something inside the hypervisor */
+#define PAUSE_CAPPED  BIT(5) /* its domain has used up its cap; until the next period */
+/* set by the vCPU itself, asleep in schedule() */
+#define PAUSE_SLEEP (PAUSE_BLOCKED | PAUSE_POLLING | PAUSE_WAITING)
 
 /* Work to do before the next return to the guest: bits of vcpu.exit_work. */
-#define EXIT_RESCHEDULE BIT(0) /* another vCPU should run (set by interrupts, checked at preemption points, too) */
+/* another vCPU should run (set by interrupts, checked at preemption points, too) */
+#define EXIT_RESCHEDULE BIT(0)
 #define EXIT_NMI        BIT(1) /* deliver an NMI (VCPUOP_send_nmi) */
 #define EXIT_FAILSAFE   BIT(2) /* selectors of the guest could not be loaded: tell it */
-#define EXIT_RUNSTATE   BIT(3) /* the runstate area or the time area in guest memory is out of date */
-#define EXIT_DYING      BIT(4) /* the domain is dying: never return to it */
+/* the runstate area or the time area in guest memory is out of date */
+#define EXIT_RUNSTATE BIT(3)
+#define EXIT_DYING    BIT(4) /* the domain is dying: never return to it */
 
 /* Bits of domain.detours. */
 #define DETOUR_IOPL   BIT(0) /* frames show a virtual IOPL (VMASST_TYPE_architectural_iopl) */
@@ -66,79 +70,90 @@ enum vcpu_run_state { /* numbers are the ABI's RUNSTATE_* */
 struct vcpu {
     /* Hot: read on every entry and exit.  Touched by the CPU that runs the vCPU; exit_work is set by others atomically. */
     struct domain *domain;
-    struct vcpu_info *info; /* in shared_info, or where VCPUOP_register_vcpu_info put it; mapped by the hypervisor */
+    /* in shared_info, or where VCPUOP_register_vcpu_info put it; mapped by the hypervisor */
+    struct vcpu_info *info;
     uint32_t exit_work;
-    uint8_t kernel_mode; /* 1: the guest's kernel runs; 0: its user mode */
-    uint8_t id;          /* in the domain */
-    uint16_t cpu;        /* physical CPU it runs, or last ran, on */
+    uint8_t kernel_mode;     /* 1: the guest's kernel runs; 0: its user mode */
+    uint8_t id;              /* in the domain */
+    uint16_t cpu;            /* physical CPU it runs, or last ran, on */
     struct trace_ring trace; /* last hypercalls, traps, refusals */
     struct arch_vcpu arch;
 
     /* Guarded by the run queue's lock of @cpu (sched.c). */
     struct sched_entity sched; /* its place in the queue (sched-policy.h) */
-    uint32_t pause;       /* PAUSE_* (atomic) */
-    uint8_t on_cpu;       /* its stack is in use: from being picked to having been switched away from */
+    uint32_t pause;            /* PAUSE_* (atomic) */
+    /* its stack is in use: from being picked to having been switched away from */
+    uint8_t on_cpu;
     uint8_t is_idle;
-    uint8_t initialised;  /* has registers: one of these (atomic) */
+    uint8_t initialised; /* has registers: one of these (atomic) */
 #define VCPU_UNINITIALISED 0
 #define VCPU_INITIALISED   1
 #define VCPU_INITIALISING  2
-    uint8_t unwinding;    /* gave up the CPU in mid-operation: only PAUSE_SLEEP reasons stop it (sched_yield) */
-    uint16_t time_cpu;    /* CPU that its vcpu_time_info was last published on; ~0: not yet */
-    uint64_t affinity;    /* set of physical CPUs it may run on */
+    /* gave up the CPU in mid-operation: only PAUSE_SLEEP reasons stop it (sched_yield) */
+    uint8_t unwinding;
+    uint16_t time_cpu;     /* CPU that its vcpu_time_info was last published on; ~0: not yet */
+    uint64_t affinity;     /* set of physical CPUs it may run on */
     uint64_t pin_affinity; /* SCHEDOP_pin_override: @affinity to come back to; 0: not overridden */
-    uint64_t run_start;   /* when it got the CPU, or was last charged */
+    uint64_t run_start;    /* when it got the CPU, or was last charged */
 
     /* Run-state accounting, guarded like the above; published to @runstate_area. */
     enum vcpu_run_state runstate;
     uint64_t runstate_since, runstate_time[4];
-    guest_ptr_t runstate_area;  /* 0: none */
-    guest_ptr_t time_area;      /* struct vcpu_time_info copy; 0: none */
+    guest_ptr_t runstate_area; /* 0: none */
+    guest_ptr_t time_area;     /* struct vcpu_time_info copy; 0: none */
     uint8_t time_area_stale;
 
     /* Timers: fire on @cpu. */
     struct timer periodic, singleshot, poll_timer;
-    uint64_t period;            /* ns; 0: none */
-    uint64_t period_last;       /* when the periodic timer last ticked */
-    uint64_t time_published;    /* when vcpu_time_info was last written */
-    uint64_t emulated;          /* instructions that the hypervisor executed in its stead, so far */
+    uint64_t period;         /* ns; 0: none */
+    uint64_t period_last;    /* when the periodic timer last ticked */
+    uint64_t time_published; /* when vcpu_time_info was last written */
+    uint64_t emulated;       /* instructions that the hypervisor executed in its stead, so far */
 
     /* Ports looked at for free ones since its last preemption point there; only itself does. */
     uint32_t ports_searched;
 
     /* Event channels: guarded by domain->evtchn_lock. */
-    uint32_t virq_port[24];     /* NR_VIRQS; 0: unbound */
-    uint32_t poll_port;         /* SCHEDOP_poll (bit set in domain->pollers) on this one port; ~0: several; 0: woken */
-    struct strace_frame *strace; /* traced calls that have not returned, the innermost first (strace.c) */
-    struct page_info *info_page; /* frame that info was placed in (one reference and writable type), or NULL */
+    uint32_t virq_port[24]; /* NR_VIRQS; 0: unbound */
+    /* SCHEDOP_poll (bit set in domain->pollers) on this one port; ~0: several; 0: woken */
+    uint32_t poll_port;
+    /* traced calls that have not returned, the innermost first (strace.c) */
+    struct strace_frame *strace;
+    /* frame that info was placed in (one reference and writable type), or NULL */
+    struct page_info *info_page;
 };
 
 struct domain {
-    uint32_t detours;        /* DETOUR_*: why entry.S must leave its short ways alone (atomic); first: entry.S */
-    uint64_t vm_assist;      /* bits VMASST_TYPE_* (atomic) */
+    /* DETOUR_*: why entry.S must leave its short ways alone (atomic); first: entry.S */
+    uint32_t detours;
+    uint64_t vm_assist; /* bits VMASST_TYPE_* (atomic) */
     domid_t id;
     uint16_t roles;
     uint16_t max_vcpus;
-    bool visible;            /* others find it by its number; guarded by the domain table's lock */
-    bool dying;              /* set once, under @evtchn_lock; vCPUs never return to the guest */
+    bool visible; /* others find it by its number; guarded by the domain table's lock */
+    bool dying;   /* set once, under @evtchn_lock; vCPUs never return to the guest */
     bool shut_down;
-    uint8_t shutdown_code;   /* SHUTDOWN_* */
-    bool shutdown_code_set;  /* by SCHEDOP_shutdown_code: what a later shutdown's reason counts as */
+    uint8_t shutdown_code; /* SHUTDOWN_* */
+    /* by SCHEDOP_shutdown_code: what a later shutdown's reason counts as */
+    bool shutdown_code_set;
     bool is_idle;
     char name[32];
     struct vcpu *vcpu[MAX_VCPUS];
-    uint32_t refs;           /* atomic; 1 while listed */
-    struct domain *next;     /* hash chain, guarded by the domain table's lock */
+    uint32_t refs;       /* atomic; 1 while listed */
+    struct domain *next; /* hash chain, guarded by the domain table's lock */
 
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
     mutex_t mmu;
     uint32_t tot_pages, max_pages;
     /* Frames that its next life needs, and how many of these have come back and are promised to it (page_promise); atomic. */
     uint32_t keep, promised;
-    uint64_t linear_slots[8]; /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
-    uint64_t tlb_cpus;       /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
+    /* L4 slots that ever held a linear entry: bits, set under @mmu, read by the door */
+    uint64_t linear_slots[8];
+    /* CPUs whose CR3 is one of this domain's: the only ones whose TLB may know it (atomic) */
+    uint64_t tlb_cpus;
     struct shared_info *shared;
-    uint64_t lowest_mfn, highest_mfn; /* bounds of the frames it ever owned, for teardown; under @mmu */
+    /* bounds of the frames it ever owned, for teardown; under @mmu */
+    uint64_t lowest_mfn, highest_mfn;
 
     /* Event channels. */
     spinlock_t evtchn_lock;
@@ -147,26 +162,28 @@ struct domain {
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
-    struct evtchn_fifo *evtchn_fifo; /* its event queues; NULL: 2-level.  Changes under both locks */
-    spinlock_t evtchn_queue_lock;    /* guards the queues, see evtchn-fifo.c */
+    /* its event queues; NULL: 2-level.  Changes under both locks */
+    struct evtchn_fifo *evtchn_fifo;
+    spinlock_t evtchn_queue_lock; /* guards the queues, see evtchn-fifo.c */
 
     struct grant_table *grants;
     struct console_ring *console; /* NULL: no hypervisor-served console */
     struct xenstore *store;       /* NULL: none, or another domain's */
-    struct domain_config *config; /* how it was built, for a rebuild after reboot; NULL for the idle domain */
-    uint32_t weight, cap;    /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
+    /* how it was built, for a rebuild after reboot; NULL for the idle domain */
+    struct domain_config *config;
+    uint32_t weight, cap;       /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
     struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */
     spinlock_t cap_lock;
-    struct timer cap_timer;     /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
-    struct timer watchdog[2];   /* SCHEDOP_watchdog */
+    struct timer cap_timer;   /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
+    struct timer watchdog[2]; /* SCHEDOP_watchdog */
     uint32_t watchdogs; /* bits: slots in use; they and what is set change under @watchdog_lock */
     spinlock_t watchdog_lock;
     uint32_t crash_reported;
     struct arch_domain arch;
 };
 
-#define for_each_vcpu(d, v)                                                                      \
-    for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++)                                             \
+#define for_each_vcpu(d, v)                          \
+    for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++) \
         for (struct vcpu *v = (d)->vcpu[i_]; v; v = NULL)
 
 /* --- core/domain.c ------------------------------------------------------------------------------- */

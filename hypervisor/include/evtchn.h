@@ -3,7 +3,16 @@
 
 #include "domain.h"
 
-enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_VIRQ, ECS_IPI, ECS_PIRQ, ECS_HYPERVISOR };
+enum evtchn_state {
+    ECS_FREE,
+    ECS_RESERVED,
+    ECS_UNBOUND,
+    ECS_INTERDOMAIN,
+    ECS_VIRQ,
+    ECS_IPI,
+    ECS_PIRQ,
+    ECS_HYPERVISOR
+};
 
 /* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, with d->evtchn_lock held.
  * True: there is more to do; it is called again after a preemption point, without the lock between the two. */

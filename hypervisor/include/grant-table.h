@@ -13,6 +13,6 @@ struct grant_table {
 };
 
 int grant_table_init(struct domain *d) must_check; /* 0 or -XEN_ENOMEM; one frame */
-void grant_table_destroy(struct domain *d); /* nobody else has a reference to @d */
+void grant_table_destroy(struct domain *d);        /* nobody else has a reference to @d */
 /* Pre-fill entry @ref of the first frame: @backend may map @frame. Before the domain runs. */
 void grant_table_seed(struct domain *d, unsigned ref, domid_t backend, mfn_t frame);

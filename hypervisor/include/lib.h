@@ -33,10 +33,12 @@ void printk_more(const char *format, ...);
 /* The word after @key in the hypervisor's command line ("key=value"), or NULL; not terminated at
  * the word's end: *len gets its length.  A bare word gives a length of 0.  (core/cmdline.c) */
 const char *cmdline_get(const char *key, size_t *len);
-bool cmdline_flag(const char *key);                           /* "key", "key=1/yes/on/true"; "no-key" is false */
+/* "key", "key=1/yes/on/true"; "no-key" is false */
+bool cmdline_flag(const char *key);
 bool cmdline_denies(const char *key); /* "no-key", "key=0/no/off/false": said, and not meant */
 unsigned long cmdline_number(const char *key, unsigned long otherwise);
-uint64_t parse_size(const char *s, const char **end);         /* "128M", "1G", "4096": bytes; no suffix: KiB (as Xen's dom0_mem) */
+/* "128M", "1G", "4096": bytes; no suffix: KiB (as Xen's dom0_mem) */
+uint64_t parse_size(const char *s, const char **end);
 extern char hypervisor_cmdline[1024];
 
 /* Which build this is (core/build.c): "0.1.0", the git commit, "gcc 12.2.0". */

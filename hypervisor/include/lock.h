@@ -61,7 +61,10 @@ typedef struct CAPABILITY("mutex") mutex {
     uint8_t held;
 } mutex_t;
 
-#define SPINLOCK_INIT(r) {.held = 0, .rank = LOCK_RANK_##r}
+#define SPINLOCK_INIT(r)                 \
+    {                                    \
+        .held = 0, .rank = LOCK_RANK_##r \
+    }
 
 /* Slow halves, core/lock.c. */
 cold_ void spin_lock_wait(spinlock_t *l);
@@ -71,8 +74,12 @@ cold_ void mutex_lock_wait(mutex_t *m);
 void lock_rank_push(const spinlock_t *l);
 void lock_rank_pop(const spinlock_t *l);
 #else
-static inline void lock_rank_push(const spinlock_t *l) {}
-static inline void lock_rank_pop(const spinlock_t *l) {}
+static inline void lock_rank_push(const spinlock_t *l)
+{
+}
+static inline void lock_rank_pop(const spinlock_t *l)
+{
+}
 #endif
 
 static inline void spin_lock(spinlock_t *l) ACQUIRE(l) NO_ANALYSIS

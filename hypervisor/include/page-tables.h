@@ -19,10 +19,11 @@ int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level) m
 int page_table_unpin(struct domain *d, mfn_t m);
 
 /* Replace one entry of the validated table @pg (index @slot) by @want; new frames must be @owner's. */
-int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot, pte_t want,
-                      bool preserve_ad) must_check;
+int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot,
+                      pte_t want, bool preserve_ad) must_check;
 /* The same for a level-1 table, the hot one. */
-int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad) must_check;
+int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want,
+              bool preserve_ad) must_check;
 
 /* The same as one exchange: -XEN_EAGAIN, nothing changed, if the slot no longer holds @expected. */
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want) must_check;

@@ -16,13 +16,13 @@ struct domain;
  * Roles.  A frame is in exactly one at a time, and changes only at type count 0.
  * Order matters: L1..L4 are consecutive, so that level == type - PAGE_TYPE_L1 + 1.
  */
-#define PAGE_TYPES(TYPE)                                                                         \
-    TYPE(NONE, "none")                                                                           \
-    TYPE(L1, "an L1 page table")                                                                 \
-    TYPE(L2, "an L2 page table")                                                                 \
-    TYPE(L3, "an L3 page table")                                                                 \
-    TYPE(L4, "an L4 page table")                                                                 \
-    TYPE(SEG, "a descriptor table")                                                              \
+#define PAGE_TYPES(TYPE)            \
+    TYPE(NONE, "none")              \
+    TYPE(L1, "an L1 page table")    \
+    TYPE(L2, "an L2 page table")    \
+    TYPE(L3, "an L3 page table")    \
+    TYPE(L4, "an L4 page table")    \
+    TYPE(SEG, "a descriptor table") \
     TYPE(WRITABLE, "writable")
 
 #define TYPE(name, text) PAGE_TYPE_##name,
@@ -43,15 +43,17 @@ static inline enum page_type page_type_of_level(int level)
  *   63      32 31    28 27   24 23            0
  *   [  refs   | flags  | type  |  type_count  ]
  */
-#define PAGE_COUNT_MASK   0x00ffffffull
-#define PAGE_TYPE_SHIFT   24
-#define PAGE_TYPE_MASK    (0xfull << PAGE_TYPE_SHIFT)
-#define PAGE_VALIDATED    BIT(28) /* a page-table role has been earned: every entry holds its references */
-#define PAGE_PINNED       BIT(29) /* one reference and one type reference belong to MMUEXT_PIN_* */
-#define PAGE_ALLOCATED    BIT(30) /* one reference belongs to the domain's ownership */
-#define PAGE_SHARED       BIT(31) /* hypervisor memory a guest may map writable (shared_info, grant table) */
-#define PAGE_REF_ONE      BIT(32)
-#define PAGE_REF_LIMIT    0x80000000ull /* no more: the sign bit of the state word tells */
+#define PAGE_COUNT_MASK 0x00ffffffull
+#define PAGE_TYPE_SHIFT 24
+#define PAGE_TYPE_MASK  (0xfull << PAGE_TYPE_SHIFT)
+/* a page-table role has been earned: every entry holds its references */
+#define PAGE_VALIDATED BIT(28)
+#define PAGE_PINNED    BIT(29) /* one reference and one type reference belong to MMUEXT_PIN_* */
+#define PAGE_ALLOCATED BIT(30) /* one reference belongs to the domain's ownership */
+/* hypervisor memory a guest may map writable (shared_info, grant table) */
+#define PAGE_SHARED    BIT(31)
+#define PAGE_REF_ONE   BIT(32)
+#define PAGE_REF_LIMIT 0x80000000ull /* no more: the sign bit of the state word tells */
 #define PAGE_USED_BEFORE \
     BIT(0) /* only while free or the hypervisor's: may hold old data; clear: it is zero */
 
@@ -252,17 +254,20 @@ static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t
 }
 
 /* The same for a table's role, which must have been earned, under the mmu lock of domain @id: with it the owner is known for good. */
-static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t id, enum page_type type)
+static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t id,
+                                                 enum page_type type)
 {
     uint64_t old = atomic_read_acquire(&pg->state);
 
-    return likely((old & (PAGE_TYPE_MASK | PAGE_VALIDATED)) == ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
-                  page_state_open(old) && (old & PAGE_COUNT_MASK) && atomic_read(&pg->owner) == id) &&
+    return likely((old & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
+                      ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+                  page_state_open(old) && (old & PAGE_COUNT_MASK) &&
+                  atomic_read(&pg->owner) == id) &&
            likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1));
 }
 
-static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d, uint16_t id,
-                                                  enum page_type type)
+static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d,
+                                                  uint16_t id, enum page_type type)
 {
     if (type != PAGE_TYPE_WRITABLE) {
         if (page_try_get_table(pg, id, type))
@@ -290,7 +295,8 @@ static inline void page_put_writable(struct page_info *pg)
 }
 
 /* page_get() in line. */
-static inline must_check bool page_get_quick(struct page_info *pg, const struct domain *d, uint16_t id)
+static inline must_check bool page_get_quick(struct page_info *pg, const struct domain *d,
+                                             uint16_t id)
 {
     if (likely(page_try_get_mapped(pg, id, false))) {
         if (likely(atomic_read(&pg->owner) == id))

@@ -9,20 +9,20 @@
 
 #include "types.h"
 
-#define PTE_P     BIT(0)  /* present */
-#define PTE_RW    BIT(1)
-#define PTE_US    BIT(2)  /* reachable from ring 3: where guest kernels run, too */
-#define PTE_PWT   BIT(3)
-#define PTE_PCD   BIT(4)
-#define PTE_A     BIT(5)
-#define PTE_D     BIT(6)
-#define PTE_PSE   BIT(7)  /* L2, L3: superpage.  L1: PAT */
-#define PTE_PAT   BIT(7)
-#define PTE_G     BIT(8)
-#define PTE_AVAIL (BIT(9) | BIT(10) | BIT(11))
+#define PTE_P            BIT(0) /* present */
+#define PTE_RW           BIT(1)
+#define PTE_US           BIT(2) /* reachable from ring 3: where guest kernels run, too */
+#define PTE_PWT          BIT(3)
+#define PTE_PCD          BIT(4)
+#define PTE_A            BIT(5)
+#define PTE_D            BIT(6)
+#define PTE_PSE          BIT(7) /* L2, L3: superpage.  L1: PAT */
+#define PTE_PAT          BIT(7)
+#define PTE_G            BIT(8)
+#define PTE_AVAIL        (BIT(9) | BIT(10) | BIT(11))
 #define PTE_GUEST_KERNEL BIT(52) /* the guest asked for a supervisor page */
 #define PTE_AVAIL_HIGH   (0x7ffull << 52)
-#define PTE_NX    BIT(63)
+#define PTE_NX           BIT(63)
 
 #define PTE_ADDR_MASK 0x000ffffffffff000ull
 
@@ -60,8 +60,8 @@ static inline bool va_canonical(uint64_t va)
 }
 
 /* The hypervisor's own L4 slots in every guest table (<xen/arch-x86/xen-x86_64.h>). */
-#define HYPERVISOR_SLOT_FIRST 256
-#define HYPERVISOR_SLOT_LAST  271
+#define HYPERVISOR_SLOT_FIRST  256
+#define HYPERVISOR_SLOT_LAST   271
 #define HYPERVISOR_VIRT_START_ 0xffff800000000000ull
 #define HYPERVISOR_VIRT_END_   0xffff880000000000ull
 
@@ -98,6 +98,6 @@ static inline bool guest_access_ok(uint64_t va, uint64_t n)
  */
 static inline bool guest_readable(uint64_t va, uint64_t n)
 {
-    return guest_access_ok(va, n) &&
-           (!__builtin_expect(linear_windows_exist, 0) || (guest_range_ok(va, n) && !in_linear_window(va, n)));
+    return guest_access_ok(va, n) && (!__builtin_expect(linear_windows_exist, 0) ||
+                                      (guest_range_ok(va, n) && !in_linear_window(va, n)));
 }

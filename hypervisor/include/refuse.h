@@ -15,8 +15,8 @@
 enum rule_id { RULE_NONE, RULE_LIST(RULE) RULE_LIMIT };
 #undef RULE
 
-#define DETAIL_ARGS(...)                  DETAIL_PICK_(0, ##__VA_ARGS__, 0, 0, 0)
-#define DETAIL_PICK_(zero, a, b, c, ...)  (uint64_t)(a), (uint64_t)(b), (uint64_t)(c)
+#define DETAIL_ARGS(...)                 DETAIL_PICK_(0, ##__VA_ARGS__, 0, 0, 0)
+#define DETAIL_PICK_(zero, a, b, c, ...) (uint64_t)(a), (uint64_t)(b), (uint64_t)(c)
 
 #define refuse(rule, ...) refuse_(RULE_##rule, DETAIL_ARGS(__VA_ARGS__))
 cold_ int refuse_(enum rule_id rule, uint64_t a, uint64_t b, uint64_t c);

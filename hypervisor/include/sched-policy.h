@@ -9,11 +9,12 @@
 #include "list.h"
 
 #define SCHED_WEIGHT_NORMAL 256u
-#define SCHED_SLICE         6000000u  /* ns: longest run while others wait */
-#define SCHED_SLEEP_CREDIT  4000000u  /* ns of weighted time that a domain's sleepers may lag behind the queue, all together */
-#define SCHED_WAKE_MARGIN   500000u   /* a woken entity preempts when it lags by more than this */
-#define SCHED_YIELD_SPAN    2000000u  /* a yield gives way by at most this much */
-#define SCHED_CAP_PERIOD    50000000u /* caps are kept over this much real time */
+#define SCHED_SLICE         6000000u /* ns: longest run while others wait */
+/* ns of weighted time that a domain's sleepers may lag behind the queue, all together */
+#define SCHED_SLEEP_CREDIT 4000000u
+#define SCHED_WAKE_MARGIN  500000u   /* a woken entity preempts when it lags by more than this */
+#define SCHED_YIELD_SPAN   2000000u  /* a yield gives way by at most this much */
+#define SCHED_CAP_PERIOD   50000000u /* caps are kept over this much real time */
 
 /* Something that wants a CPU. */
 struct sched_entity {
@@ -53,7 +54,8 @@ uint64_t sched_slice(const struct sched_queue *q, const struct sched_entity *run
 /* @e, not queued, gives way to those who wait. */
 void sched_give_way(struct sched_queue *q, struct sched_entity *e);
 /* @e, not queued, moves to another CPU's queue and keeps its lag. */
-void sched_move(const struct sched_queue *from, const struct sched_queue *to, struct sched_entity *e);
+void sched_move(const struct sched_queue *from, const struct sched_queue *to,
+                struct sched_entity *e);
 
 /* A domain's cap: @percent of one CPU in each period.  An overdraft is paid back by later periods. */
 struct sched_cap {

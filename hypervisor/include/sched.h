@@ -6,7 +6,7 @@
 #include "arch.h"
 #include "domain.h"
 
-void sched_init_cpu(unsigned cpu);           /* creates the idle vCPU of @cpu */
+void sched_init_cpu(unsigned cpu); /* creates the idle vCPU of @cpu */
 struct vcpu *sched_idle_vcpu(unsigned cpu);
 
 /* A new vCPU / domain, all zero but for id, domain, pause and weight: set up the fields that sched.c, timer.c and
@@ -79,7 +79,7 @@ struct work_account {
  * added to the account; of a domain with a cap that is paid back before it runs (sched_domain_charge).
  */
 struct work {
-    struct list link;  /* next == NULL: not queued */
+    struct list link; /* next == NULL: not queued */
     void (*run)(struct work *);
     struct work_account *account; /* NULL: nobody's; fixed while it is queued */
 };

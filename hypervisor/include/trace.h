@@ -12,9 +12,10 @@
 enum trace_kind { TRACE_EMPTY, TRACE_HYPERCALL, TRACE_TRAP, TRACE_REFUSAL, TRACE_EVENT };
 
 struct trace_record {
-    uint32_t what;     /* hypercall number, vector or rule */
-    uint32_t kind;     /* enum trace_kind */
-    uint64_t a, b, c;  /* hypercall: first two arguments and result; trap: rip, cr2, error code; refusal: operands */
+    uint32_t what; /* hypercall number, vector or rule */
+    uint32_t kind; /* enum trace_kind */
+    /* hypercall: first two arguments and result; trap: rip, cr2, error code; refusal: operands */
+    uint64_t a, b, c;
 };
 
 /* Written by the vCPU's own CPU only.  Hypercalls are recorded by entry.S, which knows this layout. */
@@ -23,7 +24,8 @@ struct trace_ring {
     struct trace_record record[TRACE_SLOTS];
 };
 
-static inline struct trace_record *trace_next(struct trace_ring *t, enum trace_kind kind, unsigned what)
+static inline struct trace_record *trace_next(struct trace_ring *t, enum trace_kind kind,
+                                              unsigned what)
 {
     struct trace_record *r = (struct trace_record *)((char *)t->record + t->next);
     t->next = (t->next + sizeof(*r)) % sizeof(t->record);

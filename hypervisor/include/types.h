@@ -72,19 +72,20 @@ static inline uint64_t mfn_to_maddr(mfn_t m)
 
 #define MFN_NONE (~0ull) /* "no frame": compares unequal to every real one */
 
-#define likely(x)        __builtin_expect(!!(x), 1)
-#define unlikely(x)      __builtin_expect(!!(x), 0)
-#define ARRAY_SIZE(a)    (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)        ((a) < (b) ? (a) : (b))
-#define MAX(a, b)        ((a) > (b) ? (a) : (b))
-#define ROUND_UP(x, to)  (((x) + (to) - 1) / (to) * (to))
-#define ROUND_DOWN(x, to) ((x) / (to) * (to))
-#define BIT(n)           (1ull << (n))
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
-#define must_check       __attribute__((warn_unused_result))
-#define noreturn_        __attribute__((noreturn))
-#define cold_            __attribute__((cold, noinline))
-#define noinline_        __attribute__((noinline)) /* keeps the caller's short path free of its registers */
+#define likely(x)                     __builtin_expect(!!(x), 1)
+#define unlikely(x)                   __builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a)                 (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)                     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                     ((a) > (b) ? (a) : (b))
+#define ROUND_UP(x, to)               (((x) + (to)-1) / (to) * (to))
+#define ROUND_DOWN(x, to)             ((x) / (to) * (to))
+#define BIT(n)                        (1ull << (n))
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
+#define must_check                    __attribute__((warn_unused_result))
+#define noreturn_                     __attribute__((noreturn))
+#define cold_                         __attribute__((cold, noinline))
+/* keeps the caller's short path free of its registers */
+#define noinline_         __attribute__((noinline))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 /* Our own mistake: prints every CPU's state and ends the machine.  No guest input may reach one. */

@@ -19,8 +19,8 @@
 #define WATCHES       128u   /* numbers as xenstored's */
 #define TRANSACTIONS  10u
 #define PIECE_NS      20000ull /* after so long nothing more is begun without a preemption point */
-#define HOME_LIMIT    32u   /* "/local/domain/65535/" */
-#define REL_PATH      2048u /* XENSTORE_REL_PATH_MAX */
+#define HOME_LIMIT    32u      /* "/local/domain/65535/" */
+#define REL_PATH      2048u    /* XENSTORE_REL_PATH_MAX */
 
 struct watch {
     struct list link;
@@ -68,8 +68,8 @@ struct xenstore {
     bool stopped; /* the ring makes no sense */
 
     struct tree_budget budget;
-    struct tree_node *root; /* NULL until somebody asks */
-    uint32_t changes;       /* how many there have been */
+    struct tree_node *root;  /* NULL until somebody asks */
+    uint32_t changes;        /* how many there have been */
     struct telling *telling; /* NULL: all have heard of the last change */
     uint64_t piece_end;      /* when the present piece of work should end */
     struct list watches, transactions;

@@ -127,8 +127,9 @@ static inline void arch_relax(void)
 
 /* Pairs (faulting instruction, where to go on) in section .fixup_table; the page-fault and
  * protection-fault handlers look there when ring 0 faults (x86/traps.c). */
-#define FIXUP(fault, resume)                                                                     \
-    ".pushsection .fixup_table, \"a\"\n\t.balign 8\n\t.quad " fault ", " resume "\n\t.popsection\n\t"
+#define FIXUP(fault, resume)                                                    \
+    ".pushsection .fixup_table, \"a\"\n\t.balign 8\n\t.quad " fault ", " resume \
+    "\n\t.popsection\n\t"
 
 /* 0, or -XEN_EFAULT: some byte is the hypervisor's, or not mapped. What was copied before the fault stays. */
 static inline must_check int guest_copy_unchecked_(void *to, const void *from, size_t n)
@@ -184,34 +185,34 @@ fault:
     return -XEN_EFAULT;
 }
 
-#define GUEST_WORD(bits, suffix)                                                                 \
-    static inline must_check int guest_read_u##bits(uint##bits##_t *to, guest_ptr_t from)        \
-    {                                                                                            \
-        uint##bits##_t value;                                                                    \
-        if (unlikely(!guest_readable(from.va, bits / 8)))                                        \
-            return -XEN_EFAULT;                                                                  \
-        __asm__ goto volatile("1: mov" suffix " (%1), %0\n\t" FIXUP("1b", "%l[fault]")           \
-                              : "=&r"(value)                                                     \
-                              : "r"(from.va)                                                     \
-                              :                                                                  \
-                              : fault);                                                          \
-        *to = value;                                                                             \
-        return 0;                                                                                \
-    fault:                                                                                       \
-        return -XEN_EFAULT;                                                                      \
-    }                                                                                            \
-    static inline must_check int guest_write_u##bits(guest_ptr_t to, uint##bits##_t value)       \
-    {                                                                                            \
-        if (unlikely(!guest_access_ok(to.va, bits / 8)))                                          \
-            return -XEN_EFAULT;                                                                  \
-        __asm__ goto volatile("1: mov" suffix " %0, (%1)\n\t" FIXUP("1b", "%l[fault]")           \
-                              :                                                                  \
-                              : "r"(value), "r"(to.va)                                           \
-                              : "memory"                                                         \
-                              : fault);                                                          \
-        return 0;                                                                                \
-    fault:                                                                                       \
-        return -XEN_EFAULT;                                                                      \
+#define GUEST_WORD(bits, suffix)                                                           \
+    static inline must_check int guest_read_u##bits(uint##bits##_t *to, guest_ptr_t from)  \
+    {                                                                                      \
+        uint##bits##_t value;                                                              \
+        if (unlikely(!guest_readable(from.va, bits / 8)))                                  \
+            return -XEN_EFAULT;                                                            \
+        __asm__ goto volatile("1: mov" suffix " (%1), %0\n\t" FIXUP("1b", "%l[fault]")     \
+                              : "=&r"(value)                                               \
+                              : "r"(from.va)                                               \
+                              :                                                            \
+                              : fault);                                                    \
+        *to = value;                                                                       \
+        return 0;                                                                          \
+    fault:                                                                                 \
+        return -XEN_EFAULT;                                                                \
+    }                                                                                      \
+    static inline must_check int guest_write_u##bits(guest_ptr_t to, uint##bits##_t value) \
+    {                                                                                      \
+        if (unlikely(!guest_access_ok(to.va, bits / 8)))                                   \
+            return -XEN_EFAULT;                                                            \
+        __asm__ goto volatile("1: mov" suffix " %0, (%1)\n\t" FIXUP("1b", "%l[fault]")     \
+                              :                                                            \
+                              : "r"(value), "r"(to.va)                                     \
+                              : "memory"                                                   \
+                              : fault);                                                    \
+        return 0;                                                                          \
+    fault:                                                                                 \
+        return -XEN_EFAULT;                                                                \
     }
 GUEST_WORD(64, "q")
 GUEST_WORD(32, "l")

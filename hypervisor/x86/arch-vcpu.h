@@ -28,54 +28,60 @@ _Static_assert(sizeof(struct guest_regs) == 176, "22 slots, 16-aligned");
 
 struct arch_vcpu {
     /* Hot. */
-    uint64_t kernel_cr3, user_cr3;  /* machine addresses of the L4 tables; 0: none */
-    uint64_t kernel_sp;             /* stack_switch */
-    struct trap_info *traps;        /* 256 entries, one page */
-    uint64_t syscall_callback;      /* 0: none */
-    uint8_t syscall_masks, failsafe_masks, syscall32_masks, sysenter_masks;         /* CALLBACKF_mask_events */
+    uint64_t kernel_cr3, user_cr3; /* machine addresses of the L4 tables; 0: none */
+    uint64_t kernel_sp;            /* stack_switch */
+    struct trap_info *traps;       /* 256 entries, one page */
+    uint64_t syscall_callback;     /* 0: none */
+    /* CALLBACKF_mask_events */
+    uint8_t syscall_masks, failsafe_masks, syscall32_masks, sysenter_masks;
     uint64_t event_callback, failsafe_callback;
     uint64_t syscall32_callback, sysenter_callback; /* 0: none */
-    uint64_t kernel_ss;             /* stack_switch */
-    uint8_t ts;                     /* the guest set CR0.TS */
-    uint8_t iopl;                   /* physdev set_iopl: 0..3 */
-    uint8_t fpu_dirty;              /* the FPU registers may differ from @fpu */
-    uint8_t nmi_masked;             /* from an NMI's delivery to the next iret hypercall */
-    uint8_t nmi_waits;              /* one came meanwhile */
-    uint8_t fault_vector;           /* of the last fault of ours that had a fixup... */
-    uint16_t fault_error;           /* ... and its error code */
-    struct guest_regs *regs;        /* at the top of its stack */
+    uint64_t kernel_ss;                             /* stack_switch */
+    uint8_t ts;                                     /* the guest set CR0.TS */
+    uint8_t iopl;                                   /* physdev set_iopl: 0..3 */
+    uint8_t fpu_dirty;                              /* the FPU registers may differ from @fpu */
+    uint8_t nmi_masked;      /* from an NMI's delivery to the next iret hypercall */
+    uint8_t nmi_waits;       /* one came meanwhile */
+    uint8_t fault_vector;    /* of the last fault of ours that had a fixup... */
+    uint16_t fault_error;    /* ... and its error code */
+    struct guest_regs *regs; /* at the top of its stack */
 
     /* Context switch (x86/vcpu.c). */
-    uint64_t hyp_sp;                /* saved stack pointer while not running */
-    uint64_t area;                  /* virtual address of its vCPU area */
-    uint64_t *area_pt;              /* its 64 L1 entries */
+    uint64_t hyp_sp;   /* saved stack pointer while not running */
+    uint64_t area;     /* virtual address of its vCPU area */
+    uint64_t *area_pt; /* its 64 L1 entries */
     uint32_t area_index;
-    uint32_t gdt_cpu;               /* whose page 14 its GDT view shows; ~0: none */
-    uint16_t ds, es, fs, gs;        /* selectors, while not running */
-    uint8_t bad_selectors;          /* one of them could not be loaded: tell the guest (failsafe) */
-    uint64_t fs_base, gs_base, gs_base_other; /* active and swapped-out GS base, while not running */
+    uint32_t gdt_cpu;        /* whose page 14 its GDT view shows; ~0: none */
+    uint16_t ds, es, fs, gs; /* selectors, while not running */
+    uint8_t bad_selectors;   /* one of them could not be loaded: tell the guest (failsafe) */
+    /* active and swapped-out GS base, while not running */
+    uint64_t fs_base, gs_base, gs_base_other;
 
     /* Descriptor tables (x86/descriptors.c). */
     uint64_t gdt_mfn[14];
     uint32_t gdt_frames, gdt_entries;
     uint64_t ldt_base;
     uint32_t ldt_entries;
-    uint32_t ldt_mapped;            /* bit per LDT page shown in the view */
+    uint32_t ldt_mapped; /* bit per LDT page shown in the view */
 
     /* Control registers, debug registers, ports, FPU (x86/emulate.c, debugreg.c, fpu.c). */
-    uint64_t cr4;                   /* the guest's view */
+    uint64_t cr4; /* the guest's view */
     uint64_t xcr0;
     uint64_t dr[4], dr6, dr7;
-    uint64_t dr7_io;                /* I/O breakpoints that the guest reads back and the CPU never sees */
-    uint64_t msr_kept[3];           /* MCG_STATUS, MC0_CTL2, MC1_CTL2: x86/msr.c */
+    /* I/O breakpoints that the guest reads back and the CPU never sees */
+    uint64_t dr7_io;
+    uint64_t msr_kept[3]; /* MCG_STATUS, MC0_CTL2, MC1_CTL2: x86/msr.c */
     uint32_t tsc_aux;
-    uint32_t fpu_cpu;               /* CPU that last loaded @fpu; ~0: none */
+    uint32_t fpu_cpu; /* CPU that last loaded @fpu; ~0: none */
     guest_ptr_t iobitmap;
-    uint32_t iobitmap_ports;        /* 0: none */
-    void *fpu;                      /* XSAVE or FXSAVE image */
+    uint32_t iobitmap_ports; /* 0: none */
+    void *fpu;               /* XSAVE or FXSAVE image */
 };
 
 struct arch_domain {
     struct pit pit; /* of a domain without real ports */
 };
-#define ARCH_DOMAIN_INIT {.pit = {.lock = SPINLOCK_INIT(PIT)}}
+#define ARCH_DOMAIN_INIT                     \
+    {                                        \
+        .pit = {.lock = SPINLOCK_INIT(PIT) } \
+    }

@@ -20,7 +20,8 @@
 #include "sched.h"
 #include "traps.h"
 
-_Static_assert(HANDLER_CLEARS == (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF), "entry.h");
+_Static_assert(HANDLER_CLEARS == (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF),
+               "entry.h");
 _Static_assert(SYSCALL_CLEARS == (HANDLER_CLEARS | RFLAGS_DF), "entry.h");
 
 void guest_toggle_mode(struct vcpu *v)
@@ -32,11 +33,11 @@ void guest_toggle_mode(struct vcpu *v)
 }
 
 /* Store at @base + @offset of the guest's stack, whose range has been checked; a fault goes to label bad_stack. */
-#define STACK_PUT(base, offset, value)                                                           \
-    __asm__ goto volatile("1: mov %0, %c2(%1)\n\t" FIXUP("1b", "%l[bad_stack]")                  \
-                          :                                                                      \
-                          : "r"((uint64_t)(value)), "r"(base), "i"(offset)                       \
-                          : "memory"                                                             \
+#define STACK_PUT(base, offset, value)                                          \
+    __asm__ goto volatile("1: mov %0, %c2(%1)\n\t" FIXUP("1b", "%l[bad_stack]") \
+                          :                                                     \
+                          : "r"((uint64_t)(value)), "r"(base), "i"(offset)      \
+                          : "memory"                                            \
                           : bad_stack)
 
 struct bounce {
@@ -54,7 +55,8 @@ static inline uint64_t frame_cs(const struct vcpu *v, const struct guest_regs *r
 }
 
 /* IF as the opposite of the mask; the guest runs with IF set and IOPL 0. */
-static inline uint64_t frame_rflags(const struct vcpu *v, const struct guest_regs *regs, uint8_t mask)
+static inline uint64_t frame_rflags(const struct vcpu *v, const struct guest_regs *regs,
+                                    uint8_t mask)
 {
     uint64_t flags = regs->rflags & ~((uint64_t)(mask != 0) << RFLAGS_IF_BIT);
     if (unlikely(v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl)))
@@ -63,7 +65,8 @@ static inline uint64_t frame_rflags(const struct vcpu *v, const struct guest_reg
 }
 
 /* The frame's five last words, from @at + 16.  False: no stack there. */
-static inline bool put_frame(const struct guest_regs *regs, uint64_t at, uint64_t cs, uint64_t flags)
+static inline bool put_frame(const struct guest_regs *regs, uint64_t at, uint64_t cs,
+                             uint64_t flags)
 {
     STACK_PUT(at, 16, regs->rip);
     STACK_PUT(at, 24, cs);
@@ -76,7 +79,8 @@ bad_stack:
 }
 
 /* In line in the two deliveries that happen all the time. */
-static inline __attribute__((always_inline)) void bounce_inline(struct vcpu *v, struct guest_regs *regs, struct bounce b)
+static inline __attribute__((always_inline)) void
+bounce_inline(struct vcpu *v, struct guest_regs *regs, struct bounce b)
 {
     uint8_t mask = v->info->evtchn_upcall_mask;
     uint64_t cs = frame_cs(v, regs, mask), flags = frame_rflags(v, regs, mask);
@@ -126,8 +130,8 @@ static void bounce_call(struct vcpu *v, uint64_t handler, bool masks)
 /* Of an exception: below 32. */
 static inline bool vector_has_error(unsigned vector)
 {
-    return BIT(vector) & (BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) |
-                          BIT(VECTOR_PF) | BIT(VECTOR_AC));
+    return BIT(vector) & (BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) |
+                          BIT(VECTOR_GP) | BIT(VECTOR_PF) | BIT(VECTOR_AC));
 }
 
 void guest_exception(struct vcpu *v, unsigned vector, uint32_t error)
@@ -169,7 +173,10 @@ void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error)
         return;
     }
     bounce(v, regs,
-           (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS, .has_error = true, .error = error});
+           (struct bounce){.handler = gate->address,
+                           .masks = gate->flags & GATE_MASKS,
+                           .has_error = true,
+                           .error = error});
 }
 
 void guest_event_upcall(struct vcpu *v)
@@ -178,7 +185,8 @@ void guest_event_upcall(struct vcpu *v)
         domain_crash(v->domain, RULE_CR_004);
         return;
     }
-    bounce_inline(v, v->arch.regs, (struct bounce){.handler = v->arch.event_callback, .masks = true});
+    bounce_inline(v, v->arch.regs,
+                  (struct bounce){.handler = v->arch.event_callback, .masks = true});
 }
 
 void guest_syscall(struct vcpu *v)
@@ -226,16 +234,17 @@ void guest_nmi(struct vcpu *v)
     if (!gate->address)
         return;
     v->arch.nmi_masked = 1;
-    bounce(v, v->arch.regs, (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS});
+    bounce(v, v->arch.regs,
+           (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS});
 }
 
 /* --- the failsafe callback: a return to the guest, or a reload of its selectors, failed ----------------------- */
 
-#define READ_SELECTOR(name)                                                                      \
-    ({                                                                                           \
-        uint16_t s_;                                                                             \
-        __asm__ volatile("mov %%" #name ", %0" : "=r"(s_));                                      \
-        s_;                                                                                      \
+#define READ_SELECTOR(name)                                 \
+    ({                                                      \
+        uint16_t s_;                                        \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(s_)); \
+        s_;                                                 \
     })
 
 void guest_failsafe(struct vcpu *v)

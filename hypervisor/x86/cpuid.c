@@ -245,7 +245,8 @@ void cpuid_probe(void)
     *feature_word(XEN_X86_FEATURE_HYPERVISOR / 32) |= BIT(XEN_X86_FEATURE_HYPERVISOR % 32);
     /* A base that no processor has would reach the places where we load it again. */
     if (cpu_takes_any_base)
-        *feature_word(XEN_X86_FEATURE_FSGSBASE / 32) &= ~(uint32_t)BIT(XEN_X86_FEATURE_FSGSBASE % 32);
+        *feature_word(XEN_X86_FEATURE_FSGSBASE / 32) &=
+            ~(uint32_t)BIT(XEN_X86_FEATURE_FSGSBASE % 32);
     features_without();
     xstate_make();
     leaves_blank();

@@ -56,26 +56,28 @@ static void dump_walk(uint64_t root, const char *what, uint64_t va)
     printk("walk of %s <%016lx>, root %lx:\n", what, (unsigned long)va, (unsigned long)root);
     for (int i = 0; i <= levels && i < 4; i++) {
         uint64_t frame = (e[i] & PTE_ADDR_MASK) >> PAGE_SHIFT;
-        unsigned long as_pfn = mfn_valid(mfn(frame)) && mfn_to_page(mfn(frame))->owner != OWNER_IO &&
-                                       (e[i] & PTE_P)
-                                   ? (unsigned long)machine_to_phys[frame]
-                                   : ~0ul;
-        printk("  L%d[%3x] = %016lx  pfn %lx%s\n", 4 - i, pt_index(va, 4 - i), (unsigned long)e[i], as_pfn,
-               e[i] & PTE_P ? "" : "  not present");
+        unsigned long as_pfn =
+            mfn_valid(mfn(frame)) && mfn_to_page(mfn(frame))->owner != OWNER_IO && (e[i] & PTE_P)
+                ? (unsigned long)machine_to_phys[frame]
+                : ~0ul;
+        printk("  L%d[%3x] = %016lx  pfn %lx%s\n", 4 - i, pt_index(va, 4 - i), (unsigned long)e[i],
+               as_pfn, e[i] & PTE_P ? "" : "  not present");
     }
 }
 
 static void dump_regs(const struct guest_regs *r)
 {
-    printk("rip %04lx:<%016lx> rflags %08lx rsp %04lx:%016lx\n", (unsigned long)r->cs & 0xffff, (unsigned long)r->rip,
-           (unsigned long)r->rflags, (unsigned long)r->ss & 0xffff, (unsigned long)r->rsp);
-    printk("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", (unsigned long)r->rax, (unsigned long)r->rbx,
-           (unsigned long)r->rcx, (unsigned long)r->rdx);
-    printk("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", (unsigned long)r->rsi, (unsigned long)r->rdi,
-           (unsigned long)r->rbp, (unsigned long)r->r8);
-    printk("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", (unsigned long)r->r9, (unsigned long)r->r10,
-           (unsigned long)r->r11, (unsigned long)r->r12);
-    printk("r13 %016lx r14 %016lx r15 %016lx\n", (unsigned long)r->r13, (unsigned long)r->r14, (unsigned long)r->r15);
+    printk("rip %04lx:<%016lx> rflags %08lx rsp %04lx:%016lx\n", (unsigned long)r->cs & 0xffff,
+           (unsigned long)r->rip, (unsigned long)r->rflags, (unsigned long)r->ss & 0xffff,
+           (unsigned long)r->rsp);
+    printk("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", (unsigned long)r->rax,
+           (unsigned long)r->rbx, (unsigned long)r->rcx, (unsigned long)r->rdx);
+    printk("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", (unsigned long)r->rsi,
+           (unsigned long)r->rdi, (unsigned long)r->rbp, (unsigned long)r->r8);
+    printk("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", (unsigned long)r->r9,
+           (unsigned long)r->r10, (unsigned long)r->r11, (unsigned long)r->r12);
+    printk("r13 %016lx r14 %016lx r15 %016lx\n", (unsigned long)r->r13, (unsigned long)r->r14,
+           (unsigned long)r->r15);
 }
 
 static void dump_guest_stack(uint64_t root, uint64_t sp, void (*between)(void))
@@ -99,15 +101,17 @@ void arch_dump_begin(struct vcpu *v, struct arch_dump *rest)
     const struct guest_regs *r = v->arch.regs;
 
     *rest = (struct arch_dump){.root = v->kernel_mode ? v->arch.kernel_cr3 : v->arch.user_cr3};
-    printk("d%uv%u (%s) on cpu %u, %s mode, upcall mask %u pending %u, kernel root %lx user root %lx\n", v->domain->id,
-           v->id, v->domain->name, v->cpu, v->kernel_mode ? "kernel" : "user",
+    printk("d%uv%u (%s) on cpu %u, %s mode, upcall mask %u pending %u, kernel root %lx user root "
+           "%lx\n",
+           v->domain->id, v->id, v->domain->name, v->cpu, v->kernel_mode ? "kernel" : "user",
            v->info ? v->info->evtchn_upcall_mask : 0, v->info ? v->info->evtchn_upcall_pending : 0,
            (unsigned long)v->arch.kernel_cr3, (unsigned long)v->arch.user_cr3);
     if (v->is_idle || !r)
         return;
     dump_regs(r);
-    printk("fs base %016lx gs base %016lx, kernel stack %04lx:%016lx\n", (unsigned long)v->arch.fs_base,
-           (unsigned long)v->arch.gs_base, (unsigned long)v->arch.kernel_ss, (unsigned long)v->arch.kernel_sp);
+    printk("fs base %016lx gs base %016lx, kernel stack %04lx:%016lx\n",
+           (unsigned long)v->arch.fs_base, (unsigned long)v->arch.gs_base,
+           (unsigned long)v->arch.kernel_ss, (unsigned long)v->arch.kernel_sp);
     rest->rip = r->rip;
     rest->rsp = r->rsp;
     rest->cr2 = v->info ? v->info->arch.cr2 : 0;
@@ -173,11 +177,13 @@ void hypervisor_fault(const struct guest_regs *regs, uint64_t cr2)
     uint64_t e[4] = {0};
 
     console_be_urgent();
-    printk("hypervisor fault: vector %lu error %lx cr2 %016lx on cpu %u, running d%uv%u\n", (unsigned long)regs->vector,
-           (unsigned long)regs->error, (unsigned long)cr2, v->cpu, v->domain->id, v->id);
+    printk("hypervisor fault: vector %lu error %lx cr2 %016lx on cpu %u, running d%uv%u\n",
+           (unsigned long)regs->vector, (unsigned long)regs->error, (unsigned long)cr2, v->cpu,
+           v->domain->id, v->id);
     dump_regs(regs);
     if (regs->vector == VECTOR_PF)
-        printk("walk depth %d: %lx %lx %lx %lx\n", walk((uint64_t)hypervisor_l4 - DIRECT_VIRT, cr2, e), (unsigned long)e[0],
+        printk("walk depth %d: %lx %lx %lx %lx\n",
+               walk((uint64_t)hypervisor_l4 - DIRECT_VIRT, cr2, e), (unsigned long)e[0],
                (unsigned long)e[1], (unsigned long)e[2], (unsigned long)e[3]);
     if (!(regs->cs & 3))
         dump_own_stack(regs->rsp);

@@ -17,23 +17,25 @@
 #include <paravane/strace-record.h>
 
 struct store {
-    uint8_t length;    /* of the instruction */
-    uint8_t size;      /* of the operand: 1, 2, 4, 8 */
-    uint16_t opcode;   /* second byte for 0F xx: 0x0fxx */
-    uint8_t reg;       /* ModRM.reg with REX.R */
-    uint8_t rm_ext;    /* ModRM.reg without REX: opcode extension */
+    uint8_t length;  /* of the instruction */
+    uint8_t size;    /* of the operand: 1, 2, 4, 8 */
+    uint16_t opcode; /* second byte for 0F xx: 0x0fxx */
+    uint8_t reg;     /* ModRM.reg with REX.R */
+    uint8_t rm_ext;  /* ModRM.reg without REX: opcode extension */
     bool rex;
     uint64_t immediate;
 };
 
 /* By the number that instructions use. */
 static const uint8_t gpr_offset[16] = {
-    offsetof(struct guest_regs, rax), offsetof(struct guest_regs, rcx), offsetof(struct guest_regs, rdx),
-    offsetof(struct guest_regs, rbx), offsetof(struct guest_regs, rsp), offsetof(struct guest_regs, rbp),
-    offsetof(struct guest_regs, rsi), offsetof(struct guest_regs, rdi), offsetof(struct guest_regs, r8),
-    offsetof(struct guest_regs, r9),  offsetof(struct guest_regs, r10), offsetof(struct guest_regs, r11),
-    offsetof(struct guest_regs, r12), offsetof(struct guest_regs, r13), offsetof(struct guest_regs, r14),
-    offsetof(struct guest_regs, r15),
+    offsetof(struct guest_regs, rax), offsetof(struct guest_regs, rcx),
+    offsetof(struct guest_regs, rdx), offsetof(struct guest_regs, rbx),
+    offsetof(struct guest_regs, rsp), offsetof(struct guest_regs, rbp),
+    offsetof(struct guest_regs, rsi), offsetof(struct guest_regs, rdi),
+    offsetof(struct guest_regs, r8),  offsetof(struct guest_regs, r9),
+    offsetof(struct guest_regs, r10), offsetof(struct guest_regs, r11),
+    offsetof(struct guest_regs, r12), offsetof(struct guest_regs, r13),
+    offsetof(struct guest_regs, r14), offsetof(struct guest_regs, r15),
 };
 
 static inline uint64_t *gpr(struct guest_regs *regs, unsigned n)
@@ -59,7 +61,8 @@ static uint64_t reg_read(struct guest_regs *regs, const struct store *s)
     return *gpr(regs, s->reg) & size_mask(s->size);
 }
 
-static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n, bool high, uint64_t value)
+static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n, bool high,
+                      uint64_t value)
 {
     uint64_t *r = gpr(regs, high ? n - 4 : n);
 
@@ -95,6 +98,7 @@ static inline unsigned modrm_length(const uint8_t *p, const uint8_t *end)
 /* How many immediate bytes @opcode has; -1: not one of ours. */
 static int immediate_length(uint16_t opcode, unsigned size, uint8_t ext)
 {
+    /* clang-format off */
     switch (opcode) {
     case 0x88: case 0x89: case 0x86: case 0x87:
     case 0x0fb0: case 0x0fb1: case 0x0fc0: case 0x0fc1:
@@ -105,7 +109,9 @@ static int immediate_length(uint16_t opcode, unsigned size, uint8_t ext)
         return 0;
     case 0xc6: case 0xc7:
         return ext ? -1 : opcode == 0xc6 ? 1 : (int)MIN(size, 4u);
-    case 0x80: case 0x83:
+    /* clang-format on */
+    case 0x80:
+    case 0x83:
         return ext == 7 ? -1 : 1;
     case 0x81:
         return ext == 7 ? -1 : (int)MIN(size, 4u);
@@ -118,15 +124,17 @@ static int immediate_length(uint16_t opcode, unsigned size, uint8_t ext)
 
 static bool opcode_is_byte(uint16_t opcode)
 {
-    return opcode != 0x83 && opcode != 0x0fba && opcode != 0x0fab && opcode != 0x0fb3 && opcode != 0x0fbb &&
-           !(opcode & 1);
+    return opcode != 0x83 && opcode != 0x0fba && opcode != 0x0fab && opcode != 0x0fb3 &&
+           opcode != 0x0fbb && !(opcode & 1);
 }
 
 /* A legacy prefix that may stand before one of these: it changes nothing, but for 66. */
 static inline bool is_prefix(uint8_t byte)
 {
     switch (byte) {
+    /* clang-format off */
     case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0xf0:
+        /* clang-format on */
         return true;
     default:
         return false;
@@ -176,6 +184,7 @@ static bool decode(const uint8_t *bytes, unsigned got, struct store *s)
 #define ARITHMETIC_FLAGS 0x8d5u /* CF PF AF ZF SF OF */
 
 /* Run one real instruction on values to get both result and flags. */
+/* clang-format off */
 #define ALU(insn, size_suffix, type)                                                             \
     {                                                                                            \
         type r_ = (type)a;                                                                       \
@@ -207,6 +216,7 @@ static uint64_t alu(unsigned op, unsigned size, uint64_t a, uint64_t b, uint64_t
     case 6: ALU_SIZES("xor") break;
     default: ALU_SIZES("cmp") break;
     }
+    /* clang-format on */
     *flags = (*flags & ~(uint64_t)ARITHMETIC_FLAGS) | (out & ARITHMETIC_FLAGS);
     return result;
 }
@@ -215,35 +225,49 @@ static uint64_t bit_op(unsigned which, unsigned bit, uint64_t old, uint64_t *fla
 {
     *flags = (*flags & ~1ull) | (old >> bit & 1);
     switch (which) {
-    case 5: return old | BIT(bit);
-    case 6: return old & ~BIT(bit);
-    default: return old ^ BIT(bit);
+    case 5:
+        return old | BIT(bit);
+    case 6:
+        return old & ~BIT(bit);
+    default:
+        return old ^ BIT(bit);
     }
 }
 
 /* What the operand becomes when it holds @old; *flags as after the instruction; *writes false: cmpxchg that differs. */
-static uint64_t new_value(const struct store *s, struct guest_regs *regs, uint64_t old, uint64_t *flags, bool *writes)
+static uint64_t new_value(const struct store *s, struct guest_regs *regs, uint64_t old,
+                          uint64_t *flags, bool *writes)
 {
     unsigned bit;
 
     *writes = true;
     switch (s->opcode) {
-    case 0x88: case 0x89: case 0x86: case 0x87:
+    case 0x88:
+    case 0x89:
+    case 0x86:
+    case 0x87:
         return reg_read(regs, s);
-    case 0xc6: case 0xc7:
+    case 0xc6:
+    case 0xc7:
         return s->immediate;
-    case 0x80: case 0x81: case 0x83:
+    case 0x80:
+    case 0x81:
+    case 0x83:
         return alu(s->rm_ext, s->size, old, s->immediate, flags);
-    case 0x0fc0: case 0x0fc1:
+    case 0x0fc0:
+    case 0x0fc1:
         return alu(0, s->size, old, reg_read(regs, s), flags);
-    case 0x0fb0: case 0x0fb1:
+    case 0x0fb0:
+    case 0x0fb1:
         (void)alu(7, s->size, regs->rax & size_mask(s->size), old, flags);
         *writes = (regs->rax & size_mask(s->size)) == old;
         return reg_read(regs, s);
     case 0x0fba:
         bit = s->immediate & (s->size * 8 - 1);
         return bit_op(s->rm_ext, bit, old, flags);
-    case 0x0fab: case 0x0fb3: case 0x0fbb:
+    case 0x0fab:
+    case 0x0fb3:
+    case 0x0fbb:
         /* The bit offset moves the operand: only one inside it is an update of this entry. */
         bit = reg_read(regs, s) & (s->size * 8 - 1);
         return bit_op(s->opcode == 0x0fab ? 5 : s->opcode == 0x0fb3 ? 6 : 7, bit, old, flags);
@@ -256,10 +280,14 @@ static uint64_t new_value(const struct store *s, struct guest_regs *regs, uint64
 static void write_back(const struct store *s, struct guest_regs *regs, uint64_t old, bool wrote)
 {
     switch (s->opcode) {
-    case 0x86: case 0x87: case 0x0fc0: case 0x0fc1:
+    case 0x86:
+    case 0x87:
+    case 0x0fc0:
+    case 0x0fc1:
         reg_write(regs, s, s->reg, is_high_byte(s), old);
         break;
-    case 0x0fb0: case 0x0fb1:
+    case 0x0fb0:
+    case 0x0fb1:
         if (!wrote)
             reg_write(regs, s, 0, false, old);
         break;
@@ -275,7 +303,8 @@ static bool bit_offset_inside(const struct store *s, struct guest_regs *regs)
 }
 
 /* Exchange the entry until no A or D bit was set by the CPU in between. */
-static int store_apply(struct domain *d, const struct store *s, struct guest_regs *regs, uint64_t *slot, unsigned shift)
+static int store_apply(struct domain *d, const struct store *s, struct guest_regs *regs,
+                       uint64_t *slot, unsigned shift)
 {
     for (;;) {
         uint64_t entry = atomic_read(slot), mask = size_mask(s->size) << shift;
@@ -305,7 +334,8 @@ static inline unsigned is_plain_store(const uint8_t *bytes, unsigned got)
 }
 
 /* Make that store.  0 or -errno. */
-static inline int plain_store(struct domain *d, const uint8_t *bytes, struct guest_regs *regs, uint64_t *slot)
+static inline int plain_store(struct domain *d, const uint8_t *bytes, struct guest_regs *regs,
+                              uint64_t *slot)
 {
     uint64_t *reg = gpr(regs, (bytes[2] >> 3 & 7) | (bytes[0] & 4) << 1);
     uint64_t old;
@@ -342,7 +372,9 @@ static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
     struct store s;
 
     /* A page's last bytes apart, all that an instruction can have is there. */
-    unsigned got = likely(!guest_read(bytes, guest_ptr(regs->rip), sizeof(bytes))) ? 15 : guest_fetch(v, bytes, 15);
+    unsigned got = likely(!guest_read(bytes, guest_ptr(regs->rip), sizeof(bytes)))
+                       ? 15
+                       : guest_fetch(v, bytes, 15);
     unsigned length = got == 15 && !(address & 7) ? is_plain_store(bytes, got) : 0;
     if (likely(length))
         return plain_store(d, bytes, regs, slot) == 0 ? length : 0;

@@ -874,7 +874,8 @@ static const uint8_t forced_cpuid[7] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
 static cold_ void record_cpuid(struct vcpu *v, const struct cpuid_leaf *leaf)
 {
     const struct guest_regs *r = v->arch.regs;
-    const uint64_t arg[6] = {(uint32_t)r->rax, (uint32_t)r->rcx, leaf->a, leaf->b, leaf->c, leaf->d};
+    const uint64_t arg[6] = {(uint32_t)r->rax, (uint32_t)r->rcx, leaf->a,
+                             leaf->b,          leaf->c,          leaf->d};
     strace_emulated(v, STRACE_CPUID, r->rip, arg);
 }
 

@@ -7,22 +7,22 @@
 #include "arch.h"
 
 /* Exception vectors (Intel SDM volume 3, table 6-1). */
-#define VECTOR_DE 0
-#define VECTOR_DB 1
+#define VECTOR_DE  0
+#define VECTOR_DB  1
 #define VECTOR_NMI 2
-#define VECTOR_BP 3
-#define VECTOR_UD 6
-#define VECTOR_NM 7
-#define VECTOR_DF 8
-#define VECTOR_TS 10
-#define VECTOR_NP 11
-#define VECTOR_SS 12
-#define VECTOR_GP 13
-#define VECTOR_PF 14
-#define VECTOR_MF 16
-#define VECTOR_AC 17
-#define VECTOR_MC 18
-#define VECTOR_XM 19
+#define VECTOR_BP  3
+#define VECTOR_UD  6
+#define VECTOR_NM  7
+#define VECTOR_DF  8
+#define VECTOR_TS  10
+#define VECTOR_NP  11
+#define VECTOR_SS  12
+#define VECTOR_GP  13
+#define VECTOR_PF  14
+#define VECTOR_MF  16
+#define VECTOR_AC  17
+#define VECTOR_MC  18
+#define VECTOR_XM  19
 
 #define PF_PRESENT BIT(0)
 #define PF_WRITE   BIT(1)
@@ -54,7 +54,7 @@ void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error);
 /* `int n`, its gate's DPL already checked: as guest_exception, but no vector has an error code. */
 void guest_software_interrupt(struct vcpu *v, unsigned vector);
 void guest_event_upcall(struct vcpu *v);
-void guest_syscall(struct vcpu *v);  /* user mode executed SYSCALL */
+void guest_syscall(struct vcpu *v); /* user mode executed SYSCALL */
 void guest_failsafe(struct vcpu *v);
 
 /* Switch between the guest's kernel and user mode: swapgs, CR3, v->kernel_mode. */
@@ -79,27 +79,28 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error);
 unsigned guest_fetch(struct vcpu *v, uint8_t *bytes, unsigned n);
 
 /* --- x86/fpu.c --- */
-int fpu_init_vcpu(struct vcpu *v);       /* allocates the image */
+int fpu_init_vcpu(struct vcpu *v); /* allocates the image */
 void fpu_free_vcpu(struct vcpu *v);
-void fpu_save(struct vcpu *v);           /* v stops running on this CPU */
-void fpu_restore(struct vcpu *v);        /* v starts running on this CPU; sets CR0.TS as the guest wants */
-void fpu_probe(void);                    /* boot */
+void fpu_save(struct vcpu *v); /* v stops running on this CPU */
+/* v starts running on this CPU; sets CR0.TS as the guest wants */
+void fpu_restore(struct vcpu *v);
+void fpu_probe(void); /* boot */
 
 /* --- x86/debugreg.c --- */
 void debugreg_save(struct vcpu *v);
 void debugreg_restore(struct vcpu *v);
-void debugreg_trap(struct vcpu *v);      /* #DB: record DR6 for the guest */
-void debugreg_reset(void);               /* #DB of ours: forget DR6 */
+void debugreg_trap(struct vcpu *v); /* #DB: record DR6 for the guest */
+void debugreg_reset(void);          /* #DB of ours: forget DR6 */
 
 /* --- x86/descriptors.c --- */
 /* A new vCPU's view: no guest table, so every GDT page shows zeros (loading from there is #GP, as on Xen), no LDT. */
 int descriptors_init_vcpu(struct vcpu *v) must_check;
 int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries);
-void descriptors_release(struct vcpu *v);     /* GDT and LDT frames back */
+void descriptors_release(struct vcpu *v); /* GDT and LDT frames back */
 /* Show the page of @v's LDT that holds byte @offset.  False: there is none (the guest's fault); or, unless @may_wait,
  * somebody is busy with the domain's page tables.  A fault of ours must not wait: it may be part of a switch. */
 bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait);
-void descriptors_load_ldt(struct vcpu *v);    /* at context switch: SEL_LDT of this CPU */
+void descriptors_load_ldt(struct vcpu *v); /* at context switch: SEL_LDT of this CPU */
 /* @v's kernel has other page tables now, and its LDT's addresses may lead elsewhere: look them up
  * anew.  Under the domain's mmu lock. */
 void descriptors_ldt_forget(struct vcpu *v);
@@ -119,7 +120,7 @@ struct cpuid_leaf {
     uint32_t a, b, c, d;
 };
 void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
-void cpuid_probe(void); /* boot */
+void cpuid_probe(void);                           /* boot */
 extern bool cpuid_has_fsgsbase, cpuid_has_rdtscp; /* and guests may have it */
 extern bool cpuid_vendor_is_amd;                  /* or Hygon */
 /* false: #GP(0) */

@@ -19,22 +19,23 @@
 _Static_assert(IRET_CLEARS == (RFLAGS_IOPL | RFLAGS_VM | 0x8028), "entry.h");
 
 /* Word @n of the frame at @at, whose range has been checked; a fault goes to label unreadable. */
-#define FRAME_WORD(at, field)                                                                    \
-    ({                                                                                           \
-        uint64_t word_;                                                                          \
-        __asm__ goto volatile("1: mov %c2(%1), %0\n\t" FIXUP("1b", "%l[unreadable]")             \
-                              : "=&r"(word_)                                                     \
-                              : "r"(at), "i"(offsetof(struct iret_context, field))               \
-                              :                                                                  \
-                              : unreadable);                                                     \
-        word_;                                                                                   \
+#define FRAME_WORD(at, field)                                                        \
+    ({                                                                               \
+        uint64_t word_;                                                              \
+        __asm__ goto volatile("1: mov %c2(%1), %0\n\t" FIXUP("1b", "%l[unreadable]") \
+                              : "=&r"(word_)                                         \
+                              : "r"(at), "i"(offsetof(struct iret_context, field))   \
+                              :                                                      \
+                              : unreadable);                                         \
+        word_;                                                                       \
     })
 
 /* May this return leave by SYSRET?  It loses rcx and r11, which is what a system call's caller expects, and sets the
  * flat selectors: right for those, and for Linux's 0x33, which Xen treats so. */
 static inline bool leaves_by_sysret(uint64_t flags, uint64_t cs)
 {
-    return (flags & VGCF_in_syscall) && ((cs | 3) == SEL_GUEST_CS64 || (cs | 3) == SEL_LINUX_USER_CS);
+    return (flags & VGCF_in_syscall) &&
+           ((cs | 3) == SEL_GUEST_CS64 || (cs | 3) == SEL_LINUX_USER_CS);
 }
 
 long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
@@ -45,7 +46,8 @@ long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
     /* The registers are overwritten word by word: if a later word cannot be read, the domain ends anyway. */
     if (unlikely(!guest_readable(at, sizeof(struct iret_context))))
         goto unreadable;
-    const uint64_t rax = FRAME_WORD(at, rax), flags = FRAME_WORD(at, flags), cs = FRAME_WORD(at, cs);
+    const uint64_t rax = FRAME_WORD(at, rax), flags = FRAME_WORD(at, flags),
+                   cs = FRAME_WORD(at, cs);
     regs->vector = REGS_SYSCALL;
     if (!leaves_by_sysret(flags, cs)) {
         regs->vector = 0;

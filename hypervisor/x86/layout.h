@@ -25,10 +25,11 @@
 #define DIRECT_VIRT      0xffff830000000000
 #define DIRECT_END       0xffff880000000000
 
-#define AP_ENTRY_PHYS    0x1000   /* where other CPUs start, in real mode */
+#define AP_ENTRY_PHYS 0x1000 /* where other CPUs start, in real mode */
 #define BOOT_MARK_PHYS \
     0x1ff8 /* nonzero: a boot was here since the machine was switched on (memory.c) */
-#define IMAGE_PHYS       0x200000 /* 2 MiB: the image is mapped apart from the direct map's first superpage */
+/* 2 MiB: the image is mapped apart from the direct map's first superpage */
+#define IMAGE_PHYS 0x200000
 
 /* One vCPU's area. Pages 0-13 of the GDT are the guest's, page 14 is the physical CPU's (selectors 0xe000 up). */
 #define VCPU_AREA_STRIDE 0x40000
@@ -38,7 +39,7 @@
 #define STACK_SIZE       0x2000
 
 /* Top of every stack: struct guest_regs ends where this begins. */
-#define STACK_TOP_RESERVE 16     /* struct vcpu *, padding */
+#define STACK_TOP_RESERVE 16 /* struct vcpu *, padding */
 
 /* Selectors: the ABI's flat ring-3 segments (<xen/arch-x86/xen-x86_64.h>) and ours, all in GDT page 14. */
 #define SEL_GUEST_CS32 0xe023

@@ -257,7 +257,7 @@ void acpi_init(void);
 /* --- time.c ---------------------------------------------------------------------------------- */
 
 void time_init_cpu(void); /* on every other CPU */
-void time_init(void); /* calibrates TSC and LAPIC timer; system time 0 is now */
+void time_init(void);     /* calibrates TSC and LAPIC timer; system time 0 is now */
 /* After the others have started: the longest turn of a busy CPU (TURN_MAX). */
 void time_cpus_online(void);
 

@@ -76,7 +76,7 @@ void memory_reserve(uint64_t start, uint64_t end)
  * that nobody is given, and whatever else lies where this boot takes memory for itself, which is
  * where they took theirs.  And only for memory that neither firmware nor loader works in.
  */
-#define FIRMWARE_WORKS                                                                        \
+#define FIRMWARE_WORKS \
     0x1200000ull /* below the end of RAM under 4 GiB: SeaBIOS runs 16 MiB below that end, and \
                     allocates from there */
 #define BOOT_MARK 0x6b72616d746f6f62ull /* "bootmark" */

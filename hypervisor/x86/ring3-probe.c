@@ -22,7 +22,8 @@
 #define PROBE_LANDING (PROBE_PAGE + 0x800)
 #define PROBE_STACK   (PROBE_PAGE + 0xc00)
 
-#define BAIT_SELECTOR 0xf120ull /* beyond the GDT's limit: to load it is #GP with this error code \
+#define BAIT_SELECTOR \
+    0xf120ull /* beyond the GDT's limit: to load it is #GP with this error code \
                                  */
 
 /* --- into ring 3 and back -------------------------------------------------------------------- */

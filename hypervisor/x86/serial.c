@@ -30,7 +30,7 @@ enum {
 #define MODEM_DTR_RTS_OUT2 0x0b /* OUT2 gates the interrupt line on a PC */
 #define MODEM_LOOPBACK     0x10
 #define UART_CLOCK         115200
-#define SPIN_LIMIT         100000000 /* a minute or so: an emulator's reader may be slow */
+#define SPIN_LIMIT         100000000      /* a minute or so: an emulator's reader may be slow */
 #define BUSY_LIMIT         60000000000ull /* ns, while others can run meanwhile */
 
 #define PORTS 2
@@ -43,7 +43,8 @@ static struct {
     bool dead;  /* it has not sent for a long time; guarded as output is */
     uint8_t byte;
     uint64_t busy_since; /* it was not ready then, nor since; 0: it was; guarded as output is */
-} port[PORTS] = {{.name = "com1", .base = 0x3f8, .irq = 4}, {.name = "com2", .base = 0x2f8, .irq = 3}};
+} port[PORTS] = {{.name = "com1", .base = 0x3f8, .irq = 4},
+                 {.name = "com2", .base = 0x2f8, .irq = 3}};
 static uint16_t data_port[PORTS]; /* UART_DATA of those that are on */
 static unsigned ports_on;
 uint32_t serial_room; /* bytes that every FIFO has room for, without a look */
@@ -139,7 +140,8 @@ void serial_interrupt(unsigned i)
     uint16_t base = port[i].base;
     /* Bounded: a line that babbles must not keep this CPU. */
     for (unsigned n = 0; inb(base + UART_LINE_STATUS) & STATUS_DATA; n++) {
-        if (!console_input_room()) { /* the sender waits (an emulator's does) until arch_serial_resume() */
+        /* the sender waits (an emulator's does) until arch_serial_resume() */
+        if (!console_input_room()) {
             outb(base + UART_INTERRUPT_ENABLE, 0);
             return;
         }

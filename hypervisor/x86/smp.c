@@ -187,7 +187,8 @@ void arch_serve_flush(void)
     if (unlikely(atomic_read(&vcpu_audit_wanted)))
         vcpu_audit_cpu();
     arch_tlb_flush_local();
-    if (wanted > p->flush_done) /* else we have served again while the flush clock's round made us wait */
+    if (wanted >
+        p->flush_done) /* else we have served again while the flush clock's round made us wait */
         atomic_set_release(&p->flush_done, wanted);
 }
 

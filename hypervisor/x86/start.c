@@ -181,7 +181,7 @@ static noreturn_ void start_guests(void)
     strace_init();          /* a record of each hypercall, if somebody wants it */
     builder_start_all();    /* every domain that the modules describe */
     printk("boot took %lu us\n", tsc_to_ns(tsc_scale.base + rdtsc() - boot_tsc) / 1000);
-    idle_loop();            /* never returns */
+    idle_loop(); /* never returns */
 }
 
 /* Leave the boot stack for the idle vCPU's. */

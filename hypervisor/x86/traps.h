@@ -20,7 +20,7 @@ void nmi_look(void);
 /* machine-check.c */
 noreturn_ void machine_check(const struct guest_regs *regs);
 
-void interrupt(unsigned vector);        /* lapic.c: vectors from 32 */
+void interrupt(unsigned vector); /* lapic.c: vectors from 32 */
 
 /* dump.c: our own fault, or one that nobody survives: everything we know, then the machine ends. */
 noreturn_ void hypervisor_fault(const struct guest_regs *regs, uint64_t cr2);

@@ -70,7 +70,8 @@ static int stack_create(struct vcpu *v)
         void *page = page_alloc_zeroed(0);
         if (!page)
             return -XEN_ENOMEM;
-        v->arch.area_pt[STACK_PAGE0 + i] = pte_make(virt_to_mfn(page), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX).v;
+        v->arch.area_pt[STACK_PAGE0 + i] =
+            pte_make(virt_to_mfn(page), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX).v;
     }
     uint64_t top = v->arch.area + VCPU_AREA_STACK + STACK_SIZE - STACK_TOP_RESERVE;
     *(struct vcpu **)top = v;
@@ -170,7 +171,8 @@ static void load_root(struct vcpu *v, struct percpu *pc)
         leave_root_domain(pc);
         pc->root_domain = v->domain;
     } else if (read_cr3() == root) {
-        return; /* another vCPU of the domain ran on it: nothing was forgotten, nothing needs to be */
+        /* another vCPU of the domain ran on it: nothing was forgotten, nothing needs to be */
+        return;
     } else {
         began = tlb_flush_begin();
         write_cr3(root);
@@ -206,7 +208,8 @@ static void load_idle_state(struct percpu *pc)
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;
-    } gdtr = {GDT_LIMIT, PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE};
+    } gdtr = {GDT_LIMIT,
+              PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE};
 
     __asm__ volatile("lgdt %0\n\t"
                      "lldt %w1"
@@ -236,8 +239,8 @@ static bool root_is_held(const struct vcpu *v, uint64_t root)
         return false;
     const struct page_info *pg = mfn_to_page(m);
     const uint64_t state = atomic_read(&pg->state);
-    return pg->owner == v->domain->id && page_state_type(state) == PAGE_TYPE_L4 && (state & PAGE_VALIDATED) &&
-           page_state_count(state) && page_state_refs(state);
+    return pg->owner == v->domain->id && page_state_type(state) == PAGE_TYPE_L4 &&
+           (state & PAGE_VALIDATED) && page_state_count(state) && page_state_refs(state);
 }
 
 void vcpu_audit_cpu(void)
@@ -250,13 +253,15 @@ void vcpu_audit_cpu(void)
     } gdtr;
 
     __asm__ volatile("sgdt %0" : "=m"(gdtr));
-    const uint64_t own = PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE;
+    const uint64_t own =
+        PERCPU_VIRT + (uint64_t)pc->id * PERCPU_STRIDE + PERCPU_GDT - 14 * PAGE_SIZE;
     const uint64_t gdt = v->is_idle ? own : v->arch.area + VCPU_AREA_GDT;
 
     pc->audit_cr3 = read_cr3();
-    pc->audit_wrong = (uint32_t)((root_is_held(v, pc->audit_cr3) ? 0 : AUDIT_WRONG_CR3) |
-                                 (gdtr.base == gdt && gdtr.limit == GDT_LIMIT ? 0 : AUDIT_WRONG_GDT) |
-                                 (idt_is_loaded() ? 0 : AUDIT_WRONG_IDT));
+    pc->audit_wrong =
+        (uint32_t)((root_is_held(v, pc->audit_cr3) ? 0 : AUDIT_WRONG_CR3) |
+                   (gdtr.base == gdt && gdtr.limit == GDT_LIMIT ? 0 : AUDIT_WRONG_GDT) |
+                   (idt_is_loaded() ? 0 : AUDIT_WRONG_IDT));
 }
 
 unsigned arch_audit_cpus(void)
@@ -274,7 +279,8 @@ unsigned arch_audit_cpus(void)
             continue;
         wrong++;
         printk("audit: I10: CPU%u:%s%s%s is not what it should be; CR3 is %lx\n", pc->id,
-               pc->audit_wrong & AUDIT_WRONG_CR3 ? " CR3" : "", pc->audit_wrong & AUDIT_WRONG_GDT ? " GDT" : "",
+               pc->audit_wrong & AUDIT_WRONG_CR3 ? " CR3" : "",
+               pc->audit_wrong & AUDIT_WRONG_GDT ? " GDT" : "",
                pc->audit_wrong & AUDIT_WRONG_IDT ? " IDT" : "", (unsigned long)pc->audit_cr3);
     }
     return wrong;
@@ -300,19 +306,19 @@ static void vcpu_save_state(struct vcpu *v)
 }
 
 /* Load a selector of the guest's; one that its tables no longer allow becomes null and the guest is told. */
-#define LOAD_SELECTOR(v, name)                                                                   \
-    ({                                                                                           \
-        __label__ bad_, done_;                                                                   \
-        __asm__ goto volatile("1: mov %0, %%" #name "\n\t" FIXUP("1b", "%l[bad_]")               \
-                              :                                                                  \
-                              : "r"((v)->arch.name)                                              \
-                              : "memory"                                                         \
-                              : bad_);                                                           \
-        goto done_;                                                                              \
-    bad_:                                                                                        \
-        __asm__ volatile("mov %0, %%" #name : : "r"((uint16_t)0));                               \
-        (v)->arch.bad_selectors = 1;                                                             \
-    done_:;                                                                                      \
+#define LOAD_SELECTOR(v, name)                                                     \
+    ({                                                                             \
+        __label__ bad_, done_;                                                     \
+        __asm__ goto volatile("1: mov %0, %%" #name "\n\t" FIXUP("1b", "%l[bad_]") \
+                              :                                                    \
+                              : "r"((v)->arch.name)                                \
+                              : "memory"                                           \
+                              : bad_);                                             \
+        goto done_;                                                                \
+    bad_:                                                                          \
+        __asm__ volatile("mov %0, %%" #name : : "r"((uint16_t)0));                 \
+        (v)->arch.bad_selectors = 1;                                               \
+    done_:;                                                                        \
     })
 
 static void load_gdt_view(struct vcpu *v, struct percpu *pc)

@@ -58,9 +58,9 @@ static const struct {
     const struct file_ops *ops;
     unsigned device;
 } devices[] = {
-    {"null", &null_ops, DEVICE(1, 3)},      {"zero", &zero_ops, DEVICE(1, 5)},
-    {"full", &full_ops, DEVICE(1, 7)},      {"random", &random_ops, DEVICE(1, 8)},
-    {"urandom", &random_ops, DEVICE(1, 9)}, {"tty", &tty_session_ops, DEVICE(5, 0)},
+    {"null", &null_ops, DEVICE(1, 3)},       {"zero", &zero_ops, DEVICE(1, 5)},
+    {"full", &full_ops, DEVICE(1, 7)},       {"random", &random_ops, DEVICE(1, 8)},
+    {"urandom", &random_ops, DEVICE(1, 9)},  {"tty", &tty_session_ops, DEVICE(5, 0)},
     {"console", &console_ops, DEVICE(5, 1)}, {"hvc0", &console_ops, DEVICE(229, 0)},
     {"ptmx", &ptmx_ops, DEVICE(5, 2)},
 };

@@ -35,7 +35,7 @@ struct epoll {
 struct item {
     struct list link; /* epoll->items */
     struct epoll *set;
-    struct list all;  /* watched */
+    struct list all; /* watched */
     struct file *file;
     int fd;
     uint32_t events; /* 0: told once, and that was to be all */
@@ -92,7 +92,8 @@ static uint32_t ready(const struct item *i)
         return now;
     if (i->told_output)
         now &= ~(uint32_t)(POLLOUT | POLLWRNORM);
-    if (i->told_arrived && arrived(i) == i->told_arrived && !(now & (POLLHUP | POLLERR | POLLRDHUP)))
+    if (i->told_arrived && arrived(i) == i->told_arrived &&
+        !(now & (POLLHUP | POLLERR | POLLRDHUP)))
         now &= ~(uint32_t)(POLLIN | POLLRDNORM);
     return now;
 }
@@ -215,7 +216,8 @@ long syscall_epoll_ctl(const struct syscall_args *a)
         return -EBADF;
     if (set->ops != &epoll_ops || set == file)
         return -EINVAL;
-    if ((event.events & EPOLLEXCLUSIVE) && (what == EPOLL_MODIFY || file->ops == &epoll_ops || (event.events & EPOLLONESHOT)))
+    if ((event.events & EPOLLEXCLUSIVE) &&
+        (what == EPOLL_MODIFY || file->ops == &epoll_ops || (event.events & EPOLLONESHOT)))
         return -EINVAL;
     if (!file->ops->poll ||
         (file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR))))
@@ -285,7 +287,8 @@ static long epoll_wait_until(const struct syscall_args *a, uint64_t deadline)
     const int most = (int)a->arg[2];
     if (!file)
         return -EBADF;
-    if (file->ops != &epoll_ops || most <= 0 || most > INT32_MAX / (int)sizeof(struct linux_epoll_event))
+    if (file->ops != &epoll_ops || most <= 0 ||
+        most > INT32_MAX / (int)sizeof(struct linux_epoll_event))
         return -EINVAL;
     file_get(file);
     long rc;

@@ -12,7 +12,7 @@
 struct counter {
     uint64_t count;
     uint64_t arrived; /* how often it has grown */
-    bool one_by_one; /* EFD_SEMAPHORE */
+    bool one_by_one;  /* EFD_SEMAPHORE */
     struct wait_queue changed;
 
     /* timerfd */
@@ -206,9 +206,10 @@ long syscall_timerfd_settime(const struct syscall_args *a)
     uint64_t deadline, interval;
     int rc = find(a->arg[0], &c);
     if (!rc)
-        rc = a->arg[1] & ~3ul ? -EINVAL /* TFD_TIMER_CANCEL_ON_SET: nobody is told that the clock was set */
-                              : itimerspec_read(a->arg[2], c->clock, a->arg[1] & TIMER_ABSTIME,
-                                                &deadline, &interval);
+        rc = a->arg[1] & ~3ul
+                 ? -EINVAL /* TFD_TIMER_CANCEL_ON_SET: nobody is told that the clock was set */
+                 : itimerspec_read(a->arg[2], c->clock, a->arg[1] & TIMER_ABSTIME, &deadline,
+                                   &interval);
     if (rc)
         return rc;
     const struct linux_itimerspec old = setting(c);

@@ -92,9 +92,7 @@ bool file_seekable(const struct file *file)
 
 int file_resize(struct inode *inode, uint64_t size)
 {
-    const unsigned seal = size < inode->size   ? SEAL_SHRINK
-                          : size > inode->size ? SEAL_GROW
-                                               : 0;
+    const unsigned seal = size < inode->size ? SEAL_SHRINK : size > inode->size ? SEAL_GROW : 0;
     if (inode_sealed(inode, seal))
         return -EPERM;
     if (size > inode->size && !limit_file_size(size - 1, 1))
@@ -152,7 +150,8 @@ static long regular_write(struct file *file, user_t from, size_t size)
     size = limit_file_size(file->offset, size);
     if (!size)
         return -EFBIG;
-    if (inode_sealed(inode, file->offset + size > inode->size ? SEAL_GROW | SEAL_WRITES : SEAL_WRITES))
+    if (inode_sealed(inode,
+                     file->offset + size > inode->size ? SEAL_GROW | SEAL_WRITES : SEAL_WRITES))
         return -EPERM;
     rc = inode_reserve(inode, file->offset + size);
     if (rc)

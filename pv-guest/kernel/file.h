@@ -27,13 +27,13 @@ struct file {
     uint64_t offset;
     struct inode *inode; /* NULL: it has no name and needs none */
     const struct file_ops *ops;
-    void *object; /* of ops */
-    bool watched; /* epoll.c knows it */
-    bool locked;  /* file-lock.c: flock, or a lock of its own on a range */
+    void *object;                          /* of ops */
+    bool watched;                          /* epoll.c knows it */
+    bool locked;                           /* file-lock.c: flock, or a lock of its own on a range */
     int owner, owner_thread, owner_signal; /* fcntl: whom notice.c tells, by which signal */
     uint64_t notice_seen;
-    bool noticed, leased;                  /* notice.c, lease.c know it */
-    struct list notice;                    /* notice.c: with O_ASYNC */
+    bool noticed, leased; /* notice.c, lease.c know it */
+    struct list notice;   /* notice.c: with O_ASYNC */
 };
 
 #define FILES_MAX     1024

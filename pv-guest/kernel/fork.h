@@ -4,9 +4,9 @@
 #include "process.h"
 
 struct fork_request {
-    uint64_t flags; /* CLONE_* */
+    uint64_t flags;  /* CLONE_* */
     int exit_signal; /* for the parent when the child has ended; 0: none */
-    user_t stack;   /* 0: as the parent's */
+    user_t stack;    /* 0: as the parent's */
     user_t parent_tid, child_tid;
     uint64_t tls;
     user_t pidfd; /* CLONE_PIDFD: where to put the descriptor */

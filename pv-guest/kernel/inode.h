@@ -73,12 +73,12 @@ struct inode {
     int pid, index;    /* ...as well */
     bool holds_parent; /* made up, with a reference on @parent */
     unsigned device;
-    struct pipe *pipe; /* named pipe, while open */
-    struct socket *socket; /* bound to this name, without a reference */
+    struct pipe *pipe;      /* named pipe, while open */
+    struct socket *socket;  /* bound to this name, without a reference */
     struct list attributes; /* sys-xattr.c */
     struct list watches;    /* inotify.c */
-    unsigned seals;    /* SEAL_*: what may not be done to it any more */
-    bool sealable;     /* made by memfd_create */
+    unsigned seals;         /* SEAL_*: what may not be done to it any more */
+    bool sealable;          /* made by memfd_create */
 };
 
 /* A name in a directory.  Cookies grow, so that reading a directory can go on
@@ -158,7 +158,8 @@ MUST_CHECK int path_find(struct inode *start, const char *path, unsigned flags,
 /* The directory in which @path's last component is or would be; its name goes to @name. */
 MUST_CHECK int path_parent(struct inode *start, const char *path, unsigned flags,
                            struct inode **dir, char name[NAME_MAX + 1]);
-#define PATH_FILE     4 /* path_make: open(2) wants a regular file, which a name with a slash behind cannot be */
+#define PATH_FILE \
+    4 /* path_make: open(2) wants a regular file, which a name with a slash behind cannot be */
 /* Make @path, an inode of @mode, below existing directories. */
 MUST_CHECK int path_make(struct inode *start, const char *path, unsigned flags, unsigned mode,
                          struct inode **made);

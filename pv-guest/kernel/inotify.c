@@ -306,8 +306,8 @@ long syscall_inotify_add_watch(const struct syscall_args *a)
                         &inode);
     if (rc)
         return rc;
-    rc = (mask & IN_ONLYDIR) && !inode_is(inode, S_IFDIR) ? -ENOTDIR
-                                                          : access_check(inode, MAY_READ);
+    rc =
+        (mask & IN_ONLYDIR) && !inode_is(inode, S_IFDIR) ? -ENOTDIR : access_check(inode, MAY_READ);
     if (!rc)
         rc = watch_add(i, inode, mask);
     inode_put(inode);

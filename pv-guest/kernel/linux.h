@@ -131,15 +131,15 @@ struct linux_dirent64 {
 #define CLONE_CHILD_SETTID   0x1000000
 #define CLONE_NAMESPACES     0x7e020000 /* of mounts, names, processes, users... */
 
-#define WNOHANG          1
-#define WUNTRACED        2
-#define WEXITED          4
-#define WCONTINUED       8
-#define WNOWAIT          0x01000000
-#define WAIT_NO_THREAD   0x20000000 /* __WNOTHREAD: children are a process's here, not a thread's */
-#define WAIT_ALL         0x40000000 /* __WALL: children of any exit signal */
-#define WAIT_CLONE       0x80000000 /* __WCLONE: of another one than SIGCHLD, and no others */
-#define RUSAGE_SIZE      144        /* struct rusage, user time first */
+#define WNOHANG        1
+#define WUNTRACED      2
+#define WEXITED        4
+#define WCONTINUED     8
+#define WNOWAIT        0x01000000
+#define WAIT_NO_THREAD 0x20000000 /* __WNOTHREAD: children are a process's here, not a thread's */
+#define WAIT_ALL       0x40000000 /* __WALL: children of any exit signal */
+#define WAIT_CLONE     0x80000000 /* __WCLONE: of another one than SIGCHLD, and no others */
+#define RUSAGE_SIZE    144        /* struct rusage, user time first */
 
 #define PID_MAX 32768
 
@@ -216,7 +216,7 @@ struct linux_itimerspec {
 #define SIGVTALRM    26
 #define SIGPROF      27
 #define SIGWINCH     28
-#define SIGIO     29
+#define SIGIO        29
 #define SIGSYS       31
 #define SIGRTMIN     32
 #define SIGNAL_COUNT 64
@@ -273,21 +273,21 @@ struct linux_siginfo {
 _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo");
 
 /* the terminal */
-#define TCGETS     0x5401
-#define TCSETS     0x5402
-#define TCSETSW    0x5403
-#define TCSETSF    0x5404
+#define TCGETS      0x5401
+#define TCSETS      0x5402
+#define TCSETSW     0x5403
+#define TCSETSF     0x5404
 #define TCSBRK      0x5409
 #define TCXONC      0x540a
 #define TCFLSH      0x540b
-#define TIOCSCTTY  0x540e
+#define TIOCSCTTY   0x540e
 #define TIOCGPGRP   0x540f
-#define TIOCSPGRP  0x5410
-#define TIOCGWINSZ 0x5413
-#define TIOCSWINSZ 0x5414
+#define TIOCSPGRP   0x5410
+#define TIOCGWINSZ  0x5413
+#define TIOCSWINSZ  0x5414
 #define TIOCOUTQ    0x5411
 #define FIONREAD    0x541b
-#define FIONBIO    0x5421
+#define FIONBIO     0x5421
 #define TIOCPKT     0x5420
 #define TIOCNOTTY   0x5422
 #define TCSBRKP     0x5425
@@ -298,8 +298,8 @@ _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo");
 #define TIOCGPTN    0x80045430
 #define TIOCGPKT    0x80045438
 #define TIOCGPTLCK  0x80045439
-#define FIONCLEX   0x5450
-#define FIOCLEX    0x5451
+#define FIONCLEX    0x5450
+#define FIOCLEX     0x5451
 
 #define ISTRIP  0x20
 #define INLCR   0x40

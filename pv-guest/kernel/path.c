@@ -274,7 +274,9 @@ int path_make(struct inode *start, const char *path, unsigned flags, unsigned mo
         return rc;
     /* Only a directory can be meant by a name with a slash behind it. */
     rc = length && path[length - 1] == '/' && (mode & S_IFMT) != S_IFDIR
-             ? (dir_find(dir, name) ? -EEXIST : flags & PATH_FILE ? -EISDIR : -ENOENT)
+             ? (dir_find(dir, name) ? -EEXIST
+                : flags & PATH_FILE ? -EISDIR
+                                    : -ENOENT)
              : make_in(dir, name, mode, made);
     inode_put(dir);
     return rc;

@@ -19,7 +19,8 @@ struct pipe {
     unsigned readers, writers;
     unsigned readers_ever, writers_ever; /* a named pipe's: who came, even if gone again */
     bool
-        messages; /* what was given at once is taken at once: a 32-bit length stands before it in the ring */
+        /* what was given at once is taken at once: a 32-bit length stands before it in the ring */
+        messages;
     struct wait_queue changed;
 };
 

@@ -41,9 +41,10 @@ struct process {
     bool continued;                /* by SIGCONT, until its parent knows */
     bool has_exec;                 /* its parent may no longer move it to another group */
     int parent_death_signal;
-    bool subreaper;     /* prctl: orphans below it become its children */
+    bool subreaper;                       /* prctl: orphans below it become its children */
     bool keep_capabilities, not_dumpable; /* prctl: kept and told */
-    int group_hung_up; /* of a session's leader: what was in the foreground of the terminal that it lost */
+    /* of a session's leader: what was in the foreground of the terminal that it lost */
+    int group_hung_up;
     int exit_signal; /* what its parent gets when it ends; 0: nothing */
 
     struct credentials credentials;
@@ -61,20 +62,20 @@ struct process {
     struct linux_sigaction actions[SIGNAL_COUNT + 1];
 
     /* Time. */
-    uint64_t start_time;                /* platform_time */
-    uint64_t ended_time, children_time; /* CPU time of ended threads, of children waited for */
+    uint64_t start_time;                    /* platform_time */
+    uint64_t ended_time, children_time;     /* CPU time of ended threads, of children waited for */
     uint64_t ended_cycles, children_cycles; /* in the kernel, as task->system_cycles */
     struct timer alarm;
-    uint64_t alarm_interval; /* ns */
-    struct list timers;      /* sys-timer.c */
+    uint64_t alarm_interval;       /* ns */
+    struct list timers;            /* sys-timer.c */
     struct cpu_timers *cpu_timers; /* cpu-time.c: NULL as long as it had no use for any */
 
     struct linux_rlimit limits[RLIMITS];
     int nice;
     unsigned personality;
     struct process_handle *handle; /* pidfd.c: NULL as long as nobody has asked for one */
-    bool no_huge_pages; /* prctl: kept and told */
-    bool no_new_privileges; /* prctl: set-id bits mean nothing any more */
+    bool no_huge_pages;            /* prctl: kept and told */
+    bool no_new_privileges;        /* prctl: set-id bits mean nothing any more */
 };
 
 extern struct list all_processes;
@@ -123,7 +124,7 @@ MUST_CHECK int process_threads_end(void);
 
 /* What process_wait found. */
 struct wait_result {
-    int pid, status; /* status as wait4 reports it */
+    int pid, status;       /* status as wait4 reports it */
     uint64_t time, cycles; /* that the child has used: ns in all, cycles in the kernel */
     unsigned uid;
 };

@@ -9,7 +9,8 @@
 
 struct inode;
 
-#define AREA_LOCKED  1 /* mlock: nothing leaves memory anyway, but advice that would drop it is refused */
+/* mlock: nothing leaves memory anyway, but advice that would drop it is refused */
+#define AREA_LOCKED  1
 #define AREA_NO_FORK 2 /* a child does not get it */
 #define AREA_WIPE    4 /* a child gets it empty */
 
@@ -46,7 +47,7 @@ struct space {
     unsigned long resident; /* leaves that hold a page */
     uintptr_t brk_start, brk;
     bool lock_future; /* mlockall: what is mapped from now on is locked */
-    bool barriers; /* its threads have registered for membarrier's private command */
+    bool barriers;    /* its threads have registered for membarrier's private command */
 };
 
 /* An empty space with one user, ready to be loaded; NULL without memory. */
@@ -76,7 +77,8 @@ MUST_CHECK int space_protect(struct space *space, uintptr_t start, size_t size,
 /* Give back what [start, start+size) holds; it begins anew, as when it was mapped. */
 MUST_CHECK int space_drop(struct space *space, uintptr_t start, size_t size);
 /* Of the areas in [start, start+size), set the flags @set and clear @cleared. */
-MUST_CHECK int space_mark(struct space *space, uintptr_t start, size_t size, unsigned set, unsigned cleared);
+MUST_CHECK int space_mark(struct space *space, uintptr_t start, size_t size, unsigned set,
+                          unsigned cleared);
 /* Has any area there one of @flags? */
 bool space_marked(struct space *space, uintptr_t start, size_t size, unsigned flags);
 /* How many bytes are mapped with one of @flags? */

@@ -216,7 +216,7 @@ static long set_times(int dirfd, user_t path, unsigned at_flags, const struct ne
     if (t->mtime != TIME_FAR)
         inode->mtime = t->mtime;
     inode_changed(inode);
-        inotify(inode, IN_ATTRIB);
+    inotify(inode, IN_ATTRIB);
     inode_put(inode);
     return 0;
 }

@@ -217,7 +217,8 @@ long syscall_fallocate(const struct syscall_args *a)
     if ((a->arg[1] & FALLOC_PUNCH_HOLE) && inode_sealed(file->inode, SEAL_WRITES))
         return -EPERM;
     if (a->arg[1] == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
-        return inode_punch(file->inode, start, MIN(start + size, ROUND_UP(file->inode->size, PAGE_SIZE)));
+        return inode_punch(file->inode, start,
+                           MIN(start + size, ROUND_UP(file->inode->size, PAGE_SIZE)));
     if (a->arg[1] & ~(uint64_t)FALLOC_KEEP_SIZE)
         return -EOPNOTSUPP;
     if (inode_sealed(file->inode, SEAL_GROW) && start + size > file->inode->size)

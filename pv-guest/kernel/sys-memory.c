@@ -137,7 +137,8 @@ long syscall_mmap(const struct syscall_args *a)
 long syscall_munmap(const struct syscall_args *a)
 {
     /* Below the first address that can be mapped there is nothing to take away. */
-    if (a->arg[0] < USER_START && !(a->arg[0] % PAGE_SIZE) && a->arg[1] && page_up(a->arg[1]) <= USER_START - a->arg[0])
+    if (a->arg[0] < USER_START && !(a->arg[0] % PAGE_SIZE) && a->arg[1] &&
+        page_up(a->arg[1]) <= USER_START - a->arg[0])
         return 0;
     return space_unmap(task_current()->space, a->arg[0], page_up(a->arg[1]));
 }
@@ -175,7 +176,8 @@ long syscall_msync(const struct syscall_args *a)
     if (a->arg[0] % PAGE_SIZE || (flags & ~MS_KNOWN) || (flags & 5) == 5)
         return -EINVAL;
     const int rc = mapped_range(a, &start, &size);
-    if (!rc && (flags & MS_INVALIDATE) && space_marked(task_current()->space, start, size, AREA_LOCKED))
+    if (!rc && (flags & MS_INVALIDATE) &&
+        space_marked(task_current()->space, start, size, AREA_LOCKED))
         return -EBUSY;
     return rc;
 }
@@ -215,13 +217,16 @@ long syscall_memfd_create(const struct syscall_args *a)
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
     const unsigned flags = a->arg[1], permissions = flags & (MFD_EXEC | MFD_NOEXEC_SEAL);
-    if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC | MFD_NOEXEC_SEAL)) || permissions == (MFD_EXEC | MFD_NOEXEC_SEAL))
+    if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC | MFD_NOEXEC_SEAL)) ||
+        permissions == (MFD_EXEC | MFD_NOEXEC_SEAL))
         return flags & MFD_HUGETLB ? -ENODEV : -EINVAL; /* there are no huge pages */
     struct inode *inode = inode_new(S_IFREG | (permissions == MFD_NOEXEC_SEAL ? 0666 : 0777));
     if (!inode)
         return -ENOMEM;
     inode->sealable = true;
-    inode->seals = permissions == MFD_NOEXEC_SEAL ? SEAL_EXEC : flags & MFD_ALLOW_SEALING ? 0 : SEAL_SEAL;
+    inode->seals = permissions == MFD_NOEXEC_SEAL ? SEAL_EXEC
+                   : flags & MFD_ALLOW_SEALING    ? 0
+                                                  : SEAL_SEAL;
     struct file *file = file_new(inode, &regular_ops, O_RDWR);
     inode_put(inode);
     return fd_open(file, a->arg[1] & MFD_CLOEXEC);

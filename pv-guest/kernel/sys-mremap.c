@@ -4,10 +4,10 @@
 #include "space.h"
 #include "syscall.h"
 
-#define MREMAP_MAYMOVE 1
-#define MREMAP_FIXED   2
+#define MREMAP_MAYMOVE   1
+#define MREMAP_FIXED     2
 #define MREMAP_DONTUNMAP 4
-#define MREMAP_KNOWN   7
+#define MREMAP_KNOWN     7
 
 /* What mremap was asked for; sizes are page multiples. */
 struct remap {
@@ -16,7 +16,8 @@ struct remap {
     bool may_move, fixed, keep; /* keep: the old range stays mapped, empty */
 };
 
-static long remap_again(struct space *space, const struct area *area, const struct remap *r, uintptr_t to)
+static long remap_again(struct space *space, const struct area *area, const struct remap *r,
+                        uintptr_t to)
 {
     const int rc = space_map(space, to, r->wanted, area->protection, area->shared, area->file,
                              area->offset + (r->from - area->start));

@@ -38,8 +38,8 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
     const bool no_follow = flags & (O_NOFOLLOW | (flags & O_CREAT ? O_EXCL : 0));
     int rc = user_path_find(dirfd, path, no_follow ? AT_SYMLINK_NOFOLLOW : 0, inode);
     if (rc == -ENOENT && (flags & O_CREAT))
-        return user_path_make(dirfd, path, PATH_FILE | (no_follow ? 0 : PATH_FOLLOW), S_IFREG | (mode & 07777),
-                              inode);
+        return user_path_make(dirfd, path, PATH_FILE | (no_follow ? 0 : PATH_FOLLOW),
+                              S_IFREG | (mode & 07777), inode);
     if (rc)
         return rc;
     const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
@@ -61,7 +61,8 @@ static int open_inode(int dirfd, user_t path, unsigned flags, unsigned mode, str
 }
 
 /* O_TMPFILE: a file in the directory at @path that has no name; linkat can give it one. */
-static int nameless_inode(int dirfd, user_t path, unsigned flags, unsigned mode, struct inode **inode)
+static int nameless_inode(int dirfd, user_t path, unsigned flags, unsigned mode,
+                          struct inode **inode)
 {
     struct inode *dir;
     if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_CREAT))
@@ -69,7 +70,9 @@ static int nameless_inode(int dirfd, user_t path, unsigned flags, unsigned mode,
     int rc = user_path_find(dirfd, path, 0, &dir);
     if (rc)
         return rc;
-    rc = !inode_is(dir, S_IFDIR) ? -ENOTDIR : dir->dynamic ? -EOPNOTSUPP : access_check(dir, MAY_WRITE | MAY_EXECUTE);
+    rc = !inode_is(dir, S_IFDIR) ? -ENOTDIR
+         : dir->dynamic          ? -EOPNOTSUPP
+                                 : access_check(dir, MAY_WRITE | MAY_EXECUTE);
     if (!rc)
         rc = inode_new_in(dir, S_IFREG | (mode & 07777 & ~process_current()->umask), inode);
     inode_put(dir);

@@ -199,7 +199,7 @@ static struct linux_siginfo child_info(const struct wait_result *r)
 
 #define WAITID_OPTIONS (WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WAIT_WHICH)
 
-#define WAIT_PIDFD     3
+#define WAIT_PIDFD 3
 
 /* Wait for the child that descriptor @fd stands for. */
 static int wait_by_descriptor(int fd, unsigned options, struct wait_result *r)

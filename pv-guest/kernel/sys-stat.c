@@ -43,7 +43,8 @@ static void describe_file(const struct file *file, struct description *d)
     if (file->inode)
         describe(file->inode, d);
     else
-        *d = (struct description){.stat = {.ino = 1, .nlink = 1, .mode = 0600, .block_size = PAGE_SIZE}};
+        *d = (struct description){
+            .stat = {.ino = 1, .nlink = 1, .mode = 0600, .block_size = PAGE_SIZE}};
 }
 
 static int describe_path(int dirfd, user_t path, unsigned at_flags, struct description *d)
@@ -121,12 +122,12 @@ struct linux_statx {
 };
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 
-#define STATX_SYNC     0x6000 /* AT_STATX_FORCE_SYNC, DONT_SYNC: one of them at most */
-#define STATX_BASIC          0x7ff /* and the last of them, 0x800, is the time of birth */
+#define STATX_SYNC           0x6000 /* AT_STATX_FORCE_SYNC, DONT_SYNC: one of them at most */
+#define STATX_BASIC          0x7ff  /* and the last of them, 0x800, is the time of birth */
 #define STATX_BTIME          0x800
 #define STATX_MNT_ID         0x1000
 #define ATTRIBUTE_MOUNT_ROOT 0x2000
-#define STATX_RESERVED 0x80000000u
+#define STATX_RESERVED       0x80000000u
 
 long syscall_statx(const struct syscall_args *a)
 {
@@ -139,7 +140,8 @@ long syscall_statx(const struct syscall_args *a)
     if (rc)
         return rc;
     const struct linux_stat s = d.stat;
-    const struct statx_time c = {.sec = s.ctime, .nsec = s.ctime_ns}, b = {.sec = d.born / 1000000000, .nsec = d.born % 1000000000};
+    const struct statx_time c = {.sec = s.ctime, .nsec = s.ctime_ns},
+                            b = {.sec = d.born / 1000000000, .nsec = d.born % 1000000000};
     const struct linux_statx x = {
         .mask = STATX_BASIC | STATX_BTIME | (mask & STATX_MNT_ID),
         .attributes = d.mount_root ? ATTRIBUTE_MOUNT_ROOT : 0,
@@ -166,8 +168,8 @@ long syscall_statx(const struct syscall_args *a)
 
 #define PIPEFS_MAGIC 0x50495045
 #define SOCKFS_MAGIC 0x534f434b
-#define ST_RDONLY 1
-#define ST_VALID  0x20 /* the flags mean something */
+#define ST_RDONLY    1
+#define ST_VALID     0x20 /* the flags mean something */
 
 /* Memory is what files are made of; what is made up takes none. */
 static long give_statfs(const struct inode *inode, user_t to)
@@ -175,7 +177,10 @@ static long give_statfs(const struct inode *inode, user_t to)
     const struct page_counts pages = page_count();
     const struct filesystem *fs = inode && inode->fs ? inode->fs : &root_filesystem;
     const bool memory = !inode || !inode->dynamic;
-    const uint32_t magic = !inode || inode->fs ? fs->magic : inode_is(inode, S_IFIFO) ? PIPEFS_MAGIC : inode_is(inode, S_IFSOCK) ? SOCKFS_MAGIC : fs->magic;
+    const uint32_t magic = !inode || inode->fs         ? fs->magic
+                           : inode_is(inode, S_IFIFO)  ? PIPEFS_MAGIC
+                           : inode_is(inode, S_IFSOCK) ? SOCKFS_MAGIC
+                                                       : fs->magic;
     const struct linux_statfs s = {
         .type = magic,
         .block_size = PAGE_SIZE,

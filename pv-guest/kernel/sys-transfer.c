@@ -98,8 +98,7 @@ static int vector_check(user_t vector, unsigned count)
     return 0;
 }
 
-long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset,
-                        transfer_fn fn)
+long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset, transfer_fn fn)
 {
     long done = 0;
     const int wrong = vector_check(vector, count);

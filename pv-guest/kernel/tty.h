@@ -90,10 +90,10 @@ void tty_release(struct file *file);
 /* What both sides of a pair are asked; -ENOTTY if it is none of that.  @own: by way of the terminal itself, not of its master. */
 long tty_ioctl_common(struct tty *tty, bool own, unsigned command, user_t arg);
 /* A table of them; @opens is the open operation. */
-#define TTY_FILE_OPS(opens)                                                                        \
-    {                                                                                              \
-        .open = (opens), .read = tty_read, .write = tty_write, .poll = tty_poll,                   \
-        .ioctl = tty_ioctl, .release = tty_release, .no_offset = true                              \
+#define TTY_FILE_OPS(opens)                                                      \
+    {                                                                            \
+        .open = (opens), .read = tty_read, .write = tty_write, .poll = tty_poll, \
+        .ioctl = tty_ioctl, .release = tty_release, .no_offset = true            \
     }
 /* /dev/tty: whichever terminal the session has. */
 extern const struct file_ops tty_session_ops;

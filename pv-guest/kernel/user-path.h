@@ -11,5 +11,5 @@ MUST_CHECK int user_path_find(int dirfd, user_t path, unsigned at_flags, struct 
 MUST_CHECK int user_path_make(int dirfd, user_t path, unsigned flags, unsigned mode,
                               struct inode **made);
 /* As path_parent; *@slash: there is a slash behind the name, which has to be a directory's. */
-MUST_CHECK int user_path_parent(int dirfd, user_t path, struct inode **dir,
-                                char name[NAME_MAX + 1], bool *slash);
+MUST_CHECK int user_path_parent(int dirfd, user_t path, struct inode **dir, char name[NAME_MAX + 1],
+                                bool *slash);

@@ -37,7 +37,7 @@ static volatile long turns; /* of both sides, of all means */
 struct side {
     int id;
     uint64_t random;
-    int in, out;        /* of pipes, eventfds, or an epoll set and what is in it */
+    int in, out; /* of pipes, eventfds, or an epoll set and what is in it */
     int set;
     volatile int *word; /* of a futex: whose turn it is */
     pthread_t thread;
@@ -88,7 +88,8 @@ static int futex_await(struct side *s)
     int now;
     while ((now = __atomic_load_n(s->word, __ATOMIC_ACQUIRE)) != s->id) {
         delay(s);
-        if (syscall(SYS_futex, s->word, FUTEX_WAIT_PRIVATE, now, NULL) && errno != EAGAIN && errno != EINTR)
+        if (syscall(SYS_futex, s->word, FUTEX_WAIT_PRIVATE, now, NULL) && errno != EAGAIN &&
+            errno != EINTR)
             return -1;
     }
     return 0;
@@ -238,7 +239,8 @@ static int timer_await(struct side *s)
 {
     const struct itimerspec t = {.it_value.tv_nsec = 1 + next_random(&s->random) % 50000};
     uint64_t count;
-    return timerfd_settime(s->in, 0, &t, NULL) || read(s->in, &count, sizeof(count)) != sizeof(count);
+    return timerfd_settime(s->in, 0, &t, NULL) ||
+           read(s->in, &count, sizeof(count)) != sizeof(count);
 }
 
 static int nothing(struct side *s)
@@ -290,8 +292,8 @@ static void *watch(void *unused)
         nanosleep(&t, NULL);
         const long now = __atomic_load_n(&turns, __ATOMIC_RELAXED);
         if (now == before) {
-            printf("not ok %d - %s: a wake-up was lost after %ld turns, seed %lu\n1..%d\n", asked + 1, playing, now,
-                   (unsigned long)seed, asked + 1);
+            printf("not ok %d - %s: a wake-up was lost after %ld turns, seed %lu\n1..%d\n",
+                   asked + 1, playing, now, (unsigned long)seed, asked + 1);
             exit(1);
         }
         before = now;
@@ -324,7 +326,8 @@ static void ask(const struct means *m)
         close(sides[i].out);
         close(sides[i].set);
     }
-    printf("%sok %d - %s, seed %lu: %ld turns each\n", good ? "" : "not ", ++asked, m->name, (unsigned long)seed, rounds);
+    printf("%sok %d - %s, seed %lu: %ld turns each\n", good ? "" : "not ", ++asked, m->name,
+           (unsigned long)seed, rounds);
     fflush(stdout);
     failed += !good;
 }

@@ -197,7 +197,8 @@ static void run_random(unsigned long count, uint64_t start)
             continue;
         told = fuzz_steps / 1000000;
         const unsigned long seconds = (unsigned long)(time(NULL) - begin);
-        printf("# %lu million in %lu s, %lu a second\n", told, seconds, fuzz_steps / (seconds ? seconds : 1));
+        printf("# %lu million in %lu s, %lu a second\n", told, seconds,
+               fuzz_steps / (seconds ? seconds : 1));
         fflush(stdout);
     }
     printf("ok 1 - %lu steps in %u inputs of seed %lu\n", count, f.mutation, (unsigned long)start);

@@ -121,9 +121,10 @@ size_t fuzz_seed(unsigned i, uint8_t *to, size_t room)
     case 2:
         return image_elf(to, room, few, ARRAY_SIZE(few));
     case 3:
-        return image_guest_section(to, room,
-                                   "GUEST_OS=test,XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,ELF_PADDR_OFFSET=0,"
-                                   "VIRT_ENTRY=0xffffffff80000000,HYPERCALL_PAGE=0x1,LOADER=generic,FEATURES=,PAE=yes");
+        return image_guest_section(
+            to, room,
+            "GUEST_OS=test,XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,ELF_PADDR_OFFSET=0,"
+            "VIRT_ENTRY=0xffffffff80000000,HYPERCALL_PAGE=0x1,LOADER=generic,FEATURES=,PAE=yes");
     default:
         return 0;
     }

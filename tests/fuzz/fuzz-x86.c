@@ -26,10 +26,11 @@ int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_typ
 {
     if (pg->owner != d->id || (page_state_count(pg->state) && page_state_type(pg->state) != type))
         return -XEN_EINVAL;
-    if (type == PAGE_TYPE_SEG && arch_segment_page_validate((uint64_t *)fuzz_memory[pg - frame_info]))
+    if (type == PAGE_TYPE_SEG &&
+        arch_segment_page_validate((uint64_t *)fuzz_memory[pg - frame_info]))
         return -XEN_EINVAL;
-    pg->state = (pg->state & ~(uint64_t)(PAGE_TYPE_MASK | PAGE_VALIDATED)) | (uint64_t)type << PAGE_TYPE_SHIFT |
-                (type == PAGE_TYPE_SEG ? PAGE_VALIDATED : 0);
+    pg->state = (pg->state & ~(uint64_t)(PAGE_TYPE_MASK | PAGE_VALIDATED)) |
+                (uint64_t)type << PAGE_TYPE_SHIFT | (type == PAGE_TYPE_SEG ? PAGE_VALIDATED : 0);
     pg->state += PAGE_REF_ONE + 1;
     return 0;
 }
@@ -240,10 +241,12 @@ static void step_update_descriptor(void)
 
 static void some_context(struct vcpu_guest_context *c)
 {
+    /* clang-format off */
     uint64_t *const words[] = {&c->user_regs.rip, &c->user_regs.rsp, &c->kernel_sp, &c->fs_base, &c->gs_base_kernel, &c->gs_base_user,
                                &c->event_callback_eip, &c->failsafe_callback_eip, &c->syscall_callback_eip, &c->ldt_base, &c->ldt_ents,
                                &c->gdt_ents, &c->ctrlreg[0], &c->ctrlreg[1], &c->ctrlreg[3], &c->ctrlreg[4], &c->debugreg[0],
                                &c->debugreg[3], &c->debugreg[6], &c->debugreg[7], &c->user_regs.rflags};
+    /* clang-format on */
 
     memset(c, 0, sizeof(*c));
     c->ctrlreg[3] = xen_pfn_to_cr3(take(1) % 40);
@@ -253,7 +256,8 @@ static void some_context(struct vcpu_guest_context *c)
     for (unsigned n = take(1) % 8; n; n--)
         *words[take(1) % ARRAY_SIZE(words)] = some_value();
     for (unsigned n = take(1) % 4; n; n--)
-        c->trap_ctxt[take(1)] = (struct trap_info){.vector = 1, .flags = 3, .cs = (uint16_t)take(2), .address = some_value()};
+        c->trap_ctxt[take(1)] = (struct trap_info){
+            .vector = 1, .flags = 3, .cs = (uint16_t)take(2), .address = some_value()};
     for (unsigned i = 0; i < 16; i++)
         c->gdt_frames[i] = take(1) % 70;
     c->kernel_ss = take(2);
@@ -262,12 +266,16 @@ static void some_context(struct vcpu_guest_context *c)
 static void check_context(void)
 {
     const struct arch_vcpu *a = &vcpu.arch;
-    const uint64_t address[] = {regs.rip, regs.rsp, a->kernel_sp, a->fs_base, a->gs_base, a->gs_base_other, a->event_callback,
-                                a->failsafe_callback, a->syscall_callback};
+    const uint64_t address[] = {
+        regs.rip,         regs.rsp,          a->kernel_sp,         a->fs_base,         a->gs_base,
+        a->gs_base_other, a->event_callback, a->failsafe_callback, a->syscall_callback};
 
-    if ((regs.cs & 3) != 3 || (regs.ss & 3) != 3 || regs.cs >> 16 || regs.ss >> 16 || (a->kernel_ss & 3) != 3)
-        wrong("context: cs %lx ss %lx kernel_ss %lx", (unsigned long)regs.cs, (unsigned long)regs.ss, (unsigned long)a->kernel_ss);
-    if (!(regs.rflags & BIT(9)) || !(regs.rflags & 2) || (regs.rflags & (3ull << 12 | BIT(17) | 0x8028)) || regs.rflags >> 32)
+    if ((regs.cs & 3) != 3 || (regs.ss & 3) != 3 || regs.cs >> 16 || regs.ss >> 16 ||
+        (a->kernel_ss & 3) != 3)
+        wrong("context: cs %lx ss %lx kernel_ss %lx", (unsigned long)regs.cs,
+              (unsigned long)regs.ss, (unsigned long)a->kernel_ss);
+    if (!(regs.rflags & BIT(9)) || !(regs.rflags & 2) ||
+        (regs.rflags & (3ull << 12 | BIT(17) | 0x8028)) || regs.rflags >> 32)
         wrong("context: rflags %lx", (unsigned long)regs.rflags);
     for (unsigned i = 0; i < ARRAY_SIZE(address); i++)
         if (!canonical(address[i]))
@@ -275,14 +283,17 @@ static void check_context(void)
     for (unsigned i = 0; i < 256; i++)
         if (!canonical(traps[i].address) || (traps[i].cs & 3) != 3)
             wrong("context: trap %u is %x:%lx", i, traps[i].cs, (unsigned long)traps[i].address);
-    if (a->ldt_entries > 8192 || a->ldt_base % 4096 || hypervisors(a->ldt_base) || !canonical(a->ldt_base) || a->gdt_entries > 14 * 512)
-        wrong("context: LDT %u at %lx, GDT %u", a->ldt_entries, (unsigned long)a->ldt_base, a->gdt_entries);
+    if (a->ldt_entries > 8192 || a->ldt_base % 4096 || hypervisors(a->ldt_base) ||
+        !canonical(a->ldt_base) || a->gdt_entries > 14 * 512)
+        wrong("context: LDT %u at %lx, GDT %u", a->ldt_entries, (unsigned long)a->ldt_base,
+              a->gdt_entries);
     for (unsigned i = 0; i < 4; i++)
         if (hypervisors(a->dr[i]) || !canonical(a->dr[i]))
             wrong("context: DR%u is %lx", i, (unsigned long)a->dr[i]);
     if (a->dr7 & BIT(13) || a->dr7 >> 32)
         wrong("context: DR7 is %lx", (unsigned long)a->dr7);
-    if (a->cr4 & ~(uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT))
+    if (a->cr4 & ~(uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PAE | CR4_MCE |
+                             CR4_OSFXSR | CR4_OSXMMEXCPT))
         wrong("context: CR4 is %lx", (unsigned long)a->cr4);
     if (!vcpu.kernel_mode && !a->user_cr3)
         wrong("context: user mode without page tables");
@@ -318,8 +329,9 @@ static void step_context(void)
         held_after += page_state_refs(frame_info[i].state);
     if (rc != -XEN_EINVAL && rc != -XEN_EFAULT && rc != -XEN_EPERM)
         wrong("context: %d", rc);
-    if (memcmp(&regs, &regs_before, sizeof(regs)) || held != held_after || vcpu.arch.kernel_sp != before.kernel_sp ||
-        vcpu.arch.ldt_entries > before.ldt_entries || vcpu.arch.gdt_frames > before.gdt_frames)
+    if (memcmp(&regs, &regs_before, sizeof(regs)) || held != held_after ||
+        vcpu.arch.kernel_sp != before.kernel_sp || vcpu.arch.ldt_entries > before.ldt_entries ||
+        vcpu.arch.gdt_frames > before.gdt_frames)
         wrong("context: refused, and has left something");
 }
 
@@ -327,10 +339,13 @@ static void step_context(void)
 
 static uint32_t some_msr(void)
 {
-    static const uint32_t known[] = {0x10, 0x1b, 0x8b, 0x17a, 0x179, 0x186, 0x174, 0x175, 0x176, 0x277, 0x280, 0x281, 0x6e0, 0x48, 0x49,
-                                     0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
-                                     0xc0000103, 0x40000000, 0xc0010015, 0xc001001f, 0xc0010117};
-    return take(1) % 4 ? known[take(1) % ARRAY_SIZE(known)] + (uint32_t)(take(1) % 8 == 0) : (uint32_t)take(4);
+    static const uint32_t known[] = {
+        0x10,       0x1b,       0x8b,       0x17a,      0x179,      0x186,      0x174,
+        0x175,      0x176,      0x277,      0x280,      0x281,      0x6e0,      0x48,
+        0x49,       0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100,
+        0xc0000101, 0xc0000102, 0xc0000103, 0x40000000, 0xc0010015, 0xc001001f, 0xc0010117};
+    return take(1) % 4 ? known[take(1) % ARRAY_SIZE(known)] + (uint32_t)(take(1) % 8 == 0)
+                       : (uint32_t)take(4);
 }
 
 static void step_msr(void)
@@ -341,7 +356,8 @@ static void step_msr(void)
 
     seen.emulating = true;
     vcpu.kernel_mode = 1; /* only kernels get as far as this */
-    if (msr_guest_read(&vcpu, msr, &got) && msr_guest_read(&vcpu, msr, &back) && got != back && msr != 0x10)
+    if (msr_guest_read(&vcpu, msr, &got) && msr_guest_read(&vcpu, msr, &back) && got != back &&
+        msr != 0x10)
         wrong("MSR %x gives %lx, then %lx", msr, (unsigned long)got, (unsigned long)back);
     if (memcmp(&before, &vcpu.arch, sizeof(before)))
         wrong("reading MSR %x changes the vCPU", msr);
@@ -353,9 +369,11 @@ static void step_msr(void)
     }
     if (memcmp(&before, &after, sizeof(before)))
         wrong("writing MSR %x changes what it should not", msr);
-    if (done && msr == 0x40000000 && (value / 4096 >= FUZZ_FRAMES || frame_info[value / 4096].owner != domain.id))
+    if (done && msr == 0x40000000 &&
+        (value / 4096 >= FUZZ_FRAMES || frame_info[value / 4096].owner != domain.id))
         wrong("a hypercall page at %lx", (unsigned long)value);
-    static const uint32_t never[] = {0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0x6e0};
+    static const uint32_t never[] = {0x174,      0x175,      0x176,      0xc0000081,
+                                     0xc0000082, 0xc0000083, 0xc0000084, 0x6e0};
     for (unsigned i = 0; i < ARRAY_SIZE(never); i++)
         if (msr == never[i] && done)
             wrong("MSR %x can be written", msr);
@@ -382,7 +400,9 @@ static void step_debug(void)
 /* Features that no guest of ours has, by register (Intel SDM volume 2, CPUID; AMD volume 3, appendix E). */
 static void step_cpuid(void)
 {
-    const uint32_t leaf = take(1) % 2 ? (uint32_t)take(1) % 40 | (uint32_t)(take(1) % 2) << 31 : (uint32_t)take(4), subleaf = take(1) % 12;
+    const uint32_t leaf = take(1) % 2 ? (uint32_t)take(1) % 40 | (uint32_t)(take(1) % 2) << 31
+                                      : (uint32_t)take(4),
+                   subleaf = take(1) % 12;
     struct cpuid_leaf l;
 
     cpuid_guest(&vcpu, leaf, subleaf, &l);
@@ -406,7 +426,8 @@ static void step_cpuid(void)
             wrong("leaf 7: edx %x", l.d); /* IBT IBRSB STIBP ARCH_CAPS SSBD */
     } else if (leaf == 0x80000001u) {
         if (l.c & (BIT(2) | BIT(9) | BIT(10) | BIT(12) | BIT(15)) || l.d & BIT(26))
-            wrong("leaf 80000001: ecx %x edx %x", l.c, l.d); /* SVM OSVW IBS SKINIT LWP; 1 GiB pages */
+            /* SVM OSVW IBS SKINIT LWP; 1 GiB pages */
+            wrong("leaf 80000001: ecx %x edx %x", l.c, l.d);
     } else if (leaf == 0xd && subleaf == 0) {
         if (((uint64_t)l.d << 32 | l.a) & ~xcr0_allowed)
             wrong("leaf d: components %x %x", l.a, l.d);
@@ -417,9 +438,12 @@ static void step_cpuid(void)
 
 static void put_code(uint64_t at)
 {
-    static const uint8_t prefix[] = {0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x40, 0x41, 0x44, 0x48, 0x4f};
-    static const uint8_t one[] = {0x6c, 0x6d, 0x6e, 0x6f, 0xe4, 0xe5, 0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef, 0xfa, 0xfb, 0xcd, 0xf4};
-    static const uint8_t two[] = {0x00, 0x01, 0x06, 0x08, 0x09, 0x20, 0x21, 0x22, 0x23, 0x30, 0x31, 0x32, 0x33, 0xa2, 0x78, 0x0b};
+    static const uint8_t prefix[] = {0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x26, 0x2e, 0x36,
+                                     0x3e, 0x64, 0x65, 0x40, 0x41, 0x44, 0x48, 0x4f};
+    static const uint8_t one[] = {0x6c, 0x6d, 0x6e, 0x6f, 0xe4, 0xe5, 0xe6, 0xe7,
+                                  0xec, 0xed, 0xee, 0xef, 0xfa, 0xfb, 0xcd, 0xf4};
+    static const uint8_t two[] = {0x00, 0x01, 0x06, 0x08, 0x09, 0x20, 0x21, 0x22,
+                                  0x23, 0x30, 0x31, 0x32, 0x33, 0xa2, 0x78, 0x0b};
     uint8_t code[24];
     unsigned n = 0;
 
@@ -449,10 +473,12 @@ static void some_registers(void)
     regs.rdx = take(1) % 2 ? some_value() : (uint64_t)(0x3f0 + take(1) % 16);
     regs.rcx = take(1) % 2 ? some_msr() : take(1) % 5;
     regs.rsp = some_value();
-    regs.rflags = 2 | BIT(9) | (take(1) % 8 ? 0 : BIT(8)) | (take(1) % 2 ? BIT(10) : 0) | (take(1) % 4 ? 0 : BIT(16));
+    regs.rflags = 2 | BIT(9) | (take(1) % 8 ? 0 : BIT(8)) | (take(1) % 2 ? BIT(10) : 0) |
+                  (take(1) % 4 ? 0 : BIT(16));
     regs.cs = take(1) % 4 ? 0xe033 : (take(1) % 16) * 8 | 3 | (take(1) % 4 ? 0 : 4);
     regs.ss = take(1) % 2 ? 0xe02b : (take(1) % 16) * 8 | 3;
-    static const uint64_t start[] = {CODE_LOW, CODE_LOW + 0xffa, CODE_LOW + 0x1ffa, CODE_HIGH + 0xff8, CODE_HIGH + 0x100, DATA + 0x100};
+    static const uint64_t start[] = {CODE_LOW,          CODE_LOW + 0xffa,  CODE_LOW + 0x1ffa,
+                                     CODE_HIGH + 0xff8, CODE_HIGH + 0x100, DATA + 0x100};
     regs.rip = start[take(1) % ARRAY_SIZE(start)] + take(1) % 4;
 }
 
@@ -460,8 +486,9 @@ static void check_user_state(const struct arch_vcpu *b)
 {
     const struct arch_vcpu *a = &vcpu.arch;
 
-    if (a->cr4 != b->cr4 || a->ts != b->ts || a->xcr0 != b->xcr0 || memcmp(a->dr, b->dr, sizeof(a->dr)) || a->dr7 != b->dr7 ||
-        a->dr7_io != b->dr7_io || a->tsc_aux != b->tsc_aux || memcmp(a->msr_kept, b->msr_kept, sizeof(a->msr_kept)) ||
+    if (a->cr4 != b->cr4 || a->ts != b->ts || a->xcr0 != b->xcr0 ||
+        memcmp(a->dr, b->dr, sizeof(a->dr)) || a->dr7 != b->dr7 || a->dr7_io != b->dr7_io ||
+        a->tsc_aux != b->tsc_aux || memcmp(a->msr_kept, b->msr_kept, sizeof(a->msr_kept)) ||
         a->kernel_cr3 != b->kernel_cr3 || a->user_cr3 != b->user_cr3)
         wrong("user mode has changed its kernel's state");
 }
@@ -470,12 +497,15 @@ static void check_always(const struct arch_vcpu *b)
 {
     const struct arch_vcpu *a = &vcpu.arch;
 
-    if (a->iopl != b->iopl || a->iobitmap.va != b->iobitmap.va || a->iobitmap_ports != b->iobitmap_ports || a->regs != b->regs ||
-        a->kernel_sp != b->kernel_sp || a->ldt_base != b->ldt_base || a->gdt_frames != b->gdt_frames)
+    if (a->iopl != b->iopl || a->iobitmap.va != b->iobitmap.va ||
+        a->iobitmap_ports != b->iobitmap_ports || a->regs != b->regs ||
+        a->kernel_sp != b->kernel_sp || a->ldt_base != b->ldt_base ||
+        a->gdt_frames != b->gdt_frames)
         wrong("an instruction has changed what only hypercalls do");
     if (cpu.cr3 != (vcpu.kernel_mode ? b->kernel_cr3 : b->user_cr3))
         wrong("CR3 is left as %lx", (unsigned long)cpu.cr3);
-    if (a->cr4 & ~(uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT))
+    if (a->cr4 & ~(uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PAE | CR4_MCE |
+                             CR4_OSFXSR | CR4_OSXMMEXCPT))
         wrong("CR4 is %lx", (unsigned long)a->cr4);
 }
 
@@ -508,13 +538,18 @@ static void step_instruction(void)
 
     const bool retired = vcpu.emulated != emulated;
     const unsigned traps_due = retired && (was.rflags & BIT(8)) ? 1 : 0;
-    const uint64_t length = retired || seen.interrupts ? (regs.cs == 0xe033 ? regs.rip - was.rip : (uint32_t)(regs.rip - was.rip)) : 0;
-    if (seen.interrupts + (retired ? 1 : 0) > 1 || (retired && seen.exceptions != traps_due) || (seen.interrupts && seen.exceptions) ||
-        (!retired && seen.exceptions > 1))
-        wrong("it ends in more than one way: done %u, exceptions %u, interrupts %u", retired, seen.exceptions, seen.interrupts);
+    const uint64_t length =
+        retired || seen.interrupts
+            ? (regs.cs == 0xe033 ? regs.rip - was.rip : (uint32_t)(regs.rip - was.rip))
+            : 0;
+    if (seen.interrupts + (retired ? 1 : 0) > 1 || (retired && seen.exceptions != traps_due) ||
+        (seen.interrupts && seen.exceptions) || (!retired && seen.exceptions > 1))
+        wrong("it ends in more than one way: done %u, exceptions %u, interrupts %u", retired,
+              seen.exceptions, seen.interrupts);
     if (retired || seen.interrupts ? length < 1 || length > 15 : regs.rip != was.rip)
         wrong("it begins at %lx and ends at %lx", (unsigned long)was.rip, (unsigned long)regs.rip);
-    if (!retired && !seen.interrupts && !seen.exceptions && seen.ports + seen.written == 0 && regs.rcx == was.rcx)
+    if (!retired && !seen.interrupts && !seen.exceptions && seen.ports + seen.written == 0 &&
+        regs.rcx == was.rcx)
         wrong("it has done nothing, and is to be tried again");
     if ((regs.rflags ^ was.rflags) & ~BIT(16) || regs.cs != was.cs || regs.ss != was.ss)
         wrong("flags or segments have changed");
@@ -528,8 +563,10 @@ static void step_instruction(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const step[])(void) = {step_instruction, step_instruction, step_instruction, step_instruction, step_context, step_descriptor,
-                                         step_page, step_update_descriptor, step_msr, step_msr, step_debug, step_cpuid};
+    static void (*const step[])(void) = {
+        step_instruction, step_instruction, step_instruction, step_instruction,
+        step_context,     step_descriptor,  step_page,        step_update_descriptor,
+        step_msr,         step_msr,         step_debug,       step_cpuid};
     static bool on;
 
     if (!on) {

@@ -24,8 +24,8 @@ static void print_op(const char *op, const char *served)
 }
 
 #define PRINT_OP(op, served, fields) print_op(#op, #served);
-#define PRINT_LIST(name, list)                                                                   \
-    call = #name;                                                                                \
+#define PRINT_LIST(name, list) \
+    call = #name;              \
     list##_LIST(PRINT_OP)
 
 static void print_rule(const char *id, const char *says)

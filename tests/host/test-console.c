@@ -164,7 +164,7 @@ static uint64_t longest_stretch(void)
     return machine.deaf_longest;
 }
 
-#define FIFO_TIMES(n) ((n) * 16ull * BAUD_115200)
+#define FIFO_TIMES(n) ((n)*16ull * BAUD_115200)
 
 Test(console, full_ring_on_a_slow_line_keeps_nobody_waiting)
 {
@@ -254,7 +254,8 @@ Test(console, prefixed_lines_stay_whole)
     guest_writes("two\n");
     notify();
     assert_ok(console_domain_write(other.d, ", next\n", 7));
-    cr_assert(!strcmp(machine.log, "(d1) one\r\n(d1) half of two\r\n(d2) from 2, next\r\n"), "%s", machine.log);
+    cr_assert(!strcmp(machine.log, "(d1) one\r\n(d1) half of two\r\n(d2) from 2, next\r\n"), "%s",
+              machine.log);
 
     guest_writes("open");
     notify();
@@ -301,7 +302,8 @@ Test(console, input_waits_for_the_first_console_and_has_an_end)
             got++;
         }
     }
-    assert_eq_long(got, CONSOLE_INPUT_KEPT - sizeof(ring->in)); /* a ring's worth went there first */
+    /* a ring's worth went there first */
+    assert_eq_long(got, CONSOLE_INPUT_KEPT - sizeof(ring->in));
     assert_eq_long(console_input_room(), CONSOLE_INPUT_KEPT);
 }
 

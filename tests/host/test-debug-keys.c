@@ -60,9 +60,12 @@ Test(debug_keys, each_says_what_it_is_for)
 {
     static const struct {
         const char *key, *says;
-    } keys[] = {{"h", "a: audit  d: dump vCPUs"},  {"?", "a: audit  d: dump vCPUs"},
-                {"a", "audit: 0 differences"},     {"q", "d1 guest1: 64 of 80 pages, 2 vCPUs"},
-                {"q", "  v1: CPU "},               {"m", "memory: "}};
+    } keys[] = {{"h", "a: audit  d: dump vCPUs"},
+                {"?", "a: audit  d: dump vCPUs"},
+                {"a", "audit: 0 differences"},
+                {"q", "d1 guest1: 64 of 80 pages, 2 vCPUs"},
+                {"q", "  v1: CPU "},
+                {"m", "memory: "}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
         press(keys[i].key);
@@ -119,7 +122,7 @@ Test(debug_keys, line_is_edited)
     assert_says("store> ");
     press("\r");
     assert_says("d1 name: its store is not the hypervisor's to serve");
-    press("s1 x\1\1\1");  /* the focus moves on: the line is given up */
+    press("s1 x\1\1\1");   /* the focus moves on: the line is given up */
     press("\1\1\1\1\1\1"); /* and comes back */
     press("h");
     assert_says("a: audit");
@@ -134,9 +137,12 @@ Test(debug_keys, line_says_what_is_wrong)
 {
     static const struct {
         const char *line, *says;
-    } lines[] = {{"", "type: DOMAIN PATH"},      {"x name", "type: DOMAIN PATH"},
-                 {"1", "type: DOMAIN PATH"},     {"1 ", "type: DOMAIN PATH"},
-                 {"32752 a", "type: DOMAIN PATH"}, {"77 name", "there is no domain 77"},
+    } lines[] = {{"", "type: DOMAIN PATH"},
+                 {"x name", "type: DOMAIN PATH"},
+                 {"1", "type: DOMAIN PATH"},
+                 {"1 ", "type: DOMAIN PATH"},
+                 {"32752 a", "type: DOMAIN PATH"},
+                 {"77 name", "there is no domain 77"},
                  {"2 name", "d2 name: its store is not"}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {

@@ -54,22 +54,21 @@ static void assert_out_of_reach(domid_t id)
 {
     assert_ports_are_out_of_reach(id);
     struct sched_remote_shutdown end = {.domain_id = id, .reason = SHUTDOWN_poweroff};
-    assert_refused(
-        &b, guest_op(b.v, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &end, sizeof(end)),
-        SC_007);
-    domid_t number = id;
     assert_refused(&b,
-                   guest_op(b.v, __HYPERVISOR_memory_op, XENMEM_current_reservation, &number,
-                            sizeof(number)),
-                   ME_002);
+                   guest_op(b.v, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &end, sizeof(end)),
+                   SC_007);
+    domid_t number = id;
+    assert_refused(
+        &b,
+        guest_op(b.v, __HYPERVISOR_memory_op, XENMEM_current_reservation, &number, sizeof(number)),
+        ME_002);
     struct gnttab_query_size size = {.dom = id};
     const uint64_t at = machine_put(0x3000, &size, sizeof(size)).va;
     assert_ok(hypercall(&b, grant_table_op, GNTTABOP_query_size, at, 1));
     machine_get(&size, 0x3000, sizeof(size));
     assert_eq_long(size.status, GNTST_bad_domain);
     mmu_update_t r = {guest_l1_entry(&b, 20), 0};
-    assert_refused(&b,
-                   hypercall(&b, mmu_update, machine_put(0x1000, &r, sizeof(r)).va, 1, 0, id),
+    assert_refused(&b, hypercall(&b, mmu_update, machine_put(0x1000, &r, sizeof(r)).va, 1, 0, id),
                    PT_015);
     for (struct domain *d = domain_get_from(0), *next; d; d = next) {
         cr_assert(d->id != id, "domain_get_from() finds it");
@@ -576,7 +575,8 @@ static long platform_op(struct guest *g, struct xen_platform_op *op)
 
 Test(domain, platform_calls)
 {
-    struct xen_platform_op op = {.cmd = XENPF_settime64, .interface_version = XENPF_INTERFACE_VERSION};
+    struct xen_platform_op op = {.cmd = XENPF_settime64,
+                                 .interface_version = XENPF_INTERFACE_VERSION};
 
     op.u.settime64 = (struct xenpf_settime64){.secs = 100, .nsecs = 7, .system_time = 5};
     assert_refused(&a, platform_op(&a, &op), PR_001);
@@ -632,6 +632,7 @@ static void assert_memory(const char *words, uint64_t least, uint64_t most, uint
     domain_put(d);
 }
 
+/* clang-format off */
 Test(memory_words, plain) { assert_memory("dom0_mem=4M", 1024, 1024, 1024); }
 Test(memory_words, with_a_limit) { assert_memory("dom0_mem=4M,max:8M", 1024, 1024, 2048); }
 Test(memory_words, at_least) { assert_memory("dom0_mem=min:6M,4M", 1536, 1536, 1536); }
@@ -641,6 +642,7 @@ Test(memory_words, all_but) { assert_memory("dom0_mem=-8M", 4900, 6100, 0); }
 Test(memory_words, all_but_more_than_all) { assert_memory("dom0_mem=-800M", 7000, 8000, 0); }
 Test(memory_words, percent) { assert_memory("dom0_mem=50%", 3500, 4000, 0); }
 Test(memory_words, size_and_percent) { assert_memory("dom0_mem=4M+25%", 2700, 3100, 0); }
+/* clang-format on */
 
 /* --- the store of another domain -------------------------------------------------------------- */
 

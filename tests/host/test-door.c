@@ -55,7 +55,8 @@ struct row {
     size_t size;
     long good;
     unsigned accesses;
-    long other[8]; /* what it answers if access n faults and it is not -EFAULT: 1 + that, at n - 1 */
+    /* what it answers if access n faults and it is not -EFAULT: 1 + that, at n - 1 */
+    long other[8];
     void (*before)(void);
 };
 #define IS(answer) (1 + (answer))
@@ -68,7 +69,8 @@ static void two_ports(void)
     struct evtchn_bind_ipi ipi = {0};
 
     assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &all, sizeof(all)));
-    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port, sizeof(port)));
+    assert_ok(
+        guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port, sizeof(port)));
     assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, &ipi, sizeof(ipi)));
     assert_eq_long(port.port, 1);
     assert_eq_long(ipi.port, 2);
@@ -80,7 +82,8 @@ static void with_queues(void)
     struct evtchn_init_control queues = {.control_gfn = g.mfn[40]};
 
     two_ports();
-    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_init_control, &queues, sizeof(queues)));
+    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_init_control, &queues,
+                       sizeof(queues)));
 }
 
 static void pending(void)
@@ -140,7 +143,8 @@ static void requests(void)
 
 static void calls(void)
 {
-    const multicall_entry_t c[] = {{.op = __HYPERVISOR_xen_version, .args = {XENVER_pagesize}}, {.op = 9999}};
+    const multicall_entry_t c[] = {{.op = __HYPERVISOR_xen_version, .args = {XENVER_pagesize}},
+                                   {.op = 9999}};
     (void)machine_put(ARG - WINDOW_VA, c, sizeof(c));
 }
 
@@ -176,8 +180,8 @@ static void attempt(const struct row *r, unsigned n)
 
     cr_assert(faults ? !left : left, "%s: more, or fewer, accesses than %u", r->name, r->accesses);
     cr_assert(rc == want, "%s: access %u faults: %ld instead of %ld", r->name, n, rc, want);
-    cr_assert(rc != FAULT || rule_text[last_rule(g.v)].error == XEN_EFAULT, "%s: access %u faults: recorded is %s", r->name, n,
-              rule_text[last_rule(g.v)].id);
+    cr_assert(rc != FAULT || rule_text[last_rule(g.v)].error == XEN_EFAULT,
+              "%s: access %u faults: recorded is %s", r->name, n, rule_text[last_rule(g.v)].id);
     world_check();
 }
 
@@ -194,54 +198,79 @@ static void attempt_all(const struct row *r, size_t count)
 Test(door, events)
 {
     const struct row rows[] = {
-        {EVENT(alloc_unbound), GIVE((struct evtchn_alloc_unbound){.dom = DOMID_SELF, .remote_dom = 7}), .accesses = 2, .before = two_ports},
-        {EVENT(bind_interdomain), GIVE((struct evtchn_bind_interdomain){.remote_dom = DOMID_SELF, .remote_port = 1}), .accesses = 2,
+        {EVENT(alloc_unbound),
+         GIVE((struct evtchn_alloc_unbound){.dom = DOMID_SELF, .remote_dom = 7}), .accesses = 2,
          .before = two_ports},
-        {EVENT(bind_virq), GIVE((struct evtchn_bind_virq){.virq = VIRQ_DEBUG}), .accesses = 2, .before = two_ports},
-        {EVENT(bind_ipi), GIVE((struct evtchn_bind_ipi){.vcpu = 1}), .accesses = 2, .before = two_ports},
-        {EVENT(bind_pirq), GIVE((struct evtchn_bind_pirq){.pirq = 4}), .accesses = 1, .good = -XEN_EPERM},
+        {EVENT(bind_interdomain),
+         GIVE((struct evtchn_bind_interdomain){.remote_dom = DOMID_SELF, .remote_port = 1}),
+         .accesses = 2, .before = two_ports},
+        {EVENT(bind_virq), GIVE((struct evtchn_bind_virq){.virq = VIRQ_DEBUG}), .accesses = 2,
+         .before = two_ports},
+        {EVENT(bind_ipi), GIVE((struct evtchn_bind_ipi){.vcpu = 1}), .accesses = 2,
+         .before = two_ports},
+        {EVENT(bind_pirq), GIVE((struct evtchn_bind_pirq){.pirq = 4}), .accesses = 1,
+         .good = -XEN_EPERM},
         {EVENT(close), GIVE((struct evtchn_close){1}), .accesses = 1, .before = two_ports},
         {EVENT(send), GIVE((struct evtchn_send){2}), .accesses = 1, .before = two_ports},
-        {EVENT(status), GIVE((struct evtchn_status){.dom = DOMID_SELF, .port = 1}), .accesses = 2, .before = two_ports},
-        {EVENT(bind_vcpu), GIVE((struct evtchn_bind_vcpu){.port = 1, .vcpu = 1}), .accesses = 1, .before = two_ports},
+        {EVENT(status), GIVE((struct evtchn_status){.dom = DOMID_SELF, .port = 1}), .accesses = 2,
+         .before = two_ports},
+        {EVENT(bind_vcpu), GIVE((struct evtchn_bind_vcpu){.port = 1, .vcpu = 1}), .accesses = 1,
+         .before = two_ports},
         {EVENT(unmask), GIVE((struct evtchn_unmask){1}), .accesses = 1, .before = two_ports},
         {EVENT(reset), GIVE((struct evtchn_reset){DOMID_SELF}), .accesses = 1, .before = two_ports},
-        {EVENT(init_control), GIVE((struct evtchn_init_control){.control_gfn = g.mfn[41]}), .accesses = 2, .before = two_ports},
-        {EVENT(expand_array), GIVE((struct evtchn_expand_array){g.mfn[41]}), .accesses = 1, .before = with_queues},
-        {EVENT(expand_array), GIVE((struct evtchn_expand_array){g.mfn[41]}), .good = -XEN_EOPNOTSUPP, .accesses = 1, .before = two_ports},
-        {EVENT(set_priority), GIVE((struct evtchn_set_priority){1, 3}), .accesses = 1, .before = with_queues},
-        {EVENT(set_priority), GIVE((struct evtchn_set_priority){1, 16}), .good = -XEN_EINVAL, .accesses = 1, .before = with_queues},
-        {EVENT(set_priority), GIVE((struct evtchn_set_priority){3, 3}), .good = -XEN_EACCES, .accesses = 1, .before = with_queues},
-        {EVENT(set_priority), GIVE((struct evtchn_set_priority){9999, 3}), .good = -XEN_EINVAL, .accesses = 1, .before = with_queues},
-        {EVENT(set_priority), GIVE((struct evtchn_set_priority){1, 3}), .good = -XEN_ENOSYS, .accesses = 1, .before = two_ports},
+        {EVENT(init_control), GIVE((struct evtchn_init_control){.control_gfn = g.mfn[41]}),
+         .accesses = 2, .before = two_ports},
+        {EVENT(expand_array), GIVE((struct evtchn_expand_array){g.mfn[41]}), .accesses = 1,
+         .before = with_queues},
+        {EVENT(expand_array), GIVE((struct evtchn_expand_array){g.mfn[41]}),
+         .good = -XEN_EOPNOTSUPP, .accesses = 1, .before = two_ports},
+        {EVENT(set_priority), GIVE((struct evtchn_set_priority){1, 3}), .accesses = 1,
+         .before = with_queues},
+        {EVENT(set_priority), GIVE((struct evtchn_set_priority){1, 16}), .good = -XEN_EINVAL,
+         .accesses = 1, .before = with_queues},
+        {EVENT(set_priority), GIVE((struct evtchn_set_priority){3, 3}), .good = -XEN_EACCES,
+         .accesses = 1, .before = with_queues},
+        {EVENT(set_priority), GIVE((struct evtchn_set_priority){9999, 3}), .good = -XEN_EINVAL,
+         .accesses = 1, .before = with_queues},
+        {EVENT(set_priority), GIVE((struct evtchn_set_priority){1, 3}), .good = -XEN_ENOSYS,
+         .accesses = 1, .before = two_ports},
     };
     attempt_all(rows, ARRAY_SIZE(rows));
 }
 
 #define VCPU(op, id) .name = #op, .number = __HYPERVISOR_vcpu_op, .arg = {VCPUOP_##op, id, ARG}
-#define AREA(n) ((struct vcpu_register_runstate_memory_area){.addr.p = LIST})
-#define GONE IS(0) /* an area that went away is the guest's own loss */
+#define AREA(n)      ((struct vcpu_register_runstate_memory_area){.addr.p = LIST})
+#define GONE         IS(0) /* an area that went away is the guest's own loss */
 
 Test(door, vcpus)
 {
     static struct vcpu_guest_context context;
     const struct row rows[] = {
-        {VCPU(initialise, 1), .in = &context, .size = sizeof(context), .accesses = 1, .good = -XEN_EINVAL, .before = not_initialised},
+        {VCPU(initialise, 1), .in = &context, .size = sizeof(context), .accesses = 1,
+         .good = -XEN_EINVAL, .before = not_initialised},
         {VCPU(up, 1), .good = -XEN_EINVAL, .before = not_initialised},
         {VCPU(get_runstate_info, 0), .accesses = 1},
         {VCPU(register_runstate_memory_area, 0), GIVE(AREA()), .accesses = 2, .other = {0, GONE}},
-        {VCPU(register_runstate_memory_area, 1), GIVE(AREA()), .accesses = 4, .other = {0, GONE, GONE, GONE}, .before = with_update_flag},
-        {VCPU(register_vcpu_time_memory_area, 1), GIVE((struct vcpu_register_time_memory_area){.addr.p = LIST}), .accesses = 4,
+        {VCPU(register_runstate_memory_area, 1), GIVE(AREA()), .accesses = 4,
+         .other = {0, GONE, GONE, GONE}, .before = with_update_flag},
+        {VCPU(register_vcpu_time_memory_area, 1),
+         GIVE((struct vcpu_register_time_memory_area){.addr.p = LIST}), .accesses = 4,
          .other = {0, GONE, GONE, GONE}},
-        {VCPU(register_vcpu_time_memory_area, 0), GIVE((struct vcpu_register_time_memory_area){.addr.p = HYPERVISOR_VIRT_START_}),
+        {VCPU(register_vcpu_time_memory_area, 0),
+         GIVE((struct vcpu_register_time_memory_area){.addr.p = HYPERVISOR_VIRT_START_}),
          .accesses = 1, .good = FAULT},
-        {VCPU(set_periodic_timer, 0), GIVE((struct vcpu_set_periodic_timer){1000000}), .accesses = 1},
-        {VCPU(set_singleshot_timer, 0), GIVE((struct vcpu_set_singleshot_timer){1, 0}), .accesses = 1},
-        {VCPU(set_singleshot_timer, 0), GIVE((struct vcpu_set_singleshot_timer){1ull << 50, 0}), .accesses = 1},
+        {VCPU(set_periodic_timer, 0), GIVE((struct vcpu_set_periodic_timer){1000000}),
+         .accesses = 1},
+        {VCPU(set_singleshot_timer, 0), GIVE((struct vcpu_set_singleshot_timer){1, 0}),
+         .accesses = 1},
+        {VCPU(set_singleshot_timer, 0), GIVE((struct vcpu_set_singleshot_timer){1ull << 50, 0}),
+         .accesses = 1},
         {VCPU(set_singleshot_timer, 1), .good = -XEN_EINVAL},
         {VCPU(stop_singleshot_timer, 0)},
         {VCPU(stop_singleshot_timer, 1), .good = -XEN_EINVAL},
-        {VCPU(register_vcpu_info, 0), GIVE((struct vcpu_register_vcpu_info){.mfn = g.mfn[30], .offset = 4}), .accesses = 1, .good = -XEN_ENXIO},
+        {VCPU(register_vcpu_info, 0),
+         GIVE((struct vcpu_register_vcpu_info){.mfn = g.mfn[30], .offset = 4}), .accesses = 1,
+         .good = -XEN_ENXIO},
         {VCPU(get_physid, 0), .good = -XEN_EINVAL},
     };
     attempt_all(rows, ARRAY_SIZE(rows));
@@ -281,18 +310,26 @@ Test(door, scheduler)
     const struct row rows[] = {
         {SCHEDULER(shutdown), .accesses = 1, .good = NEVER},
         {SCHEDULER(shutdown_code), GIVE((struct sched_shutdown){SHUTDOWN_poweroff}), .accesses = 1},
-        {SCHEDULER(remote_shutdown), GIVE((struct sched_remote_shutdown){.domain_id = 9}), .accesses = 1, .good = -XEN_EPERM},
-        {SCHEDULER(watchdog), GIVE((struct sched_watchdog){.id = 3}), .accesses = 1, .good = -XEN_EINVAL},
+        {SCHEDULER(remote_shutdown), GIVE((struct sched_remote_shutdown){.domain_id = 9}),
+         .accesses = 1, .good = -XEN_EPERM},
+        {SCHEDULER(watchdog), GIVE((struct sched_watchdog){.id = 3}), .accesses = 1,
+         .good = -XEN_EINVAL},
         {SCHEDULER(pin_override), .good = -XEN_EPERM},
         {SCHEDULER(pin_override), GIVE((int32_t){-1}), .accesses = 1, .before = with_roles},
-        {SCHEDULER(pin_override), GIVE((int32_t){64}), .accesses = 1, .good = -XEN_EINVAL, .before = with_roles},
-        {SCHEDULER(pin_override), GIVE((int32_t){7}), .accesses = 1, .good = -XEN_EINVAL, .before = with_roles},
+        {SCHEDULER(pin_override), GIVE((int32_t){64}), .accesses = 1, .good = -XEN_EINVAL,
+         .before = with_roles},
+        {SCHEDULER(pin_override), GIVE((int32_t){7}), .accesses = 1, .good = -XEN_EINVAL,
+         .before = with_roles},
         {SCHEDULER(pin_override), GIVE((int32_t){0}), .accesses = 1, .before = with_roles},
         {SCHEDULER(pin_override), GIVE((int32_t){0}), .accesses = 1, .before = with_roles},
         {SCHEDULER(pin_override), GIVE((int32_t){-1}), .accesses = 1, .before = with_roles},
-        {SCHEDULER(poll), GIVE((struct sched_poll){.ports.p = TO, .nr_ports = 3}), .accesses = 3, .before = pending},
-        {SCHEDULER(poll), GIVE((struct sched_poll){.ports.p = TO, .nr_ports = 129}), .accesses = 1, .good = -XEN_EINVAL},
-        {SCHEDULER(poll), GIVE((struct sched_poll){.ports.p = (void *)HYPERVISOR_VIRT_START_, .nr_ports = 1}), .accesses = 1, .good = FAULT},
+        {SCHEDULER(poll), GIVE((struct sched_poll){.ports.p = TO, .nr_ports = 3}), .accesses = 3,
+         .before = pending},
+        {SCHEDULER(poll), GIVE((struct sched_poll){.ports.p = TO, .nr_ports = 129}), .accesses = 1,
+         .good = -XEN_EINVAL},
+        {SCHEDULER(poll),
+         GIVE((struct sched_poll){.ports.p = (void *)HYPERVISOR_VIRT_START_, .nr_ports = 1}),
+         .accesses = 1, .good = FAULT},
     };
     attempt_all(rows, ARRAY_SIZE(rows));
     cr_assert(!g.d->shut_down && !g.d->pollers);
@@ -301,30 +338,43 @@ Test(door, scheduler)
 }
 
 #define MEMORY(op) .name = #op, .number = __HYPERVISOR_memory_op, .arg = {XENMEM_##op, ARG}
-#define LISTED(n) ((struct xen_memory_reservation){.extent_start.p = TO, .nr_extents = n, .domid = DOMID_SELF})
+#define LISTED(n) \
+    ((struct xen_memory_reservation){.extent_start.p = TO, .nr_extents = n, .domid = DOMID_SELF})
 
 Test(door, memory)
 {
     const struct row rows[] = {
-        {MEMORY(increase_reservation), GIVE(LISTED(2)), .accesses = 3, .good = 2, .other = {IS(0), IS(0), IS(1)}, .before = pfns},
-        {MEMORY(populate_physmap), GIVE(LISTED(2)), .accesses = 5, .good = 2, .other = {IS(0), IS(0), IS(0), IS(1), IS(1)}, .before = pfns},
-        {MEMORY(decrease_reservation), GIVE(LISTED(1)), .accesses = 2, .good = 1, .other = {IS(0), IS(0)}, .before = frames_to_give},
-        {MEMORY(exchange), GIVE((struct xen_memory_exchange){.in = LISTED(1), .out = LISTED(2)}), .accesses = 2, .good = -XEN_EINVAL},
-        {MEMORY(current_reservation), GIVE((struct xen_memory_domain){DOMID_SELF}), .accesses = 1, .good = NEVER},
-        {MEMORY(maximum_reservation), GIVE((struct xen_memory_domain){9}), .accesses = 1, .good = -XEN_EPERM},
-        {MEMORY(memory_map), GIVE((struct xen_memory_map){.nr_entries = 5, .buffer.p = TO}), .accesses = 3},
+        {MEMORY(increase_reservation), GIVE(LISTED(2)), .accesses = 3, .good = 2,
+         .other = {IS(0), IS(0), IS(1)}, .before = pfns},
+        {MEMORY(populate_physmap), GIVE(LISTED(2)), .accesses = 5, .good = 2,
+         .other = {IS(0), IS(0), IS(0), IS(1), IS(1)}, .before = pfns},
+        {MEMORY(decrease_reservation), GIVE(LISTED(1)), .accesses = 2, .good = 1,
+         .other = {IS(0), IS(0)}, .before = frames_to_give},
+        {MEMORY(exchange), GIVE((struct xen_memory_exchange){.in = LISTED(1), .out = LISTED(2)}),
+         .accesses = 2, .good = -XEN_EINVAL},
+        {MEMORY(current_reservation), GIVE((struct xen_memory_domain){DOMID_SELF}), .accesses = 1,
+         .good = NEVER},
+        {MEMORY(maximum_reservation), GIVE((struct xen_memory_domain){9}), .accesses = 1,
+         .good = -XEN_EPERM},
+        {MEMORY(memory_map), GIVE((struct xen_memory_map){.nr_entries = 5, .buffer.p = TO}),
+         .accesses = 3},
         {MEMORY(memory_map), GIVE((struct xen_memory_map){.nr_entries = 0}), .accesses = 2},
         {MEMORY(machine_memory_map), .good = -XEN_EPERM},
         {MEMORY(machphys_mapping), .accesses = 1},
-        {MEMORY(machphys_mfn_list), GIVE((struct xen_machphys_mfn_list){.max_extents = 1, .extent_start.p = TO}), .accesses = 3},
-        {MEMORY(set_memory_map), GIVE((struct xen_foreign_memory_map){.domid = DOMID_SELF}), .accesses = 1, .good = -XEN_ENOSYS},
-        {MEMORY(set_memory_map), GIVE((struct xen_foreign_memory_map){.domid = 9}), .accesses = 1, .good = -XEN_EPERM},
+        {MEMORY(machphys_mfn_list),
+         GIVE((struct xen_machphys_mfn_list){.max_extents = 1, .extent_start.p = TO}),
+         .accesses = 3},
+        {MEMORY(set_memory_map), GIVE((struct xen_foreign_memory_map){.domid = DOMID_SELF}),
+         .accesses = 1, .good = -XEN_ENOSYS},
+        {MEMORY(set_memory_map), GIVE((struct xen_foreign_memory_map){.domid = 9}), .accesses = 1,
+         .good = -XEN_EPERM},
         {MEMORY(get_vnumainfo), .good = -XEN_EOPNOTSUPP},
-        {MEMORY(memory_map), GIVE((struct xen_memory_map){.nr_entries = 5, .buffer.p = TO}), .accesses = 1, .good = -XEN_ENOSYS,
+        {MEMORY(memory_map), GIVE((struct xen_memory_map){.nr_entries = 5, .buffer.p = TO}),
+         .accesses = 1, .good = -XEN_ENOSYS, .before = with_roles},
+        {MEMORY(machine_memory_map), GIVE((struct xen_memory_map){.nr_entries = 0}), .accesses = 2,
          .before = with_roles},
-        {MEMORY(machine_memory_map), GIVE((struct xen_memory_map){.nr_entries = 0}), .accesses = 2, .before = with_roles},
-        {MEMORY(machine_memory_map), GIVE((struct xen_memory_map){.nr_entries = 0, .buffer.p = TO}), .accesses = 1, .good = -XEN_EINVAL,
-         .before = with_roles},
+        {MEMORY(machine_memory_map), GIVE((struct xen_memory_map){.nr_entries = 0, .buffer.p = TO}),
+         .accesses = 1, .good = -XEN_EINVAL, .before = with_roles},
     };
     attempt_all(rows, ARRAY_SIZE(rows));
     no_roles();
@@ -350,11 +400,13 @@ Test(door, exchange)
         assert_eq_long(hypercall_dispatch(g.v, __HYPERVISOR_memory_op, &a), n == 6 ? 0 : FAULT);
         machine.door_faults = 0;
         assert_eq_long(g.d->tot_pages, had);
-        const bool swapped = mfn_to_page(mfn(mine))->owner != g.d->id || machine_to_phys[mine] != pfn;
+        const bool swapped =
+            mfn_to_page(mfn(mine))->owner != g.d->id || machine_to_phys[mine] != pfn;
         assert_eq_long(swapped, n > 2);
         world_check();
         for (uint64_t m = 0; swapped && m < max_mfn; m++)
-            if (mfn_to_page(mfn(m))->owner == g.d->id && (machine_to_phys[m] == pfn || machine_to_phys[m] == M2P_INVALID) &&
+            if (mfn_to_page(mfn(m))->owner == g.d->id &&
+                (machine_to_phys[m] == pfn || machine_to_phys[m] == M2P_INVALID) &&
                 !(mfn_to_page(mfn(m))->state & PAGE_SHARED)) {
                 g.mfn[50] = m;
                 machine_to_phys[m] = pfn;
@@ -362,7 +414,8 @@ Test(door, exchange)
     }
 }
 
-#define GRANTS(op) .name = #op, .number = __HYPERVISOR_grant_table_op, .arg = {GNTTABOP_##op, ARG, 1}
+#define GRANTS(op) \
+    .name = #op, .number = __HYPERVISOR_grant_table_op, .arg = {GNTTABOP_##op, ARG, 1}
 
 static int16_t setup_status(void)
 {
@@ -374,16 +427,21 @@ static int16_t setup_status(void)
 
 Test(door, grants)
 {
-    const struct row setup = {GRANTS(setup_table), GIVE((struct gnttab_setup_table){.dom = DOMID_SELF, .nr_frames = 2, .frame_list.p = TO}),
-                              .accesses = 4, .other = {0, IS(0), IS(0)}};
+    const struct row setup = {
+        GRANTS(setup_table),
+        GIVE((struct gnttab_setup_table){.dom = DOMID_SELF, .nr_frames = 2, .frame_list.p = TO}),
+        .accesses = 4, .other = {0, IS(0), IS(0)}};
     const struct row rows[] = {
         {GRANTS(setup_table), GIVE((struct gnttab_setup_table){.dom = 9}), .accesses = 2},
         {GRANTS(query_size), GIVE((struct gnttab_query_size){.dom = DOMID_SELF}), .accesses = 2},
         {GRANTS(set_version), GIVE((struct gnttab_set_version){1}), .accesses = 2},
-        {GRANTS(set_version), GIVE((struct gnttab_set_version){3}), .accesses = 2, .good = -XEN_EINVAL},
+        {GRANTS(set_version), GIVE((struct gnttab_set_version){3}), .accesses = 2,
+         .good = -XEN_EINVAL},
         {GRANTS(get_version), GIVE((struct gnttab_get_version){.dom = DOMID_SELF}), .accesses = 2},
-        {GRANTS(get_version), GIVE((struct gnttab_get_version){.dom = 9}), .accesses = 1, .good = -XEN_EPERM},
-        {GRANTS(get_version), GIVE((struct gnttab_get_version){.dom = 9}), .accesses = 1, .good = -XEN_ESRCH, .before = with_roles},
+        {GRANTS(get_version), GIVE((struct gnttab_get_version){.dom = 9}), .accesses = 1,
+         .good = -XEN_EPERM},
+        {GRANTS(get_version), GIVE((struct gnttab_get_version){.dom = 9}), .accesses = 1,
+         .good = -XEN_ESRCH, .before = with_roles},
     };
     for (unsigned n = 1; n <= 5; n++) {
         attempt(&setup, n);
@@ -409,31 +467,39 @@ Test(door, version)
         {VERSION(guest_handle), .accesses = 1},
         {VERSION(commandline), .accesses = 1},
         {VERSION(build_id), .good = -XEN_EPERM},
-        {VERSION(build_id), GIVE((xen_build_id_t){.len = 0}), .accesses = 1, .good = -XEN_EINVAL, .before = with_roles},
-        {VERSION(build_id), GIVE((uint32_t[2]){20}), .accesses = 1, .good = -XEN_ENODATA, .before = with_roles},
+        {VERSION(build_id), GIVE((xen_build_id_t){.len = 0}), .accesses = 1, .good = -XEN_EINVAL,
+         .before = with_roles},
+        {VERSION(build_id), GIVE((uint32_t[2]){20}), .accesses = 1, .good = -XEN_ENODATA,
+         .before = with_roles},
         {VERSION(commandline), .accesses = 1, .before = with_roles},
     };
     attempt_all(rows, ARRAY_SIZE(rows));
     no_roles();
 }
 
-#define CONTROL(call, ...) .name = #call, .number = __HYPERVISOR_##call, .arg = {ARG}, GIVE(__VA_ARGS__)
+#define CONTROL(call, ...) \
+    .name = #call, .number = __HYPERVISOR_##call, .arg = {ARG}, GIVE(__VA_ARGS__)
 
 Test(door, control)
 {
     const struct row rows[] = {
-        {CONTROL(domctl, (struct xen_domctl){.cmd = 1, .interface_version = XEN_DOMCTL_INTERFACE_VERSION}), .accesses = 2, .good = -XEN_ENOSYS,
-         .before = with_roles},
-        {CONTROL(sysctl, (struct xen_sysctl){.cmd = 1, .interface_version = XEN_SYSCTL_INTERFACE_VERSION}), .accesses = 2, .good = -XEN_ENOSYS,
-         .before = with_roles},
-        {CONTROL(platform_op, (struct xen_platform_op){.cmd = XENPF_settime64, .interface_version = XENPF_INTERFACE_VERSION}), .accesses = 3,
-         .before = with_roles},
+        {CONTROL(domctl,
+                 (struct xen_domctl){.cmd = 1, .interface_version = XEN_DOMCTL_INTERFACE_VERSION}),
+         .accesses = 2, .good = -XEN_ENOSYS, .before = with_roles},
+        {CONTROL(sysctl,
+                 (struct xen_sysctl){.cmd = 1, .interface_version = XEN_SYSCTL_INTERFACE_VERSION}),
+         .accesses = 2, .good = -XEN_ENOSYS, .before = with_roles},
+        {CONTROL(platform_op,
+                 (struct xen_platform_op){.cmd = XENPF_settime64,
+                                          .interface_version = XENPF_INTERFACE_VERSION}),
+         .accesses = 3, .before = with_roles},
     };
     attempt_all(rows, ARRAY_SIZE(rows));
     no_roles();
 }
 
-#define CONSOLE(cmd, n) .name = #cmd, .number = __HYPERVISOR_console_io, .arg = {CONSOLEIO_##cmd, n, ARG}
+#define CONSOLE(cmd, n) \
+    .name = #cmd, .number = __HYPERVISOR_console_io, .arg = {CONSOLEIO_##cmd, n, ARG}
 
 Test(door, page_tables_and_batches)
 {
@@ -441,13 +507,28 @@ Test(door, page_tables_and_batches)
     flush.arg2.vcpumask.p = TO;
     const struct row rows[] = {
         /* A batch that is not whole is read one by one: 16 + 1, or 4 and 4 single ones. */
-        {"mmu_update", __HYPERVISOR_mmu_update, {ARG, 20, LIST, DOMID_SELF}, .accesses = 3, .other = {IS(0), IS(0), IS(0)},
+        {"mmu_update",
+         __HYPERVISOR_mmu_update,
+         {ARG, 20, LIST, DOMID_SELF},
+         .accesses = 3,
+         .other = {IS(0), IS(0), IS(0)},
          .before = requests},
-        {"mmuext_op", __HYPERVISOR_mmuext_op, {ARG, 1, LIST + 64, DOMID_SELF}, GIVE(flush), .accesses = 3, .other = {0, IS(-XEN_EINVAL), IS(0)},
+        {"mmuext_op",
+         __HYPERVISOR_mmuext_op,
+         {ARG, 1, LIST + 64, DOMID_SELF},
+         GIVE(flush),
+         .accesses = 3,
+         .other = {0, IS(-XEN_EINVAL), IS(0)},
          .before = a_set},
-        {"update_va_mapping", __HYPERVISOR_update_va_mapping, {guest_va(30), guest_pte(&g, 30, RW), LIST | UVMF_TLB_FLUSH}, .accesses = 1,
+        {"update_va_mapping",
+         __HYPERVISOR_update_va_mapping,
+         {guest_va(30), guest_pte(&g, 30, RW), LIST | UVMF_TLB_FLUSH},
+         .accesses = 1,
          .before = a_set},
-        {"update_va_mapping", __HYPERVISOR_update_va_mapping, {guest_va(30), guest_pte(&g, 30, RW), LIST | UVMF_INVLPG}, .accesses = 1,
+        {"update_va_mapping",
+         __HYPERVISOR_update_va_mapping,
+         {guest_va(30), guest_pte(&g, 30, RW), LIST | UVMF_INVLPG},
+         .accesses = 1,
          .before = a_set},
         {"multicall", __HYPERVISOR_multicall, {ARG, 2}, .accesses = 4, .before = calls},
         {CONSOLE(write, 200), .accesses = 2, .before = with_roles},

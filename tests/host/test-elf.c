@@ -236,7 +236,8 @@ static void with_section(const char *text)
 
 Test(elf, section_is_understood)
 {
-    with_section(WORDS BASE "VIRT_ENTRY=0xFFFFFFFF80001234,HYPERCALL_PAGE=0x1,FEATURES=!writable_page_tables");
+    with_section(WORDS BASE
+                 "VIRT_ENTRY=0xFFFFFFFF80001234,HYPERCALL_PAGE=0x1,FEATURES=!writable_page_tables");
     assert_ok(parse());
     assert_eq_long(k.virt_base, IMAGE_BASE);
     assert_eq_long(k.paddr_offset, 0);
@@ -245,7 +246,8 @@ Test(elf, section_is_understood)
     assert_eq_long(k.p2m_base, ELF_UNSET);
 
     /* The order is free, the last word counts, numbers are C's, an unknown or empty word says nothing. */
-    with_section("HYPERCALL_PAGE=02,=,,WHAT,XEN_VER=xen-3.0,VIRT_ENTRY=18446744071562067968,VIRT_BASE=1," BASE);
+    with_section("HYPERCALL_PAGE=02,=,,WHAT,XEN_VER=xen-3.0,VIRT_ENTRY=18446744071562067968,VIRT_"
+                 "BASE=1," BASE);
     assert_ok(parse());
     assert_eq_long(k.entry, IMAGE_BASE);
     assert_eq_long(k.hypercall_page, IMAGE_BASE + 0x2000);
@@ -282,10 +284,12 @@ Test(elf, notes_count_where_both_are)
 
 Test(elf, sections_that_make_no_sense)
 {
+    /* clang-format off */
     static const char *const not_a_number[] = {
         "VIRT_BASE=",      "VIRT_BASE",         "VIRT_BASE=0x",          "VIRT_BASE=12z",
         "VIRT_ENTRY=0x1g", "HYPERCALL_PAGE=08", "ELF_PADDR_OFFSET= 1",   "VIRT_BASE=-1",
         "VIRT_BASE=18446744073709551616",       "VIRT_BASE=0x10000000000000000"};
+    /* clang-format on */
 
     for (unsigned i = 0; i < ARRAY_SIZE(not_a_number); i++) {
         with_section(not_a_number[i]);

@@ -516,8 +516,10 @@ Test(evtchn_fifo, reset_frees_a_page_that_the_guest_has_given_back)
     xen_pfn_t mfn = a.mfn[ARRAY];
     struct xen_memory_reservation r = {.nr_extents = 1, .domid = DOMID_SELF};
     assert_ok(hypercall(&a, update_va_mapping, guest_va(ARRAY), 0, 0));
-    set_xen_guest_handle_raw(r.extent_start, (xen_pfn_t *)machine_put(0x8000, &mfn, sizeof(mfn)).va);
-    assert_eq_long(guest_op(a.v, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, &r, sizeof(r)), 1);
+    set_xen_guest_handle_raw(r.extent_start,
+                             (xen_pfn_t *)machine_put(0x8000, &mfn, sizeof(mfn)).va);
+    assert_eq_long(
+        guest_op(a.v, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, &r, sizeof(r)), 1);
     assert_eq_long(a.d->tot_pages, pages);
     assert_ok(reset(&a));
     assert_eq_long(a.d->tot_pages, pages - 1);

@@ -61,7 +61,8 @@ struct page_info *__wrap_page_alloc_leaving(unsigned order, uint64_t leave)
  * @run until no allocation of it fails: @failed(its result) says whether it is what a lack of memory should give.  @undo what
  * succeeded.  The number of allocations.
  */
-static unsigned until_it_works(const char *name, long (*run)(void), bool (*failed)(long rc), void (*undo)(void))
+static unsigned until_it_works(const char *name, long (*run)(void), bool (*failed)(long rc),
+                               void (*undo)(void))
 {
     for (unsigned n = 1; n <= MOST; n++) {
         const uint64_t free = page_free_count();
@@ -71,8 +72,8 @@ static unsigned until_it_works(const char *name, long (*run)(void), bool (*faile
         fails_at = 0;
         if (hit) {
             cr_assert(failed(rc), "%s: allocation %u fails: %ld", name, n, rc);
-            cr_assert(page_free_count() == free, "%s: allocation %u fails: %ld frames are lost", name, n,
-                      (long)(free - page_free_count()));
+            cr_assert(page_free_count() == free, "%s: allocation %u fails: %ld frames are lost",
+                      name, n, (long)(free - page_free_count()));
             world_check();
             continue;
         }
@@ -151,8 +152,8 @@ static unsigned build_until_nothing_fails(void)
         const int rc = builder_build(&config, &made, &e);
         const bool hit = !fails_at;
         fails_at = 0;
-        cr_assert(!rc || (hit && (e.rule == RULE_IM_021 || e.rule == RULE_IM_023)), "allocation %u fails: %d, %s", n, rc,
-                  rule_text[e.rule].id);
+        cr_assert(!rc || (hit && (e.rule == RULE_IM_021 || e.rule == RULE_IM_023)),
+                  "allocation %u fails: %d, %s", n, rc, rule_text[e.rule].id);
         world_check();
         if (!rc)
             unmake();
@@ -208,8 +209,11 @@ static bool refused_as(enum rule_id rule, long rc)
     return rc == -rule_text[rule].error && last_rule(g.v) == rule;
 }
 
-#define REFUSED_AS(rule) \
-    static bool is_##rule(long rc) { return refused_as(RULE_##rule, rc); }
+#define REFUSED_AS(rule)                    \
+    static bool is_##rule(long rc)          \
+    {                                       \
+        return refused_as(RULE_##rule, rc); \
+    }
 REFUSED_AS(EV_004)
 REFUSED_AS(EV_024)
 REFUSED_AS(ME_017)
@@ -276,7 +280,9 @@ Test(exhaustion, event_queues)
 
 static long initialise(void)
 {
-    const uint64_t at = machine_put(0x8000, (char[sizeof(struct vcpu_guest_context)]){0}, sizeof(struct vcpu_guest_context)).va;
+    const uint64_t at = machine_put(0x8000, (char[sizeof(struct vcpu_guest_context)]){0},
+                                    sizeof(struct vcpu_guest_context))
+                            .va;
     return hypercall(&g, vcpu_op, VCPUOP_initialise, 1, at);
 }
 
@@ -293,7 +299,8 @@ static uint64_t given, got;
 
 static long exchange(void)
 {
-    struct xen_memory_exchange e = {.in = {.nr_extents = 1, .domid = DOMID_SELF}, .out = {.nr_extents = 1, .domid = DOMID_SELF}};
+    struct xen_memory_exchange e = {.in = {.nr_extents = 1, .domid = DOMID_SELF},
+                                    .out = {.nr_extents = 1, .domid = DOMID_SELF}};
 
     got = 50;
     e.in.extent_start.p = (void *)machine_put(0x6000, &given, 8).va;
@@ -434,6 +441,7 @@ static long ask(uint32_t type, uint32_t tx, const char *payload, size_t n)
 static uint32_t transaction;
 static char long_value[600];
 
+/* clang-format off */
 static long ask_write(void) { return ask(XS_WRITE, 0, "data/a/b/c\0value", 16); }
 static long ask_write_long(void) { return ask(XS_WRITE, 0, long_value, sizeof(long_value)); }
 static long ask_read_long(void) { return ask(XS_READ, 0, "data/long", 10); }
@@ -442,6 +450,7 @@ static long ask_rm(void) { return ask(XS_RM, 0, "data/a", 7); }
 static long ask_perms(void) { return ask(XS_SET_PERMS, 0, "data/a\0n1\0r2", 13); }
 static long ask_watch(void) { return ask(XS_WATCH, 0, "data\0token", 11); }
 static long ask_list(void) { return ask(XS_DIRECTORY, 0, "data/many", 10); }
+/* clang-format on */
 static long ask_start(void)
 {
     const long rc = ask(XS_TRANSACTION_START, 0, "", 1);
@@ -449,8 +458,10 @@ static long ask_start(void)
         transaction = (uint32_t)strtoul(reply, NULL, 10);
     return rc;
 }
+/* clang-format off */
 static long ask_write_in(void) { return ask(XS_WRITE, transaction, "data/a\0w", 9); }
 static long ask_end(void) { return ask(XS_TRANSACTION_END, transaction, "T", 2); }
+/* clang-format on */
 
 /* Each as the guest sees it: ENOMEM, and then the same again works. */
 static void works_in_the_end(const char *name, long (*run)(void))

@@ -134,7 +134,8 @@ Test(lib, formats_as_in_c)
     SAME("[%c] [%3c] [%-3c]", 'x', 'x', 'x');
     SAME("[%*d] [%*d]", 6, 42, -6, 42);
     SAME("[%05d] [%06x]", -42, 0xffu);
-    SAME("[%hd] [%hhu] [% d] [%lo] [%jd] [%td]", (short)7, (unsigned char)200, -5, 8ul, (intmax_t)-9, (ptrdiff_t)3);
+    SAME("[%hd] [%hhu] [% d] [%lo] [%jd] [%td]", (short)7, (unsigned char)200, -5, 8ul,
+         (intmax_t)-9, (ptrdiff_t)3);
     SAME("[%p]", (void *)0x1234);
 }
 
@@ -215,7 +216,8 @@ Test(lib, command_line_words)
 
 Test(lib, words_that_are_denied)
 {
-    string_copy(hypervisor_cmdline, "no-a b=0 c=no d=off e=false f g=1 h=nothing", sizeof(hypervisor_cmdline));
+    string_copy(hypervisor_cmdline, "no-a b=0 c=no d=off e=false f g=1 h=nothing",
+                sizeof(hypervisor_cmdline));
     for (const char *key = "abcde"; *key; key++)
         cr_assert(cmdline_denies((char[]){*key, 0}), "%c", *key);
     for (const char *key = "fghx"; *key; key++)

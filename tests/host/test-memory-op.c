@@ -487,9 +487,11 @@ Test(memory_op, populate_within_address_bits)
     const uint64_t free = page_free_count();
 
     set_xen_guest_handle(r.extent_start, (void *)machine_put(AT_LIST, list, sizeof(list)).va);
-    assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)), 0);
+    assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)),
+                   0);
     assert_eq_long(last_rule(g.v), RULE_ME_011);
     assert_eq_long(page_free_count(), free);
     r.mem_flags = XENMEMF_address_bits(40);
-    assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)), 2);
+    assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)),
+                   2);
 }

@@ -249,10 +249,10 @@ Test(mmu_update, frame_outlives_its_domain_while_somebody_maps_it)
 
     /* What it is asked meanwhile is refused, and nobody else gets the frame. */
     struct evtchn_alloc_unbound port = {.dom = 2, .remote_dom = 1};
-    assert_refused(&g,
-                   guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port,
-                            sizeof(port)),
-                   EV_005);
+    assert_refused(
+        &g,
+        guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port, sizeof(port)),
+        EV_005);
     machine_enter(g.v);
     machine_advance(3000000000ull); /* it looks again, and waits on */
     machine_run_work();
@@ -448,8 +448,10 @@ Test(mmu_update, mmuext_unknown_and_unserved)
 /* One's own address space is not another's; what is about frames may be. */
 Test(mmu_update, mmuext_on_another_domain)
 {
-    static const unsigned own[] = {MMUEXT_NEW_BASEPTR,  MMUEXT_NEW_USER_BASEPTR, MMUEXT_TLB_FLUSH_LOCAL, MMUEXT_INVLPG_LOCAL, MMUEXT_TLB_FLUSH_MULTI,
-                                   MMUEXT_INVLPG_MULTI, MMUEXT_TLB_FLUSH_ALL,    MMUEXT_INVLPG_ALL,      MMUEXT_SET_LDT};
+    static const unsigned own[] = {
+        MMUEXT_NEW_BASEPTR,   MMUEXT_NEW_USER_BASEPTR, MMUEXT_TLB_FLUSH_LOCAL,
+        MMUEXT_INVLPG_LOCAL,  MMUEXT_TLB_FLUSH_MULTI,  MMUEXT_INVLPG_MULTI,
+        MMUEXT_TLB_FLUSH_ALL, MMUEXT_INVLPG_ALL,       MMUEXT_SET_LDT};
     struct guest two;
 
     guest_create(&two, 2, 64, 1);
@@ -457,16 +459,22 @@ Test(mmu_update, mmuext_on_another_domain)
     machine_enter(g.v);
     for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
         const struct mmuext_op op = {.cmd = own[i]};
-        assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, &op, sizeof(op)).va, 1, 0, 2), MX_005);
+        assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, &op, sizeof(op)).va, 1, 0, 2),
+                       MX_005);
     }
-    struct mmuext_op op[2] = {{.cmd = MMUEXT_FLUSH_CACHE}, {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = two.mfn[30]}};
-    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_007);
+    struct mmuext_op op[2] = {{.cmd = MMUEXT_FLUSH_CACHE},
+                              {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = two.mfn[30]}};
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
+                   MX_007);
     op[0].cmd = MMUEXT_FLUSH_CACHE_GLOBAL;
-    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_011);
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
+                   MX_011);
     op[0].cmd = MMUEXT_MARK_SUPER;
-    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_008);
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
+                   MX_008);
     op[0].cmd = 64;
-    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2), MX_009);
+    assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
+                   MX_009);
     g.d->roles |= ROLE_HARDWARE;
     op[0].cmd = MMUEXT_FLUSH_CACHE;
     guest_page(&two, 30)[5] = 1;
@@ -477,7 +485,8 @@ Test(mmu_update, mmuext_on_another_domain)
     op[0] = (struct mmuext_op){.cmd = MMUEXT_COPY_PAGE, .arg1.mfn = two.mfn[30]};
     op[0].arg2.src_mfn = two.mfn[0];
     assert_ok(hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 1, 0, 2));
-    assert_eq_long(guest_page(&two, 30)[pt_index(GUEST_VA, 4)], guest_page(&two, 0)[pt_index(GUEST_VA, 4)]);
+    assert_eq_long(guest_page(&two, 30)[pt_index(GUEST_VA, 4)],
+                   guest_page(&two, 0)[pt_index(GUEST_VA, 4)]);
     g.d->roles = 0;
 }
 

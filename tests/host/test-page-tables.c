@@ -480,8 +480,10 @@ Test(page_tables, roots_are_held_and_exchanged)
     assert_eq_long(types(20), 0);
     EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[3], 0), MX_002));
     EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, 0, 0), MX_001));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, BIT(52) | g.mfn[0], 0), MX_001));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, BIT(52), 0), MX_001));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, BIT(52) | g.mfn[0], 0), MX_001));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, BIT(52), 0), MX_001));
     EXPECT_UNCHANGED(
         assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, g.mfn[30], 0), MX_002));
 }
@@ -536,10 +538,12 @@ Test(page_tables, compare_exchange_of_an_entry)
     struct page_info *before = frames_snapshot();
 
     assert_eq_long(l1_compare_exchange(g.d, slot, was ^ PTE_RW, pte(0)), -XEN_EAGAIN);
-    assert_eq_long(l1_compare_exchange(g.d, slot, was ^ PTE_RW, pte(guest_pte(&g, 21, RW))), -XEN_EAGAIN);
+    assert_eq_long(l1_compare_exchange(g.d, slot, was ^ PTE_RW, pte(guest_pte(&g, 21, RW))),
+                   -XEN_EAGAIN);
     assert_eq_long(*slot, was);
     assert_eq_long(frames_differ(before), 0);
-    cr_assert(l1_compare_exchange(g.d, slot, was, pte(guest_pte(&g, 0, RW))) < 0, "the L4 writable");
+    cr_assert(l1_compare_exchange(g.d, slot, was, pte(guest_pte(&g, 0, RW))) < 0,
+              "the L4 writable");
     assert_eq_long(*slot, was);
 
     const uint32_t refs = page_state_refs(guest_info(&g, 21)->state);

@@ -209,7 +209,8 @@ Test(page, domain_that_cannot_be_freed_ends_the_machine)
     machine_log_clear();
     assert_eq_long(machine_catch_end(end_all, NULL), MACHINE_POWEROFF + 1);
     assert_eq_long(machine.verdict, 0x20);
-    cr_assert(machine_logged("d1: nobody is left who could hold 1 of its frames"), "%s", machine.log);
+    cr_assert(machine_logged("d1: nobody is left who could hold 1 of its frames"), "%s",
+              machine.log);
     cr_assert(machine_logged("I3"), "%s", machine.log);
 }
 
@@ -288,7 +289,8 @@ Test(page, type_count_does_not_overflow)
     struct page_info *pg = guest_info(&g, 20);
     uint64_t before = pg->state;
 
-    pg->state |= PAGE_COUNT_MASK | PAGE_COUNT_MASK * PAGE_REF_ONE; /* no type reference without a reference (I4) */
+    /* no type reference without a reference (I4) */
+    pg->state |= PAGE_COUNT_MASK | PAGE_COUNT_MASK * PAGE_REF_ONE;
     assert_eq_long(page_get_and_type(pg, g.d, PAGE_TYPE_WRITABLE), -XEN_EINVAL);
     pg->state = before;
     world_check();

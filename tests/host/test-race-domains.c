@@ -34,9 +34,10 @@ static struct guest one[2], two; /* one[n]: guest 1 by its vCPU n */
 static uint32_t console_port, store_port;
 
 /* Flags of rows. */
-#define ENDS    BIT(0) /* guest 1 is shut down, if the result is 0 */
-#define DOWN    BIT(1) /* a vCPU may be taken down */
-#define LONG    BIT(2) /* a whole teardown: more steps than could be played with two forced switches */
+#define ENDS BIT(0) /* guest 1 is shut down, if the result is 0 */
+#define DOWN BIT(1) /* a vCPU may be taken down */
+/* a whole teardown: more steps than could be played with two forced switches */
+#define LONG BIT(2)
 
 /* --- operations --- */
 
@@ -46,9 +47,9 @@ static long vcpu_op(struct guest *g, unsigned cmd, unsigned vcpu, const void *ar
     return vcpu_hypercall(g->v, __HYPERVISOR_vcpu_op, cmd, vcpu, at, 0);
 }
 
-#define VCPU(name, cmd, vcpu)                       \
-    static long name(struct guest *g)               \
-    {                                               \
+#define VCPU(name, cmd, vcpu)                           \
+    static long name(struct guest *g)                   \
+    {                                                   \
         return vcpu_op(g, VCPUOP_##cmd, vcpu, NULL, 0); \
     }
 VCPU(down_0, down, 0)
@@ -183,7 +184,8 @@ static long store_close(struct guest *g)
 static long foreign_map(struct guest *g)
 {
     const mmu_update_t r = {guest_entry(g, 3, 40), pte_make(mfn(one->mfn[7]), RW).v};
-    return vcpu_hypercall(g->v, __HYPERVISOR_mmu_update, machine_put(g->v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1, 0, 1);
+    return vcpu_hypercall(g->v, __HYPERVISOR_mmu_update,
+                          machine_put(g->v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1, 0, 1);
 }
 
 static long foreign_populate(struct guest *g)
@@ -289,9 +291,12 @@ static const struct race_row these[] = {
 
 /* By guest 2, against the end of guest 1. */
 static const struct race_row from_outside[] = {
-    {"remote shutdown", remote_shutdown, &two, ENDS, {0}}, {"foreign map", foreign_map, &two, 0, {-XEN_EINVAL}},
-    {"foreign populate", foreign_populate, &two, 0, {1}},  {"foreign alloc", foreign_alloc, &two, 0, {0}},
-    {"foreign bind", foreign_bind, &two, 0, {0}},          {"foreign size", foreign_size, &two, 0, {PAGES, PAGES + 1, 512}},
+    {"remote shutdown", remote_shutdown, &two, ENDS, {0}},
+    {"foreign map", foreign_map, &two, 0, {-XEN_EINVAL}},
+    {"foreign populate", foreign_populate, &two, 0, {1}},
+    {"foreign alloc", foreign_alloc, &two, 0, {0}},
+    {"foreign bind", foreign_bind, &two, 0, {0}},
+    {"foreign size", foreign_size, &two, 0, {PAGES, PAGES + 1, 512}},
 };
 static const struct race_row the_end = {"guest 1 ends", ends, NULL, ENDS | LONG, {0}};
 
@@ -311,7 +316,9 @@ static void serve_rings(void)
     memset(guest_page(one, STORE), 0, PAGE_SIZE);
     long port = console_attach(one->d, guest_mfn(one, RING));
     console_port = (uint32_t)port;
-    long store = port < 0 ? port : xenstore_attach(one->d, guest_mfn(one, STORE), guest_mfn(one, RING), console_port);
+    long store = port < 0 ? port
+                          : xenstore_attach(one->d, guest_mfn(one, STORE), guest_mfn(one, RING),
+                                            console_port);
     if (store < 0)
         race_wrong("preparation: no rings: %ld", store);
     store_port = (uint32_t)store;
@@ -331,7 +338,8 @@ static void begin(void)
     machine_enter(one[1].v);
     machine_enter(one[0].v);
     machine_enter(two.v);
-    one[0].v->exit_work = one[1].v->exit_work = two.v->exit_work = 0; /* as if they had been on their way to the guest */
+    /* as if they had been on their way to the guest */
+    one[0].v->exit_work = one[1].v->exit_work = two.v->exit_work = 0;
     machine_log_clear();
 }
 
@@ -353,7 +361,7 @@ static void check_domain(struct domain *d)
 {
     bool up = false;
 
-    for_each_vcpu (d, v) {
+    for_each_vcpu(d, v) {
         if (!d->shut_down)
             check_vcpu(v);
         up |= !(v->pause & PAUSE_DOWN);
@@ -363,7 +371,8 @@ static void check_domain(struct domain *d)
     if (d->shut_down && up && !(race_flags() & (ENDS | DOWN)))
         race_wrong("the domain has shut down, and nobody asked for that");
     for (unsigned i = 0; i < race_now_count; i++)
-        if ((race_now[i].row->flags & ENDS) && race_now[i].ended && race_now[i].rc == 0 && !d->shut_down)
+        if ((race_now[i].row->flags & ENDS) && race_now[i].ended && race_now[i].rc == 0 &&
+            !d->shut_down)
             race_wrong("%s: it has not shut down", race_now[i].row->name);
     for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
         if (!d->shut_down && d->watchdog[i].queued && !(d->watchdogs & BIT(i)))
@@ -380,7 +389,9 @@ static void tidy_two(void)
     const mmu_update_t r = {guest_entry(&two, 3, 40), 0};
     struct evtchn_reset o = {DOMID_SELF};
 
-    must(vcpu_hypercall(two.v, __HYPERVISOR_mmu_update, machine_put(two.v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1, 0, DOMID_SELF),
+    must(vcpu_hypercall(two.v, __HYPERVISOR_mmu_update,
+                        machine_put(two.v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1, 0,
+                        DOMID_SELF),
          "unmap");
     must(guest_op(two.v, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &o, sizeof(o)), "reset");
 }
@@ -399,7 +410,8 @@ static void end_one(domid_t id)
     }
     d = domain_get_owner(id);
     if (d)
-        race_wrong("domain %u is still there, with %u frames and %u references", id, d->tot_pages, d->refs - 1);
+        race_wrong("domain %u is still there, with %u frames and %u references", id, d->tot_pages,
+                   d->refs - 1);
     if (page_free_count() != free_without_one)
         race_wrong("%ld frames are lost", (long)(free_without_one - page_free_count()));
 }
@@ -443,7 +455,8 @@ TestSuite(race_domains, .init = start, .timeout = 600);
 static void against(const struct race_row *a, const struct race_row *b, unsigned long *runs)
 {
     const struct race_row *rows[] = {a, b};
-    const bool is_long = ((a->flags | b->flags) & LONG) || (a->run == store_ask && b->run == store_ask);
+    const bool is_long =
+        ((a->flags | b->flags) & LONG) || (a->run == store_ask && b->run == store_ask);
 
     *runs += race_play(rows, 2, is_long ? 1 : 2, begin, end);
 }

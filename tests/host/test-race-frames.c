@@ -153,11 +153,11 @@ static void run_row(void *arg)
     now[i].rule = now[i].row->by ? last_rule(now[i].row->by->g->v) : RULE_NONE;
 }
 
-#define wrong(...)                                                                       \
-    do {                                                                                 \
-        fprintf(stderr, __VA_ARGS__);                                                    \
-        fprintf(stderr, "\n");                                                           \
-        abort();                                                                         \
+#define wrong(...)                    \
+    do {                              \
+        fprintf(stderr, __VA_ARGS__); \
+        fprintf(stderr, "\n");        \
+        abort();                      \
     } while (0)
 
 static void create_one(void)
@@ -211,7 +211,8 @@ static void check_results(void)
         for (unsigned k = 0; k < 4; k++)
             good |= now[i].rc == now[i].row->may[k];
         if (!good)
-            wrong("%s gives %ld, its last rule is %s", now[i].row->name, now[i].rc, rule_text[rule].id);
+            wrong("%s gives %ld, its last rule is %s", now[i].row->name, now[i].rc,
+                  rule_text[rule].id);
     }
 }
 
@@ -237,7 +238,8 @@ static void check_theirs(void)
         wrong("machine-to-phys of guest 2's frame is %#lx", machine_to_phys[frame]);
     for (unsigned i = 0; i < 8; i++)
         if (((const uint64_t *)mfn_to_virt(mfn(frame)))[i] != theirs.word)
-            wrong("word %u of guest 2's frame is %#lx, it wrote %#lx", i, ((const uint64_t *)mfn_to_virt(mfn(frame)))[i], theirs.word);
+            wrong("word %u of guest 2's frame is %#lx, it wrote %#lx", i,
+                  ((const uint64_t *)mfn_to_virt(mfn(frame)))[i], theirs.word);
 }
 
 static void end(void)
@@ -275,7 +277,8 @@ static unsigned long play(const struct row *a, const struct row *b, const struct
     now_count = c ? 3 : 2;
     for (unsigned i = 0; i < now_count; i++) {
         now[i].row = rows[i];
-        op[i] = (struct race_op){rows[i]->name, run_row, (void *)(uintptr_t)i, rows[i]->by ? rows[i]->by->g->v->cpu : 0};
+        op[i] = (struct race_op){rows[i]->name, run_row, (void *)(uintptr_t)i,
+                                 rows[i]->by ? rows[i]->by->g->v->cpu : 0};
     }
     return race_explore(op, now_count, depth ? (unsigned)atoi(depth) : 2, begin, end);
 }
@@ -290,7 +293,9 @@ static void against_all(unsigned i)
     fprintf(stderr, "%s: %lu runs\n", those[i].name, runs);
 }
 
+/* clang-format off */
 #define AGAINST_ALL(number, name) Test(race_frames, name) { against_all(number); }
+/* clang-format on */
 AGAINST_ALL(0, map_read_only)
 AGAINST_ALL(1, map_writable)
 AGAINST_ALL(2, unmap)
@@ -327,9 +332,14 @@ Test(race_frames, end_of_the_target)
  * at its owner tells. */
 Test(race_frames, another_owner_in_the_same_state)
 {
-    static const struct row foreign[] = {{"foreign map read-only", foreign_map_ro, &control, 0, {INVAL}},
-                                         {"foreign map writable", foreign_map_rw, &control, 0, {INVAL}}};
-    static const struct row hands = {"mapped, to guest 2, which maps it", hand_over_and_map, &second, NEEDS_MAPPED, {1, 1 - XEN_EINVAL}};
+    static const struct row foreign[] = {
+        {"foreign map read-only", foreign_map_ro, &control, 0, {INVAL}},
+        {"foreign map writable", foreign_map_rw, &control, 0, {INVAL}}};
+    static const struct row hands = {"mapped, to guest 2, which maps it",
+                                     hand_over_and_map,
+                                     &second,
+                                     NEEDS_MAPPED,
+                                     {1, 1 - XEN_EINVAL}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(foreign); i++)
         (void)play(&foreign[i], &hands, NULL);

@@ -56,7 +56,8 @@ static enum scene scene;
 
 /* --- operations --- */
 
-#define op(g, name, arg) guest_op((g)->v, __HYPERVISOR_event_channel_op, EVTCHNOP_##name, (arg), sizeof(*(arg)))
+#define op(g, name, arg) \
+    guest_op((g)->v, __HYPERVISOR_event_channel_op, EVTCHNOP_##name, (arg), sizeof(*(arg)))
 
 static uint32_t port_for(const struct guest *g)
 {
@@ -331,7 +332,7 @@ static void create_two(void)
 /* As at the start: no port, no queue, nothing pending; its vCPUs run. */
 static void tidy(struct guest *g)
 {
-    for_each_vcpu (g->d, v) {
+    for_each_vcpu(g->d, v) {
         vcpu_unpause(v, PAUSE_SLEEP);
         v->poll_port = 0;
     }
@@ -339,7 +340,7 @@ static void tidy(struct guest *g)
     must(ports_reset(g), "reset");
     memset(g->d->shared->evtchn_pending, 0, sizeof(g->d->shared->evtchn_pending));
     memset(g->d->shared->evtchn_mask, 0, sizeof(g->d->shared->evtchn_mask));
-    for_each_vcpu (g->d, v) {
+    for_each_vcpu(g->d, v) {
         v->info->evtchn_pending_sel = 0;
         v->info->evtchn_upcall_pending = 0;
         v->info->evtchn_upcall_mask = 0;
@@ -406,7 +407,8 @@ static void begin(void)
     machine_enter(one[0].v);
     machine_enter(one[1].v);
     machine_enter(two.v);
-    one[0].v->exit_work = one[1].v->exit_work = two.v->exit_work = 0; /* as if they had been on their way to the guest */
+    /* as if they had been on their way to the guest */
+    one[0].v->exit_work = one[1].v->exit_work = two.v->exit_work = 0;
     machine_log_clear();
 }
 
@@ -427,7 +429,8 @@ static bool is_queued(uint32_t p)
         for (unsigned q = 0; q < EVTCHN_FIFO_MAX_QUEUES; q++) {
             uint32_t at = control(vcpu)->ready & BIT(q) ? control(vcpu)->head[q] : 0;
             for (unsigned n = 0; at && n < 100; n++, at = *word(at) & F_LINK)
-                if (at == p && (*word(p) & F_LINKED) && one->d->vcpu[vcpu]->info->evtchn_upcall_pending)
+                if (at == p && (*word(p) & F_LINKED) &&
+                    one->d->vcpu[vcpu]->info->evtchn_upcall_pending)
                     return true;
         }
     return false;
@@ -437,7 +440,7 @@ static bool is_announced(const struct domain *d, uint32_t p)
 {
     if (d == one->d && d->evtchn_fifo)
         return is_queued(p);
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         if ((v->info->evtchn_pending_sel & 1) && v->info->evtchn_upcall_pending)
             return true;
     return false;
@@ -464,7 +467,8 @@ static void check_binding(const struct domain *d, uint32_t p)
         race_wrong("d%u's port %u is bound to a domain that has ended", d->id, p);
     const struct evtchn *back = port_of(e->remote, e->peer);
     if (!back || back->state != ECS_INTERDOMAIN || back->remote != d || back->peer != p)
-        race_wrong("d%u's port %u is bound to d%u's %u, which is not bound to it", d->id, p, e->remote->id, e->peer);
+        race_wrong("d%u's port %u is bound to d%u's %u, which is not bound to it", d->id, p,
+                   e->remote->id, e->peer);
 }
 
 static void check_port(const struct domain *d, uint32_t p)
@@ -476,9 +480,11 @@ static void check_port(const struct domain *d, uint32_t p)
     switch (e->state) {
     case ECS_FREE:
         if (e->remote || (is_pending(d, p) && !(race_flags() & LATE)))
-            race_wrong("d%u's port %u is free and has %s", d->id, p, e->remote ? "a peer" : "a signal");
+            race_wrong("d%u's port %u is free and has %s", d->id, p,
+                       e->remote ? "a peer" : "a signal");
         if (p < d->evtchn_hint)
-            race_wrong("d%u's port %u is free, but no port below %u should be", d->id, p, d->evtchn_hint);
+            race_wrong("d%u's port %u is free, but no port below %u should be", d->id, p,
+                       d->evtchn_hint);
         return;
     case ECS_INTERDOMAIN:
         check_binding(d, p);
@@ -488,7 +494,8 @@ static void check_port(const struct domain *d, uint32_t p)
             race_wrong("d%u's port %u is VIRQ %u, which is not bound to it", d->id, p, e->peer);
         break;
     }
-    if (e->state > ECS_UNBOUND && is_pending(d, p) && !is_masked(d, p) && !e->saved && !is_announced(d, p) && !taken)
+    if (e->state > ECS_UNBOUND && is_pending(d, p) && !is_masked(d, p) && !e->saved &&
+        !is_announced(d, p) && !taken)
         race_wrong("d%u's port %u is pending and open, and no vCPU was told", d->id, p);
 }
 
@@ -496,10 +503,11 @@ static void check_ports(const struct domain *d)
 {
     for (uint32_t p = 1; p < d->evtchn_limit && p < 64; p++)
         check_port(d, p);
-    for_each_vcpu (d, v) {
+    for_each_vcpu(d, v) {
         for (unsigned n = 0; n < NR_VIRQS; n++)
             if (v->virq_port[n] && port_at(d, v->virq_port[n])->state != ECS_VIRQ)
-                race_wrong("d%uv%u's VIRQ %u has port %u, which is something else", d->id, v->id, n, v->virq_port[n]);
+                race_wrong("d%uv%u's VIRQ %u has port %u, which is something else", d->id, v->id, n,
+                           v->virq_port[n]);
         if (v->poll_port || (v->pause & PAUSE_SLEEP))
             race_wrong("d%uv%u still polls", d->id, v->id);
     }
@@ -514,7 +522,8 @@ static void check_ports(const struct domain *d)
 static void check_signals(void)
 {
     for (unsigned i = 0; i < race_now_count; i++)
-        if ((race_now[i].row->flags & SIGNALS) && race_now[i].ended && race_now[i].rc == 0 && !(race_flags() & CLOSES) && !taken && !is_pending(one->d, port))
+        if ((race_now[i].row->flags & SIGNALS) && race_now[i].ended && race_now[i].rc == 0 &&
+            !(race_flags() & CLOSES) && !taken && !is_pending(one->d, port))
             race_wrong("%s: the signal is lost", race_now[i].row->name);
 }
 
@@ -525,7 +534,9 @@ static void overslept(struct vcpu *v)
         race_wrong("d%uv%u was woken, and its CPU not told", v->domain->id, v->id);
     if ((v->pause & PAUSE_BLOCKED) && v->info->evtchn_upcall_pending)
         race_wrong("d%uv%u sleeps, and an upcall is pending", v->domain->id, v->id);
-    if ((v->pause & PAUSE_POLLING) && (vcpu_event_pending(v) || (port_at(one->d, port)->state > ECS_RESERVED && is_pending(one->d, port))))
+    if ((v->pause & PAUSE_POLLING) &&
+        (vcpu_event_pending(v) ||
+         (port_at(one->d, port)->state > ECS_RESERVED && is_pending(one->d, port))))
         race_wrong("d%uv%u polls, and its port is pending", v->domain->id, v->id);
 }
 
@@ -539,7 +550,8 @@ static void is_gone(struct guest *g)
     }
     struct domain *d = domain_get_owner(id);
     if (d)
-        race_wrong("guest %u is still there, with %u frames and %u references", id, d->tot_pages, d->refs - 1);
+        race_wrong("guest %u is still there, with %u frames and %u references", id, d->tot_pages,
+                   d->refs - 1);
     mem_free(bucket[id], PORTS_PER_BUCKET * sizeof(struct evtchn));
     g->d = NULL;
 }
@@ -584,7 +596,8 @@ static void play_scene(enum scene s)
             if (!(those[i].flags & these[k].flags & IN(s)))
                 continue;
             if ((those[i].flags & ALLOCATES) && (these[k].flags & TWO_ENDS))
-                continue; /* memory comes in another order each time: nothing that is learnt lasts */
+                /* memory comes in another order each time: nothing that is learnt lasts */
+                continue;
             runs += race_play(rows, 2, 2, begin, end);
             pairs++;
         }

@@ -243,12 +243,15 @@ Test(sched_policy, long_sleep_earns_bounded_credit)
 /* Sixteen of one domain sleep together, and run for 3 ms each when a neighbour that sleeps, too, wants the CPU for a moment. */
 static uint64_t wait_behind_sleepers(uint32_t sharers)
 {
-    struct actor a[18] = {{.e.weight = 256, .work = NS_MS / 10, .period = 21 * NS_MS + 12345}}; /* at any moment of theirs */
+    /* at any moment of theirs */
+    struct actor a[18] = {{.e.weight = 256, .work = NS_MS / 10, .period = 21 * NS_MS + 12345}};
     struct sim s;
 
     for (unsigned i = 1; i < 17; i++)
-        a[i] = (struct actor){.e.weight = 256, .work = 3 * NS_MS, .period = 100 * NS_MS, .sharers = sharers};
-    a[17] = (struct actor){.e.weight = 256}; /* and one spins: against it the others gain their credit */
+        a[i] = (struct actor){
+            .e.weight = 256, .work = 3 * NS_MS, .period = 100 * NS_MS, .sharers = sharers};
+    /* and one spins: against it the others gain their credit */
+    a[17] = (struct actor){.e.weight = 256};
     sim_start(&s, a, 18);
     sim_warm_up(&s, 400 * NS_MS);
     sim_run(&s, 20 * NS_S);
@@ -259,8 +262,10 @@ Test(sched_policy, many_sleepers_are_not_ahead_for_long)
 {
     const uint64_t domain = wait_behind_sleepers(16), domains = wait_behind_sleepers(1);
 
-    cr_assert(domain <= SCHED_WAKE_MARGIN, "vCPUs of one domain kept another waiting for %lu us", (unsigned long)domain / 1000);
-    cr_assert(domains <= 17 * SCHED_WAKE_MARGIN, "domains kept another waiting for %lu us", (unsigned long)domains / 1000);
+    cr_assert(domain <= SCHED_WAKE_MARGIN, "vCPUs of one domain kept another waiting for %lu us",
+              (unsigned long)domain / 1000);
+    cr_assert(domains <= 17 * SCHED_WAKE_MARGIN, "domains kept another waiting for %lu us",
+              (unsigned long)domains / 1000);
 }
 
 Test(sched_policy, newcomer_starts_level)

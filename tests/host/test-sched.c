@@ -31,7 +31,7 @@ static void add(unsigned i, unsigned vcpus, uint32_t weight, uint32_t cap)
     guest_create(&guest[i], (domid_t)(i + 1), 16, vcpus);
     guest[i].d->weight = weight;
     guest[i].d->cap = cap;
-    for_each_vcpu (guest[i].d, v) { /* these are looked at when a vCPU wakes up or is picked */
+    for_each_vcpu(guest[i].d, v) { /* these are looked at when a vCPU wakes up or is picked */
         vcpu_pause(v, PAUSE_WAITING);
         machine_on_cpu(v->cpu);
         schedule();

@@ -263,7 +263,8 @@ Test(strace, every_call_is_recorded_with_its_result)
         const struct strace_record *r = record(0);
         for (unsigned n = 0; r->number != number || r->kind != STRACE_CALL; n++)
             r = record(n);
-        cr_assert((long)r->result == rc, "call %u: %ld was recorded as %ld", number, rc, (long)r->result);
+        cr_assert((long)r->result == rc, "call %u: %ld was recorded as %ld", number, rc,
+                  (long)r->result);
         cr_assert(r->domain == 1 && r->caller == 0xca11e4);
     }
 }
@@ -311,11 +312,13 @@ static bool ends(struct domain *d, uint32_t port)
 Test(strace, calls_that_never_return)
 {
     const uint32_t port = (uint32_t)evtchn_alloc_hypervisor(g.d, ends);
-    const multicall_entry_t entry = {.op = __HYPERVISOR_event_channel_op, .args = {EVTCHNOP_send, WINDOW_VA + 0x9000}};
+    const multicall_entry_t entry = {.op = __HYPERVISOR_event_channel_op,
+                                     .args = {EVTCHNOP_send, WINDOW_VA + 0x9000}};
 
     machine_put(0x9000, &port, sizeof(port));
     (void)call(__HYPERVISOR_multicall, machine_put(0x8000, &entry, sizeof(entry)).va, 1, 0);
-    cr_assert(record(0)->number == __HYPERVISOR_event_channel_op && record(0)->flags == (STRACE_ENTRY | STRACE_UNFINISHED));
+    cr_assert(record(0)->number == __HYPERVISOR_event_channel_op &&
+              record(0)->flags == (STRACE_ENTRY | STRACE_UNFINISHED));
     cr_assert(record(1)->number == __HYPERVISOR_multicall && record(1)->flags == STRACE_UNFINISHED);
     cr_assert(record(0)->arg[1] == WINDOW_VA + 0x9000 && !record(0)->out);
     cr_assert_eq(machine.port_bytes, sizeof(struct strace_hello) + 1);

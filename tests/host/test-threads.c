@@ -59,11 +59,14 @@ static void *work(void *arg)
 }
 
 /* What guest 1 does; guest 2, whose frames are its own; and the guest that controls others. */
-static long (*const owner[])(struct actor *) = {map_ro, map_rw, unmap, unmap, pin, unpin, pin_upper, clear, machphys,
-                                                 write_entry, decrease, populate, exchange};
-static long (*const neighbour[])(struct actor *) = {populate, map_rw, map_ro, unmap, pin, unpin, decrease, machphys};
-static long (*const controller[])(struct actor *) = {foreign_map_ro, foreign_map_rw, unmap, unmap, foreign_decrease,
-                                                      foreign_populate, foreign_machphys, foreign_pin};
+static long (*const owner[])(struct actor *) = {map_ro,   map_rw,    unmap,   unmap,    pin,
+                                                unpin,    pin_upper, clear,   machphys, write_entry,
+                                                decrease, populate,  exchange};
+static long (*const neighbour[])(struct actor *) = {populate, map_rw, map_ro,   unmap,
+                                                    pin,      unpin,  decrease, machphys};
+static long (*const controller[])(struct actor *) = {
+    foreign_map_ro,   foreign_map_rw,   unmap,      unmap, foreign_decrease,
+    foreign_populate, foreign_machphys, foreign_pin};
 
 int main(int argc, char **argv)
 {
@@ -87,6 +90,7 @@ int main(int argc, char **argv)
         pthread_join(thread[i], NULL);
     machine_on_cpu(0);
     world_check();
-    printf("1..1\nok 1 - %u rounds of %u vCPUs at the same time\n", rounds, (unsigned)ARRAY_SIZE(worker));
+    printf("1..1\nok 1 - %u rounds of %u vCPUs at the same time\n", rounds,
+           (unsigned)ARRAY_SIZE(worker));
     return 0;
 }

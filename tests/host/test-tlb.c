@@ -227,11 +227,13 @@ Test(tlb, cpu_that_never_flushes_is_flushed_once_a_round)
     const uint32_t start = tlb_clock;
 
     for (unsigned round = 0; round < 18; round++) {
-        tlb_clock = start / TLB_CLOCK_ROUND * TLB_CLOCK_ROUND + (uint32_t)((round + 1) * TLB_CLOCK_ROUND) - 1;
+        tlb_clock = start / TLB_CLOCK_ROUND * TLB_CLOCK_ROUND +
+                    (uint32_t)((round + 1) * TLB_CLOCK_ROUND) - 1;
         unsigned one = machine.cpu[1].flushes;
         arch_tlb_flush_local();
         assert_eq_long(machine.cpu[1].flushes, one + 1);
-        for (unsigned pfn = 40; pfn < 42; pfn++) { /* a stamp from before the next round, of any age */
+        /* a stamp from before the next round, of any age */
+        for (unsigned pfn = 40; pfn < 42; pfn++) {
             memset(guest_page(&g, pfn), 0, PAGE_SIZE);
             assert_ok(guest_protect(&g, pfn, RW));
             machine_tlb_fill_all();

@@ -398,7 +398,9 @@ Test(xenstore, watches_and_transactions_are_counted)
         assert_text(ask(XS_WATCH, 0, message, (size_t)n + 1), "OK");
     }
     assert_text(ask_bytes(XS_WATCH, "data\0more\0"), "E2BIG");
-    assert_text(ask_bytes(XS_UNWATCH, "data/w\0" "7\0"), "OK");
+    assert_text(ask_bytes(XS_UNWATCH, "data/w\0"
+                                      "7\0"),
+                "OK");
     assert_text(ask_bytes(XS_WATCH, "data\0more\0"), "OK");
     for (unsigned i = 0; i < 10; i++)
         cr_assert(*ask_text(XS_TRANSACTION_START, 0, "") != 'E', "%s", text);
@@ -427,8 +429,8 @@ Test(xenstore, permissions)
     assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n1\0r2\0w3\0b4\0r5\0"), "OK");
     assert_text(ask_text(XS_GET_PERMS, 0, "data/a"), "n1");
     assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n1\0r2\0w3\0b4\0r5\0r6\0"), "ENOSPC");
-    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n2\0"), "EACCES");  /* given away */
-    assert_text(ask_bytes(XS_SET_PERMS, "memory\0n1\0"), "EACCES");  /* another's */
+    assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n2\0"), "EACCES"); /* given away */
+    assert_text(ask_bytes(XS_SET_PERMS, "memory\0n1\0"), "EACCES"); /* another's */
     assert_text(ask_bytes(XS_SET_PERMS, "data/a\0x1\0"), "EINVAL");
     assert_text(ask_bytes(XS_SET_PERMS, "data/a\0nx\0"), "EINVAL");
     assert_text(ask_bytes(XS_SET_PERMS, "data/a\0n/\0"), "EINVAL");

@@ -49,7 +49,10 @@ static long call_downwards(long number, long a, long b, long c)
 {
     long result;
 
-    __asm__ volatile("std; syscall; cld" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("std; syscall; cld"
+                     : "=a"(result)
+                     : "0"(number), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return result;
 }
 
@@ -81,12 +84,13 @@ static void kept(void)
 {
     uint64_t flags;
 
-    __asm__ volatile("pushfq; orl %1, (%%rsp); popfq; mov $39, %%eax; syscall; pushfq; pop %0; pushq $0x202; popfq"
+    __asm__ volatile("pushfq; orl %1, (%%rsp); popfq; mov $39, %%eax; syscall; pushfq; pop %0; "
+                     "pushq $0x202; popfq"
                      : "=&r"(flags)
                      : "i"(NT | ID)
                      : "rax", "rcx", "r11", "memory", "cc");
-    printf("behind a system call%s%s, IF %u, IOPL %u\n", flags & NT ? " NT" : "", flags & ID ? " ID" : "",
-           (unsigned)(flags >> 9 & 1), (unsigned)(flags >> 12 & 3));
+    printf("behind a system call%s%s, IF %u, IOPL %u\n", flags & NT ? " NT" : "",
+           flags & ID ? " ID" : "", (unsigned)(flags >> 9 & 1), (unsigned)(flags >> 12 & 3));
 }
 
 /* --- a debugger's breakpoint in a register: once, not for ever -------------------------------- */

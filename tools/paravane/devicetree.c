@@ -129,7 +129,10 @@ enum verdict devicetree_check(const char *path)
     enum verdict v = file_read(path, "the device tree", &data, &size);
 
     if (!v && (size < FDT_V1_SIZE || fdt_magic(data) != FDT_MAGIC))
-        v = verdict_say(VERDICT_BAD_TREE, "%s is no flattened device tree; make one with dtc -O dtb (hypercall-abi/hyperlaunch.md)", path);
+        v = verdict_say(VERDICT_BAD_TREE,
+                        "%s is no flattened device tree; make one with dtc -O dtb "
+                        "(hypercall-abi/hyperlaunch.md)",
+                        path);
     free(data);
     return v;
 }

@@ -4,8 +4,10 @@
  */
 #pragma once
 
-#define VCPUS_MOST 64 /* a domain of Paravane has no more (hypervisor/include/domain.h, MAX_VCPUS) */
-#define COPIES_MOST 1024 /* nor a machine domains (hypervisor/include/builder.h, MAX_DOMAINS_AT_BOOT) */
+/* a domain of Paravane has no more (hypervisor/include/domain.h, MAX_VCPUS) */
+#define VCPUS_MOST 64
+/* nor a machine domains (hypervisor/include/builder.h, MAX_DOMAINS_AT_BOOT) */
+#define COPIES_MOST 1024
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -40,7 +40,8 @@ static void print_segments(const struct kernel_image *image)
 
 static void print_notes(const struct kernel_image *image)
 {
-    printf(image->guest_section ? "\n  %u words in the section __xen_guest\n" : "\n  %u notes of owner \"Xen\"\n",
+    printf(image->guest_section ? "\n  %u words in the section __xen_guest\n"
+                                : "\n  %u notes of owner \"Xen\"\n",
            image->xen_notes);
     for (unsigned type = 0; type < KERNEL_NOTES; type++) {
         const struct kernel_note *n = &image->notes[type];

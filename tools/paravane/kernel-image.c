@@ -66,14 +66,15 @@ static uint32_t get_le32(const unsigned char *p)
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-enum setup_header { /* offsets in a bzImage */
-                    SETUP_SECTS = 0x1f1,
-                    SETUP_BOOT_FLAG = 0x1fe,
-                    SETUP_MAGIC = 0x202,
-                    SETUP_VERSION = 0x206,
-                    SETUP_PAYLOAD_OFFSET = 0x248,
-                    SETUP_PAYLOAD_LENGTH = 0x24c,
-                    SETUP_END = 0x250,
+/* Offsets in a bzImage. */
+enum setup_header {
+    SETUP_SECTS = 0x1f1,
+    SETUP_BOOT_FLAG = 0x1fe,
+    SETUP_MAGIC = 0x202,
+    SETUP_VERSION = 0x206,
+    SETUP_PAYLOAD_OFFSET = 0x248,
+    SETUP_PAYLOAD_LENGTH = 0x24c,
+    SETUP_END = 0x250,
 };
 
 static bool is_bzimage(const unsigned char *data, size_t size)
@@ -276,7 +277,8 @@ static void read_guest_section(struct kernel_image *image, const char *data, siz
     }
     free(text);
     image->guest_section = true;
-    struct kernel_note *base = &image->notes[XEN_ELFNOTE_VIRT_BASE], *page = &image->notes[XEN_ELFNOTE_HYPERCALL_PAGE],
+    struct kernel_note *base = &image->notes[XEN_ELFNOTE_VIRT_BASE],
+                       *page = &image->notes[XEN_ELFNOTE_HYPERCALL_PAGE],
                        *offset = &image->notes[XEN_ELFNOTE_PADDR_OFFSET];
     if (page->present)
         page->number = (page->number << 12) + base->number;
@@ -442,7 +444,8 @@ static char *why_no_notes(const struct kernel_image *image, enum verdict *v)
     if (image->notes[XEN_ELFNOTE_PHYS32_ENTRY].present)
         return memory_format("its only Xen note is for PVH boot, which needs --native; or build it "
                              "with support for PV guests (Linux: CONFIG_XEN_PV=y)");
-    return memory_format("it has no ELF notes of owner \"Xen\" and no section __xen_guest; build it with support for PV "
+    return memory_format("it has no ELF notes of owner \"Xen\" and no section __xen_guest; build "
+                         "it with support for PV "
                          "guests (Linux: CONFIG_XEN_PV=y)");
 }
 

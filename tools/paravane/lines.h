@@ -25,7 +25,8 @@ struct lines_sink {
 
 struct lines {
     bool
-        deaf; /* nobody can answer the guest: leave out its question to the terminal where the cursor is */
+        /* nobody can answer the guest: leave out its question to the terminal where the cursor is */
+        deaf;
     size_t questions; /* bytes of such a question so far */
     struct lines_sink sink;
     struct bytes line;

@@ -286,8 +286,8 @@ static void add_accelerator(struct arguments *a, const struct machine *m)
 static void add_strace(struct arguments *a, const struct machine *m, uint64_t memory_mib)
 {
     add(a, memory_strdup("-object"));
-    add(a, memory_format("memory-backend-file,id=ram,share=on,size=%luM,mem-path=%s", (unsigned long)memory_mib,
-                         m->strace_ram));
+    add(a, memory_format("memory-backend-file,id=ram,share=on,size=%luM,mem-path=%s",
+                         (unsigned long)memory_mib, m->strace_ram));
     add_words(a, (const char *const[]){"-machine", "memory-backend=ram", "-chardev", NULL});
     add(a, memory_format("file,id=strace,path=%s", m->strace_pipe));
     add(a, memory_strdup("-device"));
@@ -317,9 +317,7 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
     /* Started in another folder, it is to be found all the same. */
     char *whole = qemu && strchr(qemu, '/') ? realpath(qemu, NULL) : NULL;
 
-    add(a, whole  ? whole
-           : qemu ? memory_strdup(qemu)
-                  : memory_strdup("qemu-system-x86_64"));
+    add(a, whole ? whole : qemu ? memory_strdup(qemu) : memory_strdup("qemu-system-x86_64"));
     add_words(a, bare);
     add_accelerator(a, m);
     add(a, memory_strdup("-smp"));

@@ -40,9 +40,9 @@ struct machine {
     unsigned gdb_port;                    /* 0: any */
     int gdb_fd;                           /* listens there; -1: QEMU has to open it itself */
     const char *strace_ram, *strace_pipe; /* paths; NULL: hypercalls are not recorded */
-    const char *accel, *cpu; /* cpu NULL: the default of the accelerator */
-    const char *append;      /* more words for the hypervisor, or NULL */
-    const char *tree;        /* a tree to use instead of ours, or NULL */
+    const char *accel, *cpu;              /* cpu NULL: the default of the accelerator */
+    const char *append;                   /* more words for the hypervisor, or NULL */
+    const char *tree;                     /* a tree to use instead of ours, or NULL */
     unsigned cpus;
     unsigned memory_mib; /* 0: as much as the domains need */
 };

@@ -107,10 +107,12 @@ void outcome_read(struct outcome *o, const char *line, bool is_guest)
 void outcome_read_qemu(struct outcome *o, const char *line)
 {
     if (has(line, "KVM internal error")) {
-        o->qemu_gave_up = "KVM could not execute an instruction of the machine, and QEMU stopped it; use --accel tcg";
+        o->qemu_gave_up = "KVM could not execute an instruction of the machine, and QEMU stopped "
+                          "it; use --accel tcg";
         o->machine_ended = true;
     } else if (has(line, "cannot set up guest memory")) {
-        o->qemu_gave_up = "this host does not give QEMU so much memory; lower -m or --machine-memory";
+        o->qemu_gave_up =
+            "this host does not give QEMU so much memory; lower -m or --machine-memory";
     }
     if (has(line, "linux kernel too old to load a ram disk"))
         o->qemu_gave_up = "the hypervisor is no Multiboot image; give --hypervisor one, unpacked";
@@ -206,7 +208,8 @@ static enum verdict crash_verdict(const struct outcome *o, char **why)
         return because(why, VERDICT_GUEST_CRASHED,
                        "a domain crashed: it ended itself so (SHUTDOWN_crash, as kernels do that "
                        "panic), %s \"%s\"; look at what it printed",
-                       o->panic[0] ? "and said" : "its last line was", o->panic[0] ? o->panic : o->last_of_guest);
+                       o->panic[0] ? "and said" : "its last line was",
+                       o->panic[0] ? o->panic : o->last_of_guest);
     return because(
         why, VERDICT_GUEST_CRASHED,
         "a domain crashed; the lines above say where, --explain what was refused before");

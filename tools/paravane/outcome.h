@@ -29,9 +29,9 @@ struct outcome {
     enum verdict refused; /* "cannot boot", or OK */
     char last[160];       /* the last line of all that was not empty */
     char last_of_guest[160];
-    char panic[160];      /* the first of a guest's lines that speaks of a panic */
+    char panic[160];          /* the first of a guest's lines that speaks of a panic */
     const char *qemu_gave_up; /* QEMU said so, and will not go on: why, and what to do; or NULL */
-    bool killed;          /* a debugger ended the machine */
+    bool killed;              /* a debugger ended the machine */
 };
 
 /* Read one line of the console, without its newline. */

@@ -106,12 +106,12 @@ enum verdict output_check(enum verdict v)
     for (size_t i = 0; i < MOST; i++) {
         struct output *o = &outputs[i];
         if (o->error && !o->said)
-            verdict_say(VERDICT_HOST_FAILED,
-                        "cannot write %s: %s; some of the output is lost, %s", o->name,
-                        strerror(o->error),
-                        o->error == EPIPE   ? "its reader had ended"
-                        : o->error == EBADF ? "it was closed; write it to /dev/null if nobody needs it"
-                                            : "make room or write it elsewhere");
+            verdict_say(VERDICT_HOST_FAILED, "cannot write %s: %s; some of the output is lost, %s",
+                        o->name, strerror(o->error),
+                        o->error == EPIPE ? "its reader had ended"
+                        : o->error == EBADF
+                            ? "it was closed; write it to /dev/null if nobody needs it"
+                            : "make room or write it elsewhere");
         o->said |= o->error != 0;
     }
     return VERDICT_HOST_FAILED;

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 /* In the child: does not return.  The parent learns errno through @failed. */
-static void become_qemu(char **argv, const char *folder, int input, int output, int errors, int failed,
-                        pid_t parent)
+static void become_qemu(char **argv, const char *folder, int input, int output, int errors,
+                        int failed, pid_t parent)
 {
     /* Two that cannot fail, and a third that would only let the terminal's Ctrl-C through. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -25,7 +25,8 @@ static void become_qemu(char **argv, const char *folder, int input, int output, 
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 
-    if ((!folder || chdir(folder) == 0) && dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(errors, 2) == 2)
+    if ((!folder || chdir(folder) == 0) && dup2(input, 0) == 0 && dup2(output, 1) == 1 &&
+        dup2(errors, 2) == 2)
         execvp(argv[0], argv);
     int error = errno;
     if (write(failed, &error, sizeof(error)) < 0)
@@ -52,7 +53,8 @@ enum verdict qemu_start(struct qemu *q, char **argv, const char *folder)
 
     *q = (struct qemu){.pid = -1};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, input) < 0 ||
-        pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0)
+        pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0 ||
+        pipe2(failed, O_CLOEXEC) < 0)
         return not_started(argv[0], errno);
 
     /* The serial port writes byte by byte, and a machine that writes waits for us; a smaller pipe is good, too. */

@@ -12,10 +12,10 @@
 
 struct qemu {
     pid_t pid;
-    int output;  /* what the machine says, non-blocking */
-    int input;   /* what it hears, non-blocking */
-    int errors;  /* its stderr, non-blocking */
-    int status;  /* as of waitpid, once stopped */
+    int output; /* what the machine says, non-blocking */
+    int input;  /* what it hears, non-blocking */
+    int errors; /* its stderr, non-blocking */
+    int status; /* as of waitpid, once stopped */
     bool stopped;
 };
 

@@ -358,7 +358,8 @@ static enum verdict set_option(struct run_options *o, int option)
     if (flag)
         *flag = true;
     else if (words)
-        *words = *words ? memory_format("%s %s", *words, optarg) : optarg; /* lives as long as the options */
+        /* lives as long as the options */
+        *words = *words ? memory_format("%s %s", *words, optarg) : optarg;
     else if (text)
         *text = optarg;
     else
@@ -416,7 +417,8 @@ static enum verdict check_operands(const struct run_options *o, const struct opt
         if (!is_option(table, o->operands[i]))
             continue;
         if (run_options_is_config(o->operands[0]))
-            return verdict_say(VERDICT_USAGE, "%s behind %s is no FILE.cfg; options go before the first one",
+            return verdict_say(VERDICT_USAGE,
+                               "%s behind %s is no FILE.cfg; options go before the first one",
                                o->operands[i], o->operands[0]);
         verdict_warn("%s behind %s is a word for the guest; paravane's own options go before it",
                      o->operands[i], o->operands[0]);

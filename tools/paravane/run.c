@@ -162,7 +162,8 @@ static enum verdict make_ramdisk(struct run_options *o, struct bundle *bundle)
     }
     char *name = NULL;
     v = v ? v : bundle_add_data(bundle, "initramfs.cpio", cpio.data, cpio.size, &name);
-    o->ramdisk = v ? NULL : bundle_path(bundle, "initramfs.cpio", name); /* once a process: not freed */
+    /* once a process: not freed */
+    o->ramdisk = v ? NULL : bundle_path(bundle, "initramfs.cpio", name);
     free(name);
     bytes_free(&cpio);
     return v;

@@ -89,7 +89,8 @@ static void line_ended(void *context, const char *line, bool is_guest)
     if (is_guest) {
         show_guest_line(s, line, note);
         typist_hear(&s->typist, "\n", 1);
-    } else if (!s->options->quiet || (s->on_terminal && strstr(line, ") input goes to "))) { /* a person types, and must know where */
+    } else if (!s->options->quiet || (s->on_terminal && strstr(line, ") input goes to "))) {
+        /* a person types, and must know where */
         fflush(stdout);
         fprintf(stderr, "%s%s\n", line, note ? note : "");
     } else {
@@ -127,7 +128,8 @@ static void pass_errors(struct session *s)
         fwrite(block, 1, (size_t)got, stderr);
         bytes_append(&s->errors, block, (size_t)got);
     }
-    for (char *end; s->errors.size && (end = strchr(s->errors.data, '\n')); bytes_drop(&s->errors, (size_t)(end + 1 - s->errors.data))) {
+    for (char *end; s->errors.size && (end = strchr(s->errors.data, '\n'));
+         bytes_drop(&s->errors, (size_t)(end + 1 - s->errors.data))) {
         *end = 0;
         outcome_read_qemu(&s->outcome, s->errors.data);
     }
@@ -164,7 +166,7 @@ static void read_stdin(struct session *s)
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (got < 0 && errno == EIO && s->on_terminal && in_background())
-        return; /* or even since we looked: SIGTTIN is ignored */
+        return;                  /* or even since we looked: SIGTTIN is ignored */
     if (got < 0 && errno != EIO) /* that is a terminal which has hung up */
         verdict_warn("cannot read stdin: %s; nothing more is typed", strerror(errno));
     if (got <= 0) {

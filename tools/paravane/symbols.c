@@ -237,7 +237,9 @@ enum verdict symbols_use(struct symbols *s, const char *path)
     if (!elf && s->count) {
         table_read(&s->guests[0]);
         if (!s->guests[0].symbol_count)
-            verdict_warn("%s has no symbols; give an ELF file, or a System.map as Linux's build leaves it", path);
+            verdict_warn(
+                "%s has no symbols; give an ELF file, or a System.map as Linux's build leaves it",
+                path);
     }
     return VERDICT_OK;
 }

@@ -402,7 +402,8 @@ static enum verdict check_type(const struct config *c)
     if (v || strcmp(asked, type ? "pv" : "generic") == 0 || (!type && !builder))
         return v;
     if (strcmp(asked, "hvm") == 0 || strcmp(asked, "pvh") == 0)
-        return refuse(c, k, "asks for a guest of type %s, and only PV guests run here; write type=\"pv\"",
+        return refuse(c, k,
+                      "asks for a guest of type %s, and only PV guests run here; write type=\"pv\"",
                       asked);
     return refuse(c, k, "\"%s\" is no type of guest; write type=\"pv\"", asked);
 }
@@ -542,7 +543,10 @@ enum verdict xlcfg_read(struct domain *d, unsigned id, const char *path)
 
     if (strlen(text) != size) { /* libxlutil would end us with an assertion */
         free(text);
-        return verdict_say(VERDICT_BAD_CONFIG, "%s has a NUL byte, so it is no xl.cfg file; give text files, or a KERNEL without them", path);
+        return verdict_say(
+            VERDICT_BAD_CONFIG,
+            "%s has a NUL byte, so it is no xl.cfg file; give text files, or a KERNEL without them",
+            path);
     }
 
     /* Its messages are "file:line: config parsing error near ..." */

@@ -37,13 +37,13 @@ static inline long hypercall_raw(unsigned long number, unsigned long a1, unsigne
     return result;
 }
 
-#define HYPERCALL0(nr)             hypercall_raw((nr), 0, 0, 0, 0, 0)
-#define HYPERCALL1(nr, a)          hypercall_raw((nr), (unsigned long)(a), 0, 0, 0, 0)
-#define HYPERCALL2(nr, a, b)       hypercall_raw((nr), (unsigned long)(a), (unsigned long)(b), 0, 0, 0)
-#define HYPERCALL3(nr, a, b, c)                                                                  \
+#define HYPERCALL0(nr)       hypercall_raw((nr), 0, 0, 0, 0, 0)
+#define HYPERCALL1(nr, a)    hypercall_raw((nr), (unsigned long)(a), 0, 0, 0, 0)
+#define HYPERCALL2(nr, a, b) hypercall_raw((nr), (unsigned long)(a), (unsigned long)(b), 0, 0, 0)
+#define HYPERCALL3(nr, a, b, c) \
     hypercall_raw((nr), (unsigned long)(a), (unsigned long)(b), (unsigned long)(c), 0, 0)
-#define HYPERCALL4(nr, a, b, c, d)                                                               \
-    hypercall_raw((nr), (unsigned long)(a), (unsigned long)(b), (unsigned long)(c),              \
+#define HYPERCALL4(nr, a, b, c, d)                                                  \
+    hypercall_raw((nr), (unsigned long)(a), (unsigned long)(b), (unsigned long)(c), \
                   (unsigned long)(d), 0)
 
 static inline long hypercall_set_trap_table(const struct trap_info *traps)

@@ -13,17 +13,18 @@
 const uint16_t platform_user_code = FLAT_USER_CS, platform_user_data = FLAT_USER_SS;
 
 /* Exceptions as (vector, privilege from which INT n may raise it). */
-#define TRAP_LIST(TRAP)                                                                            \
-    TRAP(0, 0)                                                                                     \
-    TRAP(1, 0)                                                                                     \
-    TRAP(2, 0)                                                                                     \
-    TRAP(3, 3)                                                                                     \
-    TRAP(4, 3)                                                                                     \
-    TRAP(5, 0)                                                                                     \
-    TRAP(6, 0)                                                                                     \
-    TRAP(7, 0)                                                                                     \
-    TRAP(8, 0) TRAP(10, 0) TRAP(11, 0) TRAP(12, 0) TRAP(13, 0) TRAP(14, 0) TRAP(16, 0) TRAP(17, 0) \
-        TRAP(18, 0) TRAP(19, 0)
+#define TRAP_LIST(TRAP) \
+    TRAP(0, 0)          \
+    TRAP(1, 0)          \
+    TRAP(2, 0)          \
+    TRAP(3, 3)          \
+    TRAP(4, 3)          \
+    TRAP(5, 0)          \
+    TRAP(6, 0)          \
+    TRAP(7, 0)          \
+    TRAP(8, 0)          \
+    TRAP(10, 0)         \
+    TRAP(11, 0) TRAP(12, 0) TRAP(13, 0) TRAP(14, 0) TRAP(16, 0) TRAP(17, 0) TRAP(18, 0) TRAP(19, 0)
 
 #define TRAP_DECLARE(vector, dpl) extern const char trap_##vector[];
 TRAP_LIST(TRAP_DECLARE)

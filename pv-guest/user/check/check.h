@@ -26,22 +26,22 @@ void check_proc(void);           /* proc.c */
 void check_mounts(void);         /* proc.c */
 void check_limits(void);         /* programs.c */
 
-void check_random(void);         /* random.c */
-void check_refusals(void);       /* refusals.c */
-void check_users(void);          /* users.c */
-void check_cpu_time(void);       /* cpu-time.c */
-void check_terminals(void);      /* terminals.c */
-void check_pidfds(void);         /* pidfd.c */
-void check_splices(void);        /* pipes.c */
+void check_random(void);              /* random.c */
+void check_refusals(void);            /* refusals.c */
+void check_users(void);               /* users.c */
+void check_cpu_time(void);            /* cpu-time.c */
+void check_terminals(void);           /* terminals.c */
+void check_pidfds(void);              /* pidfd.c */
+void check_splices(void);             /* pipes.c */
 void check_more_of_descriptors(void); /* descriptors.c */
-void check_policies(void);       /* policies.c */
-void check_memory_advice(void);         /* advice.c */
-void check_corners(void);        /* corners.c */
-void check_watches(void);        /* watches.c */
-void check_sockets(void);       /* sockets.c */
+void check_policies(void);            /* policies.c */
+void check_memory_advice(void);       /* advice.c */
+void check_corners(void);             /* corners.c */
+void check_watches(void);             /* watches.c */
+void check_sockets(void);             /* sockets.c */
 void check_file_attributes(void);     /* attributes.c */
-void sockets_cycle(void); /* sockets.c: make, connect, pass and close some */
-int users_set_id(int same);      /* users.c: the answer of the program that it executes */
+void sockets_cycle(void);             /* sockets.c: make, connect, pass and close some */
+int users_set_id(int same);           /* users.c: the answer of the program that it executes */
 
 /* What check does when it has been executed by itself. */
 int program(int argc, char **argv);

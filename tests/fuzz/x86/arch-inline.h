@@ -103,5 +103,6 @@ static inline bool arch_serial_ready(size_t n)
 }
 
 /* Pairs (faulting instruction, where to go on): world.c looks there. */
-#define FIXUP(fault, resume)                                                                     \
-    ".pushsection fuzz_fixups, \"aw\"\n\t.balign 8\n\t.quad " fault ", " resume "\n\t.popsection\n\t"
+#define FIXUP(fault, resume)                                                    \
+    ".pushsection fuzz_fixups, \"aw\"\n\t.balign 8\n\t.quad " fault ", " resume \
+    "\n\t.popsection\n\t"

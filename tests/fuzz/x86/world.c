@@ -50,14 +50,17 @@ uint64_t take(unsigned bytes)
 /* --- the guest's memory: six pages, with nothing between them ---------------------------------------- */
 
 const struct fuzz_page fuzz_pages[FUZZ_PAGES] = {
-    {CODE_LOW, true}, {CODE_LOW + 0x1000, true}, {CODE_HIGH, true}, {DATA, true}, {DATA + 0x1000, false}, {0xffff880000000000ull, true},
+    {CODE_LOW, true}, {CODE_LOW + 0x1000, true}, {CODE_HIGH, true},
+    {DATA, true},     {DATA + 0x1000, false},    {0xffff880000000000ull, true},
 };
 
 uint8_t *guest_byte(uint64_t va, bool write)
 {
     for (unsigned i = 0; i < FUZZ_PAGES; i++)
         if ((va & PAGE_MASK) == fuzz_pages[i].va)
-            return write && !fuzz_pages[i].writable ? NULL : &fuzz_memory[GUEST_FRAME + i][va & ~PAGE_MASK];
+            return write && !fuzz_pages[i].writable
+                       ? NULL
+                       : &fuzz_memory[GUEST_FRAME + i][va & ~PAGE_MASK];
     return NULL;
 }
 
@@ -65,7 +68,8 @@ int fuzz_copy(void *to, const void *from, uint64_t va, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const uint64_t at = va + i;
-        if (at >= 0xffff800000000000ull && at < 0xffff880000000000ull && (!to || at >= 0xffff808000000000ull))
+        if (at >= 0xffff800000000000ull && at < 0xffff880000000000ull &&
+            (!to || at >= 0xffff808000000000ull))
             wrong("the door reaches %#lx", (unsigned long)at);
         uint8_t *byte = guest_byte(at, !to);
         if (!byte)
@@ -93,12 +97,14 @@ bool hypervisors(uint64_t va)
 
 static bool may_use_ports(uint16_t port, unsigned bytes)
 {
-    const unsigned level = vcpu.kernel_mode ? (domain.vm_assist & BIT(VMASST_TYPE_architectural_iopl) ? 0 : 1) : 3;
+    const unsigned level =
+        vcpu.kernel_mode ? (domain.vm_assist & BIT(VMASST_TYPE_architectural_iopl) ? 0 : 1) : 3;
 
     if (vcpu.arch.iopl >= level)
         return true;
     for (unsigned p = port; p < port + bytes; p++) {
-        const uint8_t *map = p < vcpu.arch.iobitmap_ports ? guest_byte(vcpu.arch.iobitmap.va + p / 8, false) : NULL;
+        const uint8_t *map =
+            p < vcpu.arch.iobitmap_ports ? guest_byte(vcpu.arch.iobitmap.va + p / 8, false) : NULL;
         if (!map || (*map >> p % 8 & 1))
             return false;
     }
@@ -108,7 +114,8 @@ static bool may_use_ports(uint16_t port, unsigned bytes)
 /* Interrupt controllers, interval timer, edge control, and the serial line that was claimed. */
 static bool is_machines_port(unsigned p)
 {
-    return p == 0x20 || p == 0x21 || p == 0xa0 || p == 0xa1 || p == 0x40 || p == 0x41 || p == 0x4d0 || p == 0x4d1 || (p >= 0x3f8 && p < 0x400);
+    return p == 0x20 || p == 0x21 || p == 0xa0 || p == 0xa1 || p == 0x40 || p == 0x41 ||
+           p == 0x4d0 || p == 0x4d1 || (p >= 0x3f8 && p < 0x400);
 }
 
 static void port_is_touched(uint16_t port, unsigned bytes, bool write, uint32_t value)
@@ -125,7 +132,8 @@ static void port_is_touched(uint16_t port, unsigned bytes, bool write, uint32_t 
     if (port + bytes > 0x10000)
         wrong("port %x, %u bytes: behind the last one", port, bytes);
     if (port <= 0x43 && port + bytes > 0x43) {
-        const bool channel_2 = value >> 6 == 2, read_back_2 = (value & 0xc0) == 0xc0 && !(value & 6);
+        const bool channel_2 = value >> 6 == 2,
+                   read_back_2 = (value & 0xc0) == 0xc0 && !(value & 6);
         if (!write || bytes != 1 || !(channel_2 || read_back_2))
             wrong("the interval timer's control port: %s %x", write ? "write" : "read", value);
     }
@@ -149,7 +157,10 @@ static uint64_t msr_is_read(uint32_t msr)
 
 static void msr_is_written(uint32_t msr, uint64_t value)
 {
-    uint64_t *base = msr == 0xc0000100 ? &cpu.fs_base : msr == 0xc0000101 ? &cpu.gs_base : msr == 0xc0000102 ? &cpu.gs_base_other : NULL;
+    uint64_t *base = msr == 0xc0000100   ? &cpu.fs_base
+                     : msr == 0xc0000101 ? &cpu.gs_base
+                     : msr == 0xc0000102 ? &cpu.gs_base_other
+                                         : NULL;
 
     if (seen.emulating && !vcpu.kernel_mode)
         wrong("MSR %x is written for user mode", msr);
@@ -207,8 +218,9 @@ static void debug_is_written(unsigned dr, uint64_t value)
 
 static uint64_t *host_reg(ucontext_t *u, unsigned n)
 {
-    static const uint8_t at[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-                                   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+    static const uint8_t at[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                                   REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                   REG_R12, REG_R13, REG_R14, REG_R15};
     return (uint64_t *)&u->uc_mcontext.gregs[at[n]];
 }
 
@@ -434,9 +446,11 @@ unsigned long paravane_strtoul(const char *s, char **end, int base)
 
 uint64_t some_value(void)
 {
+    /* clang-format off */
     static const uint64_t edge[] = {0, 0x7fffffffffff, 0x800000000000, 0xffff7fffffffffff, 0xffff800000000000, 0xffff808000000000,
                                     0xffff87ffffffffff, 0xffff880000000000, ~0ull, 0xffffffff, 0x100000000, CODE_LOW + 0xffc, CODE_LOW + 0x1ff8,
                                     CODE_HIGH + 0xff8, DATA, DATA + 0xffc, DATA + 0x1000, 0x80050033, 0x3f8, 0x43, 0x20, 0x71};
+    /* clang-format on */
 
     switch (take(1) % 6) {
     case 0:

@@ -12,7 +12,8 @@
 #include "cpu-state.h"
 #include "page-tables.h"
 
-#define wrong(...) (fprintf(stderr, "wrong: "), fprintf(stderr, __VA_ARGS__), fprintf(stderr, "\n"), abort())
+#define wrong(...) \
+    (fprintf(stderr, "wrong: "), fprintf(stderr, __VA_ARGS__), fprintf(stderr, "\n"), abort())
 
 /* --- the vCPU and its CPU --- */
 
@@ -27,14 +28,17 @@ extern uint64_t area[VCPU_AREA_STRIDE / 8];
 extern struct fuzz_cpu {
     uint64_t fs_base, gs_base, gs_base_other, efer, tsc_aux, cr0, cr3, cr4, dr[8];
 } cpu;
-#define MACHINE_CR4 (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PGE | CR4_SMEP | CR4_UMIP)
+#define MACHINE_CR4                                                                           \
+    (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | CR4_PGE | \
+     CR4_SMEP | CR4_UMIP)
 
 /* --- the guest's memory: six pages, with nothing between them --- */
 
-#define CODE_LOW    0x400000ull /* and the page behind it */
-#define CODE_HIGH   0xffffffff81000000ull
-#define DATA        0x300000001000ull /* has a neighbour that cannot be written; this program has nothing of its own there */
-#define GUEST_FRAME 32u               /* the frame of page 0 */
+#define CODE_LOW  0x400000ull /* and the page behind it */
+#define CODE_HIGH 0xffffffff81000000ull
+/* has a neighbour that cannot be written; this program has nothing of its own there */
+#define DATA        0x300000001000ull
+#define GUEST_FRAME 32u /* the frame of page 0 */
 #define FUZZ_PAGES  6u
 
 extern const struct fuzz_page {

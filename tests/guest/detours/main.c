@@ -21,7 +21,7 @@
 #include <xen/physdev.h>
 
 #define IOPL_1 (1ul << 12)
-#define MASKS 4 /* struct trap_info's flags: the gate masks upcalls */
+#define MASKS  4 /* struct trap_info's flags: the gate masks upcalls */
 
 enum { MASKED = 1, PENDING = 2, GATE = 4, IOPL = 8, STACK_8 = 16, STACK_EDGE = 32, CARRY = 64 };
 
@@ -62,10 +62,14 @@ static const struct {
     unsigned vector;
     uint64_t error, address, length; /* length: by which rip has moved on */
 } entries[] = {
-#define ENTRY(name, code, ...) {name, code, code##_end, __VA_ARGS__}
+#define ENTRY(name, code, ...)              \
+    {                                       \
+        name, code, code##_end, __VA_ARGS__ \
+    }
     ENTRY("syscall", user_syscall, TRAP_SYSCALL, 0, 0, 2),
     ENTRY("load from nowhere", user_load, TRAP_PF, PF_USER, 0x10, 0),
-    ENTRY("store to what is read-only", user_store, TRAP_PF, PF_USER | PF_WRITE | PF_PRESENT, USER_CODE + 0x100, 0),
+    ENTRY("store to what is read-only", user_store, TRAP_PF, PF_USER | PF_WRITE | PF_PRESENT,
+          USER_CODE + 0x100, 0),
     ENTRY("ud2", user_ud2, TRAP_UD, 0, 0, 0),
 #undef ENTRY
 };
@@ -130,7 +134,8 @@ static void arrange(unsigned what)
     hypercall_callback_op(CALLBACKOP_register, &r);
     trap_gate(TRAP_PF, what & GATE ? MASKS : 0, (unsigned long)look_first);
     trap_gate(TRAP_UD, what & GATE ? MASKS : 0, (unsigned long)look_first);
-    hypercall_vm_assist(what & IOPL ? VMASST_CMD_enable : VMASST_CMD_disable, VMASST_TYPE_architectural_iopl);
+    hypercall_vm_assist(what & IOPL ? VMASST_CMD_enable : VMASST_CMD_disable,
+                        VMASST_TYPE_architectural_iopl);
     if (what & PENDING)
         event_send(port);
 }
@@ -159,15 +164,19 @@ static void check_handler(const char *entry, const char *circumstance, uint64_t 
 }
 
 /* What every frame from the user must say. */
-static void check_user_frame(const char *entry, const char *circumstance, unsigned what, uint64_t rflags)
+static void check_user_frame(const char *entry, const char *circumstance, unsigned what,
+                             uint64_t rflags)
 {
     tap_is_hex(trap_last.cs & 0xffff, FLAT_USER_CS, "%s, %s: cs", entry, circumstance);
-    tap_is(trap_last.cs >> 32 & 0xff, !!(what & MASKED), "%s, %s: the mask beside cs", entry, circumstance);
+    tap_is(trap_last.cs >> 32 & 0xff, !!(what & MASKED), "%s, %s: the mask beside cs", entry,
+           circumstance);
     tap_is_hex(trap_last.rflags & ~RF, rflags | ONE, "%s, %s: rflags", entry, circumstance);
     tap_is_hex(trap_last.rsp, USER_STACK_TOP, "%s, %s: rsp", entry, circumstance);
     tap_is_hex(trap_last.ss, FLAT_USER_SS, "%s, %s: ss", entry, circumstance);
-    tap_is(entry_mask, !!(what & (MASKED | GATE)), "%s, %s: the mask in the handler", entry, circumstance);
-    tap_is_hex(entry_stack, stack_of(what) & ~15ul, "%s, %s: where the frame is", entry, circumstance);
+    tap_is(entry_mask, !!(what & (MASKED | GATE)), "%s, %s: the mask in the handler", entry,
+           circumstance);
+    tap_is_hex(entry_stack, stack_of(what) & ~15ul, "%s, %s: where the frame is", entry,
+               circumstance);
 }
 
 static void from_user(unsigned e, unsigned c)
@@ -178,11 +187,12 @@ static void from_user(unsigned e, unsigned c)
 
     arrange(what);
     f.rcx = 0x1111, f.r11 = 0x2222, f.rbx = 0x3333, f.rdx = 0x4444;
-    f.rflags = (what & CARRY ? CARRY_FLAGS : 0) | (what & MASKED ? 0 : RFLAGS_IF) | (what & IOPL ? IOPL_1 : 0);
+    f.rflags = (what & CARRY ? CARRY_FLAGS : 0) | (what & MASKED ? 0 : RFLAGS_IF) |
+               (what & IOPL ? IOPL_1 : 0);
     trap_handle(entries[e].vector, look);
     enter_at(entries[e].vector);
-    tap_is(user_run(&f, entries[e].code, (size_t)(entries[e].end - entries[e].code)), entries[e].vector,
-           "%s, %s: the vector", entry, circumstance);
+    tap_is(user_run(&f, entries[e].code, (size_t)(entries[e].end - entries[e].code)),
+           entries[e].vector, "%s, %s: the vector", entry, circumstance);
     trap_handle(entries[e].vector, NULL);
     check_user_frame(entry, circumstance, what, f.rflags);
     const uint64_t loses = entries[e].vector == TRAP_SYSCALL ? SYSCALL_LOSES : HANDLER_LOSES;
@@ -190,23 +200,26 @@ static void from_user(unsigned e, unsigned c)
     tap_is_hex(trap_last.rip, USER_CODE + entries[e].length, "%s, %s: rip", entry, circumstance);
     if (entries[e].vector == TRAP_SYSCALL) {
         tap_is_hex(trap_last.rcx, trap_last.rip, "%s, %s: rcx is rip", entry, circumstance);
-        tap_is_hex(trap_last.r11 & CARRY_FLAGS, what & CARRY ? CARRY_FLAGS : 0, "%s, %s: r11 is rflags", entry,
-                   circumstance);
+        tap_is_hex(trap_last.r11 & CARRY_FLAGS, what & CARRY ? CARRY_FLAGS : 0,
+                   "%s, %s: r11 is rflags", entry, circumstance);
     } else {
-        tap_is_hex(trap_last.error, entries[e].error, "%s, %s: the error code", entry, circumstance);
+        tap_is_hex(trap_last.error, entries[e].error, "%s, %s: the error code", entry,
+                   circumstance);
         tap_is_hex(trap_last.rcx, 0x1111, "%s, %s: rcx", entry, circumstance);
         tap_is_hex(trap_last.r11, 0x2222, "%s, %s: r11", entry, circumstance);
     }
     if (entries[e].address)
         tap_is_hex(trap_last_cr2, entries[e].address, "%s, %s: the address", entry, circumstance);
-    tap_ok(trap_last.rbx == 0x3333 && trap_last.rdx == 0x4444, "%s, %s: other registers", entry, circumstance);
+    tap_ok(trap_last.rbx == 0x3333 && trap_last.rdx == 0x4444, "%s, %s: other registers", entry,
+           circumstance);
     tidy();
 }
 
 /* A page fault of the kernel's own: the mask it runs with is shown and, unless the gate says otherwise, kept. */
 static void from_kernel(unsigned c, bool store)
 {
-    const char *circumstance = circumstances[c].name, *entry = store ? "kernel's store" : "kernel's load";
+    const char *circumstance = circumstances[c].name,
+               *entry = store ? "kernel's store" : "kernel's load";
     unsigned what = circumstances[c].what;
     volatile uint64_t *nowhere = (volatile uint64_t *)0x10;
     int v;
@@ -226,16 +239,20 @@ static void from_kernel(unsigned c, bool store)
     event_disable();
     trap_handle(TRAP_PF, NULL);
     tap_is(v, TRAP_PF, "%s, %s: the vector", entry, circumstance);
-    tap_is_hex(trap_last.error, store ? PF_WRITE | PF_PRESENT : 0, "%s, %s: the error code", entry, circumstance);
+    tap_is_hex(trap_last.error, store ? PF_WRITE | PF_PRESENT : 0, "%s, %s: the error code", entry,
+               circumstance);
     tap_is_hex(trap_last.cs & 0xffff, KERNEL_CS, "%s, %s: cs", entry, circumstance);
-    tap_is(trap_last.cs >> 32 & 0xff, !!(what & MASKED), "%s, %s: the mask beside cs", entry, circumstance);
+    tap_is(trap_last.cs >> 32 & 0xff, !!(what & MASKED), "%s, %s: the mask beside cs", entry,
+           circumstance);
     check_handler(entry, circumstance, found.rflags & 0x8d5);
     tap_is_hex(trap_last.rflags & ~(RF | 0x8d5), ONE | (what & MASKED ? 0 : RFLAGS_IF),
                "%s, %s: rflags", entry, circumstance);
-    tap_is(entry_mask, !!(what & (MASKED | GATE)), "%s, %s: the mask in the handler", entry, circumstance);
-    tap_ok(entry_stack <= (trap_last.rsp & ~15ul) && trap_last.rsp - entry_stack < 32, "%s, %s: where the frame is", entry,
+    tap_is(entry_mask, !!(what & (MASKED | GATE)), "%s, %s: the mask in the handler", entry,
            circumstance);
-    tap_is_hex(trap_last_cr2, store ? USER_CODE + 0x100 : 0x10, "%s, %s: the address", entry, circumstance);
+    tap_ok(entry_stack <= (trap_last.rsp & ~15ul) && trap_last.rsp - entry_stack < 32,
+           "%s, %s: where the frame is", entry, circumstance);
+    tap_is_hex(trap_last_cr2, store ? USER_CODE + 0x100 : 0x10, "%s, %s: the address", entry,
+               circumstance);
     tidy();
 }
 
@@ -261,7 +278,8 @@ static void back_to_user(unsigned c)
     f.rflags = circumstances[c].what & MASKED ? 0 : RFLAGS_IF;
     rounds = 0;
     trap_handle(TRAP_SYSCALL, answer);
-    tap_is(USER_RUN(&f, user_rounds), TRAP_PF, "rounds, %s: end in a page fault", circumstances[c].name);
+    tap_is(USER_RUN(&f, user_rounds), TRAP_PF, "rounds, %s: end in a page fault",
+           circumstances[c].name);
     trap_handle(TRAP_SYSCALL, NULL);
     tap_is(rounds, 10, "rounds, %s: ten", circumstances[c].name);
     tap_is(trap_last.rbx, 50, "rounds, %s: each with its answer", circumstances[c].name);

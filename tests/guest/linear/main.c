@@ -33,7 +33,8 @@ static void test_self(void)
     /* Through its slots for the hypervisor ring 0 could go on where ring 3 cannot: the hypervisor must not take
      * arguments from there. */
     for (unsigned i = 257; i < 272; i++)
-        leaks += hypercall_mmuext_op((void *)(window | (unsigned long)i << 30), 1, NULL, DOMID_SELF) != -XEN_EFAULT;
+        leaks += hypercall_mmuext_op((void *)(window | (unsigned long)i << 30), 1, NULL,
+                                     DOMID_SELF) != -XEN_EFAULT;
     tap_is(leaks, 0, "no argument is read from the hypervisor's tables");
     tap_is(mmu_set(ma, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL, "only RW changed: refused");
     tap_is(mmu_set(ma | MMU_PT_UPDATE_PRESERVE_AD, pte_of(mfn, PTE_TABLE)), -XEN_EINVAL,

@@ -60,7 +60,8 @@ static void many_l2_entries(void)
         page_protect(l2, PTE_RO);
         expect(mmuext(MMUEXT_PIN_L2_TABLE, page_mfn(l2)), 0, "pin L2");
         for (unsigned i = 0; i < 16; i++)
-            updates[i] = (mmu_update_t){table_entry_ma(l2, 3), pte_of(page_mfn(l1[i & 1]), PTE_TABLE)};
+            updates[i] =
+                (mmu_update_t){table_entry_ma(l2, 3), pte_of(page_mfn(l1[i & 1]), PTE_TABLE)};
     }
     for (unsigned i = 0; i < 31; i++)
         calls[i] = CALL(mmu_update, (unsigned long)updates, 16, 0, DOMID_SELF);
@@ -219,7 +220,8 @@ static void many_polls(void)
         for (unsigned i = 0; i < 128; i++)
             expect(event_alloc_unbound(DOMID_SELF, &ports[i]), 0, "a port");
     event_mask(ports[127]);
-    __atomic_fetch_or(&guest_shared->evtchn_pending[ports[127] / 64], 1ul << ports[127] % 64, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&guest_shared->evtchn_pending[ports[127] / 64], 1ul << ports[127] % 64,
+                      __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < 64; i++)
         calls[i] = CALL(sched_op, SCHEDOP_poll, (unsigned long)&poll);
     multicall(64);
@@ -236,7 +238,8 @@ static void lists_fill(unsigned count, unsigned order)
     for (unsigned e = 0; e < count; e++) {
         for (unsigned i = 0; i < EXTENTS; i++)
             lists[e][i] = 0x100000 + ((uint64_t)(e * EXTENTS + i) << order);
-        reservations[e] = (struct xen_memory_reservation){.nr_extents = EXTENTS, .extent_order = order, .domid = DOMID_SELF};
+        reservations[e] = (struct xen_memory_reservation){
+            .nr_extents = EXTENTS, .extent_order = order, .domid = DOMID_SELF};
         reservations[e].extent_start.p = lists[e];
     }
 }
@@ -272,8 +275,9 @@ static void grow_small(void)
 static void exchange(void)
 {
     static xen_pfn_t in[512], out[1];
-    struct xen_memory_exchange e = {.in = {.nr_extents = 512, .domid = DOMID_SELF},
-                                    .out = {.nr_extents = 1, .extent_order = 9, .domid = DOMID_SELF}};
+    struct xen_memory_exchange e = {
+        .in = {.nr_extents = 512, .domid = DOMID_SELF},
+        .out = {.nr_extents = 1, .extent_order = 9, .domid = DOMID_SELF}};
 
     for (unsigned i = 0; i < 512; i++)
         in[i] = out[0] ? out[0] + i : 0x100000 + i;

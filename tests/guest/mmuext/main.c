@@ -59,7 +59,8 @@ static void test_base_pointer(void)
     tap_is(page_protect(copy, PTE_RW), 0, "base: the copy is free");
     tap_is(op(MMUEXT_NEW_BASEPTR, page_mfn(copy), 0), -XEN_EINVAL, "base: a writable page again");
     tap_is(op(MMUEXT_NEW_BASEPTR, 0xffffffffff, 0), -XEN_EINVAL, "base: beyond memory");
-    tap_is(op(MMUEXT_NEW_BASEPTR, 1ul << 52 | memory_root_mfn(), 0), -XEN_EINVAL, "base: the root's frame plus 2^52");
+    tap_is(op(MMUEXT_NEW_BASEPTR, 1ul << 52 | memory_root_mfn(), 0), -XEN_EINVAL,
+           "base: the root's frame plus 2^52");
     tap_is(op(MMUEXT_NEW_BASEPTR, 0x100, 0), -XEN_EINVAL, "base: a frame of the hypervisor's");
     tap_is(op(MMUEXT_NEW_BASEPTR, pte_mfn(*memory_entry(VIRT_BASE, 2)), 0), -XEN_EINVAL,
            "base: an L1");
@@ -80,7 +81,8 @@ static void test_user_base_pointer(void)
     tap_is(page_protect(user, PTE_RW), 0, "user base: the old one is free");
     tap_is(op(MMUEXT_NEW_USER_BASEPTR, mfn, 0), -XEN_EINVAL, "user base: a writable page");
     tap_is(op(MMUEXT_NEW_USER_BASEPTR, 0xffffffffff, 0), -XEN_EINVAL, "user base: beyond memory");
-    tap_is(op(MMUEXT_NEW_USER_BASEPTR, 1ul << 52 | memory_root_mfn(), 0), -XEN_EINVAL, "user base: the present one's frame plus 2^52");
+    tap_is(op(MMUEXT_NEW_USER_BASEPTR, 1ul << 52 | memory_root_mfn(), 0), -XEN_EINVAL,
+           "user base: the present one's frame plus 2^52");
     tap_is(op(MMUEXT_NEW_USER_BASEPTR, 0, 0), 0, "user base: none");
     tap_is(op(MMUEXT_NEW_USER_BASEPTR, 1ul << 52, 0), -XEN_EINVAL, "user base: none: frame 2^52");
     tap_is(op(MMUEXT_NEW_USER_BASEPTR, 0, 0), 0, "user base: none again");

@@ -20,7 +20,8 @@
 #include <paravane/hypercall.h>
 #include <xen/sched.h>
 
-#define PAUSE_US 150 /* long enough for a CPU that idles to be asked to flush, short enough for many rounds */
+/* long enough for a CPU that idles to be asked to flush, short enough for many rounds */
+#define PAUSE_US 150
 #define NAP_US   550
 
 static volatile bool done;
@@ -82,7 +83,8 @@ static bool must(long rc, const char *what)
 /* Our own mapping of @page.  No other CPU is asked to flush: that would make it leave an old root. */
 static long protect(void *page, uint64_t flags)
 {
-    return hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), flags), UVMF_INVLPG | UVMF_LOCAL);
+    return hypercall_update_va_mapping((unsigned long)page, pte_of(page_mfn(page), flags),
+                                       UVMF_INVLPG | UVMF_LOCAL);
 }
 
 /* Leave @old for @next, look at @old, and make it a table again. */
@@ -97,7 +99,8 @@ static bool round(uint64_t *old, uint64_t *next, unsigned *walked)
     *walked += count_walked(old);
     for (unsigned i = 256; i < 272; i++)
         old[i] = 0;
-    return must(protect(old, PTE_RO), "read only again") && must(mmuext(MMUEXT_PIN_L4_TABLE, page_mfn(old)), "pin again");
+    return must(protect(old, PTE_RO), "read only again") &&
+           must(mmuext(MMUEXT_PIN_L4_TABLE, page_mfn(old)), "pin again");
 }
 
 static uint64_t *copy_of_root(void)

@@ -20,7 +20,8 @@ static uint64_t time_running(void)
 
 void guest_main(void)
 {
-    const uint64_t span = guest_option("for", 2000) * 1000000, start = clock_ns(), ran = time_running();
+    const uint64_t span = guest_option("for", 2000) * 1000000, start = clock_ns(),
+                   ran = time_running();
 
     console_printf("share: computing\n");
     while (clock_ns() - start < span)

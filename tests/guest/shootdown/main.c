@@ -181,7 +181,8 @@ static long by_va(uint64_t pte, unsigned flags)
 {
     static unsigned long all = ~0ul;
 
-    return hypercall_update_va_mapping(window, pte, flags & UVMF_ALL ? flags : flags | (unsigned long)&all);
+    return hypercall_update_va_mapping(window, pte,
+                                       flags & UVMF_ALL ? flags : flags | (unsigned long)&all);
 }
 
 static long by_mmuext(uint64_t pte, unsigned cmd)
@@ -220,7 +221,8 @@ static void test_promotion(void)
         wait_for_looks(20);
         written += page[0] || page[1] || page[2];
         rc = rc ? rc : set_window(0);
-        rc = rc ? rc : mmu_set(memory_entry_ma((unsigned long)page, 1), pte_of(page_mfn(page), PTE_RO));
+        rc = rc ? rc
+                : mmu_set(memory_entry_ma((unsigned long)page, 1), pte_of(page_mfn(page), PTE_RO));
         rc = rc ? rc : mmuext(MMUEXT_PIN_L1_TABLE, page_mfn(page));
         bad += !stays(page);
         let_all(PAUSE);

@@ -73,9 +73,12 @@ static const struct {
     unsigned long cr3;
     const char *user, *kernel, *root;
 } roots_of_frame_0[] = {
-    {1, "initialise: user mode, user root 1", "initialise: kernel mode, user root 1", "initialise: root 1"},
-    {0x18, "initialise: user mode, user root 0x18", "initialise: kernel mode, user root 0x18", "initialise: root 0x18"},
-    {0xfff, "initialise: user mode, user root 0xfff", "initialise: kernel mode, user root 0xfff", "initialise: root 0xfff"},
+    {1, "initialise: user mode, user root 1", "initialise: kernel mode, user root 1",
+     "initialise: root 1"},
+    {0x18, "initialise: user mode, user root 0x18", "initialise: kernel mode, user root 0x18",
+     "initialise: root 0x18"},
+    {0xfff, "initialise: user mode, user root 0xfff", "initialise: kernel mode, user root 0xfff",
+     "initialise: root 0xfff"},
 };
 
 static long initialise(void)

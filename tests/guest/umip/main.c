@@ -76,8 +76,10 @@ static void test_kernel(void)
     tap_is_hex(word & ~8u, 0x33, "kernel: SMSW to memory is 16 bits");
     tap_is(TRAPS(__asm__ volatile("sgdt 0x1000")), TRAP_PF, "kernel: SGDT to where nothing is");
     tap_is_hex(trap_last_cr2, 0x1000, "kernel: the fault's address");
-    tap_is(TRAPS(__asm__ volatile("sgdt (%0)" : : "r"(0x1234567890abcdeful))), TRAP_GP,
-           "kernel: SGDT to no address");
+    tap_is(TRAPS(__asm__ volatile("sgdt (%0)"
+                                  :
+                                  : "r"(0x1234567890abcdeful))),
+           TRAP_GP, "kernel: SGDT to no address");
 }
 
 /* --- operands -------------------------------------------------------------------------------- */

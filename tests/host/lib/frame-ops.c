@@ -7,7 +7,8 @@
 
 struct guest one[2], two, boss;
 uint64_t frame;
-struct actor first = {&one[0], SCRATCH}, second = {&one[1], SCRATCH + 1}, other = {&two, SCRATCH}, control = {&boss, SCRATCH};
+struct actor first = {&one[0], SCRATCH}, second = {&one[1], SCRATCH + 1}, other = {&two, SCRATCH},
+             control = {&boss, SCRATCH};
 
 static uint64_t slot_entry(const struct actor *a)
 {
@@ -17,7 +18,8 @@ static uint64_t slot_entry(const struct actor *a)
 static long request(struct guest *g, uint64_t ptr, uint64_t value, uint32_t foreign)
 {
     mmu_update_t r = {ptr, value};
-    return hypercall(g, mmu_update, machine_put(g->v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1, 0, foreign);
+    return hypercall(g, mmu_update, machine_put(g->v->cpu * 0x8000u + 0x1000u, &r, sizeof(r)).va, 1,
+                     0, foreign);
 }
 
 long map_ro(struct actor *a)
@@ -118,7 +120,8 @@ long populate(struct actor *a)
 long exchange(struct actor *a)
 {
     const unsigned at = a->g->v->cpu * 0x8000u + 0x5000u;
-    struct xen_memory_exchange e = {.in = {.nr_extents = 1, .domid = DOMID_SELF}, .out = {.nr_extents = 1, .domid = DOMID_SELF}};
+    struct xen_memory_exchange e = {.in = {.nr_extents = 1, .domid = DOMID_SELF},
+                                    .out = {.nr_extents = 1, .domid = DOMID_SELF}};
     const uint64_t pfn = 61;
 
     e.in.extent_start.p = (void *)machine_put(at, &frame, 8).va;
@@ -142,7 +145,8 @@ long foreign_pin(struct actor *a)
     struct mmuext_op op = {.cmd = MMUEXT_PIN_L1_TABLE};
 
     op.arg1.mfn = frame;
-    return hypercall(a->g, mmuext_op, machine_put(a->g->v->cpu * 0x8000u + 0x1000u, &op, sizeof(op)).va, 1, 0, 1);
+    return hypercall(a->g, mmuext_op,
+                     machine_put(a->g->v->cpu * 0x8000u + 0x1000u, &op, sizeof(op)).va, 1, 0, 1);
 }
 
 /* A step of the preparation that has to work. */
@@ -158,7 +162,7 @@ void frame_tidy(struct guest *g)
 {
     for (unsigned i = 0; i < 4; i++)
         must(request(g, guest_entry(g, 3, SCRATCH + i), 0, DOMID_SELF), 0);
-    for_each_vcpu (g->d, v)
+    for_each_vcpu(g->d, v)
         machine_release_segments(v);
     for (uint64_t f = 0; f < max_mfn; f++) {
         struct page_info *pg = mfn_to_page(mfn(f));
@@ -168,7 +172,8 @@ void frame_tidy(struct guest *g)
             must(guest_mmuext(g, MMUEXT_UNPIN_TABLE, f, 0), 0);
     }
     for (uint64_t f = 0; f < max_mfn; f++) {
-        bool begun_with = mfn_to_page(mfn(f))->owner != g->d->id || (mfn_to_page(mfn(f))->state & PAGE_SHARED);
+        bool begun_with =
+            mfn_to_page(mfn(f))->owner != g->d->id || (mfn_to_page(mfn(f))->state & PAGE_SHARED);
         for (unsigned i = 0; i < PAGES - (g == one); i++)
             begun_with |= g->mfn[i] == f;
         if (!begun_with)

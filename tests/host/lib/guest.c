@@ -155,8 +155,8 @@ long vcpu_hypercall(struct vcpu *v, unsigned number, uint64_t a, uint64_t b, uin
 long guest_mmu_update(struct guest *g, uint64_t ptr, uint64_t value)
 {
     mmu_update_t request = {ptr, value};
-    return hypercall(g, mmu_update, machine_put(AT_REQUEST(g->v), &request, sizeof(request)).va, 1, 0,
-                     DOMID_SELF);
+    return hypercall(g, mmu_update, machine_put(AT_REQUEST(g->v), &request, sizeof(request)).va, 1,
+                     0, DOMID_SELF);
 }
 
 long guest_mmuext(struct guest *g, unsigned cmd, uint64_t arg1, uint64_t arg2)
@@ -165,7 +165,8 @@ long guest_mmuext(struct guest *g, unsigned cmd, uint64_t arg1, uint64_t arg2)
 
     op.arg1.mfn = arg1;
     memcpy(&op.arg2, &arg2, sizeof(op.arg2));
-    return hypercall(g, mmuext_op, machine_put(AT_REQUEST(g->v), &op, sizeof(op)).va, 1, 0, DOMID_SELF);
+    return hypercall(g, mmuext_op, machine_put(AT_REQUEST(g->v), &op, sizeof(op)).va, 1, 0,
+                     DOMID_SELF);
 }
 
 long guest_pin(struct guest *g, unsigned pfn, int level)

@@ -91,7 +91,8 @@ size_t image_guest_section(uint8_t *to, size_t room, const char *text)
     s[1] = (Elf64_Shdr){.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = at, .sh_size = length};
     memcpy(to + at, text, length);
     at += length;
-    s[2] = (Elf64_Shdr){.sh_name = 13, .sh_type = SHT_STRTAB, .sh_offset = at, .sh_size = sizeof(names)};
+    s[2] = (Elf64_Shdr){
+        .sh_name = 13, .sh_type = SHT_STRTAB, .sh_offset = at, .sh_size = sizeof(names)};
     memcpy(to + at, names, sizeof(names));
     return at + sizeof(names);
 }

@@ -36,7 +36,8 @@ static void begin_run(void)
         op[i].cpu = race_now[i].row->by ? race_now[i].row->by->v->cpu : 0;
 }
 
-unsigned long race_play(const struct race_row *const *rows, unsigned count, unsigned switches, void (*begin)(void), void (*end)(void))
+unsigned long race_play(const struct race_row *const *rows, unsigned count, unsigned switches,
+                        void (*begin)(void), void (*end)(void))
 {
     const char *depth = getenv("PARAVANE_RACE_SWITCHES");
 
@@ -53,21 +54,23 @@ void race_check_results(void)
 {
     for (unsigned i = 0; i < race_now_count; i++) {
         struct race_played *p = &race_now[i];
-        bool good = !p->ended || p->rc == 0 || (p->rule != RULE_NONE && p->rc == -rule_text[p->rule].error);
+        bool good =
+            !p->ended || p->rc == 0 || (p->rule != RULE_NONE && p->rc == -rule_text[p->rule].error);
 
         for (unsigned k = 0; k < ARRAY_SIZE(p->row->may); k++)
             good |= p->rc == p->row->may[k];
         if (!good)
-            race_wrong("%s gives %ld, its last rule is %s", p->row->name, p->rc, rule_text[p->rule].id);
+            race_wrong("%s gives %ld, its last rule is %s", p->row->name, p->rc,
+                       rule_text[p->rule].id);
     }
 }
 
 void race_check_nobody_is_forgotten(const struct domain *d)
 {
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         if (!v->pause && !v->on_cpu && !v->sched.queued)
             race_wrong("d%uv%u wants to run and is in no queue", d->id, v->id);
-    for_each_vcpu (d, v)
+    for_each_vcpu(d, v)
         if (!(v->affinity & BIT(v->cpu)))
             race_wrong("d%uv%u is on CPU %u, where it may not run", d->id, v->id, v->cpu);
 }

@@ -35,7 +35,8 @@ unsigned race_flags(void);
  * Play @count rows against each other with so many forced switches (PARAVANE_RACE_SWITCHES: as many as that says); @begin and @end as
  * for race_explore().  The number of runs.
  */
-unsigned long race_play(const struct race_row *const *rows, unsigned count, unsigned switches, void (*begin)(void), void (*end)(void));
+unsigned long race_play(const struct race_row *const *rows, unsigned count, unsigned switches,
+                        void (*begin)(void), void (*end)(void));
 
 /* Each that ended has a result that it may have.  Says what has not, and aborts. */
 void race_check_results(void);
@@ -43,9 +44,9 @@ void race_check_results(void);
 void race_check_nobody_is_forgotten(const struct domain *d);
 
 /* Says what is wrong and aborts; race.c tells what was played. */
-#define race_wrong(...)                \
-    do {                               \
-        fprintf(stderr, __VA_ARGS__);  \
-        fprintf(stderr, "\n");         \
-        abort();                       \
+#define race_wrong(...)               \
+    do {                              \
+        fprintf(stderr, __VA_ARGS__); \
+        fprintf(stderr, "\n");        \
+        abort();                      \
     } while (0)

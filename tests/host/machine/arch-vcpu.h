@@ -15,4 +15,7 @@ struct arch_vcpu {
 struct arch_domain {
     uint8_t nothing;
 };
-#define ARCH_DOMAIN_INIT {0}
+#define ARCH_DOMAIN_INIT \
+    {                    \
+        0                \
+    }

@@ -28,7 +28,7 @@ static struct {
  * -------------------------------------------------------------------------------------------- */
 
 #define HYPERVISOR_FRAMES 16u /* at the start: "the image" */
-#define HOLE_FRAMES                                                              \
+#define HOLE_FRAMES \
     256u /* one page of page_info: can be made read-only, as on the real machine \
           */
 
@@ -338,7 +338,8 @@ static void others_run(void)
     const unsigned self = machine_cpu;
 
     for (unsigned cpu = 0; cpu < machine.cpus; cpu++) {
-        if (cpu == self || race_holds_cpu(cpu) || !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
+        if (cpu == self || race_holds_cpu(cpu) ||
+            !(machine.cpu[cpu].current->exit_work & EXIT_RESCHEDULE))
             continue;
         machine_cpu = cpu;
         schedule();
@@ -427,7 +428,8 @@ uint64_t arch_guest_caller(struct vcpu *v)
 static void serial_takes(size_t n)
 {
     for (; n; n -= MIN(n, 16u)) {
-        machine.now = MAX(machine.now, machine.serial_empty); /* whoever writes waits, interrupts off */
+        /* whoever writes waits, interrupts off */
+        machine.now = MAX(machine.now, machine.serial_empty);
         machine.serial_empty = machine.now + MIN(n, 16u) * machine.serial_ns;
     }
 }
@@ -514,8 +516,9 @@ static bool root_is_held(const struct machine_cpu *c)
     if (v->is_idle || !c->root)
         return !c->root;
     const uint64_t state = mfn_to_page(m)->state;
-    return (c->root == v->arch.kernel_root || c->root == v->arch.user_root) && page_state_type(state) == PAGE_TYPE_L4 &&
-           (state & PAGE_VALIDATED) && page_state_count(state) && page_state_refs(state);
+    return (c->root == v->arch.kernel_root || c->root == v->arch.user_root) &&
+           page_state_type(state) == PAGE_TYPE_L4 && (state & PAGE_VALIDATED) &&
+           page_state_count(state) && page_state_refs(state);
 }
 
 unsigned arch_audit_cpus(void)
@@ -526,7 +529,8 @@ unsigned arch_audit_cpus(void)
         if (root_is_held(&machine.cpu[i]))
             continue;
         wrong++;
-        printk("audit: I10: CPU%u: CR3 is not what it should be: %lx\n", i, (unsigned long)machine.cpu[i].root);
+        printk("audit: I10: CPU%u: CR3 is not what it should be: %lx\n", i,
+               (unsigned long)machine.cpu[i].root);
     }
     return wrong;
 }

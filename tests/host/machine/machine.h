@@ -30,11 +30,12 @@ struct machine_cpu {
     struct domain *root_domain; /* whose L4 is in CR3 */
     uint64_t root;              /* CR3 */
     uint64_t deadline;          /* timer interrupt; ~0: none */
-    bool kicked; /* an interrupt that ends its halt */
-    struct vcpu *away; /* in a race: who has left its stack, and comes back to @back when it is chosen again */
+    bool kicked;                /* an interrupt that ends its halt */
+    /* in a race: who has left its stack, and comes back to @back when it is chosen again */
+    struct vcpu *away;
     void *back;
     uint32_t relaxed; /* spin-wait bodies since the last other call: a deadlock if it grows */
-    bool kernel_view;               /* the door opens on kernel tables whatever the mode */
+    bool kernel_view; /* the door opens on kernel tables whatever the mode */
     unsigned flushes, page_flushes; /* how often its TLB was flushed, as a whole, or one page */
 };
 
@@ -46,21 +47,26 @@ struct machine {
     struct machine_cpu cpu[MACHINE_CPUS];
     uint64_t now;
     void (*while_spinning)(void); /* what another CPU does while one spins; NULL: nothing */
-    void (*overslept)(struct vcpu *v); /* in a race: @v sleeps, and nobody is left who could wake it; NULL: nothing */
+    /* in a race: @v sleeps, and nobody is left who could wake it; NULL: nothing */
+    void (*overslept)(struct vcpu *v);
     uint8_t window[WINDOW_BYTES];
     uint64_t window_readable, window_writable; /* bytes from its start */
-    unsigned door_faults; /* so many accesses of guest memory from now one faults, whatever it is; 0: none does */
+    /* so many accesses of guest memory from now one faults, whatever it is; 0: none does */
+    unsigned door_faults;
     char log[65536];
     size_t log_length;
     uint8_t port[16384]; /* what was written to ports */
     size_t port_bytes;
-    uint64_t serial_ns, serial_empty; /* what a byte takes on the serial line, and when its FIFO is empty */
-    uint64_t deaf_since, deaf_longest; /* arch_serve_interrupts(): when last, the longest time without */
+    /* what a byte takes on the serial line, and when its FIFO is empty */
+    uint64_t serial_ns, serial_empty;
+    /* arch_serve_interrupts(): when last, the longest time without */
+    uint64_t deaf_since, deaf_longest;
     int ended, verdict; /* arch_machine_end(): how + 1, and with what */
     unsigned cache_flushes;
 };
 extern struct machine machine;
-extern _Thread_local unsigned machine_cpu; /* which CPU executes: one at a time, or each on a thread of its own */
+/* which CPU executes: one at a time, or each on a thread of its own */
+extern _Thread_local unsigned machine_cpu;
 
 /* Power on: @cpus CPUs online, @frames frames; CPU 0 executes on its idle vCPU. */
 void machine_start(unsigned cpus, uint64_t frames);

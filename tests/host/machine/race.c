@@ -23,7 +23,8 @@ static void __sanitizer_finish_switch_fiber(void *fake, const void **stack, size
 #define STACK_BYTES 0x40000u
 #define WORDS       0x10000u /* learnt; a power of two, and more than any operation touches */
 #define WAITS       100000u
-#define ROUNDS      4u /* of learning: where memory comes in another order each time nothing that is learnt lasts */
+/* of learning: where memory comes in another order each time nothing that is learnt lasts */
+#define ROUNDS 4u
 
 /* An operation that has begun; the last one is whoever called race_explore(). */
 struct fiber {
@@ -101,7 +102,8 @@ static void arrived(struct fiber *self)
     const void *stack;
     size_t bytes;
 
-    __sanitizer_finish_switch_fiber(self->fake, &stack, &bytes); /* of whom we come from: home, the first time */
+    /* of whom we come from: home, the first time */
+    __sanitizer_finish_switch_fiber(self->fake, &stack, &bytes);
     if (!home->stack) {
         home->stack = (void *)(uintptr_t)stack;
         home->stack_bytes = bytes;
@@ -116,7 +118,8 @@ static void switch_to(unsigned to)
     self->cpu = machine_cpu;
     race.running = to;
     race.steps = 0;
-    __sanitizer_start_switch_fiber(self->ended ? NULL : &self->fake, next->stack, next->stack_bytes);
+    __sanitizer_start_switch_fiber(self->ended ? NULL : &self->fake, next->stack,
+                                   next->stack_bytes);
     swapcontext(&self->context, &next->context);
     arrived(self);
 }
@@ -150,8 +153,9 @@ static unsigned next_after(unsigned from)
 static void tell(const char *why)
 {
     if (race.told_bytes < sizeof(race.told))
-        race.told_bytes += (size_t)snprintf(race.told + race.told_bytes, sizeof(race.told) - race.told_bytes, "%s%s, %u steps%s",
-                                            race.told_bytes ? "; " : "", race.ops[race.running].name, race.steps, why);
+        race.told_bytes += (size_t)snprintf(
+            race.told + race.told_bytes, sizeof(race.told) - race.told_bytes, "%s%s, %u steps%s",
+            race.told_bytes ? "; " : "", race.ops[race.running].name, race.steps, why);
 }
 
 /* Back to the guest: a vCPU that was asked to leave its CPU does. */
@@ -260,7 +264,8 @@ bool race_holds_cpu(unsigned cpu)
     if (race.running == HOME)
         return false;
     for (unsigned i = 0; i < race.count; i++)
-        if (!race.fiber[i].ended && (race.ops[i].cpu == cpu || (i != race.running && race.fiber[i].cpu == cpu)))
+        if (!race.fiber[i].ended &&
+            (race.ops[i].cpu == cpu || (i != race.running && race.fiber[i].cpu == cpu)))
             return true;
     return false;
 }
@@ -309,7 +314,8 @@ static void explore(void)
     race.plan.count = at;
 }
 
-unsigned long race_explore(const struct race_op *ops, unsigned count, unsigned switches, void (*begin)(void), void (*end)(void))
+unsigned long race_explore(const struct race_op *ops, unsigned count, unsigned switches,
+                           void (*begin)(void), void (*end)(void))
 {
     ASSERT(count <= RACE_OPS && switches <= RACE_SWITCHES);
     race.ops = ops;

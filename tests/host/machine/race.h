@@ -26,7 +26,8 @@ struct race_op {
  * Play all ways to run @ops[0..@count) with at most @switches forced switches.  @begin makes the world for each, @end looks at what
  * came out; race_told() says what was played.  The number of runs.
  */
-unsigned long race_explore(const struct race_op *ops, unsigned count, unsigned switches, void (*begin)(void), void (*end)(void));
+unsigned long race_explore(const struct race_op *ops, unsigned count, unsigned switches,
+                           void (*begin)(void), void (*end)(void));
 
 /* What is, or was last, played: for messages. */
 const char *race_told(void);

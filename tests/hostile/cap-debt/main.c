@@ -48,8 +48,10 @@ void guest_main(void)
         u[i] = (mmu_update_t){at, i % 2 ? 0 : pte_of(page_mfn(l3), PTE_TABLE)};
     static struct sched_shutdown s = {.reason = SHUTDOWN_reboot};
     for (unsigned i = 0; i < n; i++)
-        calls[i] = (multicall_entry_t){.op = __HYPERVISOR_mmu_update, .args = {(unsigned long)u, 16, 0, DOMID_SELF}};
-    calls[n] = (multicall_entry_t){.op = __HYPERVISOR_sched_op, .args = {SCHEDOP_shutdown, (unsigned long)&s}};
+        calls[i] = (multicall_entry_t){.op = __HYPERVISOR_mmu_update,
+                                       .args = {(unsigned long)u, 16, 0, DOMID_SELF}};
+    calls[n] = (multicall_entry_t){.op = __HYPERVISOR_sched_op,
+                                   .args = {SCHEDOP_shutdown, (unsigned long)&s}};
     tap_note("%u tables, at %lu ms", tables, clock_ns() / 1000000);
     hypercall_multicall(calls, n + 1);
     attack_again();

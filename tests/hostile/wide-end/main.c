@@ -40,7 +40,8 @@ void guest_main(void)
     attack_begin("wide-end");
     for (unsigned i = LEGACY; i < count; i++) {
         const unsigned long at = (unsigned long)&infos[i];
-        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)), .offset = at & 4095};
+        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
+                                            .offset = at & 4095};
         if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
             tap_bail_out("vCPU %u has no vcpu_info", i);
     }

@@ -26,8 +26,12 @@ static unsigned thread_segment(const void *base)
     struct user_desc *d = map_memory(4096, 0);
     long rc;
 
-    *d = (struct user_desc){.entry_number = (unsigned)-1, .base_addr = (unsigned)(word)base, .limit = 0xfffff, .seg_32bit = 1,
-                            .limit_in_pages = 1, .useable = 1};
+    *d = (struct user_desc){.entry_number = (unsigned)-1,
+                            .base_addr = (unsigned)(word)base,
+                            .limit = 0xfffff,
+                            .seg_32bit = 1,
+                            .limit_in_pages = 1,
+                            .useable = 1};
     __asm__ volatile("int $0x80" : "=a"(rc) : "0"(243), "b"(d) : "memory");
     if ((int)rc)
         give_up("no thread area", (int)rc);
@@ -44,17 +48,17 @@ static void fill_memory(void)
 }
 
 #define LOAD(segment, selector) __asm__ volatile("mov %0, %%" #segment : : "r"(selector))
-#define READ(segment)                                                                            \
-    ({                                                                                           \
-        unsigned value_;                                                                         \
-        __asm__ volatile("movl %%" #segment ":0, %0" : "=r"(value_));                            \
-        value_;                                                                                  \
+#define READ(segment)                                                 \
+    ({                                                                \
+        unsigned value_;                                              \
+        __asm__ volatile("movl %%" #segment ":0, %0" : "=r"(value_)); \
+        value_;                                                       \
     })
-#define SELECTOR(segment)                                                                        \
-    ({                                                                                           \
-        unsigned value_;                                                                         \
-        __asm__ volatile("mov %%" #segment ", %0" : "=r"(value_));                               \
-        value_ & 0xffff;                                                                         \
+#define SELECTOR(segment)                                          \
+    ({                                                             \
+        unsigned value_;                                           \
+        __asm__ volatile("mov %%" #segment ", %0" : "=r"(value_)); \
+        value_ & 0xffff;                                           \
     })
 
 static void nothing(int signal, siginfo_t *info, struct ucontext *context)
@@ -99,8 +103,8 @@ static void from_descriptors(void)
     }
     CALL(NR(close), there[1]);
     const int status = wait_process(pid);
-    say("selectors %lx %lx, wrong %ld %ld, status %lx\n", (word)SELECTOR(fs), (word)SELECTOR(gs), (long)wrong_fs, (long)wrong_gs,
-        (word)status);
+    say("selectors %lx %lx, wrong %ld %ld, status %lx\n", (word)SELECTOR(fs), (word)SELECTOR(gs),
+        (long)wrong_fs, (long)wrong_gs, (word)status);
 }
 
 /* A thread changes its entry; another thread has its own. */
@@ -128,7 +132,8 @@ static void of_threads(void)
     LOAD(fs, first_selector);
     /* A new thread begins with its maker's entries; it must forget them to get the same numbers. */
     struct user_desc *d = map_memory(4096, 0);
-    *d = (struct user_desc){.entry_number = first_selector >> 3, .read_exec_only = 1, .seg_not_present = 1};
+    *d = (struct user_desc){
+        .entry_number = first_selector >> 3, .read_exec_only = 1, .seg_not_present = 1};
     start_thread(other_thread);
     while (turn != 1)
         yield();
@@ -136,7 +141,8 @@ static void of_threads(void)
     turn = 2;
     while (turn != 3)
         yield();
-    say("first thread %lx %lx, other %lx %lx\n", (word)mine, (word)READ(fs), (word)thread_value[0], (word)thread_value[1]);
+    say("first thread %lx %lx, other %lx %lx\n", (word)mine, (word)READ(fs), (word)thread_value[0],
+        (word)thread_value[1]);
 }
 
 #ifdef __x86_64__
@@ -161,7 +167,8 @@ static word base_of(int what)
 
 static void of_prctl(void)
 {
-    word *high = (word *)CALL(NR(mmap), 0x7000000000ul, 8192, 3, 0x32, -1, 0); /* above 4 GiB: no descriptor can say it */
+    /* above 4 GiB: no descriptor can say it */
+    word *high = (word *)CALL(NR(mmap), 0x7000000000ul, 8192, 3, 0x32, -1, 0);
     unsigned wrong[4] = {0};
 
     open_pipes();
@@ -171,7 +178,8 @@ static void of_prctl(void)
     if (!pid)
         answer();
     on_signal(SIGUSR1, nothing, 0);
-    say("set: %ld %ld\n", CALL(NR(arch_prctl), SET_FS, high), CALL(NR(arch_prctl), SET_GS, high + 8));
+    say("set: %ld %ld\n", CALL(NR(arch_prctl), SET_FS, high),
+        CALL(NR(arch_prctl), SET_GS, high + 8));
     for (unsigned i = 0; i < 100; i++) {
         switch_and_back();
         if (i % 2)
@@ -181,8 +189,8 @@ static void of_prctl(void)
         wrong[2] += base_of(GET_FS) != (word)high;
         wrong[3] += base_of(GET_GS) != (word)(high + 8);
     }
-    say("selectors %lx %lx, wrong %ld %ld %ld %ld\n", (word)SELECTOR(fs), (word)SELECTOR(gs), (long)wrong[0], (long)wrong[1],
-        (long)wrong[2], (long)wrong[3]);
+    say("selectors %lx %lx, wrong %ld %ld %ld %ld\n", (word)SELECTOR(fs), (word)SELECTOR(gs),
+        (long)wrong[0], (long)wrong[1], (long)wrong[2], (long)wrong[3]);
     say("the kernel's: %ld, not canonical: %ld\n", CALL(NR(arch_prctl), SET_FS, 0xffffffff81000000),
         CALL(NR(arch_prctl), SET_GS, 0x800000000000));
     CALL(NR(kill), pid, SIGKILL);
@@ -202,12 +210,14 @@ static void selectors_over_prctl(void)
     LOAD(fs, selector);
     LOAD(gs, selector);
     switch_and_back();
-    say("loaded: %lx %lx, base %ld %ld\n", (word)READ(fs), (word)READ(gs), (long)(base_of(GET_FS) == (word)(memory + 7)),
+    say("loaded: %lx %lx, base %ld %ld\n", (word)READ(fs), (word)READ(gs),
+        (long)(base_of(GET_FS) == (word)(memory + 7)),
         (long)(base_of(GET_GS) == (word)(memory + 7)));
     CALL(NR(arch_prctl), SET_FS, memory + 100);
     CALL(NR(arch_prctl), SET_GS, memory + 101);
     switch_and_back();
-    say("set anew: selectors %lx %lx, %lx %lx\n", (word)SELECTOR(fs), (word)SELECTOR(gs), (word)READ(fs), (word)READ(gs));
+    say("set anew: selectors %lx %lx, %lx %lx\n", (word)SELECTOR(fs), (word)SELECTOR(gs),
+        (word)READ(fs), (word)READ(gs));
     CALL(NR(kill), pid, SIGKILL);
 }
 
@@ -233,7 +243,8 @@ static void null_selectors(void)
         came_back[0] += base_of(GET_FS) == (word)(memory + 100);
         came_back[1] += base_of(GET_GS) == (word)(memory + 101);
     }
-    say("cleared %ld %ld, came back %ld %ld\n", (long)cleared[0], (long)cleared[1], (long)(came_back[0] != 0), (long)(came_back[1] != 0));
+    say("cleared %ld %ld, came back %ld %ld\n", (long)cleared[0], (long)cleared[1],
+        (long)(came_back[0] != 0), (long)(came_back[1] != 0));
 }
 
 /* The same for a descriptor that is taken away while its selector is loaded. */
@@ -249,14 +260,16 @@ static void lost_descriptors(void)
         be_switched();
         const unsigned selector = thread_segment(memory + 7);
         LOAD(fs, selector);
-        *d = (struct user_desc){.entry_number = selector >> 3, .read_exec_only = 1, .seg_not_present = 1};
+        *d = (struct user_desc){
+            .entry_number = selector >> 3, .read_exec_only = 1, .seg_not_present = 1};
         __asm__ volatile("int $0x80" : "=a"(rc) : "0"(243), "b"(d) : "memory");
         cleared |= base_of(GET_FS) == 0;
         be_switched();
         came_back += base_of(GET_FS) == (word)(memory + 100);
         selector_after |= SELECTOR(fs);
     }
-    say("cleared %ld, came back %ld, selector %lx\n", (long)cleared, (long)(came_back != 0), (word)selector_after);
+    say("cleared %ld, came back %ld, selector %lx\n", (long)cleared, (long)(came_back != 0),
+        (word)selector_after);
 }
 #endif
 

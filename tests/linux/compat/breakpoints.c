@@ -13,7 +13,7 @@ enum { DEBUGREG = 848 };
 enum { ON_EXECUTE = 0, ON_WRITE = 1, ON_ANY = 3 };
 
 static unsigned long long watched[4] __attribute__((aligned(32)));
-#define INT(n) (((volatile unsigned *)watched)[n])
+#define INT(n)  (((volatile unsigned *)watched)[n])
 #define BYTE(n) (((volatile unsigned char *)watched)[n])
 static int ends[2];
 
@@ -230,8 +230,9 @@ static void try_breakpoint(unsigned i)
     }
     CALL(NR(kill), pid, SIGKILL);
     wait_process(pid);
-    say("%s: set %ld, hits %ld (B0 %ld, B1 %ld, both %ld, none %ld), codes %lx, status %lx\n", cases[i].name, rc, (long)count,
-        (long)hits[1], (long)hits[2], (long)hits[3], (long)hits[0], (word)codes, (word)status & 0xffff);
+    say("%s: set %ld, hits %ld (B0 %ld, B1 %ld, both %ld, none %ld), codes %lx, status %lx\n",
+        cases[i].name, rc, (long)count, (long)hits[1], (long)hits[2], (long)hits[3], (long)hits[0],
+        (word)codes, (word)status & 0xffff);
     CALL(NR(close), ends[0]);
     CALL(NR(close), ends[1]);
 }
@@ -273,7 +274,8 @@ static void refusals(void)
 
     say("dr4: %ld, dr5: %ld\n", poke(pid, 4, 0), poke(pid, 5, 0));
     say("an i/o breakpoint: %ld\n", poke(pid, 7, control(0, 2, 1)));
-    say("an empty address: %ld, then %ld\n", poke(pid, 0, 0), poke(pid, 7, control(0, ON_WRITE, 4)));
+    say("an empty address: %ld, then %ld\n", poke(pid, 0, 0),
+        poke(pid, 7, control(0, ON_WRITE, 4)));
     say("not aligned: %ld", poke(pid, 7, 0));
     say(", %ld", poke(pid, 0, (word)watched + 1));
     say(", %ld\n", poke(pid, 7, control(0, ON_WRITE, 4)));

@@ -18,11 +18,13 @@ void by_sysenter(void);
 void by_syscall(void);
 __asm__("make_call: push %ebp; push %edi; push %esi; push %ebx\n"
         "        mov 20(%esp), %eax; push %eax\n"
-        "        mov 4(%eax), %ebx; mov 8(%eax), %ecx; mov 12(%eax), %edx; mov 16(%eax), %esi; mov 20(%eax), %edi\n"
+        "        mov 4(%eax), %ebx; mov 8(%eax), %ecx; mov 12(%eax), %edx; mov 16(%eax), %esi; mov "
+        "20(%eax), %edi\n"
         "        mov 24(%eax), %ebp; mov (%eax), %eax\n"
         "        call *call_target_\n"
         "        pushf; push %eax; mov 8(%esp), %eax\n"
-        "        mov %ebx, 4(%eax); mov %ecx, 8(%eax); mov %edx, 12(%eax); mov %esi, 16(%eax); mov %edi, 20(%eax)\n"
+        "        mov %ebx, 4(%eax); mov %ecx, 8(%eax); mov %edx, 12(%eax); mov %esi, 16(%eax); mov "
+        "%edi, 20(%eax)\n"
         "        mov %ebp, 24(%eax); pop (%eax); pop 28(%eax)\n"
         "        pop %eax; pop %ebx; pop %esi; pop %edi; pop %ebp; ret\n"
         "by_int80: int $0x80; ret\n"
@@ -40,11 +42,13 @@ static long call_by(long number, word b, word c, word d, word si, word di, word 
 /* All registers but ax come back. */
 static void registers_kept(void)
 {
-    struct registers r = {NR(getpid), 0x11111111, 0x22222222, 0x33333333, 0x44444444, 0x55555555, 0x66666666, 0};
+    struct registers r = {NR(getpid), 0x11111111, 0x22222222, 0x33333333,
+                          0x44444444, 0x55555555, 0x66666666, 0};
 
     make_call(&r);
-    say("the process: %ld, bx %lx cx %lx dx %lx si %lx di %lx bp %lx, flags %lx\n", (long)(r.ax == (word)CALL(NR(getpid))), r.bx, r.cx,
-        r.dx, r.si, r.di, r.bp, r.flags & FLAGS_SHOWN & ~0xd5ul);
+    say("the process: %ld, bx %lx cx %lx dx %lx si %lx di %lx bp %lx, flags %lx\n",
+        (long)(r.ax == (word)CALL(NR(getpid))), r.bx, r.cx, r.dx, r.si, r.di, r.bp,
+        r.flags & FLAGS_SHOWN & ~0xd5ul);
 }
 
 /* mmap2() has six arguments. */
@@ -57,15 +61,17 @@ static void six_arguments(void)
         fill(page, 'a' + (int)i, 4096);
         CALL(NR(write), file, page, 4096);
     }
-    const long at = call_by(NR(mmap2), (word)page, 8192 - 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, (word)file, 2);
-    say("six arguments: at its place %ld, the third page's byte %lx\n", (long)(at == (long)page), (word)page[100]);
+    const long at = call_by(NR(mmap2), (word)page, 8192 - 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED,
+                            (word)file, 2);
+    say("six arguments: at its place %ld, the third page's byte %lx\n", (long)(at == (long)page),
+        (word)page[100]);
     CALL(NR(close), file);
 }
 
 static void no_such_call(void)
 {
-    say("no such call: %ld %ld, a bad pointer %ld\n", call_by(100000, 1, 2, 3, 4, 5, 6), call_by(-1, 1, 2, 3, 4, 5, 6),
-        call_by(NR(write), 1, 16, 8, 0, 0, 0));
+    say("no such call: %ld %ld, a bad pointer %ld\n", call_by(100000, 1, 2, 3, 4, 5, 6),
+        call_by(-1, 1, 2, 3, 4, 5, 6), call_by(NR(write), 1, 16, 8, 0, 0, 0));
 }
 
 /* A call that a signal interrupts, again and again until its handler gives it what it waits for. */
@@ -190,7 +196,10 @@ static void flags_kept(void)
         struct registers r = {NR(getpid), 1, 2, 3, 4, 5, 6, 0};
         const long pid = fork_process();
         if (!pid) {
-            __asm__ volatile("pushf; orl %0, (%%esp); popf" : : "r"(flags[i].flag) : "memory", "cc");
+            __asm__ volatile("pushf; orl %0, (%%esp); popf"
+                             :
+                             : "r"(flags[i].flag)
+                             : "memory", "cc");
             make_call(&r);
             __asm__ volatile("push $0x202; popf" : : : "memory", "cc");
             leave(r.flags & flags[i].flag ? 1 : 0);
@@ -220,8 +229,9 @@ static void try_way(word target)
         const char *name;
         void (*ask)(void);
     } questions[] = {
-        {"registers", registers_kept}, {"arguments", six_arguments}, {"errors", no_such_call}, {"restarts", restarted},
-        {"stops", goes_on},            {"forks", forks},             {"flags", flags_kept},    {"time", gettimes},
+        {"registers", registers_kept}, {"arguments", six_arguments}, {"errors", no_such_call},
+        {"restarts", restarted},       {"stops", goes_on},           {"forks", forks},
+        {"flags", flags_kept},         {"time", gettimes},
     };
 
     call_target_ = target;

@@ -5,8 +5,8 @@
 #include "runtime.h"
 #include <linux/mman.h>
 
-#define CODE(name, text)                                                                         \
-    void name(void);                                                                             \
+#define CODE(name, text) \
+    void name(void);     \
     __asm__(".globl " #name "\n" #name ":\n" text "\nret\n")
 
 CODE(divide_by_zero, "xor %ecx, %ecx; mov $7, %eax; xor %edx, %edx; nop; div %ecx");
@@ -60,12 +60,15 @@ CODE(segment_ldt, "mov $0x7, %eax; mov %eax, %es");
 CODE(stack_null, "xor %eax, %eax; mov %eax, %ss");
 CODE(stack_code, "mov $0x23, %eax; mov %eax, %ss");
 CODE(stack_beyond, "mov $0xfffb, %eax; mov %eax, %ss");
-CODE(x87_division, "fninit; push $0x37b; fldcw (" SP "); pop " AX "; fldz; fld1; fdiv %st(1), %st; fwait");
-CODE(sse_division, "push $0x1d80; ldmxcsr (" SP "); pop " AX "; xorps %xmm0, %xmm0; xorps %xmm1, %xmm1; divps %xmm1, %xmm0");
+CODE(x87_division,
+     "fninit; push $0x37b; fldcw (" SP "); pop " AX "; fldz; fld1; fdiv %st(1), %st; fwait");
+CODE(sse_division, "push $0x1d80; ldmxcsr (" SP "); pop " AX
+                   "; xorps %xmm0, %xmm0; xorps %xmm1, %xmm1; divps %xmm1, %xmm0");
 CODE(alignment, "pushf; orl $0x40000, (" SP "); popf; mov 1(" SP "), %eax; nop");
 CODE(fxsave_unaligned, "fxsave -1019(" SP ")");
 CODE(aligned_move, "movaps 1(" SP "), %xmm0");
-CODE(long_instruction, ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66; nop");
+CODE(long_instruction, ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+                       "0x66, 0x66, 0x66, 0x66; nop");
 CODE(far_jump_kernel, "push $0x10; push $0; " LRET);
 CODE(far_jump_tss, "push $0x43; push $0; " LRET);
 CODE(iret_kernel, "pushf; push $0x10; push $0; " IRET);
@@ -80,7 +83,8 @@ CODE(bounds, "push $9; push $3; mov $12, %eax; bound %eax, (" SP "); add $8, %es
 CODE(within_bounds, "push $9; push $3; mov $5, %eax; bound %eax, (" SP "); add $8, %esp");
 CODE(far_call_beyond, ".byte 0x9a; .long 0; .word 0xfffb");
 CODE(far_jump_data, ".byte 0xea; .long 0; .word 0x2b");
-CODE(virtual_8086, "pushf; orl $0x20000, (" SP "); popf; pushf; pop " AX "; test $0x20000, %eax; jz 1f; ud2; 1:");
+CODE(virtual_8086,
+     "pushf; orl $0x20000, (" SP "); popf; pushf; pop " AX "; test $0x20000, %eax; jz 1f; ud2; 1:");
 CODE(undefined_in_64, "aaa; daa; das; aas; pusha; popa; .byte 0xd6");
 #define CODE_IN_32 0
 #else
@@ -95,9 +99,9 @@ CODE(jump_high, "mov $0x800000000000, %rax; jmp *%rax");
 CODE(jump_kernel, "mov $0xffffffff81000000, %rax; jmp *%rax");
 
 /* 32-bit code of a 64-bit program: a far call to it, and its far return. */
-extern char code32_divide[], code32_overflow[], code32_undefined[], code32_breakpoint[], code32_halt[], code32_read[],
-    code32_null[], code32_bound[], code32_interrupt[], code32_icebp[], code32_int80[], code32_port[], code32_segment[], code32_sysenter[],
-    code32_syscall[];
+extern char code32_divide[], code32_overflow[], code32_undefined[], code32_breakpoint[],
+    code32_halt[], code32_read[], code32_null[], code32_bound[], code32_interrupt[], code32_icebp[],
+    code32_int80[], code32_port[], code32_segment[], code32_sysenter[], code32_syscall[];
 __asm__(".code32\n"
         "code32_divide: xor %ecx, %ecx; mov $1, %eax; cltd; div %ecx; lret\n"
         "code32_overflow: mov $0x7fffffff, %eax; add $1, %eax; into; lret\n"
@@ -121,7 +125,8 @@ word low_sp;
 
 void far_call(void);
 __asm__(".globl far_call\n"
-        "far_call: push %rbx; push %rbp; mov %rsp, %rbx; mov low_sp, %rsp; lcall *far_target_at; mov %rbx, %rsp; pop %rbp; pop %rbx; ret\n"
+        "far_call: push %rbx; push %rbp; mov %rsp, %rbx; mov low_sp, %rsp; lcall *far_target_at; "
+        "mov %rbx, %rsp; pop %rbp; pop %rbx; ret\n"
         ".data\n"
         "far_target_at: .long 0; .word 0x23\n"
         ".text\n");
@@ -136,12 +141,14 @@ static void run_code32(void)
         const char *name;
         char *code;
     } codes[] = {
+        /* clang-format off */
         {"divide", code32_divide},       {"overflow", code32_overflow},   {"undefined", code32_undefined},
         {"breakpoint", code32_breakpoint}, {"halt", code32_halt},         {"read", code32_read},
         {"read by a null segment", code32_null},
         {"bound", code32_bound},         {"interrupt", code32_interrupt}, {"icebp", code32_icebp},
         {"a call by INT 0x80", code32_int80}, {"port", code32_port},      {"segment", code32_segment},
         {"sysenter", code32_sysenter},   {"syscall", code32_syscall},
+        /* clang-format on */
     };
 
     catch_faults();
@@ -164,6 +171,7 @@ static const struct {
     const char *name;
     void (*code)(void);
 } codes[] = {
+/* clang-format off */
 #define ROW(name) {#name, name}
     ROW(divide_by_zero), ROW(divide_too_much), ROW(software_breakpoint), ROW(software_breakpoint_long), ROW(icebp),
     ROW(undefined), ROW(undefined_lock), ROW(halt), ROW(clear_interrupts), ROW(set_interrupts), ROW(read_port),
@@ -183,6 +191,7 @@ static const struct {
     ROW(undefined_push), ROW(undefined_into), ROW(read_high), ROW(read_kernel), ROW(read_hypervisor),
     ROW(write_machine_table), ROW(stack_high), ROW(jump_high), ROW(jump_kernel),
 #endif
+    /* clang-format on */
 };
 
 static void run_codes(void)

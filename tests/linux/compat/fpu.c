@@ -35,7 +35,7 @@ static void load_pattern(unsigned seed)
         for (unsigned b = 0; b < 16; b++)
             before.xmm[r][b] = (uint8_t)(seed + r * 7 + b * 3);
     before.control = 0x27f;
-    before.mxcsr = 0x9fc0; /* FTZ, DAZ */
+    before.mxcsr = 0x9fc0;     /* FTZ, DAZ */
     before.to_mxcsr[0] = 0xff; /* all of the x87 stack is in use */
     __asm__ volatile("fxrstor %0" : : "m"(before));
 }
@@ -66,8 +66,9 @@ static void on_signal_here(int signal, siginfo_t *info, struct ucontext *context
 #endif
     struct image *i = (struct image *)at;
     __asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(control), "=m"(mxcsr));
-    say("a handler begins with control %lx mxcsr %lx, its frame has %lx %lx %lx %lx\n", (word)control, (word)mxcsr, (word)i->control,
-        (word)i->mxcsr, (word)i->xmm[1][0], (word)i->st[1][0]);
+    say("a handler begins with control %lx mxcsr %lx, its frame has %lx %lx %lx %lx\n",
+        (word)control, (word)mxcsr, (word)i->control, (word)i->mxcsr, (word)i->xmm[1][0],
+        (word)i->st[1][0]);
     if (shown.change) {
         i->xmm[1][0] ^= 0xff;
         i->mxcsr = 0x1f80;
@@ -75,7 +76,8 @@ static void on_signal_here(int signal, siginfo_t *info, struct ucontext *context
         i->control = 0x37f;
 #endif
     }
-    __asm__ volatile("fninit; fldpi; fldpi; fldz; xorps %xmm0, %xmm0; xorps %xmm1, %xmm1; xorps %xmm7, %xmm7");
+    __asm__ volatile(
+        "fninit; fldpi; fldpi; fldz; xorps %xmm0, %xmm0; xorps %xmm1, %xmm1; xorps %xmm7, %xmm7");
 }
 
 static void fpu_signals(void)
@@ -89,7 +91,8 @@ static void fpu_signals(void)
     load_pattern(2);
     __asm__ volatile("int3");
     save(&now);
-    say("changed: %ld bytes differ, mxcsr %lx, control %lx\n", (long)differences(&before, &now), (word)now.mxcsr, (word)now.control);
+    say("changed: %ld bytes differ, mxcsr %lx, control %lx\n", (long)differences(&before, &now),
+        (word)now.mxcsr, (word)now.control);
 }
 
 static void fpu_switches(void)
@@ -127,7 +130,8 @@ static void fpu_fork(void)
     save(&now);
     if (!pid)
         leave((int)differences(&before, &now));
-    say("after fork: %ld differ, in the child %lx\n", (long)differences(&before, &now), (word)wait_process(pid));
+    say("after fork: %ld differ, in the child %lx\n", (long)differences(&before, &now),
+        (word)wait_process(pid));
 }
 
 const struct experiment fpu_experiments[] = {

@@ -46,8 +46,8 @@ static void run(const struct experiment *e)
 int main(int count, char **words)
 {
     static const struct experiment *const lists[] = {
-        exception_experiments, segment_experiments, signal_experiments, step_experiments, breakpoint_experiments,
-        fpu_experiments, base_experiments,
+        exception_experiments,  segment_experiments, signal_experiments, step_experiments,
+        breakpoint_experiments, fpu_experiments,     base_experiments,
 #ifdef __i386__
         call_experiments,
 #else

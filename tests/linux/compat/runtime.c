@@ -207,7 +207,8 @@ _Noreturn void give_up(const char *what, long why)
 
 void *map_memory(size_t bytes, int executable)
 {
-    const long flags = MAP_PRIVATE | MAP_ANONYMOUS, rights = PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0);
+    const long flags = MAP_PRIVATE | MAP_ANONYMOUS,
+               rights = PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0);
 #ifdef __i386__
     long at = CALL(NR(mmap2), 0, bytes, rights, flags, -1, 0);
 #else
@@ -237,7 +238,8 @@ long start_thread(void (*body)(void))
 {
     const size_t bytes = 65536;
     word *top = (word *)((char *)map_memory(bytes, 0) + bytes);
-    const word flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000; /* VM FS FILES SIGHAND THREAD SYSVSEM */
+    /* VM FS FILES SIGHAND THREAD SYSVSEM */
+    const word flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000;
     long tid;
 
     *--top = (word)body;
@@ -297,7 +299,8 @@ void try_landing(void);
 
 #ifdef __i386__
 __asm__(".globl try_code_, try_landing\n"
-        "try_code_: push %ebp; push %ebx; push %esi; push %edi; pushf; push %ds; push %es; push %fs; push %gs\n"
+        "try_code_: push %ebp; push %ebx; push %esi; push %edi; pushf; push %ds; push %es; push "
+        "%fs; push %gs\n"
         "        mov %esp, try_sp\n"
         "        call *40(%esp)\n"
         "try_landing:\n"
@@ -333,6 +336,7 @@ static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
     if (!trying)
         give_up("a signal that nothing waits for", signal);
     raised = 1;
+    /* clang-format off */
     caught = (struct caught){.signal = signal, .code = info->si_code, .address = (word)info->si_addr, .trap = c->trapno,
                              .error = c->err, .cr2 = c->cr2, .cs = c->cs,
 #ifdef __i386__
@@ -343,6 +347,7 @@ static void on_fault(int signal, siginfo_t *info, struct ucontext *context)
                              .dx = c->rdx, .si = c->rsi, .di = c->rdi, .bp = c->rbp
 #endif
     };
+    /* clang-format on */
     c->cs = USER_CS;
     c->ss = USER_DS;
     c->eflags = 0x202;

@@ -20,32 +20,32 @@
 typedef unsigned long word;
 
 #ifdef __i386__
-#define BITS 32
+#define BITS    32
 #define USER_CS 0x23
-#define AX "%eax" /* in the text of instructions that both programs have */
-#define SP "%esp"
-#define BX "%ebx"
-#define DI "%edi"
-#define LRET "lret"
-#define IRET "iret"
+#define AX      "%eax" /* in the text of instructions that both programs have */
+#define SP      "%esp"
+#define BX      "%ebx"
+#define DI      "%edi"
+#define LRET    "lret"
+#define IRET    "iret"
 #else
-#define BITS 64
+#define BITS    64
 #define USER_CS 0x33
-#define AX "%rax"
-#define SP "%rsp"
-#define BX "%rbx"
-#define DI "%rdi"
-#define LRET "lretq"
-#define IRET "iretq"
+#define AX      "%rax"
+#define SP      "%rsp"
+#define BX      "%rbx"
+#define DI      "%rdi"
+#define LRET    "lretq"
+#define IRET    "iretq"
 #endif
 #define USER_CS32 0x23
-#define USER_DS 0x2b
+#define USER_DS   0x2b
 
-#define FLAG_TF 0x100ul
-#define FLAG_DF 0x400ul
-#define FLAG_NT 0x4000ul
-#define FLAG_AC 0x40000ul
-#define FLAG_ID 0x200000ul
+#define FLAG_TF     0x100ul
+#define FLAG_DF     0x400ul
+#define FLAG_NT     0x4000ul
+#define FLAG_AC     0x40000ul
+#define FLAG_ID     0x200000ul
 #define FLAGS_SHOWN 0x244dd5ul /* arithmetic, TF, DF, NT, AC, ID; without RF */
 
 /* A system call, by INT 0x80 or SYSCALL as the program is: the kernel's own answer. */
@@ -53,7 +53,7 @@ long call6(long number, word a, word b, word c, word d, word e, word f);
 #define CALL_(n, a, b, c, d, e, f, ...) \
     call6(n, (word)(a), (word)(b), (word)(c), (word)(d), (word)(e), (word)(f))
 #define CALL(...) CALL_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define NR(name) __NR_##name
+#define NR(name)  __NR_##name
 
 /* %s, and %ld %lx of words.  Lines are written whole, each behind @line_begin. */
 extern const char *line_begin;
@@ -112,5 +112,6 @@ struct experiment {
     const char *name;
     void (*run)(void);
 };
-extern const struct experiment call_experiments[], signal_experiments[], step_experiments[], breakpoint_experiments[],
-    segment_experiments[], exception_experiments[], fpu_experiments[], base_experiments[], vsyscall_experiments[];
+extern const struct experiment call_experiments[], signal_experiments[], step_experiments[],
+    breakpoint_experiments[], segment_experiments[], exception_experiments[], fpu_experiments[],
+    base_experiments[], vsyscall_experiments[];

@@ -33,7 +33,11 @@ static long thread_area(long number, struct user_desc d)
 
 static struct user_desc data_segment(unsigned entry, const void *base, unsigned limit)
 {
-    return (struct user_desc){.entry_number = entry, .base_addr = (unsigned)(word)base, .limit = limit, .seg_32bit = 1, .useable = 1};
+    return (struct user_desc){.entry_number = entry,
+                              .base_addr = (unsigned)(word)base,
+                              .limit = limit,
+                              .seg_32bit = 1,
+                              .useable = 1};
 }
 
 static struct user_desc code_segment(unsigned entry, const void *base, unsigned limit)
@@ -66,7 +70,9 @@ static void read_fs(void)
 
 static void write_fs(void)
 {
-    __asm__ volatile("mov %0, %%fs; movl %1, %%fs:(%2)" : : "r"(selector_for_code), "r"(0x1234u), "r"((word)offset_for_code));
+    __asm__ volatile("mov %0, %%fs; movl %1, %%fs:(%2)"
+                     :
+                     : "r"(selector_for_code), "r"(0x1234u), "r"((word)offset_for_code));
 }
 
 static void try_access(const char *what, void (*code)(void), unsigned selector, unsigned offset)
@@ -75,8 +81,8 @@ static void try_access(const char *what, void (*code)(void), unsigned selector, 
     offset_for_code = offset;
     value_read = 0;
     if (try_code(code)) {
-        say("%s, offset %lx: signal %ld code %ld, trap %ld error %lx\n", what, (word)offset, (long)caught.signal,
-            (long)caught.code, (long)caught.trap, caught.error);
+        say("%s, offset %lx: signal %ld code %ld, trap %ld error %lx\n", what, (word)offset,
+            (long)caught.signal, (long)caught.code, (long)caught.trap, caught.error);
     } else {
         say("%s, offset %lx: %lx\n", what, (word)offset, (word)value_read);
     }
@@ -130,7 +136,8 @@ static void ldt_data(void)
     uint64_t *table = map_memory(16 * 4096, 0);
     say("read: %lx\n", (word)CALL(NR(modify_ldt), 0, table, 65536) & 0xffffffff);
     for (unsigned i = 0; i < 5; i++) /* without the base and the accessed bit */
-        say("entry %ld: %lx %lx\n", (long)i, (word)(table[i] >> 40 & 0xfffe), (word)(table[i] & 0xffff));
+        say("entry %ld: %lx %lx\n", (long)i, (word)(table[i] >> 40 & 0xfffe),
+            (word)(table[i] & 0xffff));
 }
 
 /* What may not be asked for. */
@@ -161,26 +168,29 @@ extern struct __attribute__((packed)) {
 word there_result, there_cs;
 void go_there(void);
 extern char code32[], code32_fault[], code32_int80[], code32_forced[], code32_end[];
-__asm__(".data\n"
-        ".globl there\n"
-        "there:  .long 0; .word 0\n"
-        "there_stack: .long 0\n"
-        ".text\n"
-        ".code32\n"
-        "code32: mov %cs, %eax; add $0x10000, %eax; lret\n"
-        "code32_fault: mov $0x5a5a, %eax; ud2; lret\n"
-        "code32_int80: mov $1000, %eax; int $0x80; lret\n"
-        "code32_forced: mov $0x40000000, %eax; ud2; .ascii \"xen\"; cpuid; mov $0x600d, %eax; lret\n"
-        "code32_end:\n");
+__asm__(
+    ".data\n"
+    ".globl there\n"
+    "there:  .long 0; .word 0\n"
+    "there_stack: .long 0\n"
+    ".text\n"
+    ".code32\n"
+    "code32: mov %cs, %eax; add $0x10000, %eax; lret\n"
+    "code32_fault: mov $0x5a5a, %eax; ud2; lret\n"
+    "code32_int80: mov $1000, %eax; int $0x80; lret\n"
+    "code32_forced: mov $0x40000000, %eax; ud2; .ascii \"xen\"; cpuid; mov $0x600d, %eax; lret\n"
+    "code32_end:\n");
 #ifdef __x86_64__
 word low_sp_there;
 __asm__(".code64\n"
         ".globl go_there\n"
-        "go_there: push %rbx; push %rbp; mov %rsp, %rbp; mov low_sp_there, %rsp; lcall *there; mov %rbp, %rsp\n"
+        "go_there: push %rbx; push %rbp; mov %rsp, %rbp; mov low_sp_there, %rsp; lcall *there; mov "
+        "%rbp, %rsp\n"
         "        mov %eax, there_result; pop %rbp; pop %rbx; ret\n");
 #else
 __asm__(".globl go_there\n"
-        "go_there: push %ebx; push %ebp; lcall *there; mov %eax, there_result; pop %ebp; pop %ebx; ret\n");
+        "go_there: push %ebx; push %ebp; lcall *there; mov %eax, there_result; pop %ebp; pop %ebx; "
+        "ret\n");
 #endif
 
 static void try_there(const char *what, unsigned selector, unsigned offset)
@@ -192,9 +202,9 @@ static void try_there(const char *what, unsigned selector, unsigned offset)
     low_sp_there = (word)map_memory(4096, 0) + 4096 - 64;
 #endif
     if (try_code(go_there))
-        say("%s: signal %ld code %ld, trap %ld error %lx, cs %lx, ax %lx, at %lx\n", what, (long)caught.signal, (long)caught.code,
-            (long)caught.trap, caught.error, caught.cs & 0xffff, caught.ax & 0xffffffff,
-            caught.cs == USER_CS ? (word)0 : caught.ip);
+        say("%s: signal %ld code %ld, trap %ld error %lx, cs %lx, ax %lx, at %lx\n", what,
+            (long)caught.signal, (long)caught.code, (long)caught.trap, caught.error,
+            caught.cs & 0xffff, caught.ax & 0xffffffff, caught.cs == USER_CS ? (word)0 : caught.ip);
     else
         say("%s: %lx\n", what, there_result);
 }
@@ -207,7 +217,8 @@ static void far_calls(void)
     for (unsigned i = 0; i < (unsigned)(code32_end - code32); i++)
         memory[0x100 + i] = code32[i];
     const unsigned fault = 0x100 + (unsigned)(code32_fault - code32);
-    const unsigned int80 = 0x100 + (unsigned)(code32_int80 - code32), forced = 0x100 + (unsigned)(code32_forced - code32);
+    const unsigned int80 = 0x100 + (unsigned)(code32_int80 - code32),
+                   forced = 0x100 + (unsigned)(code32_forced - code32);
     say("set: %ld\n", set_ldt(code_segment(0, memory, 0xfff)));
     try_there("the LDT's code", LDT_SELECTOR(0), 0x100);
     try_there("a fault in the LDT's code", LDT_SELECTOR(0), fault);
@@ -293,8 +304,8 @@ static void ldt_threads(void)
     set_ldt(data_segment(700, shared_memory + 2, 0xff));
     turn = 5;
     wait_turn(6);
-    say("another thread sees %lx, then %lx, then selector %lx, then %lx\n", (word)thread_saw[0], (word)thread_saw[1],
-        (word)thread_saw[2], (word)thread_saw[3]);
+    say("another thread sees %lx, then %lx, then selector %lx, then %lx\n", (word)thread_saw[0],
+        (word)thread_saw[1], (word)thread_saw[2], (word)thread_saw[3]);
 }
 
 static void ldt_fork(void)
@@ -374,8 +385,11 @@ static void tls_entries(void)
     }
     for (unsigned i = 0; i < 3; i++)
         try_access("the entry's memory", read_fs, GDT_SELECTOR(entries[i]), 0);
-    say("get: %ld, limit %lx\n", thread_area(NR(get_thread_area), (struct user_desc){.entry_number = entries[1]}), (word)tls->limit);
-    say("get another: %ld\n", thread_area(NR(get_thread_area), (struct user_desc){.entry_number = 1}));
+    say("get: %ld, limit %lx\n",
+        thread_area(NR(get_thread_area), (struct user_desc){.entry_number = entries[1]}),
+        (word)tls->limit);
+    say("get another: %ld\n",
+        thread_area(NR(get_thread_area), (struct user_desc){.entry_number = 1}));
     say("set another: %ld\n", thread_area(NR(set_thread_area), data_segment(3, memory, 0)));
     d = code_segment(entries[0], memory, 0xfffff);
     say("set code: %ld\n", thread_area(NR(set_thread_area), d));
@@ -399,12 +413,14 @@ static void tls_lost(void)
     d.limit_in_pages = 1;
     thread_area(NR(set_thread_area), d);
     const unsigned selector = GDT_SELECTOR(tls->entry_number);
-    *tls = (struct user_desc){.entry_number = tls->entry_number, .read_exec_only = 1, .seg_not_present = 1};
-    __asm__ volatile("mov %%ds, %%edi; mov %6, %%es; mov %6, %%fs; mov %6, %%gs; int $0x80\n"
-                     "mov %%es, %1; mov %%fs, %2; mov %%gs, %3; mov %%ds, %0; mov %%edi, %%ds; mov %%edi, %%es"
-                     : "=&r"(ds), "=&r"(es), "=&a"(fs), "=&c"(gs)
-                     : "2"(243), "b"(tls), "r"(selector)
-                     : "edi", "memory");
+    *tls = (struct user_desc){
+        .entry_number = tls->entry_number, .read_exec_only = 1, .seg_not_present = 1};
+    __asm__ volatile(
+        "mov %%ds, %%edi; mov %6, %%es; mov %6, %%fs; mov %6, %%gs; int $0x80\n"
+        "mov %%es, %1; mov %%fs, %2; mov %%gs, %3; mov %%ds, %0; mov %%edi, %%ds; mov %%edi, %%es"
+        : "=&r"(ds), "=&r"(es), "=&a"(fs), "=&c"(gs)
+        : "2"(243), "b"(tls), "r"(selector)
+        : "edi", "memory");
     say("ds %lx es %lx fs %lx gs %lx\n", (word)ds, (word)es, (word)fs, (word)gs);
 }
 

@@ -31,13 +31,14 @@ static void on_trap(int signal, siginfo_t *info, struct ucontext *context)
     }
 }
 
-#define PIECE(name, text)                                                                        \
-    void name(void);                                                                             \
-    extern char name##_end[];                                                                    \
+#define PIECE(name, text)     \
+    void name(void);          \
+    extern char name##_end[]; \
     __asm__(".globl " #name "\n" #name ":\n" text "\n.globl " #name "_end\n" #name "_end: ret\n")
 
 /* Each is entered with TF as the experiment has it, and may lose ax, cx, dx. */
-PIECE(plain, "nop; inc %eax; mov %eax, %ecx; jmp 1f; nop; 1: call 2f; 2: pop " AX "; lea 4(" AX "), " AX);
+PIECE(plain,
+      "nop; inc %eax; mov %eax, %ecx; jmp 1f; nop; 1: call 2f; 2: pop " AX "; lea 4(" AX "), " AX);
 PIECE(call_int80, "mov $20, %eax; int $0x80; nop; nop");
 PIECE(call_bad_int80, "mov $-1, %eax; int $0x80; nop; nop");
 PIECE(push_flags, "pushf; pop " AX "; nop; pushf; popf; nop");
@@ -49,7 +50,8 @@ PIECE(step_int3, "nop; int3; nop; nop");
 PIECE(step_icebp, "nop; .byte 0xf1; nop; nop");
 #ifdef __i386__
 PIECE(pop_ss, "push %ss; pop %ss; nop; nop; nop");
-PIECE(lss_load, "mov %ss, %eax; push %eax; mov %esp, %ecx; add $4, %ecx; push %eax; push %ecx; lss (%esp), %esp; nop; nop");
+PIECE(lss_load, "mov %ss, %eax; push %eax; mov %esp, %ecx; add $4, %ecx; push %eax; push %ecx; lss "
+                "(%esp), %esp; nop; nop");
 PIECE(iret_return, "pushf; push %cs; push $1f; iret; 1: nop; nop");
 PIECE(far_return, "push %cs; push $1f; lret; 1: nop; nop");
 PIECE(step_into, "mov $1, %eax; into; nop");
@@ -60,15 +62,18 @@ word vsyscall_entry;
 __asm__("sysenter_call: push %ecx; push %edx; push %ebp; mov %esp, %ebp; sysenter\n"
         "syscall32_call: push %ecx; push %edx; push %ebp; mov %ecx, %ebp; syscall\n");
 #else
-PIECE(iret_return, "mov %rsp, %rcx; mov %ss, %eax; push %rax; push %rcx; pushf; mov %cs, %eax; push %rax; lea 1f(%rip), %rax; push %rax; "
+PIECE(iret_return, "mov %rsp, %rcx; mov %ss, %eax; push %rax; push %rcx; pushf; mov %cs, %eax; "
+                   "push %rax; lea 1f(%rip), %rax; push %rax; "
                    "iretq; 1: nop; nop");
 PIECE(far_return, "mov %cs, %eax; push %rax; lea 1f(%rip), %rax; push %rax; lretq; 1: nop; nop");
 PIECE(call_syscall, "mov $39, %eax; syscall; nop; nop");
 PIECE(call_bad_syscall, "mov $-1, %eax; syscall; nop; nop");
-PIECE(to_32, "push %rbx; mov %rsp, %rbx; mov step_low_sp, %esp; lcall *to_32_at; mov %rbx, %rsp; pop %rbx; nop");
+PIECE(to_32, "push %rbx; mov %rsp, %rbx; mov step_low_sp, %esp; lcall *to_32_at; mov %rbx, %rsp; "
+             "pop %rbx; nop");
 word step_low_sp;
 __asm__(".data\nto_32_at: .long code32_step; .word 0x23\n.text\n"
-        ".code32\ncode32_step: nop; mov %ss, %eax; mov %eax, %ss; nop; mov $20, %eax; int $0x80; nop; lret\n.code64\n");
+        ".code32\ncode32_step: nop; mov %ss, %eax; mov %eax, %ss; nop; mov $20, %eax; int $0x80; "
+        "nop; lret\n.code64\n");
 #endif
 
 static const struct piece {
@@ -76,6 +81,7 @@ static const struct piece {
     void (*code)(void);
     char *end;
 } pieces[] = {
+/* clang-format off */
 #define ROW(name) {#name, name, name##_end}
     ROW(plain), ROW(call_int80), ROW(call_bad_int80), ROW(push_flags), ROW(move_ss), ROW(move_ds), ROW(strings), ROW(identify),
     ROW(step_int3), ROW(step_icebp), ROW(iret_return), ROW(far_return),
@@ -84,6 +90,7 @@ static const struct piece {
 #else
     ROW(call_syscall), ROW(call_bad_syscall), ROW(to_32),
 #endif
+    /* clang-format on */
 };
 
 static int left_out(const struct piece *p)
@@ -99,10 +106,12 @@ static int left_out(const struct piece *p)
 void run_stepped(void (*code)(void));
 #ifdef __i386__
 __asm__(".globl run_stepped\n"
-        "run_stepped: mov 4(%esp), %edx; pushf; orl $0x100, (%esp); popf; call *%edx; pushf; andl $~0x100, (%esp); popf; ret\n");
+        "run_stepped: mov 4(%esp), %edx; pushf; orl $0x100, (%esp); popf; call *%edx; pushf; andl "
+        "$~0x100, (%esp); popf; ret\n");
 #else
 __asm__(".globl run_stepped\n"
-        "run_stepped: pushf; orl $0x100, (%rsp); popf; call *%rdi; pushf; andl $~0x100, (%rsp); popf; ret\n");
+        "run_stepped: pushf; orl $0x100, (%rsp); popf; call *%rdi; pushf; andl $~0x100, (%rsp); "
+        "popf; ret\n");
 #endif
 
 static void prepare(void)
@@ -266,7 +275,8 @@ static void debugger_calls(void)
             const int inside = at <= (word)(p->end - (char *)p->code);
             say(" %ld", (long)signal);
             if (signal == (SIGTRAP | 0x80))
-                say("(call %ld, %s)", (long)(int)registers[R_ORIG], (int)registers[R_AX] == -ENOSYS ? "enters" : "returns");
+                say("(call %ld, %s)", (long)(int)registers[R_ORIG],
+                    (int)registers[R_AX] == -ENOSYS ? "enters" : "returns");
             if (inside)
                 say(" at %lx", at);
             if (signal == SIGTRAP && !inside)

@@ -8,7 +8,10 @@ static word argument;
 
 static void call_target(void)
 {
-    __asm__ volatile("call *%0" : : "r"(target), "D"(argument), "S"(0ul) : "rax", "rcx", "rdx", "r11", "memory");
+    __asm__ volatile("call *%0"
+                     :
+                     : "r"(target), "D"(argument), "S"(0ul)
+                     : "rax", "rcx", "rdx", "r11", "memory");
 }
 
 static void read_target(void)
@@ -25,8 +28,9 @@ static void say_result(const char *what, void (*code)(void), word address)
 {
     target = address;
     if (try_code(code))
-        say("%s: signal %ld code %ld at %lx, trap %ld error %lx, ip %lx\n", what, (long)caught.signal, (long)caught.code,
-            caught.address, (long)caught.trap, caught.error, caught.ip < PAGE ? (word)0 : caught.ip);
+        say("%s: signal %ld code %ld at %lx, trap %ld error %lx, ip %lx\n", what,
+            (long)caught.signal, (long)caught.code, caught.address, (long)caught.trap, caught.error,
+            caught.ip < PAGE ? (word)0 : caught.ip);
     else
         say("%s: comes back\n", what);
 }
