@@ -62,7 +62,8 @@
     ERROR(ENOTCONN, 107) \
     ERROR(ETOOMANYREFS, 109) \
     ERROR(ETIMEDOUT, 110) \
-    ERROR(ECONNREFUSED, 111)
+    ERROR(ECONNREFUSED, 111) \
+    ERROR(ESTALE, 116)
 /* clang-format on */
 
 enum errors {

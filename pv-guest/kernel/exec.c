@@ -125,25 +125,31 @@ static int script_args(struct exec_args *to, const struct exec_args *from, const
     return rc;
 }
 
-static int open_program(const char *path, struct inode **file)
+/* *file with a reference: @program, or if that is NULL what @path leads to. */
+static int open_program(struct inode *program, const char *path, struct inode **file)
 {
-    int rc = path_find(process_current()->cwd, path, 0, file);
+    int rc = program ? 0 : path_find(process_current()->cwd, path, 0, file);
     if (rc)
         return rc;
+    if (program) {
+        inode_get(program);
+        *file = program;
+    }
     rc = inode_is(*file, S_IFREG) ? access_check(*file, MAY_EXECUTE) : -EACCES;
     if (rc)
         inode_put(*file);
     return rc;
 }
 
-static int resolve(const char *path, const struct exec_args *args, struct source *source)
+static int resolve(struct inode *program, const char *path, const struct exec_args *args,
+                   struct source *source)
 {
     char line[2][SCRIPT_LINE];
     *source = (struct source){.args = *args};
 
     for (unsigned depth = 0; depth < SCRIPT_DEPTH; depth++) {
         char *const text = line[depth % 2], *interpreter, *argument;
-        int rc = open_program(path, &source->file);
+        int rc = open_program(depth ? NULL : program, path, &source->file);
         if (rc)
             return rc;
         const size_t n = inode_read(source->file, 0, text, SCRIPT_LINE - 1);
@@ -383,10 +389,10 @@ static int load(const char *path, const struct source *source)
     return rc;
 }
 
-int exec_path(const char *path, struct exec_args *args)
+int exec_path(struct inode *program, const char *path, struct exec_args *args)
 {
     struct source source;
-    int rc = resolve(path, args, &source);
+    int rc = resolve(program, path, args, &source);
     if (!rc) {
         rc = load(path, &source);
         inode_put(source.file);

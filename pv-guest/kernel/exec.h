@@ -19,13 +19,14 @@ MUST_CHECK int exec_args_add(struct exec_args *args, const char *text, size_t le
 MUST_CHECK int exec_args_add_user(struct exec_args *args, user_t text);
 void exec_args_free(struct exec_args *args);
 
+struct inode;
+
 /*
- * Run @path in the current task.  On success the task's frame starts the new
+ * Run @program, or if it is NULL what @path leads to, in the current task.  On success the task's frame starts the new
  * program; on error nothing has changed.  @args is consumed in neither case.
  */
-MUST_CHECK int exec_path(const char *path, struct exec_args *args);
+MUST_CHECK int exec_path(struct inode *program, const char *path, struct exec_args *args);
 
-struct inode;
 struct space;
 
 /* elf.c: what a program needs to start. */

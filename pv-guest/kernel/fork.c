@@ -30,6 +30,7 @@ static void process_inherit(struct process *child, const struct process *parent)
     credentials_copy(&child->credentials, &parent->credentials);
     child->umask = parent->umask;
     child->nice = parent->nice;
+    child->io_priority = parent->io_priority;
     child->personality = parent->personality;
     child->no_new_privileges = parent->no_new_privileges;
     child->no_huge_pages = parent->no_huge_pages;

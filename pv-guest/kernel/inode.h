@@ -151,8 +151,16 @@ struct page *inode_page_at(struct inode *inode, uint64_t index, bool create);
 void inode_attributes_drop(struct inode *inode);
 
 /* path.c: all return 0 or -errno; *@found carries a reference. */
-#define PATH_NOFOLLOW 1
-#define PATH_FOLLOW   2 /* path_parent, path_make: where the last one, a symbolic link, leads */
+/* How far a path may lead, as openat2 has it: -EXDEV or -ELOOP where it leads farther. */
+#define PATH_RESOLVE_UNIT 0x10000u
+#define PATH_NO_MOUNTS    0x10000u  /* not into another file system */
+#define PATH_NO_MAGIC     0x20000u  /* not by a link that is no path */
+#define PATH_NO_LINKS     0x40000u  /* not by any symbolic link */
+#define PATH_BENEATH      0x80000u  /* not out of the directory where it starts */
+#define PATH_IN_ROOT      0x100000u /* that directory is its root */
+#define PATH_RESOLVE      0x1f0000u
+#define PATH_NOFOLLOW     1
+#define PATH_FOLLOW       2 /* path_parent, path_make: where the last one, a symbolic link, leads */
 MUST_CHECK int path_find(struct inode *start, const char *path, unsigned flags,
                          struct inode **found);
 /* The directory in which @path's last component is or would be; its name goes to @name. */

@@ -105,7 +105,7 @@ static int try_init(const char *path)
     for (unsigned i = 0; !rc && i < ARRAY_SIZE(variables); i++)
         rc = add_text(&args, variables[i]);
     if (!rc)
-        rc = exec_path(path, &args);
+        rc = exec_path(NULL, path, &args);
     exec_args_free(&args);
     return rc;
 }

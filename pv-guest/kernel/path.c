@@ -19,10 +19,28 @@ struct walk {
     char *rest;       /* of the path, inside @text */
     char *text;       /* PATH_MAX bytes */
     unsigned links;
+    unsigned resolve;        /* PATH_BENEATH and its kin */
+    struct inode *root;      /* where absolute paths start and ".." ends */
     char name[NAME_MAX + 1]; /* the component in hand */
 };
 
-static int walk_start(struct walk *w, struct inode *start, const char *path)
+static void walk_move(struct walk *w, struct inode *to)
+{
+    inode_get(to);
+    inode_put(w->at);
+    w->at = to;
+}
+
+/* Go to the root, for a link that begins with a slash. */
+static int walk_to_root(struct walk *w)
+{
+    if ((w->resolve & PATH_BENEATH) || ((w->resolve & PATH_NO_MOUNTS) && w->root->fs != w->at->fs))
+        return -EXDEV;
+    walk_move(w, w->root);
+    return 0;
+}
+
+static int walk_start(struct walk *w, struct inode *start, const char *path, unsigned flags)
 {
     if (!*path)
         return -ENOENT;
@@ -35,9 +53,19 @@ static int walk_start(struct walk *w, struct inode *start, const char *path)
     }
     w->rest = w->text;
     w->links = 0;
-    w->at = *path == '/' ? inode_root() : start;
+    w->resolve = flags & PATH_RESOLVE;
+    w->root = w->resolve & (PATH_BENEATH | PATH_IN_ROOT) ? start : inode_root();
+    w->at = start;
     inode_get(w->at);
-    return 0;
+    if (*path != '/')
+        return 0;
+    if (!(w->resolve & PATH_BENEATH)) {
+        walk_move(w, w->root);
+        return 0;
+    }
+    heap_free(w->text);
+    inode_put(w->at);
+    return -EXDEV;
 }
 
 /* Take the next component into w->name: 1, or 0 at the end. */
@@ -64,13 +92,6 @@ static bool at_last(const struct walk *w)
     return !*c;
 }
 
-static void walk_move(struct walk *w, struct inode *to)
-{
-    inode_get(to);
-    inode_put(w->at);
-    w->at = to;
-}
-
 /* Put the target of @link before the rest of the path. */
 static int walk_link(struct walk *w, struct inode *link)
 {
@@ -87,9 +108,7 @@ static int walk_link(struct walk *w, struct inode *link)
     text_copy(text + n, w->rest, PATH_MAX - n);
     heap_free(w->text);
     w->text = w->rest = text;
-    if (*text == '/')
-        walk_move(w, inode_root());
-    return 0;
+    return *text == '/' ? walk_to_root(w) : 0;
 }
 
 /* The root of what is mounted on @inode, or on that in turn. */
@@ -116,13 +135,43 @@ static int walk_find(struct walk *w, struct inode **found)
 static int walk_follow(struct walk *w, struct inode *link)
 {
     struct inode *to;
+    if (w->resolve & PATH_NO_LINKS)
+        return -ELOOP;
     if (!link->follow)
         return walk_link(w, link);
+    if (w->resolve & PATH_NO_MAGIC)
+        return -ELOOP;
+    if (w->resolve & (PATH_BENEATH | PATH_IN_ROOT))
+        return -EXDEV;
     const int rc = link->follow(link, &to);
     if (rc)
         return rc;
-    walk_move(w, to);
+    const bool far = (w->resolve & PATH_NO_MOUNTS) && to->fs != w->at->fs;
+    if (!far)
+        walk_move(w, to);
     inode_put(to);
+    return far ? -EXDEV : 0;
+}
+
+/* "..", which leads nowhere in a root. */
+static int walk_up(struct walk *w)
+{
+    if (w->at == w->root || w->at == inode_root())
+        return w->resolve & PATH_BENEATH ? -EXDEV : 0;
+    if (!w->at->parent)
+        return -ENOENT;
+    if ((w->resolve & PATH_NO_MOUNTS) && w->at->parent->fs != w->at->fs)
+        return -EXDEV;
+    walk_move(w, w->at->parent);
+    return 0;
+}
+
+/* Down to @found, or what is mounted there. */
+static int walk_down(struct walk *w, struct inode *found)
+{
+    if ((w->resolve & PATH_NO_MOUNTS) && found->mounted)
+        return -EXDEV;
+    walk_move(w, uppermost(found));
     return 0;
 }
 
@@ -137,23 +186,14 @@ static int walk_step(struct walk *w, unsigned flags)
         return rc;
     if (!strcmp(w->name, "."))
         return 0;
-    if (!strcmp(w->name, "..")) {
-        if (w->at == inode_root())
-            return 0;
-        if (!w->at->parent)
-            return -ENOENT;
-        walk_move(w, w->at->parent);
-        return 0;
-    }
+    if (!strcmp(w->name, ".."))
+        return walk_up(w);
     struct inode *found;
     rc = walk_find(w, &found);
     if (rc)
         return rc;
     const bool keep = (flags & PATH_NOFOLLOW) && at_last(w) && *w->rest != '/';
-    if (inode_is(found, S_IFLNK) && !keep)
-        rc = walk_follow(w, found);
-    else
-        walk_move(w, uppermost(found));
+    rc = inode_is(found, S_IFLNK) && !keep ? walk_follow(w, found) : walk_down(w, found);
     inode_put(found);
     return rc;
 }
@@ -161,7 +201,7 @@ static int walk_step(struct walk *w, unsigned flags)
 int path_find(struct inode *start, const char *path, unsigned flags, struct inode **found)
 {
     struct walk w;
-    int rc = walk_start(&w, start, path);
+    int rc = walk_start(&w, start, path, flags);
     if (rc)
         return rc;
     while ((rc = walk_component(&w)) > 0)
@@ -193,7 +233,7 @@ int path_parent(struct inode *start, const char *path, unsigned flags, struct in
                 char name[NAME_MAX + 1])
 {
     struct walk w;
-    int rc = walk_start(&w, start, path);
+    int rc = walk_start(&w, start, path, flags);
     if (rc)
         return rc;
     while ((rc = walk_component(&w)) > 0 &&

@@ -72,6 +72,7 @@ struct process {
 
     struct linux_rlimit limits[RLIMITS];
     int nice;
+    unsigned io_priority; /* kept and told; 0: nobody has asked for one */
     unsigned personality;
     struct process_handle *handle; /* pidfd.c: NULL as long as nobody has asked for one */
     bool no_huge_pages;            /* prctl: kept and told */

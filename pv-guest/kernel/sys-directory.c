@@ -10,26 +10,49 @@ struct output {
     struct file *file;
     user_t to;
     size_t room, done;
+    bool old;   /* as getdents had it: the type behind the name */
     long error; /* the first record did not get there */
 };
+
+/* As getdents had it: the type stands in the last byte. */
+struct linux_dirent {
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    char name[];
+};
+#define OLD_NAME_AT offsetof(struct linux_dirent, name)
+
+/* Fill in @buffer with @entry: how long it is. */
+static size_t make_record(const struct output *out, const struct dir_record *entry, void *buffer)
+{
+    const size_t name = strlen(entry->name) + 1;
+    const size_t length =
+        ROUND_UP(out->old ? OLD_NAME_AT + name + 1 : sizeof(struct linux_dirent64) + name, 8ul);
+    const uint8_t type = entry->mode >> 12 & 15; /* DT_* are the type bits of the mode */
+    struct linux_dirent64 *record = buffer;      /* which both begin with */
+    record->ino = entry->number;
+    record->off = entry->cookie;
+    record->reclen = length;
+    record->type = type;
+    text_copy(out->old ? ((struct linux_dirent *)buffer)->name : record->name, entry->name,
+              NAME_MAX + 1);
+    if (out->old)
+        ((uint8_t *)buffer)[length - 1] = type;
+    return length;
+}
 
 /* Give one record, and move the file's offset behind it; false if that was not possible. */
 static bool give(struct output *out, const struct dir_record *entry)
 {
-    const size_t length = ROUND_UP(sizeof(struct linux_dirent64) + strlen(entry->name) + 1, 8ul);
     uint64_t buffer[(sizeof(struct linux_dirent64) + NAME_MAX + 8) / 8] = {0};
-    struct linux_dirent64 *record = (struct linux_dirent64 *)buffer;
+    const size_t length = make_record(out, entry, buffer);
 
     if (length > out->room - out->done) {
         out->error = -EINVAL;
         return false;
     }
-    record->ino = entry->number;
-    record->off = entry->cookie;
-    record->reclen = length;
-    record->type = entry->mode >> 12 & 15; /* DT_* are the type bits of the mode */
-    text_copy(record->name, entry->name, NAME_MAX + 1);
-    if (user_write(out->to + out->done, record, length)) {
+    if (user_write(out->to + out->done, buffer, length)) {
         out->error = -EFAULT;
         return false;
     }
@@ -70,10 +93,10 @@ static void give_dynamic(struct output *out, const struct inode *dir)
     }
 }
 
-long syscall_getdents64(const struct syscall_args *a)
+static long give_directory(const struct syscall_args *a, bool old)
 {
     struct file *file = fd_file(a->arg[0]);
-    struct output out = {.file = file, .to = a->arg[1], .room = (unsigned)a->arg[2]};
+    struct output out = {.file = file, .to = a->arg[1], .room = (unsigned)a->arg[2], .old = old};
     if (!file)
         return -EBADF;
     const struct inode *dir = file->inode;
@@ -87,4 +110,14 @@ long syscall_getdents64(const struct syscall_args *a)
     else if (!out.error)
         give_entries(&out, dir);
     return out.done ? (long)out.done : out.error;
+}
+
+long syscall_getdents64(const struct syscall_args *a)
+{
+    return give_directory(a, false);
+}
+
+long syscall_getdents(const struct syscall_args *a)
+{
+    return give_directory(a, true);
 }

@@ -155,6 +155,22 @@ long syscall_mprotect(const struct syscall_args *a)
     return space_protect(task_current()->space, a->arg[0], size, a->arg[2] & 7);
 }
 
+/* The processor has no keys: what Linux says without them. */
+long syscall_pkey_mprotect(const struct syscall_args *a)
+{
+    return (int)a->arg[3] == -1 ? syscall_mprotect(a) : -EINVAL;
+}
+
+long syscall_pkey_alloc(const struct syscall_args *a)
+{
+    return a->arg[0] || (a->arg[1] & ~3ul) ? -EINVAL : -ENOSPC;
+}
+
+long syscall_pkey_free(const struct syscall_args *a)
+{
+    return -EINVAL;
+}
+
 int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *size)
 {
     *start = a->arg[0] & PAGE_MASK;

@@ -1,4 +1,6 @@
-/* System calls about niceness, which is kept and told and makes no difference, and about barriers between processors. */
+/* System calls about niceness and priorities of input and output, which are kept and told and make no difference, and
+ * about barriers between processors. */
+#include "credentials.h"
 #include "errno.h"
 #include "platform/platform.h"
 #include "process.h"
@@ -96,4 +98,69 @@ long syscall_setpriority(const struct syscall_args *a)
         }
     }
     return rc;
+}
+
+/* ---- Priorities of input and output ---- */
+
+#define IOPRIO_SHIFT  13
+#define IOPRIO_LEVELS 8
+#define IOPRIO_NORMAL 4
+enum { IOPRIO_NONE, IOPRIO_REAL_TIME, IOPRIO_BEST_EFFORT, IOPRIO_IDLE };
+enum { IOPRIO_PROCESS = 1, IOPRIO_GROUP, IOPRIO_USER };
+
+static int check_io_priority(unsigned priority)
+{
+    const unsigned class = priority >> IOPRIO_SHIFT, level = priority % (1u << IOPRIO_SHIFT);
+    switch (class) {
+    case IOPRIO_NONE:
+        return level ? -EINVAL : 0;
+    case IOPRIO_REAL_TIME:
+        if (!access_root())
+            return -EPERM;
+        return level < IOPRIO_LEVELS ? 0 : -EINVAL;
+    case IOPRIO_BEST_EFFORT:
+        return level < IOPRIO_LEVELS ? 0 : -EINVAL;
+    case IOPRIO_IDLE:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+long syscall_ioprio_set(const struct syscall_args *a)
+{
+    struct process *p;
+    long rc = check_io_priority(a->arg[2]);
+    if (rc)
+        return rc;
+    if (a->arg[0] - 1 > PRIO_USER)
+        return -EINVAL;
+    rc = -ESRCH;
+    for_each_process(p)
+    {
+        if (!meant(p, a->arg[0] - 1, a->arg[1]))
+            continue;
+        if (!access_schedule(p))
+            return -EPERM;
+        p->io_priority = a->arg[2];
+        rc = 0;
+    }
+    return rc;
+}
+
+/* The best of all: the lowest number, but that no class is worse than best effort. */
+long syscall_ioprio_get(const struct syscall_args *a)
+{
+    const struct process *p;
+    long best = -ESRCH;
+    if (a->arg[0] - 1 > PRIO_USER)
+        return -EINVAL;
+    for_each_process(p)
+    {
+        if (!meant(p, a->arg[0] - 1, a->arg[1]))
+            continue;
+        const long its = p->io_priority ? p->io_priority : IOPRIO_NORMAL;
+        best = best == -ESRCH ? its : MIN(best, its);
+    }
+    return best;
 }

@@ -8,10 +8,12 @@
 #include "inode.h"
 #include "pidfd.h"
 #include "platform/platform.h"
+#include "print.h"
 #include "signal.h"
 #include "syscall.h"
 #include "sys-time.h"
 #include "text.h"
+#include "user-path.h"
 
 #define CLONE_SIGNAL 0xff /* the signal that tells the parent when the child has ended; 0: none */
 
@@ -61,14 +63,7 @@ static int read_clone_args(struct linux_clone_args *c, user_t from, size_t size)
     *c = (struct linux_clone_args){0};
     if (user_read(c, from, MIN(size, sizeof(*c))))
         return -EFAULT;
-    for (size_t at = sizeof(*c); at < size; at++) {
-        char byte;
-        if (user_read(&byte, from + at, 1))
-            return -EFAULT;
-        if (byte)
-            return -E2BIG;
-    }
-    return 0;
+    return size > sizeof(*c) ? user_zeroes(from + sizeof(*c), size - sizeof(*c)) : 0;
 }
 
 long syscall_clone3(const struct syscall_args *a)
@@ -110,7 +105,7 @@ static long add_strings(struct exec_args *args, user_t from)
 }
 
 /* Both vectors are copied before anything of the old program goes. */
-static long exec_user(const char *path, user_t arguments, user_t variables)
+static long exec_user(struct inode *program, const char *path, user_t arguments, user_t variables)
 {
     struct exec_args args = {0};
     long n = add_strings(&args, arguments);
@@ -120,7 +115,7 @@ static long exec_user(const char *path, user_t arguments, user_t variables)
     }
     if (n >= 0) {
         args.variables = n;
-        n = exec_path(path, &args);
+        n = exec_path(program, path, &args);
     }
     exec_args_free(&args);
     return n;
@@ -133,7 +128,49 @@ long syscall_execve(const struct syscall_args *a)
         return -ENOMEM;
     long rc = user_read_text(path, a->arg[0], PATH_MAX);
     if (rc >= 0)
-        rc = exec_user(path, a->arg[1], a->arg[2]);
+        rc = exec_user(NULL, path, a->arg[1], a->arg[2]);
+    heap_free(path);
+    return rc;
+}
+
+/* What a program is called that was found from descriptor @fd; false if that does not fit. */
+static bool name_from(int fd, char *path)
+{
+    char name[24];
+    const size_t n = print_to(name, sizeof(name), *path ? "/dev/fd/%d/" : "/dev/fd/%d", fd),
+                 length = strlen(path);
+    if (n + length >= PATH_MAX)
+        return false;
+    memmove(path + n, path, length + 1);
+    memcpy(path, name, n);
+    return true;
+}
+
+static long exec_at(const struct syscall_args *a, char *path)
+{
+    struct inode *program;
+    const unsigned flags = a->arg[4];
+    long rc = user_read_text(path, a->arg[1], PATH_MAX);
+    if (rc >= 0)
+        rc = user_path_find(a->arg[0], a->arg[1], flags, &program);
+    if (rc)
+        return rc;
+    if (inode_is(program, S_IFLNK))
+        rc = -ELOOP;
+    else if (*path != '/' && (int)a->arg[0] != AT_FDCWD && !name_from(a->arg[0], path))
+        rc = -ENAMETOOLONG;
+    else
+        rc = exec_user(program, path, a->arg[2], a->arg[3]);
+    inode_put(program);
+    return rc;
+}
+
+long syscall_execveat(const struct syscall_args *a)
+{
+    if (a->arg[4] & ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+        return -EINVAL;
+    char *path = heap_alloc(PATH_MAX);
+    const long rc = path ? exec_at(a, path) : -ENOMEM;
     heap_free(path);
     return rc;
 }

@@ -278,3 +278,9 @@ long syscall_sigaltstack(const struct syscall_args *a)
         task->alternate = wanted;
     return 0;
 }
+
+/* For the kernel's own use: a signal's handler that calls it has interrupted nothing that could go on. */
+long syscall_restart_syscall(const struct syscall_args *a)
+{
+    return -EINTR;
+}

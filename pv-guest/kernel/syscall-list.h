@@ -91,7 +91,7 @@
     CALL(75, fdatasync, "d") \
     CALL(76, truncate, "su") \
     CALL(77, ftruncate, "du") \
-    NONE(78, getdents) \
+    CALL(78, getdents, "d*u") \
     CALL(79, getcwd, "*u") \
     CALL(80, chdir, "s") \
     CALL(81, fchdir, "d") \
@@ -172,7 +172,7 @@
     NONE(156, _sysctl) \
     CALL(157, prctl, "dxxxx") \
     CALL(158, arch_prctl, "x*") \
-    NONE(159, adjtimex) \
+    CALL(159, adjtimex, "*") \
     CALL(160, setrlimit, "d*") \
     CALL(161, chroot, "s") \
     CALL(162, sync, "") \
@@ -232,7 +232,7 @@
     NONE(216, remap_file_pages) \
     CALL(217, getdents64, "d*u") \
     CALL(218, set_tid_address, "*") \
-    NONE(219, restart_syscall) \
+    CALL(219, restart_syscall, "") \
     NONE(220, semtimedop) \
     CALL(221, fadvise64, "duud") \
     CALL(222, timer_create, "d**") \
@@ -264,8 +264,8 @@
     NONE(248, add_key) \
     NONE(249, request_key) \
     NONE(250, keyctl) \
-    NONE(251, ioprio_set) \
-    NONE(252, ioprio_get) \
+    CALL(251, ioprio_set, "ddx") \
+    CALL(252, ioprio_get, "dd") \
     CALL(253, inotify_init, "") \
     CALL(254, inotify_add_watch, "dsx") \
     CALL(255, inotify_rm_watch, "dd") \
@@ -285,7 +285,7 @@
     CALL(269, faccessat, "dso") \
     CALL(270, pselect6, "d*****") \
     CALL(271, ppoll, "*u**u") \
-    NONE(272, unshare) \
+    CALL(272, unshare, "x") \
     CALL(273, set_robust_list, "*u") \
     CALL(274, get_robust_list, "d**") \
     CALL(275, splice, "d*d*ux") \
@@ -316,16 +316,16 @@
     NONE(300, fanotify_init) \
     NONE(301, fanotify_mark) \
     CALL(302, prlimit64, "dd**") \
-    NONE(303, name_to_handle_at) \
-    NONE(304, open_by_handle_at) \
-    NONE(305, clock_adjtime) \
+    CALL(303, name_to_handle_at, "ds**x") \
+    CALL(304, open_by_handle_at, "d*x") \
+    CALL(305, clock_adjtime, "d*") \
     CALL(306, syncfs, "d") \
     CALL(307, sendmmsg, "d*ux") \
-    NONE(308, setns) \
+    CALL(308, setns, "dx") \
     CALL(309, getcpu, "***") \
     NONE(310, process_vm_readv) \
     NONE(311, process_vm_writev) \
-    NONE(312, kcmp) \
+    CALL(312, kcmp, "dddxx") \
     NONE(313, finit_module) \
     CALL(314, sched_setattr, "d*x") \
     CALL(315, sched_getattr, "d*ux") \
@@ -335,16 +335,16 @@
     CALL(319, memfd_create, "sx") \
     NONE(320, kexec_file_load) \
     NONE(321, bpf) \
-    NONE(322, execveat) \
+    CALL(322, execveat, "ds**x") \
     NONE(323, userfaultfd) \
     CALL(324, membarrier, "dx") \
     CALL(325, mlock2, "*ux") \
     CALL(326, copy_file_range, "d*d*ux") \
     CALL(327, preadv2, "d*uuux") \
     CALL(328, pwritev2, "d*uuux") \
-    NONE(329, pkey_mprotect) \
-    NONE(330, pkey_alloc) \
-    NONE(331, pkey_free) \
+    CALL(329, pkey_mprotect, "*uxd") \
+    CALL(330, pkey_alloc, "xx") \
+    CALL(331, pkey_free, "d") \
     CALL(332, statx, "dsxx*") \
     NONE(333, io_pgetevents) \
     CALL(334, rseq, "*uxx") \
@@ -361,7 +361,7 @@
     CALL(434, pidfd_open, "dx") \
     CALL(435, clone3, "*u") \
     CALL(436, close_range, "ddx") \
-    NONE(437, openat2) \
+    CALL(437, openat2, "ds*u") \
     CALL(438, pidfd_getfd, "ddx") \
     CALL(439, faccessat2, "dsox") \
     NONE(440, process_madvise) \

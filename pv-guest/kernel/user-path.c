@@ -15,15 +15,17 @@ struct path_arg {
     char *text;
 };
 
-static int path_arg(struct path_arg *p, int dirfd, user_t path)
+/* @flags: an absolute path, too, starts at @dirfd if that is its root, or it must not leave it. */
+static int path_arg(struct path_arg *p, int dirfd, user_t path, unsigned flags)
 {
+    const bool always = flags & (PATH_BENEATH | PATH_IN_ROOT);
     p->start = process_current()->cwd;
     p->text = heap_alloc(PATH_MAX);
     if (!p->text)
         return -ENOMEM;
     const long n = user_read_text(p->text, path, PATH_MAX);
     int rc = n < 0 ? (int)n : 0;
-    if (!rc && dirfd != AT_FDCWD && p->text[0] != '/') {
+    if (!rc && dirfd != AT_FDCWD && (always || p->text[0] != '/')) {
         struct file *file = fd_file_or_path(dirfd);
         if (!file)
             rc = -EBADF;
@@ -45,14 +47,17 @@ static void path_arg_end(struct path_arg *p)
 int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **found)
 {
     struct path_arg p;
-    int rc = path_arg(&p, dirfd, path);
+    int rc = path_arg(&p, dirfd, path, at_flags);
     if (rc)
         return rc;
     if (!p.text[0] && (at_flags & AT_EMPTY_PATH)) {
         *found = p.start;
         inode_get(*found);
     } else {
-        rc = path_find(p.start, p.text, at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0, found);
+        rc = path_find(p.start, p.text,
+                       (at_flags & PATH_RESOLVE) |
+                           (at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0),
+                       found);
     }
     path_arg_end(&p);
     return rc;
@@ -61,7 +66,7 @@ int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **fou
 int user_path_make(int dirfd, user_t path, unsigned flags, unsigned mode, struct inode **made)
 {
     struct path_arg p;
-    int rc = path_arg(&p, dirfd, path);
+    int rc = path_arg(&p, dirfd, path, flags);
     if (rc)
         return rc;
     const unsigned permissions = mode & 07777 & ~process_current()->umask;
@@ -74,7 +79,7 @@ int user_path_parent(int dirfd, user_t path, struct inode **dir, char name[NAME_
                      bool *slash)
 {
     struct path_arg p;
-    int rc = path_arg(&p, dirfd, path);
+    int rc = path_arg(&p, dirfd, path, 0);
     if (rc)
         return rc;
     rc = path_parent(p.start, p.text, 0, dir, name);

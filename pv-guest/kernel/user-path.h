@@ -4,7 +4,7 @@
 #include "inode.h"
 #include "user.h"
 
-/* As path_find for the path at @path, relative to @dirfd; @at_flags are AT_*.
+/* As path_find for the path at @path, relative to @dirfd; @at_flags are AT_* and of PATH_RESOLVE.
  * With AT_EMPTY_PATH an empty path is @dirfd itself. */
 MUST_CHECK int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **found);
 /* As path_make; the umask is applied. */

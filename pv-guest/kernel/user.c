@@ -49,6 +49,18 @@ int user_zero(user_t to, size_t size)
     return 0;
 }
 
+int user_zeroes(user_t from, size_t size)
+{
+    for (; size; size--, from++) {
+        char byte;
+        if (user_read(&byte, from, 1))
+            return -EFAULT;
+        if (byte)
+            return -E2BIG;
+    }
+    return 0;
+}
+
 /* In pieces that end where a page does: the string may be the last thing mapped. */
 long user_read_text(char *to, user_t from, size_t size)
 {

@@ -15,6 +15,8 @@ typedef uint64_t user_t;
 MUST_CHECK int user_read(void *to, user_t from, size_t size);
 MUST_CHECK int user_write(user_t to, const void *from, size_t size);
 MUST_CHECK int user_zero(user_t to, size_t size);
+/* What a newer program may know of and we do not: 0 if all bytes are 0, -E2BIG or -EFAULT. */
+MUST_CHECK int user_zeroes(user_t from, size_t size);
 
 /*
  * Copy a string with its NUL into @to.  Returns its length, -EFAULT, or

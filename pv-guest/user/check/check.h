@@ -39,6 +39,8 @@ void check_memory_advice(void);       /* advice.c */
 void check_corners(void);             /* corners.c */
 void check_watches(void);             /* watches.c */
 void check_sockets(void);             /* sockets.c */
+void check_openings(void);            /* openings.c */
+void check_settings(void);            /* settings.c */
 void check_file_attributes(void);     /* attributes.c */
 void sockets_cycle(void);             /* sockets.c: make, connect, pass and close some */
 int users_set_id(int same);           /* users.c: the answer of the program that it executes */

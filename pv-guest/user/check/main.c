@@ -615,6 +615,8 @@ int main(int argc, char **argv)
     check_watches();
     check_file_attributes();
     check_sockets();
+    check_openings();
+    check_settings();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
