@@ -1,11 +1,10 @@
 /* The console: the terminal whose other side is the platform's. */
 #include "file.h"
 #include "platform/platform.h"
-#include "text.h"
 #include "tty.h"
+#include "window.h"
 
 static struct tty console;
-static struct linux_winsize window = {24, 80, 0, 0}; /* unless the command line knows better */
 
 static size_t room(struct tty *tty)
 {
@@ -17,6 +16,21 @@ static void put(struct tty *tty, const char *bytes, size_t size)
     platform_console_write(bytes, size);
 }
 
+static void receive(struct tty *tty, char c)
+{
+    struct linux_winsize window;
+    switch (window_take(c, &window)) {
+    case WINDOW_TYPED:
+        tty_receive(tty, c);
+        break;
+    case WINDOW_CHANGED:
+        tty_set_window(tty, &window);
+        break;
+    case WINDOW_TAKEN:
+        break;
+    }
+}
+
 /* Text that the ring has no room for stays with the platform until somebody reads. */
 static void taken(struct tty *tty)
 {
@@ -25,7 +39,7 @@ static void taken(struct tty *tty)
     while (tty->used <= TTY_SIZE - sizeof(typed) &&
            (n = platform_console_read(typed, sizeof(typed))))
         for (size_t i = 0; i < n; i++)
-            tty_receive(tty, typed[i]);
+            receive(tty, typed[i]);
 }
 
 static void tell(struct tty *tty, unsigned what)
@@ -41,24 +55,10 @@ static const struct tty_ops ops = {
 
 static bool ready; /* before that nobody listens */
 
-void console_rows(const char *text)
-{
-    const unsigned long rows = text_number(&text, 10);
-    if (rows && rows <= UINT16_MAX)
-        window.rows = rows;
-}
-
-void console_columns(const char *text)
-{
-    const unsigned long columns = text_number(&text, 10);
-    if (columns && columns <= UINT16_MAX)
-        window.columns = columns;
-}
-
 void console_tty_init(void)
 {
     tty_init(&console, &ops, DEVICE(5, 1));
-    console.window = window;
+    console.window = window_init();
     ready = true;
     taken(&console);
 }

@@ -99,9 +99,6 @@ void epoll_file_gone(struct file *file);
 
 extern const struct file_ops regular_ops, directory_ops, path_ops, console_ops;
 void console_tty_init(void);
-/* The size of the window that the console is shown in, in decimal numbers of the command line. */
-void console_rows(const char *rows);
-void console_columns(const char *columns);
 #define DEVICE(major, minor) ((major) << 8 | (minor))
 void dev_init(void);
 /* Put all devices into @dir. */

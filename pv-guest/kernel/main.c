@@ -17,6 +17,7 @@
 #include "process.h"
 #include "text.h"
 #include "tty.h"
+#include "window.h"
 
 static struct platform_boot boot;
 static const char *init_path;
@@ -54,9 +55,11 @@ static void command_line_read(char *line)
         else if (!strncmp(word, "init=", 5))
             init_path = word + 5;
         else if (!strncmp(word, "ROWS=", 5))
-            console_rows(word + 5);
+            window_rows(word + 5);
         else if (!strncmp(word, "COLUMNS=", 8))
-            console_columns(word + 8);
+            window_columns(word + 8);
+        else if (!strcmp(word, "resize=1"))
+            window_told();
         else if (!strcmp(word, "quiet"))
             print_quiet(true);
         else if (!strcmp(word, "strace=1"))

@@ -244,16 +244,20 @@ static long set_mode(struct tty *tty, unsigned command, user_t arg)
     return 0;
 }
 
-/* The foreground group draws on it: SIGWINCH. */
+void tty_set_window(struct tty *tty, const struct linux_winsize *window)
+{
+    if (!memcmp(window, &tty->window, sizeof(*window)))
+        return;
+    tty->window = *window;
+    signal_group(tty->group, SIGWINCH);
+}
+
 static long set_window(struct tty *tty, user_t from)
 {
     struct linux_winsize window;
     if (user_read(&window, from, sizeof(window)))
         return -EFAULT;
-    if (!memcmp(&window, &tty->window, sizeof(window)))
-        return 0;
-    tty->window = window;
-    signal_group(tty->group, SIGWINCH);
+    tty_set_window(tty, &window);
     return 0;
 }
 

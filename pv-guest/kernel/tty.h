@@ -74,6 +74,8 @@ unsigned tty_readable(const struct tty *tty);
 long tty_take(struct tty *tty, bool wait, user_t to, size_t size);
 /* Typed text that nobody has read is forgotten. */
 void tty_flush(struct tty *tty);
+/* Its window has this size now: the foreground group, which draws on it, is sent SIGWINCH. */
+void tty_set_window(struct tty *tty, const struct linux_winsize *window);
 void tty_set_mode(struct tty *tty, const struct linux_termios *mode);
 /* Output goes on, or stops. */
 void tty_stop(struct tty *tty, bool stop);

@@ -409,12 +409,11 @@ static const char *impossible_feature(const struct kernel_note *features)
     return NULL;
 }
 
-/* Notes that make a PV guest; PHYS32_ENTRY alone makes a PVH one. */
+/* Notes that make a PV guest; PHYS32_ENTRY makes a PVH one, and a name of the system none. */
 static bool has_pv_notes(const struct kernel_image *image)
 {
-    static const unsigned char pv[] = {XEN_ELFNOTE_XEN_VERSION, XEN_ELFNOTE_GUEST_OS,
-                                       XEN_ELFNOTE_ENTRY, XEN_ELFNOTE_VIRT_BASE,
-                                       XEN_ELFNOTE_HYPERCALL_PAGE};
+    static const unsigned char pv[] = {XEN_ELFNOTE_XEN_VERSION, XEN_ELFNOTE_ENTRY,
+                                       XEN_ELFNOTE_VIRT_BASE, XEN_ELFNOTE_HYPERCALL_PAGE};
     for (size_t i = 0; i < sizeof(pv); i++)
         if (image->notes[pv[i]].present)
             return true;

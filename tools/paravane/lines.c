@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "window.h"
+
 static const char *const hypervisor_prefix[] = {"(XEN) ", "(PV) "};
 
 enum owner { GUEST, HYPERVISOR, UNDECIDED };
@@ -56,26 +58,52 @@ static void feed_byte(struct lines *l, char c)
         bytes_append(&l->line, &c, 1);
 }
 
-static const char question[] = "\033[6n";
+/* Questions to a terminal that may be taken out of the text.  A shell that edits lines asks the first at each prompt, also
+ * when its keyboard is a file. */
+enum question { CURSOR, WINDOW, QUESTIONS };
+static const char *const questions[QUESTIONS] = {[CURSOR] = "\033[6n", [WINDOW] = WINDOW_ASKED};
 
-/* What began like the question, and is not. */
-static void give_back_question(struct lines *l)
+static bool takes_out(const struct lines *l, enum question q)
 {
-    const size_t held = l->questions;
-    l->questions = 0;
-    for (size_t i = 0; i < held; i++)
-        feed_byte(l, question[i]);
+    return q == CURSOR ? l->deaf : l->hears_window;
 }
 
-/* A shell that edits lines asks at each prompt, also when its keyboard is a file. */
+/* What began like a question, and is none. */
+static void give_back_question(struct lines *l)
+{
+    const size_t held = l->held;
+    l->held = 0;
+    for (size_t i = 0; i < held; i++)
+        feed_byte(l, l->question[i]);
+}
+
+/* The one that @c goes on with, behind what is held; or QUESTIONS. */
+static enum question question_with(const struct lines *l, char c)
+{
+    enum question q = 0;
+    while (q < QUESTIONS && !(takes_out(l, q) && !strncmp(questions[q], l->question, l->held) &&
+                              questions[q][l->held] == c))
+        q++;
+    return q;
+}
+
 static void feed(struct lines *l, char c)
 {
-    if (l->questions && c != question[l->questions])
+    enum question q = question_with(l, c);
+    if (q == QUESTIONS && l->held) {
         give_back_question(l);
-    if (!l->deaf || c != question[l->questions])
+        q = question_with(l, c);
+    }
+    if (q == QUESTIONS) {
         feed_byte(l, c);
-    else if (!question[++l->questions])
-        l->questions = 0;
+        return;
+    }
+    l->question[l->held++] = c;
+    if (questions[q][l->held])
+        return;
+    l->held = 0;
+    if (q == WINDOW)
+        l->sink.window(l->sink.context);
 }
 
 /* Does the hypervisor speak up behind a guest's prompt?  Xen does not begin a new line for that. */

@@ -21,13 +21,15 @@ struct lines_sink {
     void (*guest_text)(void *context, const char *text, size_t size);
     /* A whole line has ended; @is_guest: its text was already handed on. */
     void (*line)(void *context, const char *line, bool is_guest);
+    /* The guest wants to be told of the window's size. */
+    void (*window)(void *context);
 };
 
 struct lines {
-    bool
-        /* nobody can answer the guest: leave out its question to the terminal where the cursor is */
-        deaf;
-    size_t questions; /* bytes of such a question so far */
+    bool deaf;         /* nobody can answer the guest: leave out its question where the cursor is */
+    bool hears_window; /* take out its wish to be told of the window (window.h), and hand it on */
+    char question[8];  /* what may become one of the two */
+    size_t held;       /* bytes of it so far */
     struct lines_sink sink;
     struct bytes line;
     size_t shown; /* of the line's bytes, handed to guest_text */

@@ -6,11 +6,11 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "initramfs.h"
+#include "window.h"
 
 /* --- The kernel ------------------------------------------------------------ */
 
@@ -168,14 +168,6 @@ enum verdict linux_initramfs(struct bytes *out)
 }
 
 /* --- The command line ------------------------------------------------------ */
-
-char *window_words(void)
-{
-    struct winsize size;
-    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
-        return NULL;
-    return memory_format("ROWS=%u COLUMNS=%u", size.ws_row, size.ws_col);
-}
 
 char *linux_words(const char *console, bool is_terminal)
 {

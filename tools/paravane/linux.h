@@ -24,6 +24,4 @@ enum verdict linux_initramfs(struct bytes *out);
 
 /* Words for the kernel's command line; @is_terminal: its type and size, too.  The caller frees
  * them. */
-/* The size of the window that stdin is: "ROWS=24 COLUMNS=80"; NULL if it has none. */
-char *window_words(void);
 char *linux_words(const char *console, bool is_terminal);

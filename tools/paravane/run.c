@@ -15,6 +15,7 @@
 #include "qemu.h"
 #include "run-options.h"
 #include "session.h"
+#include "window.h"
 #include "xlcfg.h"
 
 struct domain_list {
@@ -46,17 +47,21 @@ static void add_linux_words(struct domain *d, const struct run_options *o)
     free(words);
 }
 
-/* Our guest takes the size of the window as Linux's init here does. */
-static void add_window_words(struct domain *d, const struct run_options *o)
+/* Our guest takes the size of the window as Linux's init here does, and hears of changes, if it has the console for itself. */
+static void add_window_words(struct domain *d, struct run_options *o)
 {
     const struct kernel_note *os = &d->kernel.notes[XEN_ELFNOTE_GUEST_OS];
     char *words = NULL;
     if (os->present && !strcmp(os->text, "paravane") && o->session.read_stdin &&
         isatty(STDIN_FILENO))
         words = window_words();
-    if (words)
-        append_words(d, words);
+    if (!words)
+        return;
+    append_words(d, words);
     free(words);
+    o->session.tell_window = o->copies == 1 && !o->print_command && !o->session.tap;
+    if (o->session.tell_window)
+        append_words(d, "resize=1");
 }
 
 /* Options say more than files, for every domain. */
@@ -84,7 +89,7 @@ static void number_name(struct domain *d)
  * One domain from the command line, or some copies of it.  A reboot ends the
  * run: the user who asked for one guest is asking for one verdict.
  */
-static enum verdict from_kernel(struct domain_list *list, const struct run_options *o)
+static enum verdict from_kernel(struct domain_list *list, struct run_options *o)
 {
     enum verdict v = VERDICT_OK;
 

@@ -16,9 +16,12 @@
 #include "output.h"
 #include "tap.h"
 #include "typist.h"
+#include "window.h"
 
 enum {
     QUIT_KEY = 0x1d /* Ctrl-], as in xl console */,
+    FOCUS_KEY = 1 /* Ctrl-A, so many times */,
+    FOCUS_COUNT = 3,
     READ_AHEAD = 1 << 16,
     HIDDEN_MOST = 1 << 16,
     LOOK_AGAIN_MS = 500
@@ -37,6 +40,12 @@ struct session {
     bool on_terminal;      /* stdin is one */
     bool is_terminal;      /* and its keyboard is ours: we are in the foreground */
     bool stdin_open, interrupted, timed_out, ended;
+    bool tells_window;     /* the guest has asked */
+    struct winsize window; /* as it was told last */
+    unsigned focus_keys;   /* how many Ctrl-A were typed in a row */
+    unsigned
+        moves; /* of the keyboard, asked for by those, of which the hypervisor has not spoken yet */
+    bool is_away;     /* and where it has said that the keyboard is, no guest is */
     bool output_lost; /* a byte could not be written: nobody would see the rest */
     int64_t started_ms, heard_ms;
     int signals;
@@ -47,6 +56,53 @@ static int64_t now_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- The window ---------------------------------------------------------- */
+
+/* The guest hears of the window what it does not know yet; nobody else does, as any byte is a key to a hypervisor. */
+static void tell_window(struct session *s)
+{
+    struct winsize now;
+    if (!s->tells_window || s->moves || s->is_away || !window_size(&now))
+        return;
+    if (now.ws_row == s->window.ws_row && now.ws_col == s->window.ws_col)
+        return;
+    s->window = now;
+    window_tell(&s->to_guest, &now);
+}
+
+static void window_asked(void *context)
+{
+    struct session *s = context;
+    s->tells_window = true;
+    s->window = (struct winsize){0};
+    tell_window(s);
+}
+
+/* Three Ctrl-A move the keyboard on, and the hypervisor says where to. */
+static void watch_focus_keys(struct session *s, const char *keys, size_t size)
+{
+    for (size_t i = 0; i < size && !s->options->native; i++) {
+        s->focus_keys = keys[i] == FOCUS_KEY ? s->focus_keys + 1 : 0;
+        if (s->focus_keys == FOCUS_COUNT) {
+            s->focus_keys = 0;
+            s->moves++;
+        }
+    }
+}
+
+/* Xen's line may stand behind a prompt, and be taken for the guest's. */
+static void read_focus(struct session *s, const char *line)
+{
+    const char *to = strstr(line, "(PV) input goes to ");
+    if (!to)
+        to = strstr(line, "(XEN) *** Serial input to ");
+    if (!to)
+        return;
+    s->moves -= s->moves > 0;
+    s->is_away = strstr(to, "to the hypervisor") || strstr(to, "to Xen");
+    tell_window(s);
 }
 
 /* --- What the console says ----------------------------------------------- */
@@ -86,6 +142,7 @@ static void line_ended(void *context, const char *line, bool is_guest)
     char *note = s->options->symbols ? symbols_annotate(s->options->symbols, line) : NULL;
 
     outcome_read(&s->outcome, line, is_guest);
+    read_focus(s, line);
     if (is_guest) {
         show_guest_line(s, line, note);
         typist_hear(&s->typist, "\n", 1);
@@ -146,7 +203,11 @@ static void read_terminal(struct session *s, const char *keys, size_t size)
 {
     if (memchr(keys, QUIT_KEY, size))
         s->interrupted = true;
-    bytes_append(&s->to_guest, keys, size);
+    watch_focus_keys(s, keys, size);
+    if (s->tells_window)
+        window_type(&s->to_guest, keys, size);
+    else
+        bytes_append(&s->to_guest, keys, size);
 }
 
 /* In the background (`paravane run ... &`) the terminal is somebody else's: to read from it or to change
@@ -207,6 +268,7 @@ static enum verdict watch_signals(struct session *s)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGCONT);
+    sigaddset(&set, SIGWINCH);
     sigprocmask(SIG_BLOCK, &set, NULL);
     s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGPIPE, SIG_IGN); /* QEMU may go while we type */
@@ -226,6 +288,8 @@ static void read_signal(struct session *s)
         return;
     if (signal.ssi_signo == SIGCONT)
         s->is_terminal = false;
+    else if (signal.ssi_signo == SIGWINCH)
+        tell_window(s);
     else
         s->interrupted = true;
 }
@@ -280,6 +344,7 @@ static void take_terminal(struct session *s)
     if (!said)
         fprintf(stderr, "paravane: the keyboard is the guest's; Ctrl-] ends the machine\n");
     said = true;
+    tell_window(s); /* what happened to it in the background, nobody said */
 }
 
 /* The keyboard is ours while we are in the foreground, which `fg` and `bg` change at any time. */
@@ -291,6 +356,7 @@ static void attend_terminal(struct session *s)
     else if (s->on_terminal && !s->is_terminal)
         take_terminal(s);
     s->lines.deaf = !s->is_terminal || !isatty(STDOUT_FILENO);
+    s->lines.hears_window = s->options->tell_window;
 }
 
 /* --- The run ------------------------------------------------------------- */
@@ -366,7 +432,7 @@ enum verdict session_run(struct qemu *qemu, const struct session_options *option
         .outcome.native = options->native,
         .outcome.dumped = -1,
     };
-    s.lines.sink = (struct lines_sink){&s, guest_text, line_ended};
+    s.lines.sink = (struct lines_sink){&s, guest_text, line_ended, window_asked};
     s.typist.text = options->input;
     s.typist.closed = !options->read_stdin;
     tap_init(&s.tap);

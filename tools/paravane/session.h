@@ -23,6 +23,7 @@ struct session_options {
     bool tap;            /* the guest's output is TAP, and its result counts */
     bool quiet;          /* do not show the hypervisor's lines */
     bool native;         /* there is no hypervisor */
+    bool tell_window;    /* of changes of its size, if the guest asks */
     bool read_stdin;     /* else only @input is typed */
     struct bytes input;  /* typed before stdin is; owned by the session */
     int until;           /* the domain with which the run ends, or OUTCOME_ALL_DOMAINS */

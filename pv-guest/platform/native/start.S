@@ -23,6 +23,10 @@
         .long   4, 4, XEN_ELFNOTE_PHYS32_ENTRY
         .asciz  "Xen"
         .long   PHYS(start32)
+        .long   4, 9, XEN_ELFNOTE_GUEST_OS /* for those who start it */
+        .asciz  "Xen"
+        .asciz  "paravane"
+        .align  4
         .popsection
 
         .section .text.start, "ax"
