@@ -26,10 +26,15 @@ static const struct credentials *current(void)
     return p ? &p->credentials : NULL;
 }
 
-bool access_root(void)
+static bool has(const struct credentials *c, enum capability which)
+{
+    return c->capabilities.effective >> which & 1;
+}
+
+bool access_capable(enum capability which)
 {
     const struct credentials *c = current();
-    return !c || c->user.effective == 0;
+    return !c || has(c, which);
 }
 
 static bool in_group(const struct credentials *c, unsigned primary, unsigned group)
@@ -55,35 +60,38 @@ bool access_read_only(const struct inode *inode)
            (inode_is(inode, S_IFREG) || inode_is(inode, S_IFDIR) || inode_is(inode, S_IFLNK));
 }
 
-/* As user @user with primary group @group. */
+/* As user @user with primary group @group, and with the capabilities @capable. */
 static int check(const struct inode *inode, unsigned want, const struct credentials *c,
-                 unsigned user, unsigned group)
+                 unsigned user, unsigned group, uint64_t capable)
 {
     if ((want & MAY_WRITE) && access_read_only(inode))
         return -EROFS;
-    if (user == 0) {
-        /* Root reads and writes all; what it executes has to be meant for that. */
-        const bool runs = !inode_is(inode, S_IFREG) || (inode->mode & 0111);
-        return (want & MAY_EXECUTE) && !runs ? -EACCES : 0;
-    }
     unsigned mode = inode->mode;
     if (inode->uid == user)
         mode >>= 6;
     else if (in_group(c, group, inode->gid))
         mode >>= 3;
-    return want & ~mode & 7 ? -EACCES : 0;
+    if (!(want & ~mode & 7))
+        return 0;
+    /* Root reads and writes all; what it executes has to be meant for that. */
+    const bool runs = !inode_is(inode, S_IFREG) || (inode->mode & 0111);
+    if (capable & 1u << CAP_DAC_OVERRIDE)
+        return (want & MAY_EXECUTE) && !runs ? -EACCES : 0;
+    const unsigned searches = inode_is(inode, S_IFDIR) ? MAY_READ | MAY_EXECUTE : MAY_READ;
+    return (capable & 1u << CAP_DAC_READ_SEARCH) && !(want & ~searches) ? 0 : -EACCES;
 }
 
 int access_check(const struct inode *inode, unsigned want)
 {
     const struct credentials *c = current();
-    return c ? check(inode, want, c, c->user.file, c->group.file) : 0;
+    return c ? check(inode, want, c, c->user.file, c->group.file, c->capabilities.effective) : 0;
 }
 
 int access_check_real(const struct inode *inode, unsigned want)
 {
     const struct credentials *c = current();
-    return check(inode, want, c, c->user.real, c->group.real);
+    return check(inode, want, c, c->user.real, c->group.real,
+                 c->user.real ? 0 : c->capabilities.permitted);
 }
 
 int access_own(const struct inode *inode)
@@ -91,14 +99,14 @@ int access_own(const struct inode *inode)
     const struct credentials *c = current();
     if (access_read_only(inode))
         return -EROFS;
-    return !c || c->user.file == 0 || c->user.file == inode->uid ? 0 : -EPERM;
+    return !c || c->user.file == inode->uid || has(c, CAP_FOWNER) ? 0 : -EPERM;
 }
 
 int access_remove(const struct inode *dir, const struct inode *inode)
 {
     const struct credentials *c = current();
     const int rc = access_check(dir, MAY_WRITE | MAY_EXECUTE);
-    if (rc || !c || c->user.file == 0 || !(dir->mode & S_ISVTX))
+    if (rc || !c || !(dir->mode & S_ISVTX) || has(c, CAP_FOWNER))
         return rc;
     return c->user.file == inode->uid || c->user.file == dir->uid ? 0 : -EPERM;
 }
@@ -106,7 +114,7 @@ int access_remove(const struct inode *dir, const struct inode *inode)
 void access_drop_set_id(struct inode *inode)
 {
     const bool group = (inode->mode & S_ISGID) && (inode->mode & 010); /* else it is about locks */
-    if (!access_root() && inode_is(inode, S_IFREG))
+    if (!access_capable(CAP_FSETID) && inode_is(inode, S_IFREG))
         inode->mode &= ~(S_ISUID | (group ? S_ISGID : 0u));
 }
 
@@ -114,7 +122,7 @@ bool access_signal(const struct process *to, int number)
 {
     const struct process *const self = process_current();
     const struct ids *mine = &self->credentials.user, *its = &to->credentials.user;
-    if (self == to || mine->effective == 0 || mine->effective == its->real ||
+    if (self == to || access_capable(CAP_KILL) || mine->effective == its->real ||
         mine->effective == its->saved || mine->real == its->real || mine->real == its->saved)
         return true;
     return number == SIGCONT && to->session == self->session;
@@ -124,7 +132,7 @@ bool access_schedule(const struct process *to)
 {
     const unsigned mine = process_current()->credentials.user.effective;
     const struct ids *its = &to->credentials.user;
-    return mine == 0 || mine == its->effective || mine == its->real;
+    return access_capable(CAP_SYS_NICE) || mine == its->effective || mine == its->real;
 }
 
 static bool same(const struct ids *ids, unsigned id)
@@ -136,6 +144,56 @@ bool access_look(const struct process *to)
 {
     const struct process *const self = process_current();
     const struct credentials *mine = &self->credentials, *its = &to->credentials;
-    return self == to || mine->user.effective == 0 ||
+    return self == to || access_capable(CAP_SYS_PTRACE) ||
            (same(&its->user, mine->user.real) && same(&its->group, mine->group.real));
+}
+
+/* ---- Capabilities ---- */
+
+#define FILE_CAPABILITIES                                                                          \
+    (1ul << CAP_CHOWN | 1ul << CAP_DAC_OVERRIDE | 1ul << CAP_DAC_READ_SEARCH | 1ul << CAP_FOWNER | \
+     1ul << CAP_FSETID | 1ul << CAP_MKNOD)
+
+void credentials_init(struct credentials *c)
+{
+    struct capabilities *const all = &c->capabilities;
+    all->effective = all->permitted = all->bounding = CAPABILITIES;
+}
+
+static bool any_root(const struct ids *ids)
+{
+    return !ids->real || !ids->effective || !ids->saved;
+}
+
+void credentials_user_changed(struct credentials *c, const struct ids *old, bool keep)
+{
+    struct capabilities *const own = &c->capabilities;
+    if (any_root(old) && !any_root(&c->user)) {
+        if (!keep)
+            own->permitted = own->effective = 0;
+        own->ambient = 0;
+    }
+    if (!old->effective && c->user.effective)
+        own->effective = 0;
+    if (old->effective && !c->user.effective)
+        own->effective = own->permitted;
+}
+
+void credentials_file_user_changed(struct credentials *c, unsigned old)
+{
+    struct capabilities *const own = &c->capabilities;
+    if (!old && c->user.file)
+        own->effective &= ~FILE_CAPABILITIES;
+    if (old && !c->user.file)
+        own->effective |= own->permitted & FILE_CAPABILITIES;
+}
+
+void credentials_executed(struct credentials *c, bool set_id)
+{
+    struct capabilities *const own = &c->capabilities;
+    const bool root = !c->user.real || !c->user.effective;
+    if (set_id)
+        own->ambient = 0;
+    own->permitted = root ? own->inheritable | own->bounding : own->ambient;
+    own->effective = root && !c->user.effective ? own->permitted : own->ambient;
 }

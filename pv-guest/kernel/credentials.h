@@ -1,7 +1,8 @@
 /*
  * Who a process is, and what it may do with files, processes and the system.
  *
- * User 0 may do everything; there are no capabilities.  All threads of a process are the same user.
+ * What only some may do needs a capability, as on Linux; user 0 has all, unless it gave some up.  All threads of a
+ * process are the same user.
  */
 #pragma once
 
@@ -23,8 +24,45 @@ struct ids {
     unsigned real, effective, saved, file;
 };
 
+/* Capabilities, as many as the kernel asks for. */
+enum capability {
+    CAP_CHOWN = 0,
+    CAP_DAC_OVERRIDE = 1,
+    CAP_DAC_READ_SEARCH = 2,
+    CAP_FOWNER = 3,
+    CAP_FSETID = 4,
+    CAP_KILL = 5,
+    CAP_SETGID = 6,
+    CAP_SETUID = 7,
+    CAP_SETPCAP = 8,
+    CAP_NET_ADMIN = 12,
+    CAP_IPC_LOCK = 14,
+    CAP_SYS_CHROOT = 18,
+    CAP_SYS_PTRACE = 19,
+    CAP_SYS_ADMIN = 21,
+    CAP_SYS_BOOT = 22,
+    CAP_SYS_NICE = 23,
+    CAP_SYS_RESOURCE = 24,
+    CAP_SYS_TIME = 25,
+    CAP_SYS_TTY_CONFIG = 26,
+    CAP_MKNOD = 27,
+    CAP_SYSLOG = 34,
+    CAP_LAST = 40,
+};
+#define CAPABILITIES ((1ul << (CAP_LAST + 1)) - 1)
+
+/* Sets of capabilities: bit n is capability n. */
+struct capabilities {
+    uint64_t effective;   /* that count */
+    uint64_t permitted;   /* that can be made effective */
+    uint64_t inheritable; /* that a program's file could give, of which no file says so here */
+    uint64_t bounding;    /* that exec can give */
+    uint64_t ambient;     /* that exec leaves */
+};
+
 struct credentials {
     struct ids user, group;
+    struct capabilities capabilities;
     struct group_set *groups; /* NULL: none */
 };
 
@@ -32,8 +70,17 @@ struct credentials {
 void credentials_copy(struct credentials *to, const struct credentials *from);
 void credentials_drop(struct credentials *c);
 
-/* May the running process do what only root may?  The kernel itself, at boot, may. */
-bool access_root(void);
+/* What pid 1 begins with. */
+void credentials_init(struct credentials *c);
+/* @old has become what the user's numbers in @c say now: so do the capabilities. */
+void credentials_user_changed(struct credentials *c, const struct ids *old, bool keep);
+/* The same for the number that counts for files alone, which was @old. */
+void credentials_file_user_changed(struct credentials *c, unsigned old);
+/* A program has been executed, whose set-id bits have been looked at: @set_id if they changed anything. */
+void credentials_executed(struct credentials *c, bool set_id);
+
+/* May the running process do what needs that?  The kernel itself, at boot, may. */
+bool access_capable(enum capability which);
 /* Is the running process in @group, for files? */
 bool access_in_group(unsigned group);
 

@@ -319,12 +319,15 @@ static void set_name(struct task *task, const char *path)
 static void take_ids(struct process *p, const struct inode *program)
 {
     struct credentials *const c = &p->credentials;
+    const unsigned user = c->user.effective, group = c->group.effective;
     if ((program->mode & S_ISUID) && !p->no_new_privileges)
         c->user.effective = program->uid;
     if ((program->mode & (S_ISGID | 010)) == (S_ISGID | 010) && !p->no_new_privileges)
         c->group.effective = program->gid;
     c->user.saved = c->user.file = c->user.effective;
     c->group.saved = c->group.file = c->group.effective;
+    p->keep_capabilities = false;
+    credentials_executed(c, user != c->user.effective || group != c->group.effective);
 }
 
 /*

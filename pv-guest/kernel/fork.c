@@ -109,7 +109,8 @@ static bool too_many(const struct process *parent)
         group += p->group == parent->group ? p->thread_count : 0;
         own += p->credentials.user.real == user ? p->thread_count : 0;
     }
-    return (own >= limit && !access_root()) || task_count >= most || group >= most - most / 4;
+    return (own >= limit && !access_capable(CAP_SYS_RESOURCE)) || task_count >= most ||
+           group >= most - most / 4;
 }
 
 /* Its own memory and files, or the creator's. */

@@ -226,7 +226,7 @@ long syscall_mount(const struct syscall_args *a)
     struct inode *where;
     char type[16] = "", source[64] = "none";
     const unsigned flags = a->arg[3];
-    if (!access_root())
+    if (!access_capable(CAP_SYS_ADMIN))
         return -EPERM;
     if (flags & ~MS_SUPPORTED)
         return -EINVAL;
@@ -252,7 +252,7 @@ long syscall_umount2(const struct syscall_args *a)
 {
     struct inode *root;
     struct mount *m, *after;
-    if (!access_root())
+    if (!access_capable(CAP_SYS_ADMIN))
         return -EPERM;
     if (a->arg[1] & ~(uint64_t)UMOUNT_KNOWN)
         return -EINVAL;

@@ -153,6 +153,11 @@ TEXT(status)
              task ? task->blocked : 0);
     text_add(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", actions_with(p, true),
              actions_with(p, false));
+    const struct capabilities *const c = &p->credentials.capabilities;
+    text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", c->inheritable,
+             c->permitted, c->effective);
+    text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n", c->bounding, c->ambient,
+             p->no_new_privileges);
 }
 
 TEXT(limits)

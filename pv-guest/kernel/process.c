@@ -27,6 +27,8 @@ struct process *process_create(struct process *parent)
     p->parent = parent;
     if (parent)
         list_add(&p->sibling, &parent->children);
+    else
+        credentials_init(&p->credentials);
     list_add(&p->link, &all_processes);
     return p;
 }

@@ -45,7 +45,7 @@ int flight_check(unsigned count)
     const unsigned uid = self->credentials.user.effective;
     const struct socket *s;
     const struct packet *p;
-    if (access_root())
+    if (access_capable(CAP_SYS_RESOURCE))
         return 0;
     list_for_each(s, &all_sockets, all)
     {

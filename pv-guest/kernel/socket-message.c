@@ -86,8 +86,9 @@ static int take_identity(struct message *m, user_t at, size_t size)
         return -EINVAL;
     if (user_read(&who, at, sizeof(who)))
         return -EFAULT;
-    if (!access_root() && (who.pid != self->pid || !one_of(who.uid, &self->credentials.user) ||
-                           !one_of(who.gid, &self->credentials.group)))
+    if ((who.pid != self->pid && !access_capable(CAP_SYS_ADMIN)) ||
+        (!one_of(who.uid, &self->credentials.user) && !access_capable(CAP_SETUID)) ||
+        (!one_of(who.gid, &self->credentials.group) && !access_capable(CAP_SETGID)))
         return -EPERM;
     if (!process_find(who.pid))
         return -ESRCH;

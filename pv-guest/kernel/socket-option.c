@@ -152,7 +152,7 @@ static int set(struct socket *s, unsigned option, int value)
         break;
     case SO_SNDBUFFORCE:
     case SO_RCVBUFFORCE:
-        if (!access_root())
+        if (!access_capable(CAP_NET_ADMIN))
             return -EPERM;
         *(option == SO_SNDBUFFORCE ? &s->send_size : &s->receive_size) = buffer_size(value, true);
         break;
@@ -160,7 +160,7 @@ static int set(struct socket *s, unsigned option, int value)
         s->pass_identity = value;
         break;
     case SO_DEBUG:
-        if (value && !access_root())
+        if (value && !access_capable(CAP_NET_ADMIN))
             return -EACCES;
         break;
     case SO_REUSEADDR:

@@ -54,7 +54,7 @@ static int check(const struct linux_timex *t)
     const bool reads = t->modes == (ADJ_ADJTIME | ADJ_OFFSET | ADJ_NANO) || !t->modes;
     if ((t->modes & ADJ_ADJTIME) && !(t->modes & ADJ_OFFSET))
         return -EINVAL;
-    if (!reads && !access_root())
+    if (!reads && !access_capable(CAP_SYS_TIME))
         return -EPERM;
     if (t->modes & ADJ_ADJTIME)
         return 0;

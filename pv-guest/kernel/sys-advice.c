@@ -145,7 +145,7 @@ long syscall_madvise(const struct syscall_args *a)
 static int may_lock(struct space *space, size_t more)
 {
     const uint64_t limit = process_current()->limits[RLIMIT_MEMLOCK].current;
-    if (access_root())
+    if (access_capable(CAP_IPC_LOCK))
         return 0;
     if (!limit)
         return -EPERM;

@@ -54,7 +54,7 @@ static long set_mode(int rc, struct inode *inode, unsigned mode)
         return rc;
     rc = access_own(inode);
     /* Nobody gives a program the rights of a group that is not his. */
-    if (!access_root() && !access_in_group(inode->gid))
+    if (!access_capable(CAP_FSETID) && !access_in_group(inode->gid))
         mode &= ~S_ISGID;
     if (!rc) {
         inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
@@ -70,7 +70,7 @@ static int may_give(const struct inode *inode, unsigned uid, unsigned gid)
 {
     if (access_read_only(inode))
         return -EROFS;
-    if (access_root())
+    if (access_capable(CAP_CHOWN))
         return 0;
     const int rc = access_own(inode);
     if (rc)

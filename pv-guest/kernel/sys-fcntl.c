@@ -28,7 +28,7 @@ static long set_pipe_size(const struct file *file, unsigned size)
     if (size > INT32_MAX)
         return -EINVAL;
     if (size > PIPE_MOST)
-        return access_root() ? -ENOMEM : -EPERM;
+        return access_capable(CAP_SYS_RESOURCE) ? -ENOMEM : -EPERM;
     return pipe_resize(p, MAX(size, (unsigned)PAGE_SIZE));
 }
 

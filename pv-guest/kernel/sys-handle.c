@@ -33,7 +33,7 @@ long syscall_name_to_handle_at(const struct syscall_args *a)
 long syscall_open_by_handle_at(const struct syscall_args *a)
 {
     struct file_handle h;
-    if (!access_root())
+    if (!access_capable(CAP_DAC_READ_SEARCH))
         return -EPERM;
     if (user_read(&h, a->arg[1], sizeof(h)))
         return -EFAULT;

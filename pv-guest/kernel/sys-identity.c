@@ -139,12 +139,37 @@ static bool has(const struct ids *ids, unsigned id)
     return id == KEEP || id == ids->real || id == ids->effective || id == ids->saved;
 }
 
-/* setuid and setgid: root becomes @id for good, others choose between what they have. */
-static long become(struct ids *ids, unsigned id)
+/* Numbers that are about to change, and who may change them to what he likes. */
+struct change {
+    struct ids *ids, old;
+    bool may;
+};
+
+static struct change change_user(void)
 {
+    return (struct change){&own()->user, own()->user, access_capable(CAP_SETUID)};
+}
+
+static struct change change_group(void)
+{
+    return (struct change){&own()->group, own()->group, access_capable(CAP_SETGID)};
+}
+
+/* @rc: what came of changing the user's numbers, which capabilities follow. */
+static long user_changed(const struct change *c, long rc)
+{
+    if (!rc)
+        credentials_user_changed(own(), &c->old, process_current()->keep_capabilities);
+    return rc;
+}
+
+/* setuid and setgid: root becomes @id for good, others choose between what they have. */
+static long become(const struct change *c, unsigned id)
+{
+    struct ids *const ids = c->ids;
     if (id == KEEP)
         return -EINVAL;
-    if (access_root())
+    if (c->may)
         *ids = (struct ids){id, id, id, id};
     else if (id == ids->real || id == ids->saved)
         ids->effective = ids->file = id;
@@ -155,17 +180,20 @@ static long become(struct ids *ids, unsigned id)
 
 long syscall_setuid(const struct syscall_args *a)
 {
-    return become(&own()->user, a->arg[0]);
+    const struct change c = change_user();
+    return user_changed(&c, become(&c, a->arg[0]));
 }
 
 long syscall_setgid(const struct syscall_args *a)
 {
-    return become(&own()->group, a->arg[0]);
+    const struct change c = change_group();
+    return become(&c, a->arg[0]);
 }
 
-static long set_three(struct ids *ids, unsigned real, unsigned effective, unsigned saved)
+static long set_three(const struct change *c, unsigned real, unsigned effective, unsigned saved)
 {
-    if (!access_root() && !(has(ids, real) && has(ids, effective) && has(ids, saved)))
+    struct ids *const ids = c->ids;
+    if (!c->may && !(has(ids, real) && has(ids, effective) && has(ids, saved)))
         return -EPERM;
     ids->real = real == KEEP ? ids->real : real;
     ids->effective = effective == KEEP ? ids->effective : effective;
@@ -175,11 +203,12 @@ static long set_three(struct ids *ids, unsigned real, unsigned effective, unsign
 }
 
 /* The saved number follows if the real one is set, or the effective one to something else than the real one. */
-static long set_two(struct ids *ids, unsigned real, unsigned effective)
+static long set_two(const struct change *c, unsigned real, unsigned effective)
 {
+    struct ids *const ids = c->ids;
     const bool may =
         (real == KEEP || real == ids->real || real == ids->effective) && has(ids, effective);
-    if (!access_root() && !may)
+    if (!c->may && !may)
         return -EPERM;
     const bool saves = real != KEEP || (effective != KEEP && effective != ids->real);
     ids->real = real == KEEP ? ids->real : real;
@@ -192,41 +221,50 @@ static long set_two(struct ids *ids, unsigned real, unsigned effective)
 
 long syscall_setresuid(const struct syscall_args *a)
 {
-    return set_three(&own()->user, a->arg[0], a->arg[1], a->arg[2]);
+    const struct change c = change_user();
+    return user_changed(&c, set_three(&c, a->arg[0], a->arg[1], a->arg[2]));
 }
 
 long syscall_setresgid(const struct syscall_args *a)
 {
-    return set_three(&own()->group, a->arg[0], a->arg[1], a->arg[2]);
+    const struct change c = change_group();
+    return set_three(&c, a->arg[0], a->arg[1], a->arg[2]);
 }
 
 long syscall_setreuid(const struct syscall_args *a)
 {
-    return set_two(&own()->user, a->arg[0], a->arg[1]);
+    const struct change c = change_user();
+    return user_changed(&c, set_two(&c, a->arg[0], a->arg[1]));
 }
 
 long syscall_setregid(const struct syscall_args *a)
 {
-    return set_two(&own()->group, a->arg[0], a->arg[1]);
+    const struct change c = change_group();
+    return set_two(&c, a->arg[0], a->arg[1]);
 }
 
 /* These tell the old number, whether or not there is a new one. */
-static long set_file_id(struct ids *ids, unsigned id)
+static long set_file_id(const struct change *c, unsigned id)
 {
+    struct ids *const ids = c->ids;
     const unsigned old = ids->file;
-    if (id != KEEP && (access_root() || has(ids, id) || id == old))
+    if (id != KEEP && (c->may || has(ids, id) || id == old))
         ids->file = id;
     return old;
 }
 
 long syscall_setfsuid(const struct syscall_args *a)
 {
-    return set_file_id(&own()->user, a->arg[0]);
+    const struct change c = change_user();
+    const long old = set_file_id(&c, a->arg[0]);
+    credentials_file_user_changed(own(), old);
+    return old;
 }
 
 long syscall_setfsgid(const struct syscall_args *a)
 {
-    return set_file_id(&own()->group, a->arg[0]);
+    const struct change c = change_group();
+    return set_file_id(&c, a->arg[0]);
 }
 
 long syscall_getgroups(const struct syscall_args *a)
@@ -255,7 +293,7 @@ static void sort(unsigned *ids, unsigned count)
 long syscall_setgroups(const struct syscall_args *a)
 {
     const unsigned count = a->arg[0];
-    if (!access_root())
+    if (!access_capable(CAP_SETGID))
         return -EPERM;
     if (count > GROUPS_LIMIT)
         return -EINVAL;

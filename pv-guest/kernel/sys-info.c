@@ -36,7 +36,7 @@ long syscall_uname(const struct syscall_args *a)
 static long set_name(char to[65], const struct syscall_args *a)
 {
     char name[65] = "";
-    if (!access_root())
+    if (!access_capable(CAP_SYS_ADMIN))
         return -EPERM;
     if (a->arg[1] >= sizeof(name))
         return -EINVAL;
@@ -91,7 +91,7 @@ long syscall_getrandom(const struct syscall_args *a)
 long syscall_syslog(const struct syscall_args *a)
 {
     const size_t size = print_log_size();
-    if (a->arg[0] != LOG_SIZE_ALL && a->arg[0] != LOG_READ_ALL && !access_root())
+    if (a->arg[0] != LOG_SIZE_ALL && a->arg[0] != LOG_READ_ALL && !access_capable(CAP_SYSLOG))
         return -EPERM;
     if (a->arg[0] == LOG_SIZE_ALL)
         return size;
@@ -122,7 +122,7 @@ static bool reboot_magic(uint32_t second)
 
 long syscall_reboot(const struct syscall_args *a)
 {
-    if (!access_root())
+    if (!access_capable(CAP_SYS_BOOT))
         return -EPERM;
     if ((uint32_t)a->arg[0] != REBOOT_MAGIC || !reboot_magic(a->arg[1]))
         return -EINVAL;

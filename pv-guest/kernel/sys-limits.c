@@ -45,7 +45,7 @@ static long set(struct process *p, unsigned which, user_t from)
         return -EINVAL;
     if (which == RLIMIT_NOFILE && l.maximum > FILES_MAX)
         return -EPERM;
-    if (l.maximum > p->limits[which].maximum && !access_root())
+    if (l.maximum > p->limits[which].maximum && !access_capable(CAP_SYS_RESOURCE))
         return -EPERM;
     p->limits[which] = l;
     if (which == RLIMIT_CPU)

@@ -94,7 +94,7 @@ static long make_node(int dirfd, user_t path, unsigned mode, unsigned device)
         return -EPERM;
     if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && !is_device)
         return -EINVAL;
-    if (is_device && !access_root())
+    if (is_device && !access_capable(CAP_MKNOD))
         return -EPERM;
     const int rc = user_path_make(dirfd, path, 0, type | (mode & 07777), &inode);
     if (rc)
@@ -146,7 +146,7 @@ long syscall_chroot(const struct syscall_args *a)
     const int rc = find_place(a->arg[0], &inode);
     if (rc)
         return rc;
-    if (!access_root()) {
+    if (!access_capable(CAP_SYS_CHROOT)) {
         inode_put(inode);
         return -EPERM;
     }

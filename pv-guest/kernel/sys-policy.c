@@ -60,7 +60,7 @@ static bool deadline_valid(const struct linux_sched_attr *a)
 static int may_set(const struct task *t, const struct linux_sched_attr *a)
 {
     const struct linux_rlimit *most = &t->process->limits[RLIMIT_RTPRIO];
-    if (access_root())
+    if (access_capable(CAP_SYS_NICE))
         return 0;
     if (!access_schedule(t->process) || a->policy == SCHED_DEADLINE)
         return -EPERM;
@@ -180,7 +180,7 @@ long syscall_sched_setattr(const struct syscall_args *a)
         return -ESRCH;
     const int nice = MIN(MAX(attr.nice, -20), 19);
     const bool fair = attr.policy == SCHED_OTHER || attr.policy == SCHED_BATCH;
-    if (fair && nice < t->process->nice && !access_root())
+    if (fair && nice < t->process->nice && !access_capable(CAP_SYS_NICE))
         return -EPERM;
     rc = set(a->arg[0], &attr);
     if (!rc && fair)

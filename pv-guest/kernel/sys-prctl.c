@@ -46,19 +46,50 @@ static long set_flag(bool *flag, user_t value)
     return 0;
 }
 
-#define CAPABILITY_LAST  40
 #define MCE_KILL_DEFAULT 2
 
 enum { AMBIENT_IS_SET = 1, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL };
 
-/* Capabilities that a program would keep beyond exec: none can be had. */
+/* Capabilities that a program would keep beyond exec. */
 static long ambient(const struct syscall_args *a)
 {
+    struct capabilities *const own = &process_current()->credentials.capabilities;
     const bool clear = a->arg[1] == AMBIENT_CLEAR_ALL;
     if (a->arg[3] || a->arg[4] || (clear && a->arg[2]) || a->arg[1] < AMBIENT_IS_SET ||
-        a->arg[1] > AMBIENT_CLEAR_ALL || a->arg[2] > CAPABILITY_LAST)
+        a->arg[1] > AMBIENT_CLEAR_ALL || a->arg[2] > CAP_LAST)
         return -EINVAL;
-    return a->arg[1] == AMBIENT_RAISE ? -EPERM : 0;
+    const uint64_t bit = 1ul << a->arg[2];
+    switch (a->arg[1]) {
+    case AMBIENT_IS_SET:
+        return (own->ambient & bit) != 0;
+    case AMBIENT_RAISE:
+        if (!(own->permitted & own->inheritable & bit))
+            return -EPERM;
+        own->ambient |= bit;
+        return 0;
+    case AMBIENT_LOWER:
+        own->ambient &= ~bit;
+        return 0;
+    default:
+        own->ambient = 0;
+        return 0;
+    }
+}
+
+/* What exec can give, from which something can only be taken. */
+static long bounding(const struct syscall_args *a)
+{
+    struct capabilities *const own = &process_current()->credentials.capabilities;
+    const bool drop = a->arg[0] == PR_CAPBSET_DROP;
+    if (drop && !access_capable(CAP_SETPCAP))
+        return -EPERM;
+    if (a->arg[1] > CAP_LAST)
+        return -EINVAL;
+    const uint64_t bit = 1ul << a->arg[1];
+    if (!drop)
+        return (own->bounding & bit) != 0;
+    own->bounding &= ~bit;
+    return 0;
 }
 
 long syscall_prctl(const struct syscall_args *a)
@@ -127,11 +158,12 @@ long syscall_prctl(const struct syscall_args *a)
     case PR_GET_SECUREBITS:
         return 0;
     case PR_SET_SECUREBITS:
-    case PR_CAPBSET_DROP:
+        return access_capable(CAP_SETPCAP) ? -EINVAL : -EPERM;
     case PR_SET_MM:
-        return access_root() ? -EINVAL : -EPERM;
-    case PR_CAPBSET_READ: /* root may do everything */
-        return a->arg[1] <= CAPABILITY_LAST ? 1 : -EINVAL;
+        return access_capable(CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
+    case PR_CAPBSET_DROP:
+    case PR_CAPBSET_READ:
+        return bounding(a);
     case PR_CAP_AMBIENT:
         return ambient(a);
     case PR_GET_TSC:

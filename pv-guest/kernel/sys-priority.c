@@ -90,7 +90,7 @@ long syscall_setpriority(const struct syscall_args *a)
         const int nice = MIN(MAX((int)a->arg[2], NICE_LEAST), NICE_MOST);
         if (!access_schedule(p)) {
             rc = -EPERM;
-        } else if (nice < p->nice && !access_root()) {
+        } else if (nice < p->nice && !access_capable(CAP_SYS_NICE)) {
             rc = -EACCES;
         } else {
             p->nice = nice;
@@ -115,7 +115,7 @@ static int check_io_priority(unsigned priority)
     case IOPRIO_NONE:
         return level ? -EINVAL : 0;
     case IOPRIO_REAL_TIME:
-        if (!access_root())
+        if (!access_capable(CAP_SYS_NICE))
             return -EPERM;
         return level < IOPRIO_LEVELS ? 0 : -EINVAL;
     case IOPRIO_BEST_EFFORT:

@@ -63,7 +63,7 @@ long syscall_unshare(const struct syscall_args *a)
     if ((flags & UNSHARE_ALONE) && self->process->thread_count > 1)
         return -EINVAL;
     if (flags & (CLONE_NAMESPACES | CLONE_NEWTIME))
-        return access_root() ? -EINVAL : -EPERM;
+        return access_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
     if (flags & CLONE_FILES)
         files_unshare(self);
     return (flags & CLONE_FILES) && self->files->refs > 1 ? -ENOMEM : 0;

@@ -98,7 +98,7 @@ long syscall_clock_settime(const struct syscall_args *a)
         return -EFAULT;
     if (t.sec < 0 || t.nsec < 0 || (uint64_t)t.nsec >= NS)
         return -EINVAL;
-    if (!access_root())
+    if (!access_capable(CAP_SYS_TIME))
         return -EPERM;
     clock_set(time_span(t.sec, t.nsec));
     return 0;
@@ -113,7 +113,7 @@ long syscall_settimeofday(const struct syscall_args *a)
         return -EFAULT;
     if (t.sec < 0 || t.usec < 0 || t.usec >= 1000000)
         return -EINVAL;
-    if (!access_root())
+    if (!access_capable(CAP_SYS_TIME))
         return -EPERM;
     clock_set(time_span(t.sec, t.usec * 1000));
     return 0;

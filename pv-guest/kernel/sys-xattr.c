@@ -44,10 +44,10 @@ static int may_use(const struct inode *inode, const char *name, bool write)
         return -EOPNOTSUPP;
     if (write && access_read_only(inode))
         return -EROFS;
-    if (classes[class].root_reads && !access_root())
+    if (classes[class].root_reads && !access_capable(CAP_SYS_ADMIN))
         return write ? -EPERM : -ENODATA;
     if (write && classes[class].root_writes)
-        return access_root() ? 0 : -EPERM;
+        return access_capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
     if (class)
         return 0;
     /* user.: what may be done with the content.  Only files and directories have such. */
@@ -156,7 +156,7 @@ static long list(struct inode *inode, const char *unused, const struct syscall_a
     list_for_each(x, &inode->attributes, link)
     {
         const size_t n = strlen(x->name) + 1;
-        if (classes[class_of(x->name)].root_reads && !access_root())
+        if (classes[class_of(x->name)].root_reads && !access_capable(CAP_SYS_ADMIN))
             continue;
         if (a->arg[2] && done + n > a->arg[2])
             return -ERANGE;

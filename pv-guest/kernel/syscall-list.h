@@ -138,8 +138,8 @@
     CALL(122, setfsuid, "d") \
     CALL(123, setfsgid, "d") \
     CALL(124, getsid, "d") \
-    NONE(125, capget) \
-    NONE(126, capset) \
+    CALL(125, capget, "**") \
+    CALL(126, capset, "**") \
     CALL(127, rt_sigpending, "*u") \
     CALL(128, rt_sigtimedwait, "***u") \
     CALL(129, rt_sigqueueinfo, "dd*") \

@@ -146,7 +146,7 @@ static long acquire(struct tty *tty, bool steal)
         return 0;
     if (p->pid != p->session || tty_of_session(p->session))
         return -EPERM;
-    if (tty->session && !(steal && access_root()))
+    if (tty->session && !(steal && access_capable(CAP_SYS_ADMIN)))
         return -EPERM;
     tty->session = tty->group = p->session;
     return 0;

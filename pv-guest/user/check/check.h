@@ -39,11 +39,13 @@ void check_memory_advice(void);       /* advice.c */
 void check_corners(void);             /* corners.c */
 void check_watches(void);             /* watches.c */
 void check_sockets(void);             /* sockets.c */
+void check_capabilities(void);        /* capabilities.c */
 void check_openings(void);            /* openings.c */
 void check_settings(void);            /* settings.c */
 void check_file_attributes(void);     /* attributes.c */
 void sockets_cycle(void);             /* sockets.c: make, connect, pass and close some */
-int users_set_id(int same);           /* users.c: the answer of the program that it executes */
+int capabilities_after_exec(void); /* capabilities.c: the answer of the program that it executes */
+int users_set_id(int same);        /* users.c: the answer of the program that it executes */
 
 /* What check does when it has been executed by itself. */
 int program(int argc, char **argv);

@@ -614,6 +614,7 @@ int main(int argc, char **argv)
     check_corners();
     check_watches();
     check_file_attributes();
+    check_capabilities();
     check_sockets();
     check_openings();
     check_settings();
