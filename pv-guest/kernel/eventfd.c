@@ -164,7 +164,7 @@ long syscall_timerfd_create(const struct syscall_args *a)
     struct counter *c;
     uint64_t now;
     if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) || clock_read(a->arg[0], &now) ||
-        clock_is_coarse(a->arg[0]) || clock_is_cpu_time(a->arg[0]))
+        clock_is_coarse(a->arg[0]) || clock_is_cpu_time(a->arg[0]) || a->arg[0] == CLOCK_TAI)
         return -EINVAL;
     struct file *file = counter_file(&timer_ops, flags, &c);
     if (file)

@@ -74,6 +74,19 @@ void exec_args_free(struct exec_args *args)
     heap_free(args->text);
 }
 
+bool exec_runs(const struct inode *inode)
+{
+    const struct process *p;
+    if (!(inode->mode & 0111))
+        return false;
+    for_each_process(p)
+    {
+        if (p->program == inode && !p->zombie)
+            return true;
+    }
+    return false;
+}
+
 /* Where the program's image comes from, once scripts are resolved. */
 struct source {
     struct inode *file;
@@ -136,6 +149,8 @@ static int open_program(struct inode *program, const char *path, struct inode **
         *file = program;
     }
     rc = inode_is(*file, S_IFREG) ? access_check(*file, MAY_EXECUTE) : -EACCES;
+    if (!rc && (*file)->writers)
+        rc = -ETXTBSY; /* it may change under its feet */
     if (rc)
         inode_put(*file);
     return rc;

@@ -29,6 +29,9 @@ MUST_CHECK int exec_path(struct inode *program, const char *path, struct exec_ar
 
 struct space;
 
+/* Does a process run @inode, which must not change under it then? */
+bool exec_runs(const struct inode *inode);
+
 /* elf.c: what a program needs to start. */
 struct elf_image {
     uintptr_t start;   /* the first instruction: the dynamic linker's, if there is one */

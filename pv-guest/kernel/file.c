@@ -109,6 +109,8 @@ int file_resize(struct inode *inode, uint64_t size)
 
 static long regular_open(struct file *file)
 {
+    file->writes = (file->flags & O_ACCMODE) != O_RDONLY;
+    file->inode->writers += file->writes;
     if ((file->flags & O_TRUNC) && (file->flags & O_ACCMODE) != O_RDONLY)
         return inode_resize(file->inode, 0);
     return 0;
@@ -192,8 +194,14 @@ static long regular_ioctl(struct file *file, unsigned command, user_t arg)
     return command == FIONREAD ? user_write(arg, &left, sizeof(left)) : -ENOTTY;
 }
 
+static void regular_release(struct file *file)
+{
+    file->inode->writers -= file->writes;
+}
+
 const struct file_ops regular_ops = {
     .open = regular_open,
+    .release = regular_release,
     .read = regular_read,
     .write = regular_write,
     .poll = regular_poll,

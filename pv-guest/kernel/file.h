@@ -28,6 +28,7 @@ struct file {
     struct inode *inode; /* NULL: it has no name and needs none */
     const struct file_ops *ops;
     void *object;                          /* of ops */
+    bool writes;                           /* counted in inode->writers */
     bool watched;                          /* epoll.c knows it */
     bool locked;                           /* file-lock.c: flock, or a lock of its own on a range */
     int owner, owner_thread, owner_signal; /* fcntl: whom notice.c tells, by which signal */

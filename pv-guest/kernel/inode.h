@@ -74,6 +74,7 @@ struct inode {
     bool holds_parent; /* made up, with a reference on @parent */
     unsigned device;
     struct pipe *pipe;      /* named pipe, while open */
+    unsigned writers;       /* of a regular file: by open(2), to be written to */
     struct socket *socket;  /* bound to this name, without a reference */
     struct list attributes; /* sys-xattr.c */
     struct list watches;    /* inotify.c */

@@ -186,6 +186,7 @@ struct linux_itimerspec {
 #define CLOCK_PROCESS_CPUTIME 2
 #define CLOCK_THREAD_CPUTIME  3
 #define CLOCK_BOOTTIME        7
+#define CLOCK_TAI             11
 #define TIMER_ABSTIME         1
 
 /* signals */

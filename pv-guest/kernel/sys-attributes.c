@@ -1,6 +1,7 @@
 /* System calls that change what is known about a file: size, mode, owner, times. */
 #include "credentials.h"
 #include "errno.h"
+#include "exec.h"
 #include "file.h"
 #include "inotify.h"
 #include "lease.h"
@@ -29,6 +30,8 @@ long syscall_truncate(const struct syscall_args *a)
         rc = -EISDIR;
     else
         rc = access_check(inode, MAY_WRITE);
+    if (!rc && exec_runs(inode))
+        rc = -ETXTBSY;
     if (!rc)
         rc = lease_break(inode, O_WRONLY);
     if (!rc)
@@ -238,6 +241,8 @@ long syscall_futimesat(const struct syscall_args *a)
 {
     struct new_times t;
     const int rc = read_times(a->arg[2], 1000, &t);
+    if (!rc && !a->arg[1] && (int)a->arg[0] == AT_FDCWD)
+        return -EFAULT;
     return rc ? rc : set_times(a->arg[0], a->arg[1], 0, &t);
 }
 

@@ -85,7 +85,16 @@ long syscall_getrandom(const struct syscall_args *a)
 #define LOG_READ_ALL   3
 #define LOG_READ_CLEAR 4
 #define LOG_SIZE_ALL   10
-#define LOG_LEVEL_LAST 8
+#define LOG_LEVEL      8 /* 0 and 1, 5 to 7, 9: open, close, clear, on, off, how much is unread */
+#define LOG_LEVELS     8
+
+/* What is to be shown on the console, which shows all. */
+static long set_level(unsigned what, int level)
+{
+    if (what == LOG_LEVEL)
+        return level < 1 || level > LOG_LEVELS ? -EINVAL : 0;
+    return what < 2 || (what >= 5 && what <= 7) || what == 9 ? 0 : -EINVAL;
+}
 
 /* dmesg: the end of what the kernel has printed.  It is never forgotten, whoever asks for that. */
 long syscall_syslog(const struct syscall_args *a)
@@ -96,7 +105,7 @@ long syscall_syslog(const struct syscall_args *a)
     if (a->arg[0] == LOG_SIZE_ALL)
         return size;
     if (a->arg[0] != LOG_READ_ALL && a->arg[0] != LOG_READ_CLEAR)
-        return a->arg[0] > 5 && a->arg[0] <= LOG_LEVEL_LAST ? 0 : -EINVAL;
+        return set_level(a->arg[0], a->arg[2]);
     if ((int)a->arg[2] < 0 || !a->arg[1])
         return -EINVAL;
     const size_t n = MIN(a->arg[2], size);

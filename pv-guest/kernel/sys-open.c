@@ -1,6 +1,7 @@
 /* System calls that open files by path. */
 #include "credentials.h"
 #include "errno.h"
+#include "exec.h"
 #include "file.h"
 #include "inotify.h"
 #include "lease.h"
@@ -15,20 +16,6 @@ struct opening {
     unsigned flags, mode;
     unsigned resolve; /* PATH_BENEATH and its kin */
 };
-
-/* A program that runs must not change under its processes. */
-static bool executes(const struct inode *inode)
-{
-    const struct process *p;
-    if (!(inode->mode & 0111))
-        return false;
-    for_each_process(p)
-    {
-        if (p->program == inode && !p->zombie)
-            return true;
-    }
-    return false;
-}
 
 /* What a file that is opened with @flags will be used for. */
 static unsigned wanted(unsigned flags)
@@ -58,7 +45,7 @@ static int open_inode(const struct opening *o, struct inode **inode)
         rc = -EISDIR;
     else if ((flags & O_DIRECTORY) && !inode_is(*inode, S_IFDIR))
         rc = -ENOTDIR;
-    else if (writes && executes(*inode))
+    else if (writes && exec_runs(*inode))
         rc = -ETXTBSY;
     else
         rc = access_check(*inode, wanted(flags));

@@ -145,6 +145,8 @@ long syscall_rt_tgsigqueueinfo(const struct syscall_args *a)
     struct signal_info info;
     const bool to_self = (int)a->arg[0] == process_current()->pid;
     const int rc = signal_info_read(a->arg[3], a->arg[2], to_self, &info);
+    if (!rc && ((int)a->arg[0] <= 0 || (int)a->arg[1] <= 0))
+        return -EINVAL;
     return rc ? rc : send_to_thread(a->arg[0], a->arg[1], &info);
 }
 

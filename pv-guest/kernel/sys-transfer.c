@@ -327,7 +327,7 @@ long syscall_copy_file_range(const struct syscall_args *a)
         (to.file->flags & O_APPEND))
         return -EBADF;
     const uint64_t at = from.offset == HERE ? from.file->offset : from.offset;
-    if (at + a->arg[4] < at)
+    if (at + a->arg[4] < at || (int64_t)at < 0)
         return -EOVERFLOW;
     const uint64_t goal = to.offset == HERE ? to.file->offset : to.offset;
     if (from.file->inode == to.file->inode && at < goal + a->arg[4] && goal < at + a->arg[4])

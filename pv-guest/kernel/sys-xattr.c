@@ -36,12 +36,21 @@ static int class_of(const char *name)
     return -1;
 }
 
+/* Is @name a class without anything behind it? */
+static bool ends_early(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(classes); i++)
+        if (!strcmp(name, classes[i].prefix))
+            return true;
+    return false;
+}
+
 /* May the running process read (or write) attribute @name of @inode? */
 static int may_use(const struct inode *inode, const char *name, bool write)
 {
     const int class = class_of(name);
     if (class < 0)
-        return -EOPNOTSUPP;
+        return ends_early(name) ? -EINVAL : -EOPNOTSUPP;
     if (write && access_read_only(inode))
         return -EROFS;
     if (classes[class].root_reads && !access_capable(CAP_SYS_ADMIN))

@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,8 +152,53 @@ static void check_adjust(void)
     result(good, "adjtimex and clock_adjtime");
 }
 
+/* A program does not change while it runs, and does not run while it may change. */
+static void check_busy(void)
+{
+    static const char script[] = "#!/bin/sh\nexit 7\n";
+    char *const arguments[] = {"busy", NULL};
+    const int fd = open("/check-busy", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+    if (fd < 0) {
+        result(1, "ETXTBSY # SKIP nowhere to write");
+        return;
+    }
+    int good = write(fd, script, sizeof(script) - 1) == sizeof(script) - 1 &&
+               FAILS(execve("/check-busy", arguments, NULL), ETXTBSY);
+    close(fd);
+    const int reader = open("/check-busy", O_RDONLY);
+    const pid_t pid = fork();
+    if (pid == 0)
+        _exit(execve("/check-busy", arguments, NULL));
+    int status = 0;
+    waitpid(pid, &status, 0);
+    good &= WIFEXITED(status) && WEXITSTATUS(status) == 7;
+    close(reader);
+    unlink("/check-busy");
+    good &= FAILS(open("/proc/self/exe", O_WRONLY), ETXTBSY) &&
+            FAILS(open("/proc/self/exe", O_RDONLY | O_TRUNC), ETXTBSY) &&
+            FAILS(truncate("/proc/self/exe", 0), ETXTBSY);
+    result(good, "ETXTBSY: what runs is not written, what is written does not run");
+}
+
+static void check_refused_settings(void)
+{
+    siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+    int good = FAILS(syscall(SYS_rt_tgsigqueueinfo, getpid(), 0, SIGUSR1, &info), EINVAL) &&
+               FAILS(syscall(SYS_rt_tgsigqueueinfo, -1, getpid(), SIGUSR1, &info), EINVAL) &&
+               FAILS(syscall(SYS_timerfd_create, 11 /* CLOCK_TAI */, 0), EINVAL) &&
+               FAILS(syscall(SYS_futimesat, AT_FDCWD, NULL, NULL), EFAULT) &&
+               FAILS(setxattr("/", "user.", "x", 1, 0), EINVAL);
+    if (geteuid() == 0)
+        good &= FAILS(klogctl(8, NULL, 0), EINVAL) && FAILS(klogctl(8, NULL, 9), EINVAL) &&
+                FAILS(klogctl(8, NULL, -1), EINVAL) && FAILS(klogctl(11, NULL, 0), EINVAL) &&
+                klogctl(6, NULL, 0) == 0 && klogctl(7, NULL, 0) == 0;
+    result(good, "settings that there are not");
+}
+
 void check_settings(void)
 {
+    check_busy();
+    check_refused_settings();
     check_io_priority();
     check_handles();
     check_keys();

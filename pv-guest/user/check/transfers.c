@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/sendfile.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,8 +181,50 @@ static void check_unconnected(void)
     close(udp);
 }
 
+/* A file that is sent behind its own end grows while it is read: that ends when as much has been sent as was asked for,
+ * or when the file may not grow any more; and not before others had their turn. */
+static void check_sent_to_itself(void)
+{
+    const struct rlimit most = {1 << 20, RLIM_INFINITY};
+    struct rlimit old;
+    char block[4096] = {1};
+    off_t from = 0;
+    const int fd = open("/tmp/check-itself", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int good = write(fd, block, sizeof(block)) == sizeof(block) &&
+               sendfile(fd, fd, &from, 100000) == 100000 && from == 100000 &&
+               lseek(fd, 0, SEEK_CUR) == 104096 && lseek(fd, 0, SEEK_END) == 104096;
+    result(good, "sendfile of a file into itself sends what was asked for");
+    getrlimit(RLIMIT_FSIZE, &old);
+    setrlimit(RLIMIT_FSIZE, &most);
+    signal(SIGXFSZ, SIG_IGN);
+    from = 0;
+    good = sendfile(fd, fd, &from, 0x7ffff000) == (1 << 20) - 104096 &&
+           lseek(fd, 0, SEEK_END) == 1 << 20 && FAILS(sendfile(fd, fd, &from, 0x7ffff000), EFBIG);
+    signal(SIGXFSZ, SIG_DFL);
+    setrlimit(RLIMIT_FSIZE, &old);
+    result(good, "and ends where the file may not grow");
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const struct rlimit more = {32 << 20, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &more);
+        signal(SIGXFSZ, SIG_IGN);
+        while (ftruncate(fd, sizeof(block)) == 0 && lseek(fd, 0, SEEK_END) >= 0) {
+            from = 0;
+            if (sendfile(fd, fd, &from, 0x7ffff000) <= 0)
+                _exit(1);
+        }
+    }
+    int status = 0;
+    usleep(1000);
+    good = kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status);
+    result(good, "who sends a file into itself can be killed");
+    close(fd);
+    unlink("/tmp/check-itself");
+}
+
 void check_transfers(void)
 {
+    check_sent_to_itself();
     check_vectors();
     check_copies();
     check_descriptors();
