@@ -220,6 +220,17 @@ static void check_thread_signals(void)
     pthread_join(t, NULL);
     good &= handler_tid == other && FAILS(syscall(SYS_tgkill, getpid() + 1, other, SIGUSR1), ESRCH);
     result(good, "tgkill reaches the thread it names");
+    siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+    info.si_pid = getpid();
+    handler_tid = other = 0;
+    t = start(wait_for_handler, (void *)&other);
+    while (!other)
+        usleep(500);
+    good = syscall(SYS_rt_sigqueueinfo, other, SIGUSR1, &info) == 0;
+    handler_tid = good ? handler_tid : -1;
+    pthread_join(t, NULL);
+    good &= FAILS(syscall(SYS_rt_sigqueueinfo, other, SIGUSR1, &info), ESRCH);
+    result(good, "rt_sigqueueinfo takes any thread's number for its process's");
     handler_tid = 0;
     sem_init(&ready, 0, 0);
     t = start(block_and_wait, &ready);
@@ -240,6 +251,22 @@ static void check_thread_signals(void)
     good &= waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status);
     good &= waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 6;
     result(good, "a process with threads stops and continues");
+}
+
+enum { QUERY = 0, GLOBAL = 1, PRIVATE = 8, REGISTER_PRIVATE = 16 };
+
+static long membarrier(int command, unsigned flags)
+{
+    return syscall(SYS_membarrier, command, flags, 0);
+}
+
+static void ask_barriers(void)
+{
+    const int all = GLOBAL | PRIVATE | REGISTER_PRIVATE;
+    _exit((membarrier(QUERY, 0) & all) == all && FAILS(membarrier(QUERY, 1), EINVAL) &&
+          FAILS(membarrier(GLOBAL | PRIVATE, 0), EINVAL) && FAILS(membarrier(-1, 0), EINVAL) &&
+          membarrier(GLOBAL, 0) == 0 && FAILS(membarrier(PRIVATE, 0), EPERM) &&
+          membarrier(REGISTER_PRIVATE, 0) == 0 && membarrier(PRIVATE, 0) == 0);
 }
 
 static void *lock_and_die(void *argument)
@@ -281,6 +308,7 @@ void check_threads(void)
     check_pthreads();
     check_ends();
     check_thread_signals();
+    result(child(ask_barriers) == 1 << 8, "membarrier: what there is, and who may ask for it");
     check_library();
 }
 
