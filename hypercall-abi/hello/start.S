@@ -1,5 +1,5 @@
 /*
- * The notes of the image, its first instruction, and the ways into it (../abi.md, chapters 2, 3, 6 and 7).
+ * The notes of the image, its first instruction, the ways into it and to a program (../abi.md).
  */
 #define __ASSEMBLY__
 #include <xen/elfnote.h>
@@ -25,7 +25,7 @@
         note    XEN_ELFNOTE_ENTRY, .quad start
 
         .text
-        .globl  start, breakpoint_entry, event_entry
+        .globl  start, breakpoint_entry, event_entry, syscall_entry, enter_program, program
 /* In: rsi = start_info, rsp = end of the boot stack. */
 start:
         mov     %rsi, %rdi
@@ -65,5 +65,32 @@ breakpoint_entry:
         way_in  breakpoint
 event_entry:
         way_in  event
+
+/* A program's SYSCALL: the same frame, on the stack that stack_switch named.  We do not go back. */
+syscall_entry:
+        mov     %rax, %rdi
+        mov     24(%rsp), %rsi                    /* cs, and the mask above it */
+        call    system_call
+        ud2
+
+/* In: rdi = a program's first instruction, rsi = its stack.  cs with RPL 3 means user mode. */
+enter_program:
+        push    $FLAT_USER_SS
+        push    %rsi
+        push    $0x202                            /* rflags: IF, so upcalls are open */
+        push    $FLAT_USER_CS
+        push    %rdi
+        push    $0                                /* flags */
+        push    $0                                /* rcx   */
+        push    $0                                /* r11   */
+        push    $0                                /* rax   */
+        mov     $__HYPERVISOR_iret, %eax
+        syscall
+
+/* The program, copied to a page of its own. */
+program:
+        mov     $42, %eax
+        syscall
+        ud2
 
         .section .note.GNU-stack, "", @progbits
