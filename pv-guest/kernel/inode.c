@@ -11,7 +11,7 @@
 
 struct inode *root_inode;
 static unsigned long page_total; /* of all files */
-struct filesystem root_filesystem = {"rootfs", 0x858458f6, 1, false};
+struct filesystem root_filesystem = {.type = "rootfs", .magic = 0x858458f6, .number = 1};
 
 struct inode *inode_root(void)
 {
@@ -61,7 +61,42 @@ void inode_init(void)
     BUG_ON(!root_inode);
     root_inode->parent = root_inode;
     root_inode->links = 1;
-    root_inode->fs = &root_filesystem;
+    inode_join(root_inode, &root_filesystem);
+}
+
+void inode_join(struct inode *inode, struct filesystem *fs)
+{
+    inode->fs = fs;
+    fs->inodes++;
+}
+
+static void inode_leave(struct inode *inode)
+{
+    struct filesystem *const fs = inode->fs;
+    if (fs && --fs->inodes == 0 && fs->gone)
+        heap_free(fs);
+}
+
+void filesystem_end(struct filesystem *fs)
+{
+    fs->gone = true;
+    if (!fs->inodes)
+        heap_free(fs);
+}
+
+static void count_pages(struct inode *inode, int n)
+{
+    page_total += n;
+    inode->page_count += n;
+    if (inode->fs)
+        inode->fs->pages += n;
+}
+
+/* May @inode have one page more? */
+static bool page_allowed(const struct inode *inode)
+{
+    const struct filesystem *fs = inode->fs;
+    return !fs || !fs->pages_most || fs->pages < fs->pages_most;
 }
 
 static void drop_pages(struct inode *inode, size_t from)
@@ -71,8 +106,7 @@ static void drop_pages(struct inode *inode, size_t from)
             continue;
         page_put(inode->pages[i]);
         inode->pages[i] = NULL;
-        page_total--;
-        inode->page_count--;
+        count_pages(inode, -1);
     }
 }
 
@@ -89,6 +123,7 @@ void inode_put(struct inode *inode)
     inode_attributes_drop(inode);
     if (inode->holds_parent)
         inode_put(inode->parent);
+    inode_leave(inode);
     heap_free(inode);
 }
 
@@ -158,8 +193,8 @@ int inode_reserve(struct inode *inode, uint64_t size)
 static void page_made(struct inode *inode, uint64_t index)
 {
     inode->pages[index] = page_alloc_zero(PAGE_FOR_FILE);
-    page_total += inode->pages[index] != NULL;
-    inode->page_count += inode->pages[index] != NULL;
+    if (inode->pages[index])
+        count_pages(inode, 1);
 }
 
 unsigned long inode_page_count(void)
@@ -171,7 +206,7 @@ struct page *inode_page_at(struct inode *inode, uint64_t index, bool create)
 {
     if (index >= inode->page_slots)
         return NULL;
-    if (!inode->pages[index] && create)
+    if (!inode->pages[index] && create && page_allowed(inode))
         page_made(inode, index);
     return inode->pages[index];
 }
@@ -183,7 +218,7 @@ int inode_page(struct inode *inode, uint64_t offset, struct page **page)
     if (inode_reserve(inode, inode->size))
         return -ENOMEM;
     *page = inode_page_at(inode, offset >> PAGE_SHIFT, true);
-    return *page ? 0 : -ENOMEM;
+    return *page ? 0 : page_allowed(inode) ? -ENOMEM : -ENXIO;
 }
 
 size_t inode_read(struct inode *inode, uint64_t offset, void *to, size_t size)
@@ -225,8 +260,7 @@ static void zero_in_page(struct inode *inode, uint64_t from, uint64_t to)
     struct page *page = inode_page_at(inode, from >> PAGE_SHIFT, false);
     if (page && to == from + PAGE_SIZE && page->refs == 1) {
         inode->pages[from >> PAGE_SHIFT] = NULL;
-        inode->page_count--;
-        page_total--;
+        count_pages(inode, -1);
         page_put(page);
     } else if (page && to > from)
         memset((char *)page_address(page) + from % PAGE_SIZE, 0, to - from);

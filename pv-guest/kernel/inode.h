@@ -21,6 +21,9 @@ struct filesystem {
     uint32_t magic; /* as statfs tells it */
     unsigned number;
     bool read_only;
+    bool gone; /* mounted nowhere: it ends with the last of its inodes */
+    uint64_t inodes, pages;
+    uint64_t inodes_most, pages_most; /* 0: as many as there is memory for */
 };
 
 /* What getdents64 tells about an entry. */
@@ -61,6 +64,7 @@ struct inode {
     uint64_t next_cookie;
     struct inode *mounted; /* the root of what is mounted here */
     struct inode *covers;  /* of a mounted root: where */
+    bool crossed;          /* of a mounted root: a path has led there */
 
     struct page **pages; /* regular file; holes are NULL */
     size_t page_slots, page_count;
@@ -93,6 +97,11 @@ struct entry {
 
 extern struct inode *root_inode;
 extern struct filesystem root_filesystem;
+
+/* @inode, which is in none yet, is one of @fs from now on. */
+void inode_join(struct inode *inode, struct filesystem *fs);
+/* Nothing is mounted of @fs any more. */
+void filesystem_end(struct filesystem *fs);
 
 /* Where the running process's absolute paths begin. */
 struct inode *inode_root(void);

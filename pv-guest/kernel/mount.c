@@ -26,7 +26,7 @@ static struct filesystem *filesystem_new(const char *type, uint32_t magic)
     static unsigned last_number = 1;
     struct filesystem *fs = heap_alloc(sizeof(*fs));
     if (fs)
-        *fs = (struct filesystem){type, magic, ++last_number, false};
+        *fs = (struct filesystem){.type = type, .magic = magic, .number = ++last_number};
     return fs;
 }
 
@@ -35,7 +35,7 @@ static struct inode *tree_new(const char *type, uint32_t magic)
     struct filesystem *fs = filesystem_new(type, magic);
     struct inode *root = fs ? inode_new(S_IFDIR | 0755) : NULL;
     if (root)
-        root->fs = fs;
+        inode_join(root, fs);
     else
         heap_free(fs);
     return root;
@@ -59,7 +59,7 @@ static const struct {
     uint32_t magic;
     void (*populate)(struct inode *root);
 } types[] = {
-    {"tmpfs", TMPFS_MAGIC, NULL},
+    {"tmpfs", TMPFS_MAGIC, NULL}, /* the first: for everybody, as long as nobody says otherwise */
     {"proc", PROC_MAGIC, proc_populate},
     {"devtmpfs", TMPFS_MAGIC, devices_populate},
     {"devpts", DEVPTS_MAGIC, terminals_populate},
@@ -72,6 +72,8 @@ static int tree_make(const char *type, struct inode **root)
         if (strcmp(type, types[i].type))
             continue;
         *root = tree_new(types[i].type, types[i].magic);
+        if (*root && !i)
+            (*root)->mode = S_IFDIR | S_ISVTX | 0777;
         if (*root && types[i].populate)
             types[i].populate(*root);
         return *root ? 0 : -ENOMEM;
@@ -80,7 +82,7 @@ static int tree_make(const char *type, struct inode **root)
 }
 
 /* Put @root, whose reference moves, over @where. */
-static int attach(struct inode *where, struct inode *root, const char *source)
+static int attach(struct inode *where, struct inode *root, const char *source, bool bound)
 {
     struct mount *m = heap_alloc(sizeof(*m));
     if (!m)
@@ -89,9 +91,13 @@ static int attach(struct inode *where, struct inode *root, const char *source)
     m->covered = where;
     m->root = root;
     text_copy(m->source, source, sizeof(m->source));
-    root->covers = where;
-    root->parent = where->parent;
-    where->mounted = root;
+    m->bound = bound;
+    if (!bound) {
+        root->covers = where;
+        root->parent = where->parent;
+    }
+    if (root != where) /* else it is where it was */
+        where->mounted = root;
     list_add(&m->link, &mounts);
     return 0;
 }
@@ -127,8 +133,7 @@ static void tree_free(struct inode *root)
         }
     }
     inode_put(root);
-    if (fs != &root_filesystem)
-        heap_free(fs);
+    filesystem_end(fs);
 }
 
 /* Is anything of the tree below @root in use, other than by its name? */
@@ -156,24 +161,80 @@ static bool in_use(const struct inode *root)
     }
 }
 
-static int detach(struct mount *m)
+/* Trees that were taken away while they were in use. */
+static struct list detached = LIST_INIT(detached);
+
+static bool busy(const struct mount *m)
 {
-    if (m->root->refs > 1 || m->root->mounted || in_use(m->root))
-        return -EBUSY;
+    return m->root->refs > 1 || m->root->mounted || in_use(m->root);
+}
+
+/* Free those of them that nobody uses any more. */
+static void sweep(void)
+{
+    struct mount *m, *after;
+    list_for_each_safe(m, after, &detached, link)
+    {
+        if (busy(m))
+            continue;
+        list_remove(&m->link);
+        tree_free(m->root);
+        heap_free(m);
+    }
+}
+
+/* It stands nowhere any more. */
+static void uncover(struct mount *m)
+{
     m->covered->mounted = NULL;
-    m->root->covers = NULL;
-    m->root->parent = m->root;
-    tree_free(m->root);
     inode_put(m->covered);
     list_remove(&m->link);
-    heap_free(m);
+}
+
+static int detach(struct mount *m, bool lazily)
+{
+    if (m->bound) {
+        uncover(m);
+        inode_put(m->root);
+        heap_free(m);
+        return 0;
+    }
+    if (!lazily && busy(m))
+        return -EBUSY;
+    uncover(m);
+    m->root->covers = NULL;
+    m->root->parent = m->root;
+    list_add(&m->link, &detached);
+    sweep();
     return 0;
+}
+
+/* Something that is mounted in @m; NULL: nothing is. */
+static struct mount *mounted_in(const struct mount *m)
+{
+    struct mount *inner;
+    list_for_each(inner, &mounts, link)
+    {
+        if (!m->bound && inner != m && inner->covered->fs == m->root->fs)
+            return inner;
+    }
+    return NULL;
+}
+
+/* Whatever is mounted in @m goes with it. */
+static int detach_all(struct mount *m)
+{
+    for (struct mount *inner = mounted_in(m); inner; inner = mounted_in(m))
+        (void)!detach_all(inner);
+    return detach(m, true);
 }
 
 #define MS_RDONLY  1
 #define MS_REMOUNT 32
+#define MS_BIND    0x1000
+#define MS_REC     0x4000 /* what is mounted below is seen where it is bound, too */
 /* And what makes no difference here: nosuid, nodev, noexec, silent, noatime and so on. */
-#define MS_SUPPORTED (MS_RDONLY | MS_REMOUNT | 0xc0ed840eu)
+#define MS_SUPPORTED (MS_RDONLY | MS_REMOUNT | MS_BIND | MS_REC | 0xc0ed840eu)
 
 /* Is anything of @fs open for writing? */
 static bool being_written(const struct filesystem *fs)
@@ -191,18 +252,21 @@ static bool being_written(const struct filesystem *fs)
     return false;
 }
 
-/* Change what is mounted at @root: whether it is only to be read. */
-static int remount(struct inode *root, unsigned flags)
+/* Change what is mounted at @root: whether it is only to be read, and what @o says. */
+static int remount(struct inode *root, unsigned flags, const struct mount_options *o)
 {
     if (root != root_inode && !root->covers)
         return -EINVAL;
     if ((flags & MS_RDONLY) && being_written(root->fs))
         return -EBUSY;
-    root->fs->read_only = flags & MS_RDONLY;
-    return 0;
+    const int rc = mount_options_apply(o, root);
+    if (!rc)
+        root->fs->read_only = flags & MS_RDONLY;
+    return rc;
 }
 
-static int mount_on(struct inode *where, const char *type, const char *source, unsigned flags)
+static int mount_on(struct inode *where, const char *type, const char *source, unsigned flags,
+                    const struct mount_options *o)
 {
     struct inode *root;
     if (!inode_is(where, S_IFDIR))
@@ -212,12 +276,63 @@ static int mount_on(struct inode *where, const char *type, const char *source, u
     int rc = tree_make(type, &root);
     if (rc)
         return rc;
-    rc = attach(where, root, source);
+    rc = mount_options_apply(o, root);
+    if (!rc)
+        rc = attach(where, root, source, false);
     if (rc)
         tree_free(root);
     else
         root->fs->read_only = flags & MS_RDONLY;
     return rc;
+}
+
+/* What @path leads to stands at @where, too. */
+static int bind_on(struct inode *where, user_t path, const char *source)
+{
+    struct inode *what;
+    int rc = path ? user_path_find(AT_FDCWD, path, 0, &what) : -EINVAL;
+    if (rc)
+        return rc;
+    if (inode_is(what, S_IFDIR) != inode_is(where, S_IFDIR))
+        rc = -ENOTDIR;
+    else if (where == root_inode || where->dynamic)
+        rc = -EBUSY;
+    else
+        rc = attach(where, what, source, true);
+    if (rc)
+        inode_put(what);
+    return rc;
+}
+
+/* The words of @data, if a file system of @type has any. */
+static int read_options(user_t data, const char *type, struct mount_options *o)
+{
+    *o = (struct mount_options){0};
+    if (!data || strcmp(type, "tmpfs"))
+        return 0;
+    char *text = heap_alloc(PAGE_SIZE);
+    if (!text)
+        return -ENOMEM;
+    const long n = user_read_text(text, data, PAGE_SIZE);
+    const int rc = n < 0 ? (int)n : mount_options_read(text, o);
+    heap_free(text);
+    return rc;
+}
+
+static long mount_at(struct inode *where, const struct syscall_args *a, const char *type,
+                     const char *source)
+{
+    const unsigned flags = a->arg[3];
+    struct mount_options o;
+    if ((flags & MS_BIND) && (flags & MS_REMOUNT))
+        return -EINVAL; /* a bound directory has no rules of its own */
+    if (flags & MS_BIND)
+        return bind_on(where, a->arg[0], source);
+    const int rc = read_options(a->arg[4], flags & MS_REMOUNT ? where->fs->type : type, &o);
+    if (rc)
+        return rc;
+    return flags & MS_REMOUNT ? remount(where, flags, &o)
+                              : mount_on(where, type, source, flags, &o);
 }
 
 /* mount(source, target, type, flags, data) */
@@ -230,43 +345,88 @@ long syscall_mount(const struct syscall_args *a)
         return -EPERM;
     if (flags & ~MS_SUPPORTED)
         return -EINVAL;
-    long rc = flags & MS_REMOUNT ? 0
-              : a->arg[2]        ? user_read_text(type, a->arg[2], sizeof(type))
-                                 : -EINVAL;
+    long rc = flags & (MS_REMOUNT | MS_BIND) ? 0
+              : a->arg[2]                    ? user_read_text(type, a->arg[2], sizeof(type))
+                                             : -EINVAL;
     if (rc >= 0 && a->arg[0])
         rc = user_read_text(source, a->arg[0], sizeof(source));
     if (rc < 0)
         return rc == -ENAMETOOLONG ? -ENODEV : rc;
+    sweep();
     rc = user_path_find(AT_FDCWD, a->arg[1], 0, &where);
     if (rc)
         return rc;
-    rc = flags & MS_REMOUNT ? remount(where, flags) : mount_on(where, type, source, flags);
+    rc = mount_at(where, a, type, source);
     inode_put(where);
     return rc;
 }
 
+#define MNT_FORCE       1
+#define MNT_DETACH      2
+#define MNT_EXPIRE      4
 #define UMOUNT_NOFOLLOW 8
-#define UMOUNT_KNOWN    15 /* MNT_FORCE, DETACH, EXPIRE: nothing is forced or put off here */
+#define UMOUNT_KNOWN    15
 
-long syscall_umount2(const struct syscall_args *a)
+/* The last one that shows @root. */
+static struct mount *mount_of(const struct inode *root)
 {
-    struct inode *root;
-    struct mount *m, *after;
-    if (!access_capable(CAP_SYS_ADMIN))
-        return -EPERM;
-    if (a->arg[1] & ~(uint64_t)UMOUNT_KNOWN)
-        return -EINVAL;
-    int rc = user_path_find(AT_FDCWD, a->arg[0],
-                            a->arg[1] & UMOUNT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &root);
+    struct mount *m, *found = NULL;
+    list_for_each(m, &mounts, link) found = m->root == root ? m : found;
+    return found;
+}
+
+/* The mount that stands where @path says; several can show the same. */
+static int find_mount(user_t path, bool follow, struct mount **found)
+{
+    struct inode *dir, *root;
+    char name[NAME_MAX + 1];
+    bool slash;
+    struct mount *m;
+    int rc = user_path_find(AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, &root);
     if (rc)
         return rc;
     inode_put(root); /* its mount holds it, if it is one */
-    list_for_each_safe(m, after, &mounts, link)
+    *found = mount_of(root);
+    if (user_path_parent(AT_FDCWD, path, &dir, name, &slash))
+        return *found ? 0 : -EINVAL;
+    const struct entry *e = dir_find(dir, name);
+    inode_put(dir);
+    list_for_each(m, &mounts, link)
     {
-        if (m->root == root)
-            return detach(m);
+        if (e && m->covered == e->inode && m->root == root)
+            *found = m;
     }
-    return -EINVAL;
+    return *found ? 0 : -EINVAL;
+}
+
+/* MNT_EXPIRE: the second time, if nobody has been there in between. */
+static int expire(struct mount *m, bool expiring)
+{
+    m->expiring = !expiring;
+    m->root->crossed = false;
+    if (busy(m))
+        return -EBUSY;
+    return expiring ? detach(m, false) : -EAGAIN;
+}
+
+long syscall_umount2(const struct syscall_args *a)
+{
+    const unsigned flags = a->arg[1];
+    struct mount *m;
+    if (!access_capable(CAP_SYS_ADMIN))
+        return -EPERM;
+    if ((flags & ~(unsigned)UMOUNT_KNOWN) ||
+        ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH))))
+        return -EINVAL;
+    sweep();
+    /* The way there crosses into it: look before. */
+    list_for_each(m, &mounts, link) m->expiring &= !m->root->crossed;
+    const int rc = find_mount(a->arg[0], !(flags & UMOUNT_NOFOLLOW), &m);
+    if (rc)
+        return rc;
+    if (flags & MNT_EXPIRE)
+        return expire(m, m->expiring);
+    return flags & MNT_DETACH ? detach_all(m) : detach(m, false);
 }
 
 static void mount_at_boot(const char *path, const char *type, unsigned mode)
@@ -275,7 +435,8 @@ static void mount_at_boot(const char *path, const char *type, unsigned mode)
     if (path_make(root_inode, path, 0, S_IFDIR | mode, &where) &&
         path_find(root_inode, path, 0, &where))
         panic("cannot make %s", path);
-    if (mount_on(where, type, type, 0))
+    static const struct mount_options none;
+    if (mount_on(where, type, type, 0, &none))
         panic("cannot mount %s", path);
     inode_put(where);
 }

@@ -114,8 +114,10 @@ static int walk_link(struct walk *w, struct inode *link)
 /* The root of what is mounted on @inode, or on that in turn. */
 static struct inode *uppermost(struct inode *inode)
 {
-    while (inode->mounted)
+    while (inode->mounted) {
         inode = inode->mounted;
+        inode->crossed = true;
+    }
     return inode;
 }
 
@@ -271,10 +273,12 @@ static void set_owner(struct inode *inode, const struct inode *dir)
 
 int inode_new_in(const struct inode *dir, unsigned mode, struct inode **made)
 {
+    if (dir->fs->inodes_most && dir->fs->inodes >= dir->fs->inodes_most)
+        return -ENOSPC;
     *made = inode_new(mode);
     if (!*made)
         return -ENOMEM;
-    (*made)->fs = dir->fs;
+    inode_join(*made, dir->fs);
     set_owner(*made, dir);
     return 0;
 }

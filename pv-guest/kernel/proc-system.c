@@ -158,7 +158,7 @@ TEXT(mounts)
     text_add(out, "none / rootfs %s 0 0\n", mode_of(&root_filesystem));
     list_for_each(m, &mounts, link)
     {
-        if (path_of(m->root, path, sizeof(path)) > 0)
+        if (path_of(m->bound ? m->covered : m->root, path, sizeof(path)) > 0)
             text_add(out, "%s %s %s %s 0 0\n", m->source, path, m->root->fs->type,
                      mode_of(m->root->fs));
     }

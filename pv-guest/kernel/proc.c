@@ -130,7 +130,7 @@ int proc_made(struct inode *dir, const struct node *node, const char *name, int 
         inode_put(inode);
         return -ENOMEM;
     }
-    inode->fs = dir->fs;
+    inode_join(inode, dir->fs);
     const struct process *p = pid ? process_find(pid) : NULL;
     if (p) {
         inode->uid = p->credentials.user.effective;

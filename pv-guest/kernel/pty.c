@@ -127,7 +127,7 @@ static int slave_name(struct pty *pty, struct inode *dir)
         pty->number = rc;
         node->uid = c->user.file;
         node->gid = c->group.file;
-        node->fs = dir->fs;
+        inode_join(node, dir->fs);
         node->device = DEVICE(PTY_MAJOR, pty->number);
         node->ops = &slave_file_ops;
         node->node = pty;
@@ -379,7 +379,7 @@ void devpts_populate(struct inode *root)
     struct inode *ptmx = inode_new(S_IFCHR | 0666);
     if (!ptmx)
         return;
-    ptmx->fs = root->fs;
+    inode_join(ptmx, root->fs);
     dev_assign(ptmx, PTMX_DEVICE);
     (void)!dir_add(root, "ptmx", ptmx);
     inode_put(ptmx);

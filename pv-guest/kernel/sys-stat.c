@@ -181,12 +181,17 @@ static long give_statfs(const struct inode *inode, user_t to)
                            : inode_is(inode, S_IFIFO)  ? PIPEFS_MAGIC
                            : inode_is(inode, S_IFSOCK) ? SOCKFS_MAGIC
                                                        : fs->magic;
+    const uint64_t left = !memory           ? 0
+                          : !fs->pages_most ? pages.free
+                                            : fs->pages_most - MIN(fs->pages, fs->pages_most);
     const struct linux_statfs s = {
         .type = magic,
         .block_size = PAGE_SIZE,
-        .blocks = memory ? pages.total : 0,
-        .free = memory ? pages.free : 0,
-        .available = memory ? pages.free : 0,
+        .blocks = memory ? fs->pages_most ? fs->pages_most : pages.total : 0,
+        .free = left,
+        .available = left,
+        .files = fs->inodes_most,
+        .files_free = fs->inodes_most - MIN(fs->inodes, fs->inodes_most),
         .id = {fs->number, 0},
         .name_max = NAME_MAX,
         .fragment_size = PAGE_SIZE,

@@ -39,6 +39,7 @@ void check_memory_advice(void);       /* advice.c */
 void check_corners(void);             /* corners.c */
 void check_watches(void);             /* watches.c */
 void check_sockets(void);             /* sockets.c */
+void check_more_of_mounts(void);      /* mounts.c */
 void check_capabilities(void);        /* capabilities.c */
 void check_openings(void);            /* openings.c */
 void check_settings(void);            /* settings.c */

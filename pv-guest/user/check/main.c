@@ -615,6 +615,7 @@ int main(int argc, char **argv)
     check_watches();
     check_file_attributes();
     check_capabilities();
+    check_more_of_mounts();
     check_sockets();
     check_openings();
     check_settings();

@@ -1,0 +1,118 @@
+/* Mounting: what tmpfs can be told, trees that go while they are used, directories in two places. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define FOLDER "/tmp/check-mounts"
+#define AT     FOLDER "/at"
+#define OTHER  FOLDER "/other"
+
+static int mount_tmpfs(const char *options)
+{
+    return mount("none", AT, "tmpfs", 0, options);
+}
+
+static int make(const char *path)
+{
+    const int fd = open(path, O_CREAT | O_RDWR, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+static void check_options(void)
+{
+    static char block[65536];
+    struct stat st;
+    struct statfs fs;
+    int good = mount_tmpfs("size=64k,mode=0711,nr_inodes=4,uid=5,gid=6") == 0 &&
+               stat(AT, &st) == 0 && (st.st_mode & 07777) == 0711 && st.st_uid == 5 &&
+               st.st_gid == 6 && statfs(AT, &fs) == 0 && fs.f_blocks == 16 && fs.f_files == 4;
+    const int fd = open(AT "/f", O_CREAT | O_RDWR, 0600);
+    good &= write(fd, block, 40000) == 40000 && write(fd, block, sizeof(block)) == 65536 - 40000 &&
+            FAILS(write(fd, block, 1), ENOSPC) && statfs(AT, &fs) == 0 && fs.f_bfree == 0;
+    good &= ftruncate(fd, 4096) == 0 && statfs(AT, &fs) == 0 && fs.f_bfree == 15 &&
+            pwrite(fd, block, 4096, 4096) == 4096;
+    close(fd);
+    result(good, "tmpfs: size, mode, owner");
+    good = make(AT "/g") == 0 && make(AT "/h") == 0 && FAILS(make(AT "/i"), ENOSPC) &&
+           FAILS(mkdir(AT "/i", 0755), ENOSPC) && unlink(AT "/g") == 0 && make(AT "/i") == 0;
+    good &= FAILS(mount(NULL, AT, NULL, MS_REMOUNT, "size=4k"), EINVAL) &&
+            mount(NULL, AT, NULL, MS_REMOUNT, "size=128k,nr_inodes=10") == 0 &&
+            make(AT "/j") == 0 && statfs(AT, &fs) == 0 && fs.f_blocks == 32;
+    good &= umount(AT) == 0;
+    result(good, "tmpfs: nr_inodes; both can be changed");
+    good = FAILS(mount_tmpfs("nonesuch=1"), EINVAL) && FAILS(mount_tmpfs("size=x"), EINVAL) &&
+           FAILS(mount_tmpfs("mode=9"), EINVAL) && mount_tmpfs(NULL) == 0 && stat(AT, &st) == 0 &&
+           (st.st_mode & 07777) == 01777 && umount(AT) == 0;
+    result(good, "tmpfs refuses what it does not know");
+}
+
+static void check_detach(void)
+{
+    char c = 0;
+    int good = mount_tmpfs(NULL) == 0;
+    const int fd = open(AT "/f", O_CREAT | O_RDWR, 0600);
+    good &= mkdir(AT "/in", 0755) == 0 && mount("none", AT "/in", "tmpfs", 0, NULL) == 0 &&
+            FAILS(umount(AT), EBUSY) && FAILS(umount2(AT, MNT_DETACH | MNT_EXPIRE), EINVAL) &&
+            umount2(AT, MNT_DETACH) == 0;
+    good &= FAILS(access(AT "/f", F_OK), ENOENT) && write(fd, "x", 1) == 1 &&
+            pread(fd, &c, 1, 0) == 1 && c == 'x' && FAILS(umount(AT), EINVAL) &&
+            FAILS(umount2(AT, MNT_DETACH), EINVAL) && rmdir(AT) == 0 && mkdir(AT, 0755) == 0;
+    close(fd);
+    result(good, "MNT_DETACH: what is open stays, the place is free");
+    good = mount_tmpfs(NULL) == 0 && FAILS(umount2(AT, MNT_EXPIRE), EAGAIN) && make(AT "/f") == 0 &&
+           FAILS(umount2(AT, MNT_EXPIRE), EAGAIN) && umount2(AT, MNT_EXPIRE) == 0 &&
+           FAILS(access(AT "/f", F_OK), ENOENT);
+    result(good, "MNT_EXPIRE: the second time, if nobody was there");
+}
+
+static void check_bind(void)
+{
+    struct stat a, b;
+    int good = mkdir(OTHER, 0755) == 0 && make(OTHER "/f") == 0 &&
+               mount(OTHER, AT, NULL, MS_BIND, NULL) == 0 && stat(AT "/f", &a) == 0 &&
+               stat(OTHER "/f", &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev &&
+               make(AT "/g") == 0 && access(OTHER "/g", F_OK) == 0;
+    good &=
+        umount(AT) == 0 && FAILS(access(AT "/f", F_OK), ENOENT) && access(OTHER "/f", F_OK) == 0;
+    result(good, "MS_BIND: a directory in two places");
+    good = make(FOLDER "/file") == 0 &&
+           mount(OTHER "/f", FOLDER "/file", NULL, MS_BIND, NULL) == 0 &&
+           stat(FOLDER "/file", &a) == 0 && a.st_ino == b.st_ino && umount(FOLDER "/file") == 0 &&
+           stat(FOLDER "/file", &a) == 0 && a.st_ino != b.st_ino;
+    good &= FAILS(mount(OTHER, FOLDER "/file", NULL, MS_BIND, NULL), ENOTDIR) &&
+            FAILS(mount(OTHER "/f", AT, NULL, MS_BIND, NULL), ENOTDIR) &&
+            FAILS(mount(OTHER "/none", AT, NULL, MS_BIND, NULL), ENOENT) &&
+            FAILS(mount(OTHER, FOLDER "/none", NULL, MS_BIND, NULL), ENOENT);
+    good &= mount(AT, AT, NULL, MS_BIND, NULL) == 0 && umount(AT) == 0 && FAILS(umount(AT), EINVAL);
+    result(good, "a file, too; nothing that is not there");
+    unlink(OTHER "/f");
+    unlink(OTHER "/g");
+    rmdir(OTHER);
+    unlink(FOLDER "/file");
+}
+
+void check_more_of_mounts(void)
+{
+    mkdir(FOLDER, 0755);
+    mkdir(AT, 0755);
+    if (mount_tmpfs(NULL)) {
+        result(1, "mounts # SKIP for who may not mount");
+        return;
+    }
+    umount(AT);
+    check_options();
+    check_detach();
+    check_bind();
+    rmdir(AT);
+    rmdir(FOLDER);
+}
