@@ -235,7 +235,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     struct domain *d = &r->d;
     d->id = id;
     d->refs = 1;
-    d->detours = strace_on ? DETOUR_STRACE : 0;
+    d->slow_paths = strace_on ? SLOW_STRACE : 0;
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
     evtchn_init_locks(d);

@@ -168,6 +168,8 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
 {
     const pte_t old = pte(atomic_read(slot));
 
+    if (!FAST_PATHS)
+        return l1_update_slow(d, owner, slot, want, preserve_ad);
     if (unlikely(preserve_ad))
         return l1_update_slow(d, owner, slot, want, true);
     if (pte_present(want)) {
@@ -363,7 +365,7 @@ static void linear_window_shut(struct domain *d, unsigned slot)
     if (d->linear_slots[slot / 64] & BIT(slot % 64))
         return;
     linear_windows_exist = true;
-    atomic_or(&d->detours, DETOUR_LINEAR);
+    atomic_or(&d->slow_paths, SLOW_LINEAR);
     atomic_or(&d->linear_slots[slot / 64], BIT(slot % 64));
     tlb_flush_cpus(atomic_read(&d->tlb_cpus));
 }
@@ -561,7 +563,7 @@ uint64_t *l1_slot(const struct vcpu *v, uint64_t va)
     if (unlikely(!guest_access_ok(va, 1)))
         return NULL;
     /* No L4 table names one: no walk can come upon our slots. */
-    if (unlikely(linear_windows_exist))
+    if (!FAST_PATHS || unlikely(linear_windows_exist))
         return l1_slot_slow(v, va);
     pte_t e = pte(((const uint64_t *)maddr_to_virt(vcpu_kernel_root(v)))[pt_index(va, 4)]);
     if (!pte_present(e))

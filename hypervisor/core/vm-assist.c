@@ -26,12 +26,12 @@ long hypercall_vm_assist(struct vcpu *v, const struct hypercall_args *a)
     case VMASST_CMD_enable:
         atomic_or(assists, BIT(type));
         if (type == VMASST_TYPE_architectural_iopl)
-            atomic_or(&v->domain->detours, DETOUR_IOPL);
+            atomic_or(&v->domain->slow_paths, SLOW_IOPL);
         return 0;
     case VMASST_CMD_disable:
         atomic_and(assists, ~BIT(type));
         if (type == VMASST_TYPE_architectural_iopl)
-            atomic_and(&v->domain->detours, ~DETOUR_IOPL);
+            atomic_and(&v->domain->slow_paths, ~SLOW_IOPL);
         return 0;
     default:
         return refuse(ME_021, cmd);

@@ -62,10 +62,10 @@ enum vcpu_run_state {
 #define EXIT_RUNSTATE BIT(3)
 #define EXIT_DYING    BIT(4) /* the domain is dying: never return to it */
 
-/* Bits of domain.detours. */
-#define DETOUR_IOPL   BIT(0) /* frames show a virtual IOPL (VMASST_TYPE_architectural_iopl) */
-#define DETOUR_LINEAR BIT(1) /* some of its L4 tables have linear entries: see guest_readable() */
-#define DETOUR_STRACE BIT(2) /* every hypercall is recorded */
+/* Bits of domain.slow_paths. */
+#define SLOW_IOPL   BIT(0) /* frames show a virtual IOPL (VMASST_TYPE_architectural_iopl) */
+#define SLOW_LINEAR BIT(1) /* some of its L4 tables have linear entries: see guest_readable() */
+#define SLOW_STRACE BIT(2) /* every hypercall is recorded */
 
 struct vcpu {
     /* Hot: read on every entry and exit.  Touched by the CPU that runs the vCPU; exit_work is set by others atomically. */
@@ -124,8 +124,8 @@ struct vcpu {
 };
 
 struct domain {
-    /* DETOUR_*: why entry.S must leave its short ways alone (atomic); first: entry.S */
-    uint32_t detours;
+    /* SLOW_*: why no fast path of fastpath.S may be taken (atomic) */
+    uint32_t slow_paths;
     uint64_t vm_assist; /* bits VMASST_TYPE_* (atomic) */
     domid_t id;
     uint16_t roles;

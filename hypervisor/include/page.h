@@ -269,6 +269,8 @@ static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t 
 static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d,
                                                   uint16_t id, enum page_type type)
 {
+    if (!FAST_PATHS)
+        return page_get_and_type_slow(pg, d, type);
     if (type != PAGE_TYPE_WRITABLE) {
         if (page_try_get_table(pg, id, type))
             return 0;
@@ -298,7 +300,7 @@ static inline void page_put_writable(struct page_info *pg)
 static inline must_check bool page_get_quick(struct page_info *pg, const struct domain *d,
                                              uint16_t id)
 {
-    if (likely(page_try_get_mapped(pg, id, false))) {
+    if (FAST_PATHS && likely(page_try_get_mapped(pg, id, false))) {
         if (likely(atomic_read(&pg->owner) == id))
             return true;
         page_put_mapped(pg, false);
@@ -310,7 +312,7 @@ static inline must_check bool page_get_quick(struct page_info *pg, const struct 
 /* A type reference that is not the last of a table's role takes nothing with it (its count moves under the owner's mmu lock). */
 static inline void page_put_and_type(struct page_info *pg)
 {
-    if (likely(page_state_count(atomic_read(&pg->state)) > 1))
+    if (FAST_PATHS && likely(page_state_count(atomic_read(&pg->state)) > 1))
         page_put_writable(pg);
     else
         page_put_and_type_slow(pg);

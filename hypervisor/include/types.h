@@ -72,6 +72,11 @@ static inline uint64_t mfn_to_maddr(mfn_t m)
 
 #define MFN_NONE (~0ull) /* "no frame": compares unequal to every real one */
 
+/* 0: the slow twin of every fast path does all the work (fastpath.S; the image paravane-slow). */
+#ifndef FAST_PATHS
+#define FAST_PATHS 1
+#endif
+
 #define likely(x)                     __builtin_expect(!!(x), 1)
 #define unlikely(x)                   __builtin_expect(!!(x), 0)
 #define ARRAY_SIZE(a)                 (sizeof(a) / sizeof((a)[0]))

