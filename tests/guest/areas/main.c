@@ -141,6 +141,8 @@ static void test_busy(void)
 
 void guest_main(void)
 {
+    if (!vcpu_have(2, "areas of another vCPU"))
+        return;
     test_down();
     test_busy();
 }

@@ -18,6 +18,7 @@
 #include "string.h"
 #include "tap.h"
 #include "trap.h"
+#include "vcpu.h"
 
 #include <paravane/hypercall.h>
 #include <xen/sched.h>
@@ -477,6 +478,8 @@ static void test_reset(void)
 
 void guest_main(void)
 {
+    if (!vcpu_have(2, "channels of two vCPUs"))
+        return;
     event_disable();
     test_refused();
     test_switch();

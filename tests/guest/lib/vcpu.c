@@ -3,12 +3,21 @@
 #include "vcpu.h"
 #include "memory.h"
 #include "string.h"
+#include "tap.h"
 #include "trap.h"
 
 #include <paravane/hypercall.h>
 #include <xen/vcpu.h>
 
 void vcpu_entry(void);
+
+bool vcpu_have(unsigned count, const char *what)
+{
+    const bool have = hypercall_vcpu_op(VCPUOP_is_up, count - 1, NULL) != -XEN_ENOENT;
+    if (!have)
+        tap_skip("this domain has too few vCPUs", "%s", what);
+    return have;
+}
 
 long vcpu_start(unsigned id, void (*function)(void *), void *argument)
 {

@@ -250,5 +250,6 @@ void guest_main(void)
     test_gate();
     test_nmi_op();
     test_mca();
-    test_other();
+    if (vcpu_have(2, "NMIs of another vCPU"))
+        test_other();
 }

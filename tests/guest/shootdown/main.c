@@ -269,6 +269,8 @@ static void test_release(void)
 
 void guest_main(void)
 {
+    if (!vcpu_have(OTHERS + 1, "flushes of other vCPUs' TLBs"))
+        return;
     window = memory_mapped_end() + 64 * PAGE_SIZE;
     if (memory_map_at(window, 0))
         tap_bail_out("no page table for the window");

@@ -275,10 +275,8 @@ static void test_down_up(void)
 
 void guest_main(void)
 {
-    if (hypercall_vcpu_op(VCPUOP_is_up, 1, NULL) == -XEN_ENOENT) {
-        tap_skip("this domain has one vCPU", "a second vCPU");
+    if (!vcpu_have(2, "a second vCPU"))
         return;
-    }
     struct vcpu_set_singleshot_timer t = {.timeout_abs_ns = ~0ul};
     tap_is(hypercall_vcpu_op(VCPUOP_set_singleshot_timer, 1, &t), -XEN_EINVAL,
            "a timer is set by its own vCPU only");
