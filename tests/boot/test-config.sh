@@ -63,6 +63,13 @@ refused() { # WHAT TEXT FILE
     told "$1: the sentence" "$2"
 }
 refused 'syntax' "bad.cfg:3: config parsing error" 'name = "x"\nkernel = [\nfoo\n'
+[ "$(wc -l <"$err")" = 1 ]
+result $? 'in one sentence'
+refused 'a negative number' "bad.cfg:3: config parsing error near \`-5': lexical error; a value is a number without a sign" \
+    'name = "x"\n'"$kernel"'memory = -5\n'
+[ "$(wc -l <"$err")" = 1 ]
+result $? 'in one sentence, and nothing about Python'
+refused 'a negative number, as a text' 'bad.cfg:3: memory= has to be a number from 1 to' 'name = "x"\n'"$kernel"'memory = "-5"\n'
 refused 'a NUL byte' 'has a NUL byte' 'name = "x\0y"\n'
 refused 'no kernel' 'there is no kernel=' 'name = "x"\n'
 refused 'no name' 'there is no name=' "$kernel"

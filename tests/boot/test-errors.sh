@@ -103,6 +103,21 @@ result $? 'words that are no options of ours: no hint'
 printf 'name="a"\nkernel="%s"\n' "$sample" >"$work/a.cfg"
 fails 'an option behind a file' 2 'options go before the first one' hint "$work/a.cfg" -q
 
+# Words for the hypervisor: all that it reads are known, others are warned of.
+words=$(sed -n 's/.*cmdline_\(get\|flag\|number\|denies\)("\([^"]*\)".*/\2/p' "$2"/hypervisor/core/*.c "$2"/hypervisor/x86/*.c | sort -u)
+[ "$(echo "$words" | wc -l)" -ge 15 ]
+result $? 'the words that the hypervisor reads are found'
+for word in $words com1=115200,8n1 com2 loglvl=all guest_loglvl=all dom0_mem=64M,max:1G no-bootscrub; do
+    ask "--append $word" 0 hint --append "$word" "$sample"
+    [ ! -s "$err" ]
+    result $? "--append $word: no warning"
+done
+ask '--append with words that it does not' 0 hint --append 'explain explian' --append sched=credit "$sample"
+told 'the first is warned of' '--append explian: Paravane knows no such word, so it has no effect; correct it'
+told 'and the second' '--append sched=credit: Paravane knows no such word'
+[ "$(wc -l <"$err")" = 2 ]
+result $? 'and no other'
+
 ask 'more vCPUs than a domain can have' 2 "$paravane" run -c 65 "$sample"
 told 'more vCPUs: the limit' 'from 1 to 64'
 plan

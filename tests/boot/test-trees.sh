@@ -6,7 +6,7 @@
 set -u
 . "$(dirname "$0")/tap.sh"
 
-run() { "$paravane" run --timeout 100 --append boot-test "$@"; }
+run() { "$paravane" run --timeout 100 "$@"; }
 
 # tree ROOT-PROPERTIES: /chosen/hypervisor with one good domain and more text in it.
 good='one { compatible = "xen,domain"; domid = <1>; mode = <5>; memory = <0 0x4000>; cpus = <1>;

@@ -186,4 +186,15 @@ told 'its number' 'b.cfg:8: memory= has to be a number'
 printf 'name="c"\nkernel="%s"\ncpus="4-7"\n' "$sample" >"$work/c.cfg"
 ask 'CPUs that this machine does not have' 0 "$paravane" run --print-command --hypervisor "$work/hypervisor" "$work/c.cfg"
 told 'are warned about' "warning: domain c: cpus= names none of the machine's 1 CPUs"
+cpus() { # LIST: on two CPUs
+    printf 'name="c"\nkernel="%s"\ncpus="%s"\n' "$sample" "$1" >"$work/c.cfg"
+    ask "cpus=\"$1\" on two CPUs" 0 "$paravane" run --print-command --hypervisor "$work/hypervisor" --cpus 2 "$work/c.cfg"
+}
+cpus 1,5
+told 'some of them: the sentence' 'warning: domain c: cpus= names CPUs up to 5, and the machine has 2, so its vCPUs run on the others that it names; raise --cpus'
+for list in all,^1 0-1 0; do
+    cpus "$list"
+    [ ! -s "$err" ]
+    result $? "nothing is said about $list"
+done
 plan

@@ -16,6 +16,7 @@
 #include "run-options.h"
 #include "session.h"
 #include "window.h"
+#include "words.h"
 #include "xlcfg.h"
 
 struct domain_list {
@@ -178,11 +179,16 @@ static enum verdict make_ramdisk(struct run_options *o, struct bundle *bundle)
 static void warn_of_cpus(const struct domain *d, unsigned cpus)
 {
     const uint64_t there = cpus < 64 ? (UINT64_C(1) << cpus) - 1 : ~UINT64_C(0);
+    const bool open = d->affinity >> 63; /* "all,^1" and its like name what there is */
     if (d->affinity && !(d->affinity & there))
         verdict_warn(
             "domain %s: cpus= names none of the machine's %u CPUs, so its vCPUs run on any; "
             "raise --cpus",
             d->name, cpus);
+    else if (d->affinity & ~there && !open)
+        verdict_warn("domain %s: cpus= names CPUs up to %d, and the machine has %u, so its vCPUs "
+                     "run on the others that it names; raise --cpus",
+                     d->name, 63 - __builtin_clzll(d->affinity), cpus);
 }
 
 static enum verdict read_domains(struct domain_list *list, struct run_options *o)
@@ -346,6 +352,8 @@ int command_run(int argc, char **argv)
     v = v ? v : find_linux(&o, &o.machine);
     v = v ? v : make_ramdisk(&o, &bundle);
     v = v ? v : read_domains(&list, &o);
+    if (!v && o.machine.append && !o.machine.is_xen)
+        words_warn(o.machine.append);
     v = v ? v : settle_privilege(&o.machine, &list);
     v = v ? v : find_until(&o, &list);
     v = v ? v : machine_command(&o.machine, list.domains, list.count, &bundle, &command);

@@ -530,6 +530,18 @@ static enum verdict read_values(struct domain *d, unsigned id, const struct conf
     return v ? v : read_command_line(d, c);
 }
 
+/* libxlutil says "FILE:LINE: config parsing error near ..." first, then perhaps that Python is no longer supported. */
+static enum verdict bad_syntax(const char *path, const char *report)
+{
+    const int length = (int)strcspn(report, "\n");
+    if (!length)
+        return verdict_say(VERDICT_BAD_CONFIG, "%s is not in xl.cfg's syntax; correct it", path);
+    return verdict_say(VERDICT_BAD_CONFIG,
+                       "%.*s; a value is a number without a sign, a text in quotes, or a list of "
+                       "those in brackets; correct it",
+                       length, report);
+}
+
 enum verdict xlcfg_read(struct domain *d, unsigned id, const char *path)
 {
     struct config c = {.path = path};
@@ -549,17 +561,21 @@ enum verdict xlcfg_read(struct domain *d, unsigned id, const char *path)
             path);
     }
 
-    /* Its messages are "file:line: config parsing error near ..." */
-    c.xlu = xlu_cfg_init(stderr, path);
+    char *report = NULL;
+    size_t report_size;
+    FILE *const reports = open_memstream(&report, &report_size);
+    c.xlu = reports ? xlu_cfg_init(reports, path) : NULL;
     if (!c.xlu || xlu_cfg_readdata(c.xlu, text, (int)size))
-        v = verdict_say(VERDICT_BAD_CONFIG,
-                        "%s is not in xl.cfg's syntax; correct the line that is named above", path);
+        v = bad_syntax(path, reports && !fflush(reports) ? report : "");
     if (!v) {
         scan_keys(&c, text);
         v = read_values(d, id, &c);
     }
     if (c.xlu)
         xlu_cfg_destroy(c.xlu);
+    if (reports)
+        fclose(reports);
+    free(report);
     free(text);
     return v;
 }
