@@ -31,6 +31,8 @@ machine() { # NAME CPUS OPTIONS...
     echo "# $(cut -d: -f1 "$work/now" | sort | uniq -c | xargs)"
     if [ ! -e "$work/linux" ]; then
         cp "$work/now" "$work/linux"
+        [ "$(wc -l <"$work/now")" -ge 800 ] # 884 of busybox 1.35
+        result $? "$name: there are all the tests"
         return
     fi
     # "<" is how a test ends under Linux, ">" how it ends here.
