@@ -7,12 +7,14 @@
 #include "credentials.h"
 #include "errno.h"
 #include "heap.h"
+#include "page.h"
 #include "process.h"
 #include "signal.h"
 #include "socket.h"
 #include "text.h"
 
-#define PIECE_MOST     (8 * PAGE_SIZE - sizeof(struct packet)) /* of a stream */
+/* Of a stream.  Larger ones would take what kernel stacks are made of, pages that lie side by side. */
+#define PIECE_MOST     (PAGE_SIZE - sizeof(struct packet))
 #define PACKET_COST    256 /* of a packet's room, besides its bytes */
 #define DATAGRAM_SPARE 32  /* of the room, which the longest datagram leaves */
 
@@ -65,7 +67,7 @@ void socket_queue_drop(struct socket *s)
 static int packet_new(struct socket *s, struct message *m, struct cursor *c, size_t size,
                       struct packet **made)
 {
-    struct packet *p = heap_alloc(sizeof(*p) + size);
+    struct packet *p = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*p) + size) : NULL;
     if (!p)
         return -ENOBUFS;
     if (cursor_copy(c, p->data, size, false)) {

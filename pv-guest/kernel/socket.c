@@ -10,6 +10,7 @@
 #include "errno.h"
 #include "heap.h"
 #include "notice.h"
+#include "page.h"
 #include "process.h"
 #include "syscall.h"
 #include "platform/platform.h"
@@ -21,7 +22,7 @@ struct list all_sockets = LIST_INIT(all_sockets);
 
 struct socket *socket_new(unsigned family, unsigned type)
 {
-    struct socket *s = heap_alloc(sizeof(*s));
+    struct socket *s = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*s)) : NULL;
     if (!s)
         return NULL;
     s->refs = 1;

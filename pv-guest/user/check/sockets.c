@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -546,6 +547,28 @@ static void check_epoll(void)
     close(c);
 }
 
+/* More than a small machine's memory, as far as it goes: others still get some. */
+static void fill(void)
+{
+    static char block[65536];
+    int s[2], fds = 0;
+    while (fds < 900 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s) == 0) {
+        fds += 2;
+        while (write(s[0], block, sizeof(block)) > 0)
+            ;
+    }
+    char *m = mmap(NULL, 0x40000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(m, 1, 0x40000);
+    _exit(m[0x3ffff] != 1);
+}
+
+static void check_full_memory(void)
+{
+    const int status = child(fill);
+    result(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+           "sockets that are full of bytes leave memory for others");
+}
+
 void sockets_cycle(void)
 {
     int s[2], fd;
@@ -590,6 +613,7 @@ void check_sockets(void)
     check_many();
     check_other_user();
     check_epoll();
+    check_full_memory();
     unlink(NAME);
     unlink(FOLDER "/client");
     rmdir(FOLDER);
