@@ -37,16 +37,17 @@
 
 struct cpu_queue {
     spinlock_t lock;
+    bool slice_ended; /* and nobody has rescheduled since */
+    bool alarm;       /* this CPU's alarm is set */
+    /* Where @leaving goes if it wants to run but is in no queue; this CPU: nothing was chosen. */
+    unsigned destination;
     struct sched_queue queue;
     struct vcpu *current; /* who was picked last */
     struct vcpu *idle;
     struct vcpu *leaving; /* who was switched away from: until sched_tail */
-    /* Where @leaving goes if it wants to run but is in no queue; this CPU: nothing was chosen. */
-    unsigned destination;
     struct timer slice;
-    bool slice_ended; /* and nobody has rescheduled since */
-    bool alarm;       /* this CPU's alarm is set */
-};
+} __attribute__((aligned(64))); /* a power of two: found by a shift */
+_Static_assert(sizeof(struct cpu_queue) == 128, "struct cpu_queue");
 
 static struct cpu_queue queues[MAX_CPUS];
 
@@ -753,6 +754,8 @@ void sched_vcpu_destroy(struct vcpu *v)
 
 void sched_domain_init(struct domain *d)
 {
+    for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++) /* sched-op.c says what they do */
+        timer_init_owned(&d->watchdog[i], NULL, &d->timers);
     d->cap_lock = (spinlock_t)SPINLOCK_INIT(CAP);
     d->watchdog_lock = (spinlock_t)SPINLOCK_INIT(WATCHDOG);
     timer_init(&d->cap_timer, cap_refill);

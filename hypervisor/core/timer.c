@@ -13,9 +13,18 @@
  * set to later leaves the hardware as it is: the interrupt that comes too early finds nothing due
  * and programs the right moment.
  *
- * Many vCPUs of a few domains may set their timers to one moment, just before a neighbour's only timer.  So timers that have an owner
- * are served in windows: the first of each owner's, and OWNED_AT_ONCE more.  The rest get deadlines in later windows,
- * OWNED_AT_ONCE in each.  The first timer of an interrupt is served without a look at its owner: one that comes alone pays nothing.
+ * Many vCPUs of several domains may set their timers to one moment, just before a neighbour's only
+ * timer.  So of the timers that have an owner only each owner's earliest is in the heap, its head;
+ * the others are in a tree of the owner's own and cost nobody else anything:
+ *
+ *     heap of a CPU     head of d1's    head of d2's    timers without an owner
+ *                            |               |
+ *     groups            d1's others     d2's others
+ *
+ * When a head has fired, the next of its owner's comes into the heap.  One that is due soon after
+ * counts as an extra: it becomes due now, behind all other owners' that are due already; and the
+ * extras of all owners are served one in EXTRA_EVERY, after up to EXTRAS_AT_ONCE in a row.  So a
+ * timer waits for at most one of each other owner's and EXTRAS_AT_ONCE more, however many there are.
  * An interrupt runs at most TIMERS_AT_ONCE handlers.
  *
  * The alarm is for what must be done now and then while a CPU is busy, at no moment in particular.
@@ -27,11 +36,13 @@
 #include "arch.h"
 #include "lib.h"
 
-#define TIMERS_AT_ONCE 32u       /* whose handlers run in one interrupt */
-#define WINDOW         100000ull /* ns */
-#define OWNED_AT_ONCE  16u       /* served in a window, beside the first of each owner's */
-#define OWNER_BITS     256u
-#define HANDLER_COST   8u /* a handler is as dear as so many timers that are put off */
+#define TIMERS_AT_ONCE 32u     /* whose handlers run in one interrupt */
+#define EXTRA_EVERY    6250ull /* ns */
+#define EXTRAS_AT_ONCE 16u
+#define WINDOW         (EXTRAS_AT_ONCE * EXTRA_EVERY)
+
+/* timer.queued */
+enum { NOT_QUEUED, IN_HEAP, IN_GROUP };
 
 struct timer_heap {
     spinlock_t lock;
@@ -39,11 +50,10 @@ struct timer_heap {
     uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
     struct timer *running; /* whose handler runs now */
-    /* The window: when it began, owned timers served in it beside the first ones, those put off in it, and owners who had their first:
-     * bits by number, so that some may share one. */
-    uint64_t window;
-    uint32_t served, put_off;
-    uint64_t had_first[OWNER_BITS / 64];
+    /* Of timers without an owner.  They are all in the heap: @head says only that there may be one. */
+    struct timer_group nobodys;
+    /* When the extras so far have all been served, at one in EXTRA_EVERY. */
+    uint64_t extras_booked;
     /* From when on the alarm may go off; ~0: it is not set; only this CPU looks. */
     uint64_t alarm_at;
 } __attribute__((aligned(64))); /* written by its own CPU at each turn */
@@ -54,12 +64,12 @@ static struct timer_heap heaps[MAX_CPUS] = {
 
 void timer_init(struct timer *t, void (*fire)(struct timer *))
 {
-    *t = (struct timer){.fire = fire};
+    *t = (struct timer){.fire = fire, .group = &heaps[0].nobodys};
 }
 
-void timer_init_owned(struct timer *t, void (*fire)(struct timer *), uint16_t owner)
+void timer_init_owned(struct timer *t, void (*fire)(struct timer *), struct timer_owner *owner)
 {
-    *t = (struct timer){.fire = fire, .owner = owner};
+    *t = (struct timer){.fire = fire, .group = &owner->group[0], .owned = true};
 }
 
 /* Merge two trees that have no siblings: the new root. */
@@ -102,22 +112,28 @@ static struct timer *meld_siblings(struct timer *first)
     return root;
 }
 
-static void heap_insert(struct timer_heap *h, struct timer *t)
+/* --- trees: of the heap, and of each group ---------------------------------------------------- */
+
+static inline void tree_insert(struct timer **root, struct timer *t, uint8_t where)
 {
     t->child = t->next = t->prev = NULL;
-    t->queued = true;
-    h->root = h->root ? meld(h->root, t) : t;
+    t->queued = where;
+    *root = *root ? meld(*root, t) : t;
 }
 
-static void heap_remove(struct timer_heap *h, struct timer *t)
+static inline void tree_take_root(struct timer **root)
 {
-    struct timer *orphans = t->child ? meld_siblings(t->child) : NULL;
-    atomic_set_release(&t->queued, (uint8_t) false);
+    struct timer *t = *root;
+    *root = unlikely(t->child) ? meld_siblings(t->child) : NULL;
+}
 
-    if (t == h->root) {
-        h->root = orphans;
+static void tree_remove(struct timer **root, struct timer *t)
+{
+    if (t == *root) {
+        tree_take_root(root);
         return;
     }
+    struct timer *orphans = t->child ? meld_siblings(t->child) : NULL;
     if (t->prev->child == t)
         t->prev->child = t->next;
     else
@@ -125,14 +141,76 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
     if (t->next)
         t->next->prev = t->prev;
     if (orphans)
-        h->root = meld(h->root, orphans);
+        *root = meld(*root, orphans);
 }
 
-/* The root leaves, without a word to those who look at @queued. */
-static inline void root_take(struct timer_heap *h, struct timer *t)
+/* --- heads and those behind them --------------------------------------------------------------- */
+
+/* @t is to be queued, and its group has a head already. */
+static noinline_ void insert_beside_head(struct timer_heap *h, struct timer_group *g,
+                                         struct timer *t)
 {
-    h->root = unlikely(t->child) ? meld_siblings(t->child) : NULL;
+    if (!t->owned) {
+        tree_insert(&h->root, t, IN_HEAP);
+    } else if (t->deadline < g->head->deadline) {
+        tree_remove(&h->root, g->head);
+        tree_insert(&g->others, g->head, IN_GROUP);
+        g->head = t;
+        tree_insert(&h->root, t, IN_HEAP);
+    } else {
+        tree_insert(&g->others, t, IN_GROUP);
+    }
 }
+
+static inline void heap_insert(struct timer_heap *h, struct timer *t)
+{
+    struct timer_group *g = t->group;
+    if (unlikely(g->head)) {
+        insert_beside_head(h, g, t);
+    } else {
+        g->head = t;
+        tree_insert(&h->root, t, IN_HEAP);
+    }
+}
+
+/* The group's head has left: the earliest of the others follows. */
+static struct timer *next_head(struct timer_group *g)
+{
+    struct timer *t = g->others;
+    tree_take_root(&g->others);
+    g->head = t;
+    return t;
+}
+
+static void heap_remove(struct timer_heap *h, struct timer *t)
+{
+    struct timer_group *g = t->group;
+
+    if (t->queued == IN_GROUP) {
+        tree_remove(&g->others, t);
+    } else {
+        tree_remove(&h->root, t);
+        if (g->others && g->head == t)
+            tree_insert(&h->root, next_head(g), IN_HEAP);
+        else if (g->head == t)
+            g->head = NULL;
+    }
+    atomic_set_release(&t->queued, (uint8_t)NOT_QUEUED);
+}
+
+/* The group's head has fired @now, and its owner has others. */
+static noinline_ void follow_head(struct timer_heap *h, struct timer_group *g, uint64_t now)
+{
+    struct timer *t = next_head(g);
+    const uint64_t due = MAX(t->deadline, now);
+    if (due - now < WINDOW) {
+        h->extras_booked = MAX(h->extras_booked, due) + EXTRA_EVERY;
+        t->deadline = MAX(due, h->extras_booked - WINDOW);
+    }
+    tree_insert(&h->root, t, IN_HEAP);
+}
+
+/* --- setting and stopping ---------------------------------------------------------------------- */
 
 static void heap_program(struct timer_heap *h)
 {
@@ -155,21 +233,44 @@ static inline struct timer_heap *timer_lock(const struct timer *t) NO_ANALYSIS
     }
 }
 
-void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
+/* @t, which is queued, leaves; and it is moved to the calling CPU, whose heap is returned, locked. */
+static noinline_ struct timer_heap *requeue_begin(struct timer_heap *h, struct timer *t) NO_ANALYSIS
 {
     const unsigned cpu = this_cpu();
-    struct timer_heap *h;
     for (;;) {
-        h = timer_lock(t);
         if (t->queued)
             heap_remove(h, t);
         if (likely(t->cpu == cpu))
-            break;
+            return h;
+        if (t->owned)
+            t->group += (int)cpu - (int)t->cpu;
+        else
+            t->group = &heaps[cpu].nobodys;
         atomic_set(&t->cpu, (uint16_t)cpu); /* from now on it is guarded by our heap */
         spin_unlock(&h->lock);
+        h = timer_lock(t);
     }
-    t->deadline = deadline;
-    heap_insert(h, t);
+}
+
+/* @t is the earliest of all, and nobody is behind it. */
+static inline bool is_root_alone(const struct timer_heap *h, const struct timer *t)
+{
+    return h->root == t && !t->child && !t->group->others;
+}
+
+void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
+{
+    struct timer_heap *h = timer_lock(t);
+    const bool here = likely(t->cpu == this_cpu());
+
+    if (here && is_root_alone(h, t)) {
+        t->deadline = deadline;
+    } else {
+        if (!here || t->queued)
+            h = requeue_begin(h, t);
+        t->deadline = deadline;
+        heap_insert(h, t);
+    }
     heap_program(h);
     spin_unlock(&h->lock);
 }
@@ -242,58 +343,30 @@ static inline void program_next(struct timer_heap *h, uint64_t now)
 }
 
 /* Run the handler of @t, the root.  The heap is not locked meanwhile. */
-static inline void fire_root(struct timer_heap *h, struct timer *t) NO_ANALYSIS
+static inline void fire_root(struct timer_heap *h, struct timer *t, uint64_t now) NO_ANALYSIS
 {
+    struct timer_group *g = t->group;
     /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
     atomic_set_release(&h->running, t);
-    root_take(h, t);
-    atomic_set_release(&t->queued, (uint8_t) false);
+    h->root = unlikely(t->child) ? meld_siblings(t->child) : NULL;
+    if (unlikely(g->others))
+        follow_head(h, g, now);
+    else
+        g->head = NULL;
+    atomic_set_release(&t->queued, (uint8_t)NOT_QUEUED);
     spin_unlock(&h->lock);
     t->fire(t);
     spin_lock(&h->lock);
     atomic_set_release(&h->running, NULL);
 }
 
-/* Does @t, which is due and not alone, have to wait for another window? */
-static bool must_wait(struct timer_heap *h, struct timer *t, uint64_t now)
-{
-    if (!t->owner)
-        return false;
-    if (now - h->window >= WINDOW) {
-        h->window = now;
-        h->served = h->put_off = 0;
-        memset(h->had_first, 0, sizeof(h->had_first));
-    }
-    const unsigned bit = t->owner % OWNER_BITS;
-    if (!(h->had_first[bit / 64] & BIT(bit % 64))) {
-        h->had_first[bit / 64] |= BIT(bit % 64);
-        return false;
-    }
-    return h->served++ >= OWNED_AT_ONCE;
-}
-
-/* The root comes later.  It stays queued to all who look: timer_stop() would not wait for it else. */
-static void put_root_off(struct timer_heap *h, struct timer *t)
-{
-    root_take(h, t);
-    t->deadline = h->window + (1 + h->put_off++ / OWNED_AT_ONCE) * WINDOW;
-    heap_insert(h, t);
-}
-
 /* Others are due together with the first.  If they are too many, the hardware goes off at once for the rest. */
 static noinline_ void fire_others(struct timer_heap *h, uint64_t now)
 {
-    int left = (TIMERS_AT_ONCE - 1) * HANDLER_COST;
+    unsigned left = TIMERS_AT_ONCE - 1;
 
-    for (struct timer *t; left > 0 && (t = h->root) && t->deadline <= now;) {
-        if (must_wait(h, t, now)) {
-            put_root_off(h, t);
-            left--;
-        } else {
-            fire_root(h, t);
-            left -= HANDLER_COST;
-        }
-    }
+    for (struct timer *t; left && (t = h->root) && t->deadline <= now; left--)
+        fire_root(h, t, now);
 }
 
 void timer_interrupt(void)
@@ -305,7 +378,7 @@ void timer_interrupt(void)
     h->programmed = 0; /* handlers that arm timers leave the hardware to us */
     struct timer *t = h->root;
     if (t && t->deadline <= now) {
-        fire_root(h, t);
+        fire_root(h, t, now);
         t = h->root;
         if (unlikely(t && t->deadline <= now))
             fire_others(h, now);

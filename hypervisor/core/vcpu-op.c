@@ -182,7 +182,7 @@ static void poll_timed_out(struct timer *t)
 
 void vcpu_timers_init(struct vcpu *v)
 {
-    const uint16_t owner = (uint16_t)(v->domain->id + 1);
+    struct timer_owner *owner = &v->domain->timers;
 
     timer_init_owned(&v->singleshot, singleshot_fired, owner);
     timer_init(&v->periodic, periodic_fired); /* ticks only while it runs: one a CPU */

@@ -27,7 +27,6 @@ struct xenstore;
 struct domain_config;
 
 #define MAX_VCPUS 64 /* per domain */
-#define MAX_CPUS  64 /* physical; CPU sets are one uint64_t */
 
 /* Hyperlaunch roles. */
 #define ROLE_CONTROL  BIT(0) /* domctl, sysctl, platform_op */
@@ -180,6 +179,7 @@ struct domain {
     spinlock_t watchdog_lock;
     uint32_t crash_reported;
     struct arch_domain arch;
+    struct timer_owner timers; /* of its vCPUs' */
 };
 
 #define for_each_vcpu(d, v)                          \

@@ -12,17 +12,28 @@ struct timer {
     void (*fire)(struct timer *);
     struct timer *child;       /* pairing heap: first child, */
     struct timer *next, *prev; /* siblings; @prev of a first child is the parent */
+    struct timer_group *group; /* its owner's, or nobody's, of the CPU @cpu */
     uint16_t cpu;              /* whose heap it is, or last was, in */
-    uint8_t queued;
-    uint16_t owner; /* 0: nobody */
+    uint8_t queued;            /* where; 0: nowhere */
+    uint8_t owned;
+};
+
+/* One owner's timers on one CPU; guarded by the heap's lock. */
+struct timer_group {
+    struct timer *head;   /* the earliest, which is in the heap; NULL: none is queued */
+    struct timer *others; /* root of a tree of their own */
+};
+struct timer_owner {
+    struct timer_group group[MAX_CPUS];
 };
 
 void timer_init(struct timer *t, void (*fire)(struct timer *));
 /*
- * One of many of @owner's, any number but 0.  One owner's may be due all at once, before a timer of somebody else's.  Of those that
- * have an owner a CPU serves a few in each window of time, and the first of each owner's; the rest come later.
+ * One of many of @owner's, which is all zero at first and outlives them.  One owner's may be due all
+ * at once, before a timer of somebody else's: then that one waits for few of them, and some of them
+ * come later than they are due, in all at most 16 within 100 us and one of each owner's.
  */
-void timer_init_owned(struct timer *t, void (*fire)(struct timer *), uint16_t owner);
+void timer_init_owned(struct timer *t, void (*fire)(struct timer *), struct timer_owner *owner);
 /* Arm (or re-arm) on the calling CPU.  A deadline in the past fires as soon as interrupts are served. */
 void timer_set(struct timer *t, uint64_t deadline);
 /* Afterwards @t is not queued and its handler is not running on another CPU. */

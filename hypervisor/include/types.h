@@ -36,6 +36,8 @@ typedef struct {
     uint64_t v;
 } pte_t;
 
+#define MAX_CPUS 64 /* physical; CPU sets are one uint64_t */
+
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096ul
 #define PAGE_MASK  (~(PAGE_SIZE - 1))

@@ -93,11 +93,11 @@ Test(timer, one_interrupt_is_not_for_all)
 /* All but one are one owner's: the other's is not behind them all, theirs come in windows, and a timer that waits can be stopped. */
 Test(timer, many_of_one_owner_let_others_go_first)
 {
-    const uint16_t many = 1, few = 2;
+    static struct timer_owner many, few;
     unsigned before = 0, runs = 0;
 
     for (unsigned i = 0; i < TIMERS; i++) {
-        timer_init_owned(&entry[i].t, fired, i == TIMERS - 1 ? few : many);
+        timer_init_owned(&entry[i].t, fired, i == TIMERS - 1 ? &few : &many);
         arm(i, i == TIMERS - 1 ? 101 : 100);
     }
     machine.now += 101;
@@ -123,6 +123,83 @@ Test(timer, many_of_one_owner_let_others_go_first)
     }
     assert_eq_long(runs, TIMERS - 2);
     assert_eq_long(entry[stopped].fired, 0);
+}
+
+/* However many owners have many timers due at one moment, another's waits for one of each and for a few more. */
+Test(timer, many_owners_are_ahead_by_one_timer_each)
+{
+    enum { OWNERS = 40, EACH = 20 };
+    static struct timer_owner owner[OWNERS], single;
+    static struct entry many[OWNERS * EACH];
+    unsigned before = 0;
+
+    for (unsigned i = 0; i < OWNERS * EACH; i++) {
+        timer_init_owned(&many[i].t, fired, &owner[i % OWNERS]);
+        timer_set(&many[i].t, 100);
+    }
+    timer_init_owned(&entry[0].t, fired, &single);
+    arm(0, 101);
+    machine.now += 101;
+    while (!entry[0].fired) {
+        cr_assert(machine.cpu[0].deadline <= machine.now);
+        timer_interrupt();
+    }
+    for (unsigned i = 0; i < OWNERS * EACH; i++)
+        before += many[i].fired;
+    cr_assert(before <= OWNERS + 20, "%u fired before", before);
+
+    /* The rest come soon, and none twice. */
+    for (unsigned window = 0; window < OWNERS * EACH / 16 + 2; window++)
+        machine_advance(100000);
+    for (unsigned i = 0; i < OWNERS * EACH; i++)
+        assert_eq_long(many[i].fired, 1);
+}
+
+/* Owned timers may be late, but each fires once, not early, and not when it has been stopped; on whatever CPU it was set. */
+Test(timer, random_with_owners)
+{
+    static struct timer_owner owner[3];
+    static bool armed[TIMERS];
+    static unsigned expected[TIMERS];
+    struct random r = random_start(5);
+
+    for (unsigned i = 0; i < TIMERS; i++)
+        if (i % 4)
+            timer_init_owned(&entry[i].t, fired, &owner[i % 4 - 1]);
+    for (unsigned step = 0; step < soak(20000); step++) {
+        const unsigned i = random_below(&r, TIMERS);
+        switch (random_below(&r, 5)) {
+        case 0:
+        case 1:
+        case 2: /* often several at the same moment */
+            arm(i, random_below(&r, 2) ? random_below(&r, 50000) : 1000);
+            armed[i] = true;
+            break;
+        case 3:
+            timer_stop(&entry[i].t);
+            armed[i] = false;
+            break;
+        default:
+            machine_advance(random_below(&r, random_below(&r, 10) ? 3000 : 1000000));
+        }
+        if (random_below(&r, 50) == 0)
+            machine_on_cpu(random_below(&r, 2));
+        for (unsigned k = 0; k < TIMERS; k++) {
+            if (entry[k].fired == expected[k] + 1) {
+                cr_assert(armed[k] && entry[k].due <= arch_now(), "step %u: timer %u", step, k);
+                armed[k] = false;
+                expected[k]++;
+            }
+            cr_assert(entry[k].fired == expected[k], "step %u: timer %u", step, k);
+            cr_assert(!entry[k].t.queued == !armed[k], "step %u: timer %u", step, k);
+        }
+    }
+    machine_advance(2000000);
+    for (unsigned k = 0; k < TIMERS; k++)
+        assert_eq_long(entry[k].fired, expected[k] + armed[k]);
+    for (unsigned o = 0; o < 3; o++)
+        for (unsigned cpu = 0; cpu < 2; cpu++)
+            cr_assert(!owner[o].group[cpu].head && !owner[o].group[cpu].others);
 }
 
 Test(timer, stopped_and_rearmed)

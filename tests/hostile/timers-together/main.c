@@ -1,12 +1,12 @@
 /*
  * Wants: the neighbours' time, by timers of many vCPUs of several domains that are due together.
  *
- * 256 vCPUs in four domains set their timers to the same moment, again and again, and go to sleep in polls, for a port that never
+ * 768 vCPUs in twelve domains set their timers to the same moment, again and again, and go to sleep in polls, for a port that never
  * is pending: each timer's event asks all sleepers of its domain.  All are served before a neighbour's timer that is due a
  * moment later.
  *
- * Fails: a domain's timers that are due together are spread, a few in each slice of time, so that another's
- * timer never has many in front of it.
+ * Fails: of each domain's timers that are due together one is served, and a few more of all domains in each slice of time; nothing is done for the
+ * others meanwhile.  So another's timer never has many in front of it.
  */
 #include "attack.h"
 #include "clock.h"
