@@ -35,6 +35,10 @@
 #include "arch.h"
 #include "lib.h"
 
+/* vCPUs of one domain that go on as a period of its cap begins, and ns until the next of them do. */
+#define CAP_RELEASED_AT_ONCE 8u
+#define CAP_RELEASE_EVERY    100000u
+
 struct cpu_queue {
     spinlock_t lock;
     bool slice_ended; /* and nobody has rescheduled since */
@@ -92,22 +96,6 @@ static inline bool wants_cpu(const struct vcpu *v)
 }
 
 /* --- caps --- */
-
-static void cap_refill(struct timer *t)
-{
-    struct domain *d = container_of(t, struct domain, cap_timer);
-    spin_lock(&d->cap_lock);
-    bool spent = sched_cap_charge(&d->sched_cap, d->cap, arch_now(), 0);
-    uint64_t next = d->sched_cap.period_end;
-    spin_unlock(&d->cap_lock);
-
-    if (spent) { /* an overdraft of more than one period's worth */
-        timer_set(t, next);
-        return;
-    }
-    for_each_vcpu(d, v)
-        vcpu_unpause(v, PAUSE_CAPPED);
-}
 
 /* @v ran for @ns.  Caller holds the queue's lock. */
 static cold_ void cap_charge(struct vcpu *v, uint64_t now, uint64_t ns)
@@ -217,8 +205,12 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
 {
     struct vcpu *running = cq->current;
     bool here = v->cpu == this_cpu();
+    const bool idling = is_idling(running);
     uint64_t now = arch_now();
 
+    /* First: until it is charged the queue does not know how far the others have got. */
+    if (!idling)
+        charge(cq, running, now);
     if (!v->is_idle) {
         v->sched.weight = v->domain->weight ? v->domain->weight : SCHED_WEIGHT_NORMAL;
         vcpu_set_runstate(v, VCPU_RUNNABLE, now);
@@ -228,11 +220,10 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
     }
     sched_enqueue(&cq->queue, &v->sched);
 
-    if (is_idling(running)) {
+    if (idling) {
         ask_reschedule(v->cpu);
         return;
     }
-    charge(cq, running, now);
     if (sched_preempts(&running->sched, &v->sched) || !here)
         ask_reschedule(v->cpu); /* another CPU must at least arm its slice timer */
     else if (!cq->slice.queued ||
@@ -602,6 +593,63 @@ void vcpu_unpause(struct vcpu *v, uint32_t why) NO_ANALYSIS
     queue_unlock(cq);
 }
 
+/* --- a new period of a cap --- */
+
+/* @v did not sleep while its cap had stopped it: it is due no CPU time for that. */
+static void forget_stop(struct vcpu *v) NO_ANALYSIS
+{
+    struct cpu_queue *cq = queue_lock(v);
+    if (!v->sched.queued && !v->on_cpu) {
+        if (!is_idling(cq->current))
+            charge(cq, cq->current, arch_now());
+        sched_forget_credit(&cq->queue, &v->sched);
+    }
+    queue_unlock(cq);
+}
+
+static void cap_turn(struct domain *d)
+{
+    d->cap_next = (uint16_t)((d->cap_next + 1) % d->max_vcpus);
+}
+
+/*
+ * A handful of @d's vCPUs that its cap had stopped go on.  All are level then, and the first may use
+ * up all of the new period: so it is another one each time.  False: there are more.
+ */
+static bool cap_release(struct domain *d)
+{
+    unsigned left = CAP_RELEASED_AT_ONCE;
+
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[d->cap_next];
+        if (v && atomic_read(&v->pause) & PAUSE_CAPPED) {
+            if (!left--)
+                return false;
+            forget_stop(v);
+            vcpu_unpause(v, PAUSE_CAPPED);
+        }
+        cap_turn(d);
+    }
+    cap_turn(d);
+    return true;
+}
+
+/* Caps' periods begin together: those of many vCPUs of many domains are not released in one go. */
+static void cap_refill(struct timer *t)
+{
+    struct domain *d = container_of(t, struct domain, cap_timer);
+    const uint64_t now = arch_now();
+    spin_lock(&d->cap_lock);
+    bool spent = sched_cap_charge(&d->sched_cap, d->cap, now, 0);
+    uint64_t next = d->sched_cap.period_end;
+    spin_unlock(&d->cap_lock);
+
+    if (spent) /* by an overdraft of more than a period's worth, or by those who went on first */
+        timer_set(t, next);
+    else if (!cap_release(d))
+        timer_set(t, now + CAP_RELEASE_EVERY);
+}
+
 void vcpu_set_affinity(struct vcpu *v, uint64_t set) NO_ANALYSIS
 {
     struct cpu_queue *cq = queue_lock(v);
@@ -758,7 +806,7 @@ void sched_domain_init(struct domain *d)
         timer_init_owned(&d->watchdog[i], NULL, &d->timers);
     d->cap_lock = (spinlock_t)SPINLOCK_INIT(CAP);
     d->watchdog_lock = (spinlock_t)SPINLOCK_INIT(WATCHDOG);
-    timer_init(&d->cap_timer, cap_refill);
+    timer_init_owned(&d->cap_timer, cap_refill, &d->timers);
 }
 
 void sched_domain_destroy(struct domain *d)

@@ -275,6 +275,14 @@ void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
     spin_unlock(&h->lock);
 }
 
+/* The handler of @t runs on another CPU, and may set it again. */
+static noinline_ void stop_running(struct timer_heap *h, struct timer *t)
+{
+    while (atomic_read_acquire(&h->running) == t)
+        arch_relax();
+    timer_stop(t);
+}
+
 void timer_stop(struct timer *t) NO_ANALYSIS
 {
     struct timer_heap *h = &heaps[atomic_read(&t->cpu)];
@@ -284,8 +292,8 @@ void timer_stop(struct timer *t) NO_ANALYSIS
             heap_remove(h, t);
         spin_unlock(&h->lock);
     }
-    while (unlikely(atomic_read_acquire(&h->running) == t) && h != &heaps[this_cpu()])
-        arch_relax();
+    if (unlikely(atomic_read_acquire(&h->running) == t) && h != &heaps[this_cpu()])
+        stop_running(h, t);
 }
 
 /* One pointer: the compiler would reckon the array's element anew for each field. */

@@ -173,7 +173,8 @@ struct domain {
     uint32_t weight, cap;       /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
     struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */
     spinlock_t cap_lock;
-    struct timer cap_timer;   /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
+    struct timer cap_timer; /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
+    uint16_t cap_next;      /* vCPU that goes on first then; only @cap_timer's handler touches it */
     struct timer watchdog[2]; /* SCHEDOP_watchdog */
     uint32_t watchdogs; /* bits: slots in use; they and what is set change under @watchdog_lock */
     spinlock_t watchdog_lock;

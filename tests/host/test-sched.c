@@ -236,6 +236,40 @@ Test(sched, cap_covers_all_vcpus_of_a_domain)
     cr_assert(both > 0.55 && both < 0.65, "%.3f of a CPU", both);
 }
 
+/* Whoever goes on first in a period uses all of it up, and it is not always the same. */
+Test(sched, vcpus_of_a_capped_domain_take_turns)
+{
+    add(0, 1, 256, 0);
+    add(1, 3, 256, 3);
+    vcpu_set_affinity(guest[0].v, BIT(0));
+    for_each_vcpu(guest[1].d, v)
+        vcpu_set_affinity(v, BIT(0));
+    run_for(3000000000ull);
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert(got[1][i] >= 3000000000ull / 200, "d2v%u got %lu us of 3 s", i,
+                  (unsigned long)got[1][i] / 1000);
+}
+
+/* Who goes on because a period of its cap begins is not ahead of who runs, as one that has slept is. */
+Test(sched, a_period_of_a_cap_begins_no_sleepers_turn)
+{
+    add(0, 1, 256, 0);
+    add(1, 1, 256, 10);
+    vcpu_set_affinity(guest[0].v, BIT(0));
+    vcpu_set_affinity(guest[1].v, BIT(0));
+    run_for(200000000);
+    for (unsigned i = 0; i < 4; i++) {
+        while (!(guest[1].v->pause & PAUSE_CAPPED))
+            run_for(STEP);
+        while (guest[1].v->pause & PAUSE_CAPPED)
+            run_for(STEP);
+        for (unsigned k = 0; k < SCHED_WAKE_MARGIN / STEP; k++) {
+            cr_assert(machine.cpu[0].current == guest[0].v, "it runs after %u us", k * 100);
+            run_for(STEP);
+        }
+    }
+}
+
 Test(sched, affinity_is_kept)
 {
     add(0, 1, 256, 0);

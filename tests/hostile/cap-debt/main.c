@@ -5,9 +5,6 @@
  * over it, and the debt is paid afterwards. The same multicall ends in a reboot, and there is no afterwards.
  *
  * Fails: who is built again still owes what its last life had used up.
- *
- * The probe's bound is not judged: a vCPU that may go on as a period of its cap begins counts as one that has slept, and may be ahead of
- * a neighbour that wakes in that moment by half a millisecond.
  */
 #include "attack.h"
 #include "clock.h"

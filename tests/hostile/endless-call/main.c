@@ -7,9 +7,6 @@
  * sleeps, and ends the domain when the victim has ended.
  *
  * Fails: whoever is over its cap sleeps between two entries, where the call holds nothing; and can be ended there.
- *
- * The probe's bound is not judged: as a period of their caps begins the domains count as sleepers (cap-debt); within the calls a neighbour
- * was late by 16,000 instructions at most.
  */
 #include "attack.h"
 #include "guest.h"
