@@ -92,19 +92,54 @@ static long bounding(const struct syscall_args *a)
     return 0;
 }
 
+static long set_name(struct task *task, user_t text)
+{
+    char name[sizeof(task->name)] = "";
+    const long n = user_read_text(name, text, sizeof(name) - 1);
+    if (n == -EFAULT)
+        return n;
+    memcpy(task->name, name, sizeof(name));
+    return 0;
+}
+
+/* What cannot be had back, and what needs a capability. */
+static long privileges(const struct syscall_args *a)
+{
+    struct process *const process = process_current();
+    switch ((int)a->arg[0]) {
+    case PR_GET_KEEPCAPS:
+        return process->keep_capabilities;
+    case PR_SET_KEEPCAPS:
+        return set_flag(&process->keep_capabilities, a->arg[1]);
+    case PR_GET_NO_NEW_PRIVS:
+        return a->arg[1] || a->arg[2] || a->arg[3] || a->arg[4] ? -EINVAL
+                                                                : process->no_new_privileges;
+    case PR_SET_NO_NEW_PRIVS:
+        if (a->arg[1] != 1 || a->arg[2] || a->arg[3] || a->arg[4])
+            return -EINVAL;
+        process->no_new_privileges = true;
+        return 0;
+    case PR_SET_SECUREBITS:
+        return access_capable(CAP_SETPCAP) ? -EINVAL : -EPERM;
+    case PR_SET_MM:
+        return access_capable(CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
+    case PR_CAPBSET_DROP:
+    case PR_CAPBSET_READ:
+        return bounding(a);
+    case PR_CAP_AMBIENT:
+        return ambient(a);
+    default:
+        return -EINVAL;
+    }
+}
+
 long syscall_prctl(const struct syscall_args *a)
 {
     struct task *const task = task_current();
     const int tsc_enabled = 1;
-    char name[sizeof(task->name)] = "";
     switch ((int)a->arg[0]) {
-    case PR_SET_NAME: {
-        const long n = user_read_text(name, a->arg[1], sizeof(name) - 1);
-        if (n == -EFAULT)
-            return n;
-        memcpy(task->name, name, sizeof(name));
-        return 0;
-    }
+    case PR_SET_NAME:
+        return set_name(task, a->arg[1]);
     case PR_GET_NAME:
         return user_write(a->arg[1], task->name, sizeof(task->name));
     case PR_SET_PDEATHSIG:
@@ -118,10 +153,6 @@ long syscall_prctl(const struct syscall_args *a)
         return !task->process->not_dumpable;
     case PR_SET_DUMPABLE:
         return a->arg[1] > 1 ? -EINVAL : set_flag(&task->process->not_dumpable, !a->arg[1]);
-    case PR_GET_KEEPCAPS:
-        return task->process->keep_capabilities;
-    case PR_SET_KEEPCAPS:
-        return set_flag(&task->process->keep_capabilities, a->arg[1]);
     case PR_GET_TIMING: /* statistical */
         return 0;
     case PR_SET_TIMING:
@@ -138,14 +169,6 @@ long syscall_prctl(const struct syscall_args *a)
         const int is = task->process->subreaper;
         return user_write(a->arg[1], &is, sizeof(is));
     }
-    case PR_GET_NO_NEW_PRIVS:
-        return a->arg[1] || a->arg[2] || a->arg[3] || a->arg[4] ? -EINVAL
-                                                                : task->process->no_new_privileges;
-    case PR_SET_NO_NEW_PRIVS:
-        if (a->arg[1] != 1 || a->arg[2] || a->arg[3] || a->arg[4])
-            return -EINVAL;
-        task->process->no_new_privileges = true;
-        return 0;
     case PR_GET_THP_DISABLE:
         return a->arg[1] || a->arg[2] || a->arg[3] || a->arg[4] ? -EINVAL
                                                                 : task->process->no_huge_pages;
@@ -157,15 +180,6 @@ long syscall_prctl(const struct syscall_args *a)
     case PR_GET_SECCOMP:
     case PR_GET_SECUREBITS:
         return 0;
-    case PR_SET_SECUREBITS:
-        return access_capable(CAP_SETPCAP) ? -EINVAL : -EPERM;
-    case PR_SET_MM:
-        return access_capable(CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
-    case PR_CAPBSET_DROP:
-    case PR_CAPBSET_READ:
-        return bounding(a);
-    case PR_CAP_AMBIENT:
-        return ambient(a);
     case PR_GET_TSC:
         return user_write(a->arg[1], &tsc_enabled, sizeof(tsc_enabled));
     case PR_GET_TID_ADDRESS:
@@ -173,6 +187,6 @@ long syscall_prctl(const struct syscall_args *a)
     case PR_MCE_KILL_GET:
         return a->arg[1] || a->arg[2] || a->arg[3] || a->arg[4] ? -EINVAL : MCE_KILL_DEFAULT;
     default:
-        return -EINVAL;
+        return privileges(a);
     }
 }

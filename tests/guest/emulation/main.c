@@ -98,9 +98,11 @@ static void test_cpuid(void)
            "forced cpuid: MTRR, for domains with devices");
     tap_is(forced_cpuid(0x40000100, 0).b == 0x566e6558, 0,
            "the signature is not repeated at +0x100");
+}
 
-    r = plain_cpuid(0, 0);
-    struct cpuid f = forced_cpuid(0, 0);
+static void test_cpuid_prefix(void)
+{
+    struct cpuid r = plain_cpuid(0, 0), f = forced_cpuid(0, 0);
     tap_ok(r.b == f.b && r.c == f.c && r.d == f.d, "plain and forced cpuid 0 name the same vendor");
 
     tap_is(TRAPS(__asm__ volatile(".byte 0x0f,0x0b,0x78,0x65,0x6e; nop")), TRAP_UD,
@@ -330,6 +332,7 @@ static void test_simple(void)
 void guest_main(void)
 {
     test_cpuid();
+    test_cpuid_prefix();
     test_msrs();
     test_control_registers();
     test_simple();

@@ -133,6 +133,10 @@ static void test_bad_contexts(void)
         context->ctrlreg[3] = roots_of_frame_0[i].cr3;
         tap_is(initialise(), -XEN_EINVAL, roots_of_frame_0[i].root);
     }
+}
+
+static void test_bad_tables(void)
+{
     reset_context();
     context->ctrlreg[1] = 0xffffffffff000;
     tap_is(initialise(), -XEN_EINVAL, "initialise: a user root beyond memory");
@@ -281,6 +285,7 @@ void guest_main(void)
     tap_is(hypercall_vcpu_op(VCPUOP_set_singleshot_timer, 1, &t), -XEN_EINVAL,
            "a timer is set by its own vCPU only");
     test_bad_contexts();
+    test_bad_tables();
     test_start();
     test_failsafe();
     test_events();

@@ -444,6 +444,12 @@ static void test_limits(void)
         ask(XS_RM, message, 257);
     }
     answered("OK", "they can be removed");
+}
+
+static void test_watch_limits(void)
+{
+    static char message[XENSTORE_PAYLOAD_MAX];
+    unsigned n;
 
     for (n = 0; n < 200; n++) {
         numbered(message, n, 0);
@@ -552,5 +558,6 @@ void guest_main(void)
     test_watches();
     test_transactions();
     test_limits();
+    test_watch_limits();
     test_hostile();
 }

@@ -74,7 +74,10 @@ static void test_stores(void)
            NO_TRAP, "LOCK CMPXCHG that fails");
     tap_is(equal, 0, "LOCK CMPXCHG that fails: ZF");
     tap_is_hex(expected, l1[3], "LOCK CMPXCHG that fails: the entry is in rax");
+}
 
+static void test_partial_stores(void)
+{
     set(4, good);
     tap_is(TRAPS(__asm__ volatile("lock btrq $1, (%0)"
                                   :
@@ -142,6 +145,7 @@ void guest_main(void)
     good = pte_of(page_mfn(leaf), PTE_RW);
     mmuext(MMUEXT_PIN_L1_TABLE, page_mfn(l1));
     test_stores();
+    test_partial_stores();
     test_refusals();
     test_running_tables();
     tap_is(mmuext(MMUEXT_UNPIN_TABLE, page_mfn(l1)), 0, "unpin the table");
