@@ -3,9 +3,6 @@
 #include "console.h"
 #include "lib.h"
 
-/* x86/dump.c: what every CPU was doing. */
-void dump_all(void);
-
 #define VERDICT_BUG 0x20 /* hypercall-abi/hyperlaunch.md */
 
 void bug(const char *file, int line, const char *what)
@@ -17,7 +14,7 @@ void bug(const char *file, int line, const char *what)
     file = strstr(file, "hypervisor/") ?: file; /* the build folder's way to it says nothing */
     if (before == 0) {
         printk("BUG: %s:%d: %s\n", file, line, what);
-        dump_all();
+        arch_dump_all();
     } else if (before == 1) {
         printk("BUG: %s:%d: %s (while reporting the first)\n", file, line, what);
     }

@@ -42,13 +42,6 @@ static void list_domains(void)
     }
 }
 
-static void dump_vcpus(void)
-{
-    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        for_each_vcpu(d, v)
-            arch_dump_vcpu(v);
-}
-
 /* --- a line for a store ---------------------------------------------------------------------- */
 
 static struct {
@@ -151,7 +144,7 @@ static void run_key(struct work *w)
         printk("audit: %u differences\n", page_audit());
         break;
     case 'd':
-        dump_vcpus();
+        arch_dump_all();
         break;
     case 'm':
         domain_memory_report();

@@ -14,8 +14,6 @@
 /* Top bit of a batch's count: Xen marks its own continuations with it; from a guest it means nothing. */
 #define CONTINUATION 0x80000000u
 
-int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
-
 /* The CPUs that a vCPU bitmap in guest memory means: those of the named vCPUs that may know the domain's entries. */
 static int read_vcpu_set(struct vcpu *v, guest_ptr_t at, uint64_t *cpus)
 {
@@ -141,7 +139,7 @@ static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct
     case MMUEXT_SET_LDT:
         if ((op->arg1.linear_addr & ~PAGE_MASK) || op->arg2.nr_ents > 8192)
             return refuse(MX_006, op->arg1.linear_addr, op->arg2.nr_ents);
-        return descriptors_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
+        return arch_vcpu_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
     case MMUEXT_CLEAR_PAGE:
         return clear_page(owner, op->arg1.mfn);
     case MMUEXT_COPY_PAGE:

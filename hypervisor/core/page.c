@@ -20,8 +20,6 @@ uint64_t *machine_to_phys;
 const char *const page_type_name[PAGE_TYPE_LIMIT] = {PAGE_TYPES(TYPE)};
 #undef TYPE
 
-int arch_segment_page_validate(uint64_t *descriptors);
-
 static bool type_is_table(enum page_type type)
 {
     return type >= PAGE_TYPE_L1 && type <= PAGE_TYPE_L4;

@@ -40,6 +40,10 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) mu
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);
 /* Let go of the guest frames that @v's descriptor tables lie in (teardown; takes @d->mmu). */
 void arch_vcpu_release(struct vcpu *v);
+/* MMUEXT_SET_LDT, the range not looked at yet.  0 or -errno. */
+int arch_vcpu_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
+/* All 512 descriptors of a frame that is about to become a segment page: each harmless, or made so.  0 or -errno. */
+int arch_segment_page_validate(uint64_t *descriptors);
 
 /* Switch stacks (and descriptor tables, segment bases, FPU, debug registers, CR3) from @prev to @next.  On an idle vCPU's
  * stack the CPU has no guest's root or descriptor table. */
@@ -101,3 +105,9 @@ struct arch_dump {
 };
 void arch_dump_begin(struct vcpu *v, struct arch_dump *rest);
 void arch_dump_rest(const struct vcpu *v, const struct arch_dump *rest);
+void arch_dump_all(void); /* every vCPU */
+
+/* The audit (audit.h): references that the machine's part of a vCPU holds, in its descriptor tables. */
+void arch_audit_vcpu(struct vcpu *v);
+/* I10: what each CPU itself walks and loads from: CR3, GDTR, IDTR.  Prints each difference; how many. */
+unsigned arch_audit_cpus(void);

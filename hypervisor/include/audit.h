@@ -10,10 +10,6 @@ void audit_count(mfn_t m, bool typed);
 void audit_domain_holders(struct domain *d);
 /* Its event queues (core/evtchn-fifo.c). */
 void evtchn_audit(struct domain *d);
-/* Holders in the machine's part of a vCPU: descriptor tables. */
-void arch_audit_vcpu(struct vcpu *v);
-/* I10: what each CPU itself walks and loads from: CR3, GDTR, IDTR.  Prints each difference; how many. */
-unsigned arch_audit_cpus(void);
 
 /* With -Daudit=always entry.S calls this after every hypercall: any difference is a BUG. */
 void audit_always(void);

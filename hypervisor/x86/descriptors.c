@@ -214,7 +214,7 @@ void descriptors_ldt_forget(struct vcpu *v) NO_ANALYSIS
     ldt_hide(v);
 }
 
-int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
+int arch_vcpu_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
 {
     if (!entries)
         base = 0;

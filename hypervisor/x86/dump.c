@@ -151,7 +151,7 @@ void arch_dump_vcpu(struct vcpu *v)
     dump_rest(v, &rest, go_on);
 }
 
-void dump_all(void)
+void arch_dump_all(void)
 {
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
         for_each_vcpu(d, v)

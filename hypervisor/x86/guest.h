@@ -104,16 +104,10 @@ void descriptors_load_ldt(struct vcpu *v); /* at context switch: SEL_LDT of this
 /* @v's kernel has other page tables now, and its LDT's addresses may lead elsewhere: look them up
  * anew.  Under the domain's mmu lock. */
 void descriptors_ldt_forget(struct vcpu *v);
-/* MMUEXT_SET_LDT, arguments checked but for the range. 0 or -errno. */
-int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
 /* Check (and adjust: DPL) one descriptor for a guest table; false: not allowed. */
 bool descriptor_sanitize(uint64_t *d);
-/* All 512 of a frame about to take the SEG type: 0 or -errno (called by page_get_type). */
-int arch_segment_page_validate(uint64_t *descriptors);
 /* A new vCPU's registers and views, in its area (arch_vcpu_init). 0 or -XEN_ENOMEM. */
 int cpu_state_init(struct vcpu *v) must_check;
-/* Apply a vcpu_guest_context (VCPUOP_initialise) to @v, which does not run.  0 or -errno, nothing changed. */
-int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 
 /* --- x86/cpuid.c, msr.c: policies --- */
 struct cpuid_leaf {

@@ -77,7 +77,7 @@ void nmi_look(void)
     const uint64_t why = reason();
     if (policy_is("fatal")) {
         printk("NMI on CPU%u, reason %lx, nmi=fatal\n", this_cpu(), (unsigned long)why);
-        dump_all();
+        arch_dump_all();
         arch_machine_end(MACHINE_HALT, VERDICT_BUG);
     }
     printk("NMI on CPU%u, reason %lx: %s\n", this_cpu(), (unsigned long)why,

@@ -24,7 +24,6 @@ void interrupt(unsigned vector); /* lapic.c: vectors from 32 */
 
 /* dump.c: our own fault, or one that nobody survives: everything we know, then the machine ends. */
 noreturn_ void hypervisor_fault(const struct guest_regs *regs, uint64_t cr2);
-void dump_all(void);
 extern const char image_text_start[], image_text_end[]; /* paravane.lds */
 
 /* vcpu.c */
@@ -33,4 +32,9 @@ void vcpu_load_state(struct vcpu *v);
 void vcpu_audit_cpu(void);
 extern uint32_t vcpu_audit_wanted; /* atomic: whoever serves a request to flush does so */
 void vcpu_retry_selectors(struct vcpu *v);
-void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);
+
+/* entry.S: C's callee-saved registers and the stack pointer to *@save, those at @load are in force. */
+void switch_stacks(uint64_t *save, uint64_t load);
+/* entry.S: where a new vCPU's stack is switched to for the first time. */
+void vcpu_first_run(void);
+void idle_first_run(void);

@@ -82,7 +82,7 @@ static int tables_set(struct vcpu *v, const struct vcpu_guest_context *c)
     if (!rc)
         rc = user_root_set(v, c->ctrlreg[1]);
     if (!rc)
-        rc = descriptors_set_ldt(v, c->ldt_ents ? c->ldt_base : 0, (unsigned)c->ldt_ents);
+        rc = arch_vcpu_set_ldt(v, c->ldt_ents ? c->ldt_base : 0, (unsigned)c->ldt_ents);
     if (rc) {
         roots_drop(v);
         descriptors_release(v);

@@ -18,10 +18,6 @@
 static uint64_t area_used[AREAS / 64];
 static spinlock_t area_lock = SPINLOCK_INIT(SLABS);
 
-void switch_stacks(uint64_t *save, uint64_t load);
-void vcpu_first_run(void);
-void idle_first_run(void);
-
 /* --- creation ----------------------------------------------------------------------------------------------- */
 
 static int area_take(struct vcpu *v)

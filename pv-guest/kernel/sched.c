@@ -33,8 +33,6 @@ static cpus_t fetched;                                         /* kicked, on the
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
 static uint64_t switches;
 
-void context_switch(uint64_t *save_sp, uint64_t load_sp);
-
 static bool may_run(const struct task *task, const struct cpu *cpu)
 {
     return task->cpus & cpu_bit(cpu);

@@ -153,6 +153,8 @@ void sched_ready(struct task *task);
 void sched_sleep_over(struct timer *timer);
 /* Run somebody else; returns when this task has been chosen again. */
 void sched_switch(void);
+/* switch.S: the registers that C keeps, and the stack pointer, to *@save_sp; those at @load_sp are in force. */
+void context_switch(uint64_t *save_sp, uint64_t load_sp);
 /* Let @next, which is ready, run before all others, and the caller soon after. */
 void sched_yield_to(struct task *next);
 extern struct list sched_queue; /* the ready that do not run */

@@ -665,7 +665,9 @@ void arch_machine_end(enum machine_end how, int verdict)
 
 const char build_version[] = "0.0.0", build_changeset[] = "hosted", build_compiler[] = "the host's";
 
-void dump_all(void);
-void dump_all(void)
+void arch_dump_all(void)
 {
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        for_each_vcpu(d, v)
+            arch_dump_vcpu(v);
 }

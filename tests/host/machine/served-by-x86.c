@@ -1,4 +1,5 @@
 /* Hypercalls that x86/ serves: on this machine they are refused, changing nothing. */
+#include "arch.h"
 #include "hypercall.h"
 
 #define REFUSED(name)                                                     \
@@ -23,14 +24,12 @@ REFUSED(nmi_op)
 REFUSED(arch_0)
 
 /* A descriptor table is good if its first descriptor is: enough to have one that is refused. */
-int arch_segment_page_validate(uint64_t *descriptors);
 int arch_segment_page_validate(uint64_t *descriptors)
 {
     return descriptors[0] == 0 ? 0 : -XEN_EINVAL;
 }
 
-int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries);
-int descriptors_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
+int arch_vcpu_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
 {
     return 0;
 }
