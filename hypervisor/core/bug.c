@@ -1,7 +1,7 @@
 /* Our own mistakes end here. */
 #include "arch.h"
-#include "console.h"
 #include "lib.h"
+#include "line.h"
 
 #define VERDICT_BUG 0x20 /* hypercall-abi/hyperlaunch.md */
 
@@ -9,7 +9,7 @@ void bug(const char *file, int line, const char *what)
 {
     static uint32_t depth;
     uint32_t before = atomic_add(&depth, 1) - 1;
-    console_be_urgent();
+    line_be_urgent();
 
     file = strstr(file, "hypervisor/") ?: file; /* the build folder's way to it says nothing */
     if (before == 0) {

@@ -8,15 +8,14 @@
  *   modes:  raw: bytes as they come    |          typed bytes: console_input()
  *           prefix: "(d1) " + line     |               |  Ctrl-A Ctrl-A Ctrl-A moves the focus
  *                 \                   /                v
- *                  the line: one writer at a time    focus: a domain (ring, or bytes kept for it),
+ *                  the line (line.c)                 focus: a domain (ring, or bytes kept for it),
  *                         |                                 or the hypervisor (debug keys)
  *                 arch_serial_write()
  *
- * Output.  A writer whose line is unfinished owns the line.  The hypervisor, and raw domains, take
- * it away by ending it with a newline.  A domain whose lines are prefixed waits with its own text,
- * which is kept in a small buffer, until the line is free; but not for long: a prompt that no
- * newline follows must show while the user sits there, so after FLUSH_AFTER the text is printed on
- * a new line.
+ * Output.  The hypervisor, and raw domains, take an unfinished line away from its owner.  A domain
+ * whose lines are prefixed waits with its own text, which is kept in a small buffer, until the line
+ * is free; but not for long: a prompt that no newline follows must show while the user sits there,
+ * so after FLUSH_AFTER the text is printed on a new line.
  *
  * How long a CPU is away.  A UART of 115200 baud takes 87 us for a byte, and whoever writes waits for
  * it with interrupts off.  So what a guest writes goes out one FIFO at a time, only when the UART is
@@ -32,32 +31,31 @@
  * neither a page table nor somebody else's; each index is read once and believed only if it makes
  * sense.
  *
- * Locks: CONSOLE guards the list of consoles, the focus and everything about input.  Output has a
- * lock of its own kind (output_enter) that a bug report, and nothing else, may ignore.  The out half of a ring is
- * drained with the domain's evtchn_lock held, or when it does not run any more.
+ * Locks: CONSOLE guards the list of consoles, the focus and everything about input.  What is printed
+ * is guarded by line_enter().  The out half of a ring is drained with the domain's evtchn_lock held,
+ * or when it does not run any more.
  */
 #include "console.h"
-#include "audit.h"
 
 #include "arch.h"
 #include "audit.h"
 #include "builder.h"
 #include "evtchn.h"
 #include "lib.h"
+#include "line.h"
 #include "sched.h"
 #include "xenstore.h"
 
 #include <xen/io/console.h>
 
-#define LINE_KEPT    200u
-#define PIECE        16u         /* bytes: what a UART takes at once */
-#define BURST        128u        /* bytes between two preemption points, UART always ready */
-#define FLUSH_AFTER  20000000ull /* ns */
-#define FLUSH_NEXT   1000000ull  /* ns, between two consoles' held text */
-#define FOCUS_KEY    1           /* Ctrl-A */
-#define FOCUS_COUNT  3
-#define INPUT_ORDER  2 /* 4 pages */
-#define OUTPUT_SPINS 100000000u
+#define LINE_KEPT   200u
+#define PIECE       16u         /* bytes: what a UART takes at once */
+#define BURST       128u        /* bytes between two preemption points, UART always ready */
+#define FLUSH_AFTER 20000000ull /* ns */
+#define FLUSH_NEXT  1000000ull  /* ns, between two consoles' held text */
+#define FOCUS_KEY   1           /* Ctrl-A */
+#define FOCUS_COUNT 3
+#define INPUT_ORDER 2 /* 4 pages */
 _Static_assert(CONSOLE_INPUT_KEPT == PAGE_SIZE << INPUT_ORDER, "one block");
 
 /* Bytes typed but not yet taken.  The memory is there from the first byte on. */
@@ -75,7 +73,7 @@ struct console_ring {
 
     struct input input; /* guarded by the console lock */
 
-    /* Guarded by output_enter(). */
+    /* Guarded by line_enter(). */
     char last;     /* byte printed */
     uint16_t held; /* bytes of @line that wait for the line to be free */
     char line[LINE_KEPT];
@@ -93,97 +91,7 @@ static struct {
     uint8_t flush_armed; /* (atomic) */
 } consoles = {.lock = SPINLOCK_INIT(CONSOLE), .list = {&consoles.list, &consoles.list}};
 
-/* --- the line --- */
-
-static const char hypervisor_owner[1];
-
-static struct {
-    uint32_t busy;     /* CPU number + 1 of who is printing (atomic) */
-    bool urgent;       /* a bug is being reported, or the machine ends (atomic) */
-    const void *owner; /* whose unfinished line it is: a struct console_ring, or hypervisor_owner */
-    bool open;         /* the cursor is not in column 0 */
-    uint32_t length;   /* of @buffer (atomic: see emit()) */
-    char buffer[128];  /* to hand the UART more than a byte at a time */
-} output;
-
-void console_be_urgent(void)
-{
-    atomic_set(&output.urgent, true);
-}
-
-/* True if output_leave() must be called.  A CPU that reports a bug in the middle of its own line, or while a CPU
- * that will never come back was printing, goes on all the same. */
-static bool output_enter(void)
-{
-    const uint32_t me = this_cpu() + 1;
-    if (atomic_read(&output.busy) == me)
-        return false;
-    for (unsigned spins = 0; spins < OUTPUT_SPINS || !atomic_read(&output.urgent); spins++) {
-        uint32_t nobody = 0;
-        if (atomic_compare_exchange(&output.busy, &nobody, me))
-            return true;
-        arch_relax();
-    }
-    return false;
-}
-
-static inline void emit_flush(void)
-{
-    arch_serial_write(output.buffer, atomic_exchange(&output.length, 0));
-}
-
-static inline void output_leave(bool entered)
-{
-    emit_flush();
-    if (entered)
-        atomic_set_release(&output.busy, 0);
-}
-
-/* Beside an urgent report another CPU may be here at the same time.  Bytes may get lost then, but @length is read
- * once, and what is stored is never more than the buffer's size. */
-static inline void emit(char c)
-{
-    uint32_t at = atomic_read(&output.length);
-    if (unlikely(at >= sizeof(output.buffer))) {
-        emit_flush();
-        at = 0;
-    }
-    output.buffer[at] = c;
-    atomic_set(&output.length, at + 1);
-}
-
-static void emit_text(const char *s)
-{
-    while (*s)
-        emit(*s++);
-}
-
-static noinline_ void end_line(void)
-{
-    emit_text("\r\n");
-    output.open = false;
-}
-
-/* Make the line @owner's: whoever had not finished it is cut off. */
-static inline void take_line(const void *owner)
-{
-    if (unlikely(output.open && output.owner != owner))
-        end_line();
-    output.owner = owner;
-}
-
-void console_hypervisor_write(const char *s, size_t n)
-{
-    bool entered = output_enter();
-    take_line(hypervisor_owner);
-    for (; n; n--, s++) {
-        if (*s == '\n')
-            emit('\r');
-        emit(*s);
-        output.open = *s != '\n';
-    }
-    output_leave(entered);
-}
+/* --- on the line --- */
 
 /* One byte of @c's on its own line.  From a ring, bytes are the terminal's, but a newline that
  * comes alone would leave the cursor where it is: console_io and prefixed lines get their carriage
@@ -191,24 +99,24 @@ void console_hypervisor_write(const char *s, size_t n)
 static inline void put_byte(struct console_ring *c, char byte)
 {
     if (byte == '\n' && c->last != '\r' && (c->mode == CONSOLE_PREFIX || !c->ring))
-        emit('\r');
-    emit(byte);
+        line_emit('\r');
+    line_emit(byte);
     c->last = byte;
-    output.open = byte != '\n';
+    serial_line.open = byte != '\n';
 }
 
 static void put_prefix(const struct console_ring *c)
 {
     char prefix[16];
     snprintf(prefix, sizeof(prefix), "(d%u) ", c->domain->id);
-    emit_text(prefix);
+    line_emit_text(prefix);
 }
 
 /* Print what was held back, on a line of @c's own. */
 static void put_held(struct console_ring *c)
 {
-    take_line(c);
-    if (!output.open)
+    line_take(c);
+    if (!serial_line.open)
         put_prefix(c);
     for (unsigned i = 0; i < c->held; i++)
         put_byte(c, c->line[i]);
@@ -225,14 +133,14 @@ static void hold_byte(struct console_ring *c, char byte)
 static noinline_ void write_prefixed(struct console_ring *c, const char *s, size_t n)
 {
     for (; n; n--, s++) {
-        if (output.open && output.owner != c) {
+        if (serial_line.open && serial_line.owner != c) {
             hold_byte(c, *s);
         } else if (c->held) { /* the line has become free */
             put_held(c);
             put_byte(c, *s);
         } else {
-            output.owner = c;
-            if (!output.open)
+            serial_line.owner = c;
+            if (!serial_line.open)
                 put_prefix(c);
             put_byte(c, *s);
         }
@@ -241,7 +149,7 @@ static noinline_ void write_prefixed(struct console_ring *c, const char *s, size
 
 static inline void write_raw(struct console_ring *c, const char *s, size_t n)
 {
-    take_line(c);
+    line_take(c);
     for (; n; n--, s++)
         put_byte(c, *s);
 }
@@ -262,13 +170,13 @@ static void flush_held(struct timer *t)
     list_for_each(it, &consoles.list)
     {
         struct console_ring *c = list_entry(it, struct console_ring, link);
-        bool entered = output_enter();
+        bool entered = line_enter();
         more |= c->held && done;
         if (c->held && !done) {
             put_held(c);
             done = true;
         }
-        output_leave(entered);
+        line_leave(entered);
     }
     spin_unlock(&consoles.lock);
     if (more)
@@ -283,7 +191,7 @@ static inline __attribute__((always_inline)) size_t console_write(struct console
 
     if (c->mode == CONSOLE_OFF)
         return n;
-    bool entered = output_enter();
+    bool entered = line_enter();
     for (;;) {
         const size_t piece = MIN(n - done, PIECE);
         if (!arch_serial_ready(piece))
@@ -295,10 +203,10 @@ static inline __attribute__((always_inline)) size_t console_write(struct console
         done += piece;
         if (done == n || done >= BURST)
             break;
-        emit_flush();
+        line_flush();
     }
     bool held = c->held;
-    output_leave(entered);
+    line_leave(entered);
     if (held)
         flush_at(arch_now() + FLUSH_AFTER);
     return done;
@@ -552,12 +460,12 @@ void console_detach(struct domain *d)
         (void)preempt_point();
 
     spin_lock(&consoles.lock);
-    bool entered = output_enter();
+    bool entered = line_enter();
     if (c->held)
         put_held(c);
-    if (output.owner == c)
-        take_line(NULL);
-    output_leave(entered);
+    if (serial_line.owner == c)
+        line_take(NULL);
+    line_leave(entered);
 
     list_remove(&c->link);
     if (consoles.focus == c)

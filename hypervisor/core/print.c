@@ -2,12 +2,12 @@
  * Formatted output, and the hypervisor's last words.
  *
  * One engine (format_to) feeds characters to a sink: a bounded buffer for snprintf, the console for
- * printk. printk puts "(PV) " before each line and hands whole pieces to
- * console_hypervisor_write(), which keeps guests' output apart.
+ * printk. printk puts "(PV) " before each line and hands whole pieces to line_write(), which keeps
+ * guests' output apart.
  */
 #include "arch.h"
-#include "console.h"
 #include "lib.h"
+#include "line.h"
 
 struct sink {
     void (*put)(struct sink *, char);
@@ -214,7 +214,7 @@ static bool at_line_start = true;
 
 static void console_flush(struct console_sink *c)
 {
-    console_hypervisor_write(c->buffer, c->sink.length);
+    line_write(c->buffer, c->sink.length);
     c->sink.length = 0;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Consoles: the serial line, the console rings that the hypervisor serves, console_io.
  *
- * core/console.c shares the line and decides who gets input (the focus); core/debug-keys.c is what
+ * core/console.c shares the line (line.h) and decides who gets input (the focus); core/debug-keys.c is what
  * the hypervisor does with its own; core/console-io.c is the hypercall; x86/serial.c moves bytes.
  */
 #pragma once
@@ -12,11 +12,7 @@
  * unless whoever feeds console_input() stops while console_input_room() is 0. */
 #define CONSOLE_INPUT_KEPT 16384u
 
-void console_init(void);                                /* printing works before it */
-void console_hypervisor_write(const char *s, size_t n); /* printk's way out; any context */
-/* A bug is being reported, or CPUs are being stopped: from now on output does not wait for ever until another CPU
- * has finished its line. */
-void console_be_urgent(void);
+void console_init(void);    /* printing works before it */
 void console_input(char c); /* one byte arrived (interrupt context) */
 /* how many more would not be lost; after 0, arch_serial_resume() says when */
 unsigned console_input_room(void);

@@ -4,9 +4,9 @@
  *
  * Guest memory is read through the domain's page tables by hand: the vCPU need not be running, and nothing can fault.
  */
-#include "console.h"
 #include "guest.h"
 #include "lib.h"
+#include "line.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "trace.h"
@@ -176,7 +176,7 @@ void hypervisor_fault(const struct guest_regs *regs, uint64_t cr2)
     struct vcpu *v = current_vcpu();
     uint64_t e[4] = {0};
 
-    console_be_urgent();
+    line_be_urgent();
     printk("hypervisor fault: vector %lu error %lx cr2 %016lx on cpu %u, running d%uv%u\n",
            (unsigned long)regs->vector, (unsigned long)regs->error, (unsigned long)cr2, v->cpu,
            v->domain->id, v->id);

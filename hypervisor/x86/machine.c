@@ -6,7 +6,7 @@
  * is tried the older ways.
  */
 #include "machine.h"
-#include "console.h"
+#include "line.h"
 #include "guest.h"
 #include "sched.h"
 #include "strace.h"
@@ -56,7 +56,7 @@ static void reset(void)
 
 void arch_machine_end(enum machine_end how, int verdict)
 {
-    console_be_urgent();
+    line_be_urgent();
     serial_drain();
     strace_flush();
     unsigned long exit_port = cmdline_number("debug-exit", 0);
