@@ -1,8 +1,7 @@
 /*
- * The slow halves of locks, and the rank check of debug builds (lock.h has the ranks and why).
+ * The slow half of a spinlock, and the rank check of debug builds (lock.h has the ranks and why).
  */
 #include "arch.h"
-#include "sched.h"
 
 void spin_lock_wait(spinlock_t *l)
 {
@@ -10,19 +9,6 @@ void spin_lock_wait(spinlock_t *l)
         while (atomic_read(&l->held))
             arch_relax();
     } while (atomic_exchange(&l->held, 1));
-}
-
-/* The holder may be a vCPU that was preempted: let others run, this CPU's interrupts included. */
-void mutex_lock_wait(mutex_t *m)
-{
-    do {
-        while (atomic_read(&m->held)) {
-            arch_relax();
-            preempt_point();
-            if (atomic_read(&m->held))
-                sched_yield();
-        }
-    } while (atomic_exchange(&m->held, 1));
 }
 
 #ifdef PARAVANE_DEBUG
