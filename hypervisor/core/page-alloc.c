@@ -21,6 +21,10 @@
 #include "page.h"
 #include "tlb.h"
 
+struct page_info *frame_table;
+uint64_t max_mfn;
+uint64_t *machine_to_phys;
+
 #define ASIDE       32u /* single frames kept aside */
 #define LARGE_ORDER 4u  /* blocks from here on are worth merging for */
 #define ORDERS      19  /* blocks up to 2^18 frames, 1 GiB */

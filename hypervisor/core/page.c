@@ -12,10 +12,6 @@
 #include "sched.h"
 #include "tlb.h"
 
-struct page_info *frame_table;
-uint64_t max_mfn;
-uint64_t *machine_to_phys;
-
 #define TYPE(name, text) [PAGE_TYPE_##name] = text,
 const char *const page_type_name[PAGE_TYPE_LIMIT] = {PAGE_TYPES(TYPE)};
 #undef TYPE
