@@ -40,7 +40,6 @@
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
-#include "strace.h"
 #include "tlb.h"
 #include "xenstore.h"
 
@@ -71,6 +70,8 @@ struct vcpu_record {
 
 struct domain idle_domain = {
     .id = DOMID_IDLE, .is_idle = true, .max_vcpus = MAX_CPUS, .name = "idle", .refs = 1};
+
+struct domain_tracer domain_tracer;
 
 /* Guarded by lock; lookups are short and rare enough (none on a hot path) for one lock. */
 static struct {
@@ -235,7 +236,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     struct domain *d = &r->d;
     d->id = id;
     d->refs = 1;
-    d->slow_paths = strace_on ? SLOW_STRACE : 0;
+    d->slow_paths = domain_tracer.slow_paths;
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
     evtchn_init_locks(d);
@@ -583,7 +584,8 @@ static void announce_end(struct domain *d)
         vcpu_pause_sync(v, PAUSE_DOMAIN);
     if (record_of(d)->crashed)
         arch_dump_rest(record_of(d)->crashed, &record_of(d)->dump);
-    strace_domain_ended(d);
+    if (domain_tracer.ended)
+        domain_tracer.ended(d);
     console_detach(d);
     if (refuse_explains)
         printk("d%u: %lu instructions emulated\n", d->id, emulated(d));

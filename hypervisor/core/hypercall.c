@@ -19,17 +19,6 @@ hypercall_fn *const *hypercall_calls = hypercall_table;
 #undef CALL
 #undef NONE
 
-#define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = #name,
-#define NONE(name, nargs, args)       [__HYPERVISOR_##name] = #name,
-static const char *const names[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
-#undef CALL
-#undef NONE
-
-const char *hypercall_name(unsigned number)
-{
-    return number < HYPERCALL_LIMIT ? names[number] : NULL;
-}
-
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a)
 {
     struct trace_record *r = trace_next(&v->trace, TRACE_HYPERCALL, (uint32_t)number);

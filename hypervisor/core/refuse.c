@@ -3,10 +3,10 @@
 #include "arch.h"
 #include "lib.h"
 #include "hypercall.h"
-#include "strace.h"
 #include "trace.h"
 
 bool refuse_explains;
+refuse_recorder_fn *refuse_recorder;
 
 /* "PT_017" in C is "PT-017" to people: the sentence is made once, at build time. */
 #define RULE(id, err, why, sentence, source) [RULE_##id] = {#id, XEN_##err, why, sentence},
@@ -38,8 +38,8 @@ int refuse_(enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
         printk_more(t->says, (unsigned long)a, (unsigned long)b, (unsigned long)c);
         printk_more("\n");
     }
-    if (unlikely(strace_on))
-        strace_refused(v, rule, a, b, c);
+    if (unlikely(refuse_recorder))
+        refuse_recorder(v, rule, a, b, c);
     struct trace_record *r = trace_next(&v->trace, TRACE_REFUSAL, rule);
     r->a = a;
     r->b = b;

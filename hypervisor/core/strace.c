@@ -366,7 +366,8 @@ static void put_unserved(struct vcpu *v, uint64_t number, enum rule_id rule)
         v->strace->inner += arch_ticks() - before;
 }
 
-void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
+/* @v was refused something: part of the record of the call it is in, or a record of its own. */
+static void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
 {
     struct strace_frame *f = v->strace;
     struct strace_record own, *r = f ? &f->r : &own;
@@ -402,10 +403,9 @@ void strace_emulated(struct vcpu *v, unsigned what, uint64_t rip, const uint64_t
     put(&r, NULL, 0);
 }
 
-void strace_domain_ended(struct domain *d)
+/* @d's vCPUs have stopped for good: calls that they were in are recorded as unfinished. */
+static void strace_domain_ended(struct domain *d)
 {
-    if (!strace_on)
-        return;
     for_each_vcpu(d, v)
         for (; v->strace; v->strace = v->strace->outer) {
             struct strace_frame *f = v->strace;
@@ -441,5 +441,7 @@ void strace_init(void)
     };
     port_write(&hello, sizeof(hello));
     strace_on = true;
+    refuse_recorder = strace_refused;
+    domain_tracer = (struct domain_tracer){.slow_paths = SLOW_STRACE, .ended = strace_domain_ended};
     hypercall_calls = strace_table;
 }

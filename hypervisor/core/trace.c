@@ -1,8 +1,19 @@
-/* Printing a vCPU's trace ring. */
+/* Printing a vCPU's trace ring, with the names of what is in it. */
 #include "trace.h"
 #include "arch.h"
 #include "hypercall.h"
 #include "lib.h"
+
+#define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = #name,
+#define NONE(name, nargs, args)       [__HYPERVISOR_##name] = #name,
+static const char *const hypercall_names[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
+#undef CALL
+#undef NONE
+
+const char *hypercall_name(unsigned number)
+{
+    return number < HYPERCALL_LIMIT ? hypercall_names[number] : NULL;
+}
 
 static void record_dump(const struct trace_record *r)
 {

@@ -191,6 +191,13 @@ struct domain {
 
 extern struct domain idle_domain;
 
+/* What who records hypercalls (strace.c) wants of every domain; set before there is one. */
+struct domain_tracer {
+    uint32_t slow_paths;             /* SLOW_*: a domain begins with them */
+    void (*ended)(struct domain *d); /* or NULL: its vCPUs have stopped for good */
+};
+extern struct domain_tracer domain_tracer;
+
 /* A new, empty, paused domain; NULL if out of memory or @id is taken. */
 struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus) must_check;
 struct vcpu *vcpu_create(struct domain *d, unsigned id) must_check;

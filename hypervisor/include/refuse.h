@@ -21,6 +21,12 @@ enum rule_id { RULE_NONE, RULE_LIST(RULE) RULE_LIMIT };
 #define refuse(rule, ...) refuse_(RULE_##rule, DETAIL_ARGS(__VA_ARGS__))
 cold_ int refuse_(enum rule_id rule, uint64_t a, uint64_t b, uint64_t c);
 
+/* Who else is told of each refusal, set at boot: the record of hypercalls (strace.c), or NULL. */
+struct vcpu;
+typedef void refuse_recorder_fn(struct vcpu *v, enum rule_id rule, uint64_t a, uint64_t b,
+                                uint64_t c);
+extern refuse_recorder_fn *refuse_recorder;
+
 struct rule_text {
     const char *id;       /* "PT-017" */
     int error;            /* positive */

@@ -304,7 +304,7 @@ Test(strace, goes_on_at_the_start)
 
 static bool ends(struct domain *d, uint32_t port)
 {
-    strace_domain_ended(d);
+    domain_tracer.ended(d);
     return false;
 }
 
@@ -327,7 +327,7 @@ Test(strace, calls_that_never_return)
 /* A refusal in no call: by a trap. */
 Test(strace, refusal_outside_of_calls)
 {
-    strace_refused(g.v, RULE_EV_014, 7, 8, 9);
+    refuse_recorder(g.v, RULE_EV_014, 7, 8, 9);
     const struct strace_record *r = record(0);
     cr_assert(r->kind == STRACE_REFUSAL && r->rule == RULE_EV_014 && r->caller == 0xca11e4);
     cr_assert_eq((int64_t)r->result, -rule_text[RULE_EV_014].error);
