@@ -1,5 +1,5 @@
 /*
- * Domains from birth to teardown: the table, shutting down, crashing, what happens then.
+ * Domains from birth to teardown: shutting down, crashing, what happens then.
  *
  *    domain_create --> build --> domain_start --> runs
  *                                                  | domain_shutdown, domain_crash (any context)
@@ -21,7 +21,7 @@
  * R2  Teardown first takes away, each under its own lock, what others have hold of (ports that are
  *     bound to theirs, the store, the console), after it has set @dying, which every maker of a
  *     port looks at under that lock.
- * R3  What a reference leads to is freed when only the table's is left, and hide_domain() has seen
+ * R3  What a reference leads to is freed when only the table's is left, and domain_hide() has seen
  *     to it that none can be taken again.  So whoever holds a reference may look at the ports, the
  *     grants and the shared_info of a dying domain without asking whether they are still there.
  *
@@ -43,7 +43,6 @@
 #include "tlb.h"
 #include "xenstore.h"
 
-#define BUCKETS 64u
 /* ns between two looks whether a zombie's frames have come back */
 #define ZOMBIE_LOOKS 10000000ull
 /* ns between two looks whether its vCPUs have come to their stop */
@@ -68,17 +67,7 @@ struct vcpu_record {
     struct vcpu_info info; /* of one that shared_info has no room for, until it is given a place */
 };
 
-struct domain idle_domain = {
-    .id = DOMID_IDLE, .is_idle = true, .max_vcpus = MAX_CPUS, .name = "idle", .refs = 1};
-
 struct domain_tracer domain_tracer;
-
-/* Guarded by lock; lookups are short and rare enough (none on a hot path) for one lock. */
-static struct {
-    spinlock_t lock;
-    struct domain *bucket[BUCKETS];
-    unsigned count;
-} domains = {.lock = SPINLOCK_INIT(DOMAINS)};
 
 /* Free frames while no domain exists: all that domains take comes back.  What the hypervisor keeps
  * for good, page tables for vCPU areas, eight areas a frame, is not lost: @slack says how many
@@ -99,118 +88,18 @@ static struct domain_record *record_of(struct domain *d)
     return container_of(d, struct domain_record, d);
 }
 
-/* --- the table ------------------------------------------------------------------------------- */
+/* --- birth ----------------------------------------------------------------------------------- */
 
-static struct domain **find(domid_t id)
-{
-    struct domain **at = &domains.bucket[id % BUCKETS];
-    while (*at && (*at)->id != id)
-        at = &(*at)->next;
-    return at;
-}
+static void end_work(struct work *w);
+static void zombie_look(struct timer *t);
 
-static struct domain *get(domid_t id, bool hidden_too)
-{
-    spin_lock(&domains.lock);
-    struct domain *d = *find(id);
-    if (d && !hidden_too && !d->visible)
-        d = NULL;
-    if (d)
-        atomic_add(&d->refs, 1);
-    spin_unlock(&domains.lock);
-    return d;
-}
-
-struct domain *domain_get(domid_t id)
-{
-    return get(id, false);
-}
-
-struct domain *domain_get_owner(domid_t id)
-{
-    return get(id, true);
-}
-
+/* Nobody has a reference any more. */
 static void domain_free(struct domain *d)
 {
     for_each_vcpu(d, v)
         mem_free(container_of(v, struct vcpu_record, v), sizeof(struct vcpu_record));
     mem_free(record_of(d), sizeof(struct domain_record));
 }
-
-void domain_put(struct domain *d)
-{
-    if (atomic_sub(&d->refs, 1) == 0)
-        domain_free(d);
-}
-
-struct domain *domain_get_from(unsigned id)
-{
-    struct domain *best = NULL;
-
-    spin_lock(&domains.lock);
-    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        if (d->visible && d->id >= id && (!best || d->id < best->id))
-            best = d;
-    if (best)
-        atomic_add(&best->refs, 1);
-    spin_unlock(&domains.lock);
-    return best;
-}
-
-struct domain *domain_next(const struct domain *d)
-{
-    unsigned i = 0;
-
-    if (d) {
-        if (d->next)
-            return d->next;
-        i = d->id % BUCKETS + 1;
-    }
-    for (; i < BUCKETS; i++)
-        if (domains.bucket[i])
-            return domains.bucket[i];
-    return NULL;
-}
-
-/* False: the number is taken. */
-static bool list_domain(struct domain *d)
-{
-    spin_lock(&domains.lock);
-    struct domain **at = find(d->id);
-    bool unique = !*at;
-    if (unique) {
-        *at = d;
-        domains.count++;
-    }
-    spin_unlock(&domains.lock);
-    return unique;
-}
-
-/* No reference is taken from now on (R3), but the number is not free yet.  True: nobody has one. */
-static bool hide_domain(struct domain *d)
-{
-    spin_lock(&domains.lock);
-    d->visible = false;
-    const bool alone = atomic_read(&d->refs) == 1;
-    spin_unlock(&domains.lock);
-    return alone;
-}
-
-/* How many are left. */
-static unsigned unlist_domain(struct domain *d)
-{
-    spin_lock(&domains.lock);
-    *find(d->id) = d->next;
-    unsigned left = --domains.count;
-    spin_unlock(&domains.lock);
-    return left;
-}
-
-/* --- birth ----------------------------------------------------------------------------------- */
-
-static void end_work(struct work *w);
-static void zombie_look(struct timer *t);
 
 /* The parts of a domain that teardown gives back again. */
 static int domain_parts(struct domain *d)
@@ -236,6 +125,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     struct domain *d = &r->d;
     d->id = id;
     d->refs = 1;
+    d->free = domain_free;
     d->slow_paths = domain_tracer.slow_paths;
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
@@ -244,7 +134,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     r->end_work.run = end_work;
     timer_init(&r->zombie_timer, zombie_look);
     sched_domain_init(d);
-    if (!list_domain(d)) {
+    if (!domain_list(d)) {
         mem_free(r, sizeof(*r));
         return NULL;
     }
@@ -281,9 +171,7 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
 
 void domain_publish(struct domain *d)
 {
-    spin_lock(&domains.lock);
-    d->visible = true;
-    spin_unlock(&domains.lock);
+    domain_show(d);
     wallclock_show(d); /* it may have been set since the domain was built */
 }
 
@@ -480,7 +368,7 @@ static unsigned dissolve(struct domain *d)
     for_each_vcpu(d, v)
         arch_vcpu_destroy(v);
     sched_domain_destroy(d);
-    unsigned left = unlist_domain(d);
+    unsigned left = domain_unlist(d);
     if (d->config) {
         d->config->promised += d->promised;
         d->config->sched_cap = d->sched_cap;
@@ -506,7 +394,7 @@ static bool teardown(struct domain *d, bool *alone)
         return false;
     }
     /* Somebody who has a reference could still give it a frame. */
-    if (!hide_domain(d) || atomic_read(&d->tot_pages))
+    if (!domain_hide(d) || atomic_read(&d->tot_pages))
         return false;
     *alone = dissolve(d) == 0;
     return true;

@@ -138,8 +138,9 @@ struct domain {
     bool is_idle;
     char name[32];
     struct vcpu *vcpu[MAX_VCPUS];
-    uint32_t refs;       /* atomic; 1 while listed */
-    struct domain *next; /* hash chain, guarded by the domain table's lock */
+    uint32_t refs;                  /* atomic; 1 while listed */
+    void (*free)(struct domain *d); /* called when @refs is 0 */
+    struct domain *next;            /* hash chain, guarded by the domain table's lock */
 
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
     mutex_t mmu;
@@ -187,20 +188,10 @@ struct domain {
     for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++) \
         for (struct vcpu *v = (d)->vcpu[i_]; v; v = NULL)
 
-/* --- core/domain.c ------------------------------------------------------------------------------- */
+/* --- core/domain-table.c ------------------------------------------------------------------------------- */
 
 extern struct domain idle_domain;
 
-/* What who records hypercalls (strace.c) wants of every domain; set before there is one. */
-struct domain_tracer {
-    uint32_t slow_paths;             /* SLOW_*: a domain begins with them */
-    void (*ended)(struct domain *d); /* or NULL: its vCPUs have stopped for good */
-};
-extern struct domain_tracer domain_tracer;
-
-/* A new, empty, paused domain; NULL if out of memory or @id is taken. */
-struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus) must_check;
-struct vcpu *vcpu_create(struct domain *d, unsigned id) must_check;
 /* A referenced domain, or NULL: one that is being built is not found yet (core/domain.c has the rule).  DOMID_SELF
  * is not resolved here. */
 struct domain *domain_get(domid_t id) must_check;
@@ -212,6 +203,26 @@ struct domain *domain_get_from(unsigned id) must_check;
 void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);
+
+/* For core/domain.c.  A new domain is listed, invisible; false: the number is taken. */
+bool domain_list(struct domain *d) must_check;
+void domain_show(struct domain *d); /* from now on others find it */
+/* No reference is taken from now on, but the number is not free yet.  True: nobody has one but the table. */
+bool domain_hide(struct domain *d);
+unsigned domain_unlist(struct domain *d); /* how many are left */
+
+/* --- core/domain.c ------------------------------------------------------------------------------- */
+
+/* What who records hypercalls (strace.c) wants of every domain; set before there is one. */
+struct domain_tracer {
+    uint32_t slow_paths;             /* SLOW_*: a domain begins with them */
+    void (*ended)(struct domain *d); /* or NULL: its vCPUs have stopped for good */
+};
+extern struct domain_tracer domain_tracer;
+
+/* A new, empty, paused domain; NULL if out of memory or @id is taken. */
+struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus) must_check;
+struct vcpu *vcpu_create(struct domain *d, unsigned id) must_check;
 
 /* The guest asked to stop (SCHEDOP_shutdown), or is made to.  Does not return to the guest. */
 void domain_shutdown(struct domain *d, uint8_t reason);

@@ -1,6 +1,6 @@
 /*
  * The life of a port: bind_locked(), send_locked(), close_port(), evtchn_stop() and evtchn_close_all() of core/evtchn.c, and of a
- * domain as far as ports need it (domain_get(), hide_domain() and domain_free() of core/domain.c).
+ * domain as far as ports need it (domain_get(), domain_hide() and domain_free() of core/domain.c).
  *
  * Two domains, 0 and 1, with one port each.  Domain 0 opens its port for domain 1, closes it, opens it again, and dies.  Of domain
  * 1 one CPU binds twice, one closes twice, and one sends twice.  The lock of domain 0 comes first where both are needed.
@@ -77,7 +77,7 @@ active proctype end_of_0()
     :: BROKEN == 5 -> close_0(); stop_0()
     :: else -> stop_0(); close_0()
     fi;
-    atomic { refs == 1 -> unlisted = true }; /* hide_domain(): under the lock of the table */
+    atomic { refs == 1 -> unlisted = true }; /* domain_hide(): under the lock of the table */
     assert(state[1] != INTERDOMAIN);
     freed = true
 }

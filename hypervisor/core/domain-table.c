@@ -1,0 +1,123 @@
+/*
+ * The table of domains: which there are, by number, and references to them.
+ *
+ * Their life, from domain_create() to the end, is domain.c's; it lists them here and takes them off again.  A
+ * domain is freed by whoever lets go of the last reference, with the function that its maker has put into it.
+ */
+#include "domain.h"
+#include "arch.h"
+
+#define BUCKETS 64u
+
+struct domain idle_domain = {
+    .id = DOMID_IDLE, .is_idle = true, .max_vcpus = MAX_CPUS, .name = "idle", .refs = 1};
+
+/* Guarded by lock; lookups are short and rare enough (none on a hot path) for one lock. */
+static struct {
+    spinlock_t lock;
+    struct domain *bucket[BUCKETS];
+    unsigned count;
+} domains = {.lock = SPINLOCK_INIT(DOMAINS)};
+
+static struct domain **bucket_find(domid_t id)
+{
+    struct domain **at = &domains.bucket[id % BUCKETS];
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+static struct domain *table_get(domid_t id, bool hidden_too)
+{
+    spin_lock(&domains.lock);
+    struct domain *d = *bucket_find(id);
+    if (d && !hidden_too && !d->visible)
+        d = NULL;
+    if (d)
+        atomic_add(&d->refs, 1);
+    spin_unlock(&domains.lock);
+    return d;
+}
+
+struct domain *domain_get(domid_t id)
+{
+    return table_get(id, false);
+}
+
+struct domain *domain_get_owner(domid_t id)
+{
+    return table_get(id, true);
+}
+
+void domain_put(struct domain *d)
+{
+    if (atomic_sub(&d->refs, 1) == 0)
+        d->free(d);
+}
+
+struct domain *domain_get_from(unsigned id)
+{
+    struct domain *best = NULL;
+
+    spin_lock(&domains.lock);
+    for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
+        if (d->visible && d->id >= id && (!best || d->id < best->id))
+            best = d;
+    if (best)
+        atomic_add(&best->refs, 1);
+    spin_unlock(&domains.lock);
+    return best;
+}
+
+struct domain *domain_next(const struct domain *d)
+{
+    unsigned i = 0;
+
+    if (d) {
+        if (d->next)
+            return d->next;
+        i = d->id % BUCKETS + 1;
+    }
+    for (; i < BUCKETS; i++)
+        if (domains.bucket[i])
+            return domains.bucket[i];
+    return NULL;
+}
+
+bool domain_list(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    struct domain **at = bucket_find(d->id);
+    bool unique = !*at;
+    if (unique) {
+        *at = d;
+        domains.count++;
+    }
+    spin_unlock(&domains.lock);
+    return unique;
+}
+
+bool domain_hide(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    d->visible = false;
+    const bool alone = atomic_read(&d->refs) == 1;
+    spin_unlock(&domains.lock);
+    return alone;
+}
+
+unsigned domain_unlist(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    *bucket_find(d->id) = d->next;
+    unsigned left = --domains.count;
+    spin_unlock(&domains.lock);
+    return left;
+}
+
+void domain_show(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    d->visible = true;
+    spin_unlock(&domains.lock);
+}
