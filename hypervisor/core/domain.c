@@ -41,6 +41,7 @@
 #include "refuse.h"
 #include "sched.h"
 #include "tlb.h"
+#include "vcpu-op.h"
 #include "xenstore.h"
 
 /* ns between two looks whether a zombie's frames have come back */
@@ -160,6 +161,7 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
     v->info = d->shared && id < XEN_LEGACY_MAX_VCPUS ? &d->shared->vcpu_info[id] : &r->info;
     v->info->evtchn_upcall_mask = 1;
     sched_vcpu_init(v);
+    vcpu_timers_init(v);
     if (arch_vcpu_init(v)) {
         sched_vcpu_destroy(v);
         mem_free(r, sizeof(*r));

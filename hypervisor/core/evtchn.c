@@ -28,6 +28,7 @@
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
+#include "runstate.h"
 #include "sched.h"
 
 #define SEARCH_SPAN 1024u /* ports that are looked at between two preemption points */

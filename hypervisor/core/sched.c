@@ -34,6 +34,7 @@
 
 #include "arch.h"
 #include "lib.h"
+#include "runstate.h"
 
 /* vCPUs of one domain that go on as a period of its cap begins, and ns until the next of them do. */
 #define CAP_RELEASED_AT_ONCE 8u
@@ -792,7 +793,6 @@ void sched_vcpu_init(struct vcpu *v)
     v->time_cpu = UINT16_MAX;
     v->runstate = VCPU_OFFLINE;
     v->runstate_since = arch_now();
-    vcpu_timers_init(v);
 }
 
 void sched_vcpu_destroy(struct vcpu *v)
@@ -816,7 +816,7 @@ void sched_domain_destroy(struct domain *d)
         timer_stop(&d->watchdog[i]);
 }
 
-void sched_init_cpu(unsigned cpu)
+void sched_init_cpu(unsigned cpu, struct vcpu *idle)
 {
     struct cpu_queue *cq = &queues[cpu];
     cq->lock = (spinlock_t)SPINLOCK_INIT(SCHED);
@@ -824,13 +824,12 @@ void sched_init_cpu(unsigned cpu)
     timer_init(&cq->slice, slice_over);
     timer_alarm_init(alarm_rings);
 
-    struct vcpu *v = vcpu_create(&idle_domain, cpu);
-    if (!v)
+    if (!idle)
         BUG();
-    v->is_idle = true;
-    v->cpu = (uint16_t)cpu;
-    v->pause = 0;
-    v->on_cpu = true;
-    v->affinity = BIT(cpu);
-    cq->idle = cq->current = v;
+    idle->is_idle = true;
+    idle->cpu = (uint16_t)cpu;
+    idle->pause = 0;
+    idle->on_cpu = true;
+    idle->affinity = BIT(cpu);
+    cq->idle = cq->current = idle;
 }

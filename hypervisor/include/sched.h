@@ -6,11 +6,12 @@
 #include "arch.h"
 #include "domain.h"
 
-void sched_init_cpu(unsigned cpu); /* creates the idle vCPU of @cpu */
+/* The run queue of @cpu, whose idle vCPU, just made, is @idle. */
+void sched_init_cpu(unsigned cpu, struct vcpu *idle);
 struct vcpu *sched_idle_vcpu(unsigned cpu);
 
 /* A new vCPU / domain, all zero but for id, domain, pause and weight: set up the fields that sched.c, timer.c and
- * vcpu-op.c own.  Destroy: nothing of it is queued or armed any more; it must not be running. */
+ * runstate.c own, but for its timers (vcpu_timers_init).  Destroy: nothing of it is queued or armed any more; it must not be running. */
 void sched_vcpu_init(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v);
 void sched_domain_init(struct domain *d);
@@ -91,17 +92,3 @@ void sched_domain_charge(struct domain *d, uint64_t ns);
 
 /* Body of every idle vCPU. */
 noreturn_ void idle_loop(void);
-
-/* --- core/vcpu-op.c --- */
-
-/* Publish the run-state and time areas of @v, which runs here, to guest memory (on the way to the guest when
- * EXIT_RUNSTATE was set). */
-void vcpu_publish_areas(struct vcpu *v);
-void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s, uint64_t now);
-/* @v starts / stops running on this CPU: its periodic timer ticks only while it runs. */
-void vcpu_timers_resume(struct vcpu *v);
-void vcpu_timers_suspend(struct vcpu *v);
-/* @v's published time gets a new point before @v goes on.  For the running vCPU. */
-void vcpu_time_expire(struct vcpu *v);
-void vcpu_timers_init(struct vcpu *v);
-void vcpu_timers_destroy(struct vcpu *v);

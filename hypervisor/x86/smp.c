@@ -87,7 +87,7 @@ static int prepare_cpu(unsigned cpu, uint32_t apic_id)
     int rc = cpu_area_init(cpu, apic_id);
     if (rc)
         return rc;
-    sched_init_cpu(cpu);
+    sched_init_cpu(cpu, vcpu_create(&idle_domain, cpu));
     cpu_set_idle(cpu, sched_idle_vcpu(cpu));
     atomic_set_release(&ap_stack[apic_id], percpu_of(cpu)->stack_top);
     return 0;

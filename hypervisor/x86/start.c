@@ -224,8 +224,8 @@ void hypervisor_main(uint32_t multiboot_info)
     cpu_probe_quirks();
     ring3_probe();
     fpu_probe();
-    cpuid_probe();     /* what guests will see */
-    sched_init_cpu(0); /* run queue and idle vCPU */
+    cpuid_probe();                                   /* what guests will see */
+    sched_init_cpu(0, vcpu_create(&idle_domain, 0)); /* run queue and idle vCPU */
     console_init();
     become_idle();
 }

@@ -8,6 +8,7 @@
 #include "lib.h"
 #include "machine.h"
 #include "refuse.h"
+#include "runstate.h"
 #include "sched.h"
 #include "trace.h"
 #include "traps.h"

@@ -14,6 +14,7 @@
 #include "console.h"
 #include "guest.h"
 #include "lib.h"
+#include "runstate.h"
 #include "sched.h"
 #include "xenstore.h"
 

@@ -9,6 +9,7 @@
 
 #include "suite.h"
 #include "evtchn.h"
+#include "runstate.h"
 #include "sched.h"
 
 #include <xen/domctl.h>

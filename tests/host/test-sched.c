@@ -5,6 +5,7 @@
  * on its way back to the guest.
  */
 #include "suite.h"
+#include "runstate.h"
 #include "sched.h"
 
 #include <xen/sched.h>

@@ -2,6 +2,7 @@
  */
 #include "suite.h"
 #include "evtchn.h"
+#include "runstate.h"
 #include "sched.h"
 
 #include <xen/vcpu.h>

@@ -109,7 +109,7 @@ void machine_start(unsigned cpus, uint64_t frames)
     for (unsigned i = 0; i < cpus; i++) {
         machine_on_cpu(i);
         tlb_flush_end(i, tlb_flush_begin());
-        sched_init_cpu(i);
+        sched_init_cpu(i, vcpu_create(&idle_domain, i));
         machine.cpu[i].current = sched_idle_vcpu(i);
     }
     machine_on_cpu(0);
