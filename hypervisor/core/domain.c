@@ -42,6 +42,7 @@
 #include "sched.h"
 #include "tlb.h"
 #include "vcpu-op.h"
+#include "wallclock.h"
 #include "xenstore.h"
 
 /* ns between two looks whether a zombie's frames have come back */

@@ -10,10 +10,10 @@
 #define __XEN_TOOLS__ 1
 
 #include "arch.h"
-#include "builder.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"
+#include "wallclock.h"
 
 #include <xen/domctl.h>
 #include <xen/platform.h>

@@ -161,10 +161,6 @@ void bootstrap_free(struct bootstrap *b); /* the notes taken while building, not
 /* start_info, console, hypercall page, shared_info, grant entries, vCPU 0's registers.  0 or
  * -errno. */
 int start_info_fill(struct bootstrap *b) must_check;
-/* UTC in ns at system time 0, for every domain's shared_info. */
-void wallclock_set(uint64_t ns);
-/* For @d's alone, as it was set last. */
-void wallclock_show(struct domain *d);
 /* So many frames more are free when no domain exists (core/domain.c). */
 void domain_expect_free(uint64_t frames);
 /* Debug key m: what is free, what domains have, what the hypervisor spends on them. */
