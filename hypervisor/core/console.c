@@ -84,9 +84,10 @@ static struct {
     struct list list;
     struct console_ring *focus; /* NULL: nobody, or the hypervisor */
     bool focus_hypervisor;
-    unsigned focus_keys; /* how many Ctrl-A in a row */
-    struct input early;  /* typed before anybody could have it */
-    bool stopped;        /* console_input_room() has said 0 */
+    const struct console_keys *keys; /* what is typed to the hypervisor; fixed at boot */
+    unsigned focus_keys;             /* how many Ctrl-A in a row */
+    struct input early;              /* typed before anybody could have it */
+    bool stopped;                    /* console_input_room() has said 0 */
     struct timer flush;
     uint8_t flush_armed; /* (atomic) */
 } consoles = {.lock = SPINLOCK_INIT(CONSOLE), .list = {&consoles.list, &consoles.list}};
@@ -341,7 +342,7 @@ static void move_focus(void)
     if (!consoles.focus && !consoles.focus_hypervisor)
         at = &consoles.list;
     if (consoles.focus_hypervisor)
-        debug_keys_leave();
+        consoles.keys->leave();
     consoles.focus_hypervisor = at == &consoles.list;
     consoles.focus = consoles.focus_hypervisor ? NULL : list_entry(at, struct console_ring, link);
     announce_focus();
@@ -353,7 +354,7 @@ static void deliver(char byte)
 {
     struct console_ring *c = consoles.focus;
     if (consoles.focus_hypervisor) {
-        debug_key(byte);
+        consoles.keys->key(byte);
     } else if (c) {
         (void)input_put(&c->input, byte);
         tell_guest(c);
@@ -528,8 +529,9 @@ int console_domain_read(struct domain *d, char *s, size_t n)
     return done;
 }
 
-void console_init(void)
+void console_init(const struct console_keys *keys)
 {
+    consoles.keys = keys;
     timer_init(&consoles.flush, flush_held);
 }
 

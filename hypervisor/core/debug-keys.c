@@ -11,7 +11,7 @@
  *
  * Keys arrive in interrupt context, their work is done by the idle vCPU.
  */
-#include "console.h"
+#include "debug-keys.h"
 
 #include "arch.h"
 #include "builder.h"
@@ -162,7 +162,7 @@ static void run_key(struct work *w)
     }
 }
 
-void debug_key(char key)
+static void debug_key(char key)
 {
     if (line.open) {
         line_key(key);
@@ -175,8 +175,10 @@ void debug_key(char key)
     }
 }
 
-void debug_keys_leave(void)
+static void debug_keys_leave(void)
 {
     if (line.open)
         line_close();
 }
+
+const struct console_keys debug_keys = {.key = debug_key, .leave = debug_keys_leave};

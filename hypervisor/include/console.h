@@ -12,8 +12,14 @@
  * unless whoever feeds console_input() stops while console_input_room() is 0. */
 #define CONSOLE_INPUT_KEPT 16384u
 
-void console_init(void);    /* printing works before it */
-void console_input(char c); /* one byte arrived (interrupt context) */
+/* Who gets what is typed while the hypervisor has the focus (debug-keys.h); console lock held, interrupt context. */
+struct console_keys {
+    void (*key)(char key);
+    void (*leave)(void); /* no more come for now */
+};
+
+void console_init(const struct console_keys *keys); /* printing works before it */
+void console_input(char c);                         /* one byte arrived (interrupt context) */
 /* how many more would not be lost; after 0, arch_serial_resume() says when */
 unsigned console_input_room(void);
 
@@ -27,10 +33,6 @@ long console_attach(struct domain *d, mfn_t ring);
 void console_detach(struct domain *d);
 /* The frame of @d's ring, on which console_attach() holds a reference and the writable type; or MFN_NONE. */
 mfn_t console_ring_frame(const struct domain *d);
-
-/* A key for the hypervisor itself (core/debug-keys.c; console lock held, interrupt context); no more come for now. */
-void debug_key(char key);
-void debug_keys_leave(void);
 
 /* console_io: output in the name of @d, with preemption points while the line is slow; typed input for it.
  * -XEN_ENOMEM if it has no console and gets none. */

@@ -7,7 +7,7 @@
  */
 #include "machine.h"
 #include "builder.h"
-#include "console.h"
+#include "debug-keys.h"
 #include "guest.h"
 #include "sched.h"
 #include "strace.h"
@@ -226,6 +226,6 @@ void hypervisor_main(uint32_t multiboot_info)
     fpu_probe();
     cpuid_probe();                                   /* what guests will see */
     sched_init_cpu(0, vcpu_create(&idle_domain, 0)); /* run queue and idle vCPU */
-    console_init();
+    console_init(&debug_keys);
     become_idle();
 }

@@ -2,7 +2,7 @@
 #include "arch.h"
 #include "audit.h"
 #include "builder.h"
-#include "console.h"
+#include "debug-keys.h"
 #include "lib.h"
 #include "race.h"
 #include "sched.h"
@@ -113,7 +113,7 @@ void machine_start(unsigned cpus, uint64_t frames)
         machine.cpu[i].current = sched_idle_vcpu(i);
     }
     machine_on_cpu(0);
-    console_init();
+    console_init(&debug_keys);
 }
 
 /* --- executing

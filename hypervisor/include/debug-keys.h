@@ -1,0 +1,6 @@
+/* What is typed to the hypervisor itself (core/debug-keys.c). */
+#pragma once
+
+#include "console.h"
+
+extern const struct console_keys debug_keys;
