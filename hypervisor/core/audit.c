@@ -25,7 +25,18 @@ static struct {
     unsigned differences;
 } audit;
 
+static struct audit_holder *holders;
+
 static unsigned long recounts; /* audit_always()'s */
+
+void audit_register(struct audit_holder *h)
+{
+    for (const struct audit_holder *other = holders; other; other = other->next)
+        if (other == h)
+            return;
+    h->next = holders;
+    holders = h;
+}
 
 static void differ(uint64_t frame, const char *what, uint64_t have, uint64_t counted)
 {
@@ -238,8 +249,8 @@ unsigned page_audit(void)
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d)) {
         for_each_vcpu(d, v)
             count_vcpu(v);
-        audit_domain_holders(d);
-        evtchn_audit(d);
+        for (const struct audit_holder *h = holders; h; h = h->next)
+            h->count(d);
     }
     for (uint64_t f = 0; f < max_mfn; f++)
         compare_frame(f);

@@ -44,7 +44,6 @@
 #include "lib.h"
 #include "line.h"
 #include "sched.h"
-#include "xenstore.h"
 
 #include <xen/io/console.h>
 
@@ -488,11 +487,6 @@ unsigned console_early_frames(void)
     return consoles.early.bytes ? 1u << INPUT_ORDER : 0;
 }
 
-mfn_t console_ring_frame(const struct domain *d)
-{
-    return d->console && d->console->ring ? virt_to_mfn(d->console->ring) : mfn(MFN_NONE);
-}
-
 /* The console of a domain that uses console_io: made when it is first used. */
 static struct console_ring *console_of(struct domain *d)
 {
@@ -529,19 +523,22 @@ int console_domain_read(struct domain *d, char *s, size_t n)
     return done;
 }
 
+/* A ring's frame is held as long as the ring is served: whoever ends that does so under these locks. */
+static void count_ring(struct domain *d)
+{
+    spin_lock(&d->evtchn_lock);
+    spin_lock(&consoles.lock);
+    if (d->console && d->console->ring)
+        audit_count(virt_to_mfn(d->console->ring), true);
+    spin_unlock(&consoles.lock);
+    spin_unlock(&d->evtchn_lock);
+}
+
 void console_init(const struct console_keys *keys)
 {
     consoles.keys = keys;
     timer_init(&consoles.flush, flush_held);
-}
 
-/* A ring's frame is held as long as the ring is served: whoever ends that does so under these locks. */
-void audit_domain_holders(struct domain *d)
-{
-    spin_lock(&d->evtchn_lock);
-    spin_lock(&consoles.lock);
-    audit_count(console_ring_frame(d), true);
-    audit_count(xenstore_ring_frame(d), true);
-    spin_unlock(&consoles.lock);
-    spin_unlock(&d->evtchn_lock);
+    static struct audit_holder holder = {.count = count_ring};
+    audit_register(&holder);
 }

@@ -359,7 +359,7 @@ void evtchn_fifo_free(struct domain *d, struct evtchn_fifo *f)
     mem_free(f, fifo_size(d));
 }
 
-void evtchn_audit(struct domain *d)
+static void count_queues(struct domain *d)
 {
     spin_lock(&d->evtchn_queue_lock); /* a reset on another CPU may be about to free it */
     const struct evtchn_fifo *f = d->evtchn_fifo;
@@ -370,4 +370,10 @@ void evtchn_audit(struct domain *d)
         if (f->queues[i].control)
             audit_count(virt_to_mfn(f->queues[i].control), true);
     spin_unlock(&d->evtchn_queue_lock);
+}
+
+void evtchn_audit_init(void)
+{
+    static struct audit_holder holder = {.count = count_queues};
+    audit_register(&holder);
 }

@@ -29,6 +29,7 @@
 #include "xenstore.h"
 
 #include "arch.h"
+#include "audit.h"
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
@@ -315,9 +316,19 @@ void xenstore_detach(struct domain *d)
     mem_free(s, sizeof(*s));
 }
 
-mfn_t xenstore_ring_frame(const struct domain *d)
+/* The frame is held as long as the ring is served: whoever ends that does so under this lock. */
+static void count_ring(struct domain *d)
 {
-    return d->store ? virt_to_mfn(d->store->ring) : mfn(MFN_NONE);
+    spin_lock(&d->evtchn_lock);
+    if (d->store)
+        audit_count(virt_to_mfn(d->store->ring), true);
+    spin_unlock(&d->evtchn_lock);
+}
+
+void xenstore_audit_init(void)
+{
+    static struct audit_holder holder = {.count = count_ring};
+    audit_register(&holder);
 }
 
 /* --- from outside ---------------------------------------------------------------------------- */

@@ -6,10 +6,12 @@
 /* One reference to @m, with a type reference if @typed.  Called by the holders during page_audit() only. */
 void audit_count(mfn_t m, bool typed);
 
-/* Holders that belong to a domain as a whole: the rings of console and store (core/console.c). */
-void audit_domain_holders(struct domain *d);
-/* Its event queues (core/evtchn-fifo.c). */
-void evtchn_audit(struct domain *d);
+/* Who holds references that belong to a domain as a whole: counts them for each.  Registered at boot; again does nothing. */
+struct audit_holder {
+    void (*count)(struct domain *d);
+    struct audit_holder *next;
+};
+void audit_register(struct audit_holder *h);
 
 /* With -Daudit=always entry.S calls this after every hypercall: any difference is a BUG. */
 void audit_always(void);

@@ -31,8 +31,6 @@ unsigned console_early_frames(void);
 long console_attach(struct domain *d, mfn_t ring);
 /* What is left in the ring is written out; then @d has no console.  @d does not run any more. */
 void console_detach(struct domain *d);
-/* The frame of @d's ring, on which console_attach() holds a reference and the writable type; or MFN_NONE. */
-mfn_t console_ring_frame(const struct domain *d);
 
 /* console_io: output in the name of @d, with preemption points while the line is slow; typed input for it.
  * -XEN_ENOMEM if it has no console and gets none. */

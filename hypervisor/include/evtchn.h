@@ -38,6 +38,9 @@ void virq_raise_global(struct domain *d, unsigned virq);
 /* SCHEDOP_poll: has @port of @d been signalled?  1, 0, or -1: there is no such port. */
 int evtchn_poll_port(struct domain *d, uint32_t port);
 
+/* Boot: the audit is to count the frames of all event queues. */
+void evtchn_audit_init(void);
+
 static inline bool vcpu_event_pending(const struct vcpu *v)
 {
     return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;

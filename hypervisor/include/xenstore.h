@@ -21,8 +21,8 @@ long xenstore_connect(struct domain *d, mfn_t ring, mfn_t console,
 long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t console_port) must_check;
 /* Forget all of it.  @d does not run any more. */
 void xenstore_detach(struct domain *d);
-/* The frame of @d's ring, on which a reference and the writable type are held; or MFN_NONE. */
-mfn_t xenstore_ring_frame(const struct domain *d);
+/* Boot: the audit is to count the frames of all rings. */
+void xenstore_audit_init(void);
 
 /* Write as domain 0 would: @path is absolute, or below /local/domain/ID.  0, or -errno.  Takes evtchn_lock and has preemption
  * points: only in work, as teardown is (sched.h), so that the store stays there meanwhile. */

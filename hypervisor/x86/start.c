@@ -8,9 +8,11 @@
 #include "machine.h"
 #include "builder.h"
 #include "debug-keys.h"
+#include "evtchn.h"
 #include "guest.h"
 #include "sched.h"
 #include "strace.h"
+#include "xenstore.h"
 
 /* --- what the loader hands over (Multiboot specification 0.6.96, 3.3) ------------------------ */
 
@@ -226,6 +228,8 @@ void hypervisor_main(uint32_t multiboot_info)
     fpu_probe();
     cpuid_probe();                                   /* what guests will see */
     sched_init_cpu(0, vcpu_create(&idle_domain, 0)); /* run queue and idle vCPU */
+    evtchn_audit_init();                             /* the audit is to count what they hold */
+    xenstore_audit_init();
     console_init(&debug_keys);
     become_idle();
 }

@@ -3,10 +3,12 @@
 #include "audit.h"
 #include "builder.h"
 #include "debug-keys.h"
+#include "evtchn.h"
 #include "lib.h"
 #include "race.h"
 #include "sched.h"
 #include "tlb.h"
+#include "xenstore.h"
 
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -113,6 +115,8 @@ void machine_start(unsigned cpus, uint64_t frames)
         machine.cpu[i].current = sched_idle_vcpu(i);
     }
     machine_on_cpu(0);
+    evtchn_audit_init(); /* the audit is to count what they hold */
+    xenstore_audit_init();
     console_init(&debug_keys);
 }
 
