@@ -1,9 +1,8 @@
-/* Our own mistakes end here. */
+/* Our own mistakes end here, and machines that cannot be started. */
 #include "arch.h"
 #include "lib.h"
 #include "line.h"
-
-#define VERDICT_BUG 0x20 /* hypercall-abi/hyperlaunch.md */
+#include "verdict.h"
 
 void bug(const char *file, int line, const char *what)
 {
@@ -19,4 +18,15 @@ void bug(const char *file, int line, const char *what)
         printk("BUG: %s:%d: %s (while reporting the first)\n", file, line, what);
     }
     arch_machine_end(MACHINE_REBOOT, VERDICT_BUG);
+}
+
+void cannot_boot(int verdict, const char *format, ...)
+{
+    char sentence[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    printk("cannot boot: %s\n", sentence);
+    arch_machine_end(MACHINE_POWEROFF, verdict);
 }

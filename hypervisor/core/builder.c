@@ -14,6 +14,7 @@
 #include "grant-table.h"
 #include "lib.h"
 #include "sched.h"
+#include "verdict.h"
 #include "xenstore.h"
 
 struct boot_module boot_module[MAX_MODULES];
@@ -93,6 +94,8 @@ static int build_into(struct domain *d, struct domain_config *c, struct boot_err
     return rc;
 }
 
+static int rebuild(struct domain_config *c);
+
 int builder_build(struct domain_config *c, struct domain **out, struct boot_error *e)
 {
     struct domain *d = domain_create(c->id, c->name, c->vcpus);
@@ -102,6 +105,7 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     if (rc)
         return rc;
     d->config = c;
+    c->rebuild = rebuild;
     d->roles = c->roles;
     if (domain_has(d, ROLE_CONTROL))
         evtchn_allow_all_ports(d);
@@ -123,7 +127,7 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
     return 0;
 }
 
-int builder_rebuild(struct domain_config *c)
+static int rebuild(struct domain_config *c)
 {
     struct boot_error e = {0};
     struct domain *d;

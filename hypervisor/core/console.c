@@ -39,7 +39,7 @@
 
 #include "arch.h"
 #include "audit.h"
-#include "builder.h"
+#include "domain-config.h"
 #include "evtchn.h"
 #include "lib.h"
 #include "line.h"

@@ -14,7 +14,7 @@
 #include "debug-keys.h"
 
 #include "arch.h"
-#include "builder.h"
+#include "domain-config.h"
 #include "evtchn.h"
 #include "lib.h"
 #include "sched.h"

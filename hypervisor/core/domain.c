@@ -32,8 +32,8 @@
  */
 #include "arch.h"
 #include "audit.h"
-#include "builder.h"
 #include "console.h"
+#include "domain-config.h"
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
@@ -41,6 +41,7 @@
 #include "refuse.h"
 #include "sched.h"
 #include "tlb.h"
+#include "verdict.h"
 #include "vcpu-op.h"
 #include "wallclock.h"
 #include "xenstore.h"
@@ -532,7 +533,7 @@ static void restart_at(struct domain_config *c, uint64_t due)
 
 static void restart_now(struct domain_config *c)
 {
-    const int rc = builder_rebuild(c);
+    const int rc = c->rebuild(c);
 
     if (!rc) {
         printk("d%u restarted, %u so far\n", c->id, c->restarts);

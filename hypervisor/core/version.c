@@ -8,7 +8,7 @@
  * Command 0 with a null pointer is hot: Linux uses it as "deliver what is pending now".
  */
 #include "arch.h"
-#include "builder.h"
+#include "domain-config.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "refuse.h"

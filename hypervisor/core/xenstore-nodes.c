@@ -7,7 +7,7 @@
 #include "xenstore-parts.h"
 
 #include "arch.h"
-#include "builder.h"
+#include "domain-config.h"
 #include "lib.h"
 
 const char *xenstore_home(const struct domain *d, char *to)

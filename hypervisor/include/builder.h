@@ -8,9 +8,8 @@
  */
 #pragma once
 
-#include "domain.h"
+#include "domain-config.h"
 #include "elf.h"
-#include "sched.h"
 
 /* What the loader handed over; filled by x86/start.c, kept for rebuilds. */
 struct boot_module {
@@ -24,61 +23,12 @@ const void *boot_module_data(unsigned i);
 const char *boot_module_args(
     unsigned i); /* its command line, without the file name that some loaders put first */
 
-/* What happens when a domain has ended, and why it may end (hypercall-abi/hyperlaunch.md). */
-enum end_action { END_DESTROY, END_RESTART, END_PRESERVE };
-
-enum console_mode { CONSOLE_RAW, CONSOLE_PREFIX, CONSOLE_OFF };
-
-/* Everything needed to build a domain, and to build it again. */
-struct domain_config {
-    domid_t id;
-    uint16_t roles;
-    bool initial;     /* SIF_PRIVILEGED | SIF_INITDOMAIN; its end is the machine's */
-    bool has_console; /* typed input goes here at the start */
-    uint8_t on_poweroff, on_reboot, on_crash, on_watchdog; /* enum end_action */
-    uint8_t console;                                       /* enum console_mode */
-    unsigned vcpus;
-    uint64_t memory;     /* bytes at start */
-    uint64_t max_memory; /* bytes */
-    uint32_t weight, cap;
-    uint64_t affinity;
-    int kernel, ramdisk; /* module indexes; -1: none */
-    uint8_t handle[16];
-    uint32_t restarts;
-    uint32_t failures;           /* in a row, to build it again */
-    uint32_t promised;           /* frames that its next life needs (page_promise) */
-    uint64_t started;            /* when it began to run, last */
-    struct work_account account; /* pays for its end and its next beginning */
-    struct sched_cap sched_cap;  /* how much of its cap its last life had used up */
-    struct work restart_work;    /* when the time has come (core/domain.c) */
-    struct timer restart_timer;
-    char name[32];
-    char cmdline[1024];
-};
-
-/* Verdicts of a machine that ends (the byte for the debug-exit port). */
-#define VERDICT_OK     0x00
-#define VERDICT_CRASH  0x10
-#define VERDICT_BUG    0x20
-#define VERDICT_TREE   0x31
-#define VERDICT_IMAGE  0x32
-#define VERDICT_MEMORY 0x33
-#define VERDICT_BOOT   0x34
-
 /* Read the modules, build and start every domain.  Prints what is wrong and ends the machine if one
  * cannot be built. */
 void builder_start_all(void);
 /* 0 or -errno, and *@e says why; nothing is left behind.  The domain is left paused. */
 int builder_build(struct domain_config *config, struct domain **out,
                   struct boot_error *e) must_check;
-/* The reboot action: called as work after the old domain is destroyed.  0, -XEN_ENOMEM (another time there may be more
- * memory), or another -errno.  One printed sentence says so, but not for each failure of many in a row: builder_tells(). */
-int builder_rebuild(struct domain_config *config) must_check;
-/* Is the last failure one to speak about: the first, second, fourth, eighth, ... in a row? */
-static inline bool builder_tells(const struct domain_config *c)
-{
-    return !(c->failures & (c->failures - 1));
-}
 /* Prints "cannot boot: ..." and ends the machine. */
 noreturn_ cold_ void builder_cannot_boot(const struct boot_error *e);
 
@@ -161,7 +111,3 @@ void bootstrap_free(struct bootstrap *b); /* the notes taken while building, not
 /* start_info, console, hypercall page, shared_info, grant entries, vCPU 0's registers.  0 or
  * -errno. */
 int start_info_fill(struct bootstrap *b) must_check;
-/* So many frames more are free when no domain exists (core/domain.c). */
-void domain_expect_free(uint64_t frames);
-/* Debug key m: what is free, what domains have, what the hypervisor spends on them. */
-void domain_memory_report(void);

@@ -207,7 +207,7 @@ void cpu_check(void)
     cpuid(0x80000001, 0, extended);
     for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
         if (!((needed[i].extended ? extended : basic)[3] & BIT(needed[i].bit)))
-            cannot_boot(VERDICT_CANNOT_BOOT, "this CPU has %s (feature %s)", needed[i].why,
+            cannot_boot(VERDICT_BOOT, "this CPU has %s (feature %s)", needed[i].why,
                         needed[i].name);
 }
 

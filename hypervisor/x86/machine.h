@@ -5,6 +5,7 @@
 
 #include "arch.h"
 #include "lib.h"
+#include "verdict.h"
 
 /* --- instructions ---------------------------------------------------------------------------- */
 
@@ -281,14 +282,6 @@ void smp_start_others(void);
 /* --- start.c --------------------------------------------------------------------------------- */
 
 noreturn_ void hypervisor_main(uint32_t multiboot_info);
-/* "(PV) cannot boot: <sentence>", and the machine ends with @verdict
- * (hypercall-abi/hyperlaunch.md). */
-noreturn_ void cannot_boot(int verdict, const char *format, ...) printf_like(2, 3);
-#define VERDICT_OK          0x00
-#define VERDICT_CRASHED     0x10
-#define VERDICT_BUG         0x20
-#define VERDICT_MEMORY      0x33
-#define VERDICT_CANNOT_BOOT 0x34
 
 /* The image (paravane.lds). */
 extern const char image_start[], text_end[], rodata_start[], rodata_end[], data_start[], bss_end[];

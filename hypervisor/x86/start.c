@@ -145,17 +145,6 @@ static void say_memory(void)
         printk("RAM is scrubbed in spite of bootscrub=no: somebody has used it before\n");
 }
 
-void cannot_boot(int verdict, const char *format, ...)
-{
-    char sentence[200];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(sentence, sizeof(sentence), format, args);
-    va_end(args);
-    printk("cannot boot: %s\n", sentence);
-    arch_machine_end(MACHINE_POWEROFF, verdict);
-}
-
 /* --- the boot order -------------------------------------------------------------------------- */
 
 extern struct vcpu boot_vcpu; /* boot.S */
@@ -207,7 +196,7 @@ void hypervisor_main(uint32_t multiboot_info)
     banner();
     cpu_check(); /* nothing below does without */
     if (!ram_count)
-        cannot_boot(VERDICT_CANNOT_BOOT, "the loader gave no memory map");
+        cannot_boot(VERDICT_BOOT, "the loader gave no memory map");
     paging_init(); /* final address space, frame table, page allocator */
     say_memory();
     idt_init();

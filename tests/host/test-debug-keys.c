@@ -6,6 +6,7 @@
 #include "builder.h"
 #include "console.h"
 #include "xenstore.h"
+#include "verdict.h"
 
 #include <xen/io/console.h>
 

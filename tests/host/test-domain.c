@@ -13,6 +13,7 @@
 #include "grant-table.h"
 #include "image.h"
 #include "sched.h"
+#include "verdict.h"
 #include "wallclock.h"
 #include "xenstore.h"
 

@@ -6,6 +6,7 @@
 #include "console.h"
 #include "image.h"
 #include "sched.h"
+#include "verdict.h"
 
 #include <libfdt.h>
 
