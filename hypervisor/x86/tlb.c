@@ -1,0 +1,75 @@
+/*
+ * TLB flushes: this CPU's, and requests that reach the others.
+ *
+ * Each request has a number of its own, the count of those to that CPU so far (flush_wanted).  A CPU that serves reads the
+ * count, flushes, and then says how far it has come (flush_done): whoever has asked before it looked is served by one
+ * flush, and whoever asked later is not.  So nobody takes the flush before his request for an answer to it, and nobody has to
+ * wait for more than one flush, however many others ask.  (tests/models/flush.pml)
+ */
+#include "machine.h"
+#include "guest.h"
+#include "tlb.h"
+#include "traps.h"
+
+void arch_tlb_flush_local(void)
+{
+    const uint32_t began = tlb_flush_begin();
+
+    write_cr3(read_cr3());
+    tlb_flush_end(this_cpu(), began);
+}
+
+void arch_tlb_invlpg_local(uint64_t va)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
+}
+
+/* Somebody wants ours forgotten: in the interrupt, or from a spin-wait's arch_relax(). */
+void arch_serve_flush(void)
+{
+    struct percpu *p = this_percpu();
+    const uint64_t wanted = atomic_read_acquire(&p->flush_wanted);
+
+    if (wanted == p->flush_done)
+        return;
+    if (unlikely(atomic_read(&vcpu_audit_wanted)))
+        vcpu_audit_cpu();
+    arch_tlb_flush_local();
+    if (wanted >
+        p->flush_done) /* else we have served again while the flush clock's round made us wait */
+        atomic_set_release(&p->flush_done, wanted);
+}
+
+/* Returns the request's number. */
+static uint64_t flush_ask(struct percpu *p)
+{
+    const uint64_t number = atomic_add(&p->flush_wanted, 1);
+
+    lapic_ipi(p->apic_id, INTERRUPT_FLUSH);
+    return number;
+}
+
+void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
+{
+    const unsigned self = this_cpu();
+    const uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
+    uint64_t number[MAX_CPUS]; /* of others only */
+
+    /* Ask first, flush our own while they are at it, then wait.  Others forget everything, whatever
+     * was asked. */
+    for (uint64_t left = others; left; left &= left - 1) {
+        const unsigned cpu = (unsigned)__builtin_ctzll(left);
+        number[cpu] = flush_ask(percpu_of(cpu));
+    }
+    if (cpus & BIT(self)) {
+        if (all)
+            arch_tlb_flush_local();
+        else
+            arch_tlb_invlpg_local(va);
+    }
+    for (uint64_t left = others; left; left &= left - 1) {
+        const unsigned cpu = (unsigned)__builtin_ctzll(left);
+        while (atomic_read_acquire(&percpu_of(cpu)->flush_done) < number[cpu])
+            arch_relax();
+    }
+}
