@@ -16,7 +16,7 @@
 #include "builder.h"
 #include "lib.h"
 #include "page-tables.h"
-#include "pagetable.h"
+#include "pte.h"
 #include "sched.h"
 
 #define LARGEST_ORDER 18u

@@ -17,7 +17,8 @@
  */
 #include "elf.h"
 #include "lib.h"
-#include "pagetable.h"
+#include "guest-range.h"
+#include "pte.h"
 
 #include <xen/elfnote.h>
 

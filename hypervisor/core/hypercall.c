@@ -90,7 +90,7 @@ multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
         return refuse(HC_002, at.va);
     int left = MULTICALL_SPAN - 1; /* negative: look */
     for (uint32_t done = 0; done < count; at = guest_ptr_add(at, sizeof(call))) {
-        /* An entry before this one, or another vCPU, may have shut a window (pagetable.h) that the range lies in. */
+        /* An entry before this one, or another vCPU, may have shut a window (guest-range.h) that the range lies in. */
         if (unlikely(linear_windows_exist) && unlikely(!guest_readable(at.va, sizeof(call))))
             return refuse(HC_002, at.va);
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))

@@ -345,31 +345,6 @@ static bool linear_move(struct page_info *pg, int step)
     return true;
 }
 
-bool linear_windows_exist;
-
-/* Is any of the @n > 0 bytes at @va below an L4 slot that the running domain ever used linearly? */
-bool in_linear_window(uint64_t va, uint64_t n)
-{
-    const struct domain *d = current_vcpu()->domain;
-
-    for (unsigned slot = pt_index(va, 4), last = pt_index(va + n - 1, 4); slot <= last; slot++)
-        if (atomic_read(&d->linear_slots[slot / 64]) >> slot % 64 & 1)
-            return n > 0;
-    return false;
-}
-
-/* L4 slot @slot of some table of @d is about to hold a linear entry: from now on the door refuses to read through it.  A
- * CPU may have passed the door's look already; when it answers the flush it has finished reading. */
-static void linear_window_shut(struct domain *d, unsigned slot)
-{
-    if (d->linear_slots[slot / 64] & BIT(slot % 64))
-        return;
-    linear_windows_exist = true;
-    atomic_or(&d->slow_paths, SLOW_LINEAR);
-    atomic_or(&d->linear_slots[slot / 64], BIT(slot % 64));
-    tlb_flush_cpus(atomic_read(&d->tlb_cpus));
-}
-
 /* Entry @e, slot @slot of table @table (of @level), names a table of @level itself: allow it by the rules above. */
 static int linear_get(struct domain *d, struct page_info *table, int level, unsigned slot, pte_t e)
 {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "arch.h"
-#include "pagetable.h"
+#include "pte.h"
 
 /* A frame of @d is about to become a table of @level (its state already says so, count 1, not validated): check every entry
  * and take its references.  0; or the first bad entry's -errno, everything undone.  Preemptible. */

@@ -4,8 +4,8 @@
  *   mfn_t         machine frame number: a 4 KiB frame of real RAM
  *   pfn_t         pseudo-physical frame number: what a guest calls its n-th frame
  *   guest_ptr_t   an address in the running guest's address space; never a C pointer.
- *                 Only guest_read() and its kin (arch.h) turn one into memory.
- *   pte_t         one page-table entry (pagetable.h)
+ *                 Only guest-access.h (guest_read() and its kin) turns one into memory.
+ *   pte_t         one page-table entry (pte.h)
  *
  * A machine address ("maddr") is a plain uint64_t in bytes, time is uint64_t in
  * nanoseconds of system time unless a name says otherwise.

@@ -15,7 +15,7 @@
 #include "evtchn.h"
 #include "lib.h"
 #include "machine.h"
-#include "pagetable.h"
+#include "pte.h"
 #include "refuse.h"
 #include "sched.h"
 #include "traps.h"

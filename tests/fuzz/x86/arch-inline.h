@@ -6,8 +6,9 @@
 
 #include "atomic.h"
 #include "domain.h"
+#include "guest-range.h"
 #include "layout.h"
-#include "pagetable.h"
+#include "pte.h"
 #include "percpu.h"
 
 #define FUZZ_FRAMES 64u
@@ -77,7 +78,7 @@ static inline void arch_relax(void)
 {
 }
 
-/* --- the door, as hypervisor/x86/arch-inline.h has it: the range is checked first --- */
+/* --- the door, as hypervisor/x86/guest-access.h has it: the range is checked first --- */
 
 /* 0, or -XEN_EFAULT: some byte is not there, or may not be written. */
 must_check int fuzz_copy(void *to, const void *from, uint64_t va, size_t n);

@@ -1,8 +1,9 @@
 /* The inline half of arch.h for the fake machine; what each means is said in arch.h. */
 #pragma once
 
+#include "guest-range.h"
 #include "machine.h"
-#include "pagetable.h"
+#include "pte.h"
 
 static inline struct vcpu *current_vcpu(void)
 {

@@ -1,63 +1,10 @@
 /*
- * x86-64 page-table entries as data: bits are a table, levels are numbers 1..4.
- *
- *   va:  63..48 sign | 47..39 L4 | 38..30 L3 | 29..21 L2 | 20..12 L1 | 11..0 offset
- *
- * (Intel SDM volume 3, 4.5; the PV rules about each bit: page-tables.c.)
+ * Which addresses are a guest's: all but the hypervisor's slots, and none through a linear window (core/guest-range.c).
+ * <guest-access.h>, by include path, x86/ or tests/, reads and writes there.
  */
 #pragma once
 
 #include "types.h"
-
-#define PTE_P            BIT(0) /* present */
-#define PTE_RW           BIT(1)
-#define PTE_US           BIT(2) /* reachable from ring 3: where guest kernels run, too */
-#define PTE_PWT          BIT(3)
-#define PTE_PCD          BIT(4)
-#define PTE_A            BIT(5)
-#define PTE_D            BIT(6)
-#define PTE_PSE          BIT(7) /* L2, L3: superpage.  L1: PAT */
-#define PTE_PAT          BIT(7)
-#define PTE_G            BIT(8)
-#define PTE_AVAIL        (BIT(9) | BIT(10) | BIT(11))
-#define PTE_GUEST_KERNEL BIT(52) /* the guest asked for a supervisor page */
-#define PTE_AVAIL_HIGH   (0x7ffull << 52)
-#define PTE_NX           BIT(63)
-
-#define PTE_ADDR_MASK 0x000ffffffffff000ull
-
-#define PT_ENTRIES 512u
-
-static inline pte_t pte(uint64_t v)
-{
-    return (pte_t){v};
-}
-
-static inline pte_t pte_make(mfn_t m, uint64_t flags)
-{
-    return (pte_t){mfn_to_maddr(m) | flags};
-}
-
-static inline bool pte_present(pte_t e)
-{
-    return e.v & PTE_P;
-}
-
-static inline mfn_t pte_mfn(pte_t e)
-{
-    return mfn(e.v << 12 >> (12 + PAGE_SHIFT)); /* bits 12..51 */
-}
-
-/* Index of @va's entry in a table of @level. */
-static inline unsigned pt_index(uint64_t va, int level)
-{
-    return (va >> (PAGE_SHIFT + 9 * (level - 1))) & (PT_ENTRIES - 1);
-}
-
-static inline bool va_canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
 
 /* The hypervisor's own L4 slots in every guest table (<xen/arch-x86/xen-x86_64.h>). */
 #define HYPERVISOR_SLOT_FIRST  256
@@ -67,7 +14,12 @@ static inline bool va_canonical(uint64_t va)
 
 /* Some domain has, or had, an L4 entry that names an L4 table: see guest_readable(). */
 extern bool linear_windows_exist;
+/* Is any of the @n > 0 bytes at @va below an L4 slot that the running domain ever used linearly? */
 bool in_linear_window(uint64_t va, uint64_t n);
+struct domain;
+/* L4 slot @slot of some table of @d is about to hold a linear entry: from now on guest_read() refuses to read through it.
+ * A CPU may have passed its look already; when it answers the flush it has finished reading.  Needs @d->mmu. */
+void linear_window_shut(struct domain *d, unsigned slot);
 
 /* May a guest name @n bytes at @va?  Everything but the hypervisor's slots and the non-canonical hole;
  * an object must lie wholly on one side. */
@@ -93,8 +45,8 @@ static inline bool guest_access_ok(uint64_t va, uint64_t n)
 /*
  * May the hypervisor read @n bytes at @va for the running guest?  Beyond guest_range_ok(): an address below an L4 entry
  * that names an L4 table walks through that table's own slots of ours, whose entries ring 0 may follow although ring 3
- * may not.  Nobody keeps hypercall arguments there, so such windows are shut as a whole (core/page-tables.c,
- * linear_window_shut).  Writes need no look: a linear entry is read-only.
+ * may not.  Nobody keeps hypercall arguments there, so such windows are shut as a whole
+ * (linear_window_shut).  Writes need no look: a linear entry is read-only.
  */
 static inline bool guest_readable(uint64_t va, uint64_t n)
 {
