@@ -88,7 +88,7 @@ void arch_serial_write(const char *s, size_t n);
 /* console_input_room() is no longer 0: go on feeding console_input() */
 void arch_serial_resume(void);
 
-/* For core/strace.c: a byte to an I/O port; the guest's instruction that wants what it is just served. */
+/* For core/dispatch/strace.c: a byte to an I/O port; the guest's instruction that wants what it is just served. */
 void arch_port_write(uint16_t port, uint8_t byte);
 uint64_t arch_guest_caller(struct vcpu *v);
 

@@ -188,11 +188,11 @@ struct domain {
     for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++) \
         for (struct vcpu *v = (d)->vcpu[i_]; v; v = NULL)
 
-/* --- core/domain-table.c ------------------------------------------------------------------------------- */
+/* --- core/sched/domain-table.c ------------------------------------------------------------------------------- */
 
 extern struct domain idle_domain;
 
-/* A referenced domain, or NULL: one that is being built is not found yet (core/domain.c has the rule).  DOMID_SELF
+/* A referenced domain, or NULL: one that is being built is not found yet (core/domain/domain.c has the rule).  DOMID_SELF
  * is not resolved here. */
 struct domain *domain_get(domid_t id) must_check;
 /* The domain that owns a frame, referenced, whether or not others may find it; NULL if it has ended. */
@@ -204,14 +204,14 @@ void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);
 
-/* For core/domain.c.  A new domain is listed, invisible; false: the number is taken. */
+/* For core/domain/domain.c.  A new domain is listed, invisible; false: the number is taken. */
 bool domain_list(struct domain *d) must_check;
 void domain_show(struct domain *d); /* from now on others find it */
 /* No reference is taken from now on, but the number is not free yet.  True: nobody has one but the table. */
 bool domain_hide(struct domain *d);
 unsigned domain_unlist(struct domain *d); /* how many are left */
 
-/* --- core/domain.c ------------------------------------------------------------------------------- */
+/* --- core/domain/domain.c ------------------------------------------------------------------------------- */
 
 /* What who records hypercalls (strace.c) wants of every domain; set before there is one. */
 struct domain_tracer {

@@ -1,4 +1,4 @@
-/* What core/strace.c wants of the machine. */
+/* What core/dispatch/strace.c wants of the machine. */
 #include "guest.h"
 #include "machine.h"
 

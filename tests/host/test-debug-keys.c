@@ -97,7 +97,7 @@ Test(debug_keys, a_bug_is_told_once_and_ends_the_machine)
 {
     assert_eq_long(machine_catch_end(press_ending, "C"), MACHINE_REBOOT + 1);
     assert_eq_long(machine.verdict, VERDICT_BUG);
-    assert_says("BUG: hypervisor/core/debug-keys.c:");
+    assert_says("BUG: hypervisor/core/dispatch/debug-keys.c:");
     assert_says("asked for by debug key C");
 }
 

@@ -1,6 +1,6 @@
 /*
  * Domains and who can reach them: nobody finds one by its number before it is whole, and what a
- * reference leads to stays while anybody has one (rules R1 to R3 of core/domain.c).
+ * reference leads to stays while anybody has one (rules R1 to R3 of core/domain/domain.c).
  */
 /* The structures of domain 0's calls. */
 #define __XEN_TOOLS__ 1

@@ -1,7 +1,7 @@
 /*
  * The scheduler's policy against the ideal: a processor divided in exact shares.
  *
- * A tiny event simulation of one CPU drives sched-policy.c as core/sched.c does: slices while
+ * A tiny event simulation of one CPU drives sched-policy.c as core/sched/sched.c does: slices while
  * others wait, wake-ups that may preempt, charges.  Each test compares what everybody got with what
  * its weight entitles it to.
  */

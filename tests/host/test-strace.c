@@ -1,6 +1,6 @@
 /*
  * Records of hypercalls: do the formats of hypercall-list.h describe Xen's structures, and does
- * what core/strace.c writes come out of the ring whole?
+ * what core/dispatch/strace.c writes come out of the ring whole?
  */
 #include "suite.h"
 #include "evtchn.h"

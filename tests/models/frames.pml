@@ -1,6 +1,6 @@
 /*
  * The life of a frame: page_get(), page_put(), page_assign(), page_take_back(), page_release(), page_state_of() of page.h and
- * core/page.c, and unpin.  One step for each load, store or exchange.
+ * core/mmu/page.c, and unpin.  One step for each load, store or exchange.
  *
  * One frame, at first domain 1's.  A CPU of domain 1 gives it back and may take it again; domain 2 takes it when it can, pins it, and
  * may give it back, too; another CPU of domain 1 pins it, unpins it, or gives it back; and a third domain maps what is domain 1's,

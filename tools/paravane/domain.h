@@ -6,7 +6,7 @@
 
 /* a domain of Paravane has no more (hypervisor/include/domain.h, MAX_VCPUS) */
 #define VCPUS_MOST 64
-/* nor a machine domains (hypervisor/include/builder.h, MAX_DOMAINS_AT_BOOT) */
+/* nor a machine domains (hypervisor/core/boot/builder.h, MAX_DOMAINS_AT_BOOT) */
 #define COPIES_MOST 1024
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /*
  * Included before everything else in the hosted build: core has a C library of its own
- * (core/string.c, core/print.c), which must not take the place of the host's.  Its names get a
+ * (core/lib/string.c, core/lib/print.c), which must not take the place of the host's.  Its names get a
  * prefix; those that move memory stay the host's, so that AddressSanitizer sees them.
  */
 #pragma once

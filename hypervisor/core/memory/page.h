@@ -2,8 +2,8 @@
  * Frames of machine memory: who owns each, who uses it, in which role.
  *
  * This is the heart of the safety argument.  Read the comment of struct
- * page_info, then page_get() and page_get_type() in core/page.c, then
- * page_table_validate() in core/page-tables.c.
+ * page_info, then page_get() and page_get_type() in core/mmu/page.c, then
+ * page_table_validate() in core/mmu/page-tables.c.
  */
 #pragma once
 
@@ -84,7 +84,7 @@ static inline enum page_type page_type_of_level(int level)
  * I10 The CR3 of every CPU, idle or not, names the hypervisor's own L4 or a root of the vCPU whose stack it is on, an L4 table with a
  *     count; its GDT is its own or that vCPU's view, its IDT is the hypervisor's.
  *
- * Recounted from scratch by page_audit() (core/audit.c); broken on purpose in tests/host/test-page.c.
+ * Recounted from scratch by page_audit() (core/mmu/audit.c); broken on purpose in tests/host/test-page.c.
  *
  * @state moves only by atomic operations.  Everything a page table of domain D says is
  * guarded by D->mmu (a mutex).
@@ -176,7 +176,7 @@ static inline mfn_t page_to_mfn(const struct page_info *pg)
 extern uint64_t *machine_to_phys;
 #define M2P_INVALID (~0ull)
 
-/* --- the allocator (core/page-alloc.c); blocks of 2^order frames, naturally aligned ------------ */
+/* --- the allocator (core/memory/page-alloc.c); blocks of 2^order frames, naturally aligned ------------ */
 
 /* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself.
  * @zero: they are known to hold nothing, so that nobody need scrub them. */
@@ -202,7 +202,7 @@ uint64_t page_free_count(void); /* frames */
 void *mem_alloc(size_t size) must_check;
 void mem_free(void *p, size_t size);
 
-/* --- ownership and counts (core/page.c) --------------------------------------------------------- */
+/* --- ownership and counts (core/mmu/page.c) --------------------------------------------------------- */
 
 /*
  * Giving a block of 2^@order frames to @d.  page_prepare() allocates it, @leave frames are free afterwards besides those that
@@ -347,7 +347,7 @@ void page_release(struct domain *d, struct page_info *pg);
 void *page_alloc_shared(struct domain *d);
 void page_unshare(struct domain *d, void *va);
 
-/* --- audit (core/audit.c) ------------------------------------------------------------------------- */
+/* --- audit (core/mmu/audit.c) ------------------------------------------------------------------------- */
 
 /* Recount the world from scratch and compare; prints each difference.  Number of differences. */
 unsigned page_audit(void);

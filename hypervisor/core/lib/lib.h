@@ -1,4 +1,4 @@
-/* The small C library of the hypervisor (core/string.c, core/print.c); names and meanings are ISO C's. */
+/* The small C library of the hypervisor (core/lib/string.c, core/lib/print.c); names and meanings are ISO C's. */
 #pragma once
 
 #include "types.h"
@@ -31,7 +31,7 @@ void printk(const char *format, ...) printf_like(1, 2);
 void printk_more(const char *format, ...);
 
 /* The word after @key in the hypervisor's command line ("key=value"), or NULL; not terminated at
- * the word's end: *len gets its length.  A bare word gives a length of 0.  (core/cmdline.c) */
+ * the word's end: *len gets its length.  A bare word gives a length of 0.  (core/lib/cmdline.c) */
 const char *cmdline_get(const char *key, size_t *len);
 /* "key", "key=1/yes/on/true"; "no-key" is false */
 bool cmdline_flag(const char *key);
@@ -41,5 +41,5 @@ unsigned long cmdline_number(const char *key, unsigned long otherwise);
 uint64_t parse_size(const char *s, const char **end);
 extern char hypervisor_cmdline[1024];
 
-/* Which build this is (core/build.c): "0.1.0", the git commit, "gcc 12.2.0". */
+/* Which build this is (core/lib/build.c): "0.1.0", the git commit, "gcc 12.2.0". */
 extern const char build_version[], build_changeset[], build_compiler[];

@@ -1,5 +1,5 @@
 /*
- * Guest kernel images: 64-bit ELF files with Xen's notes (core/elf.c).
+ * Guest kernel images: 64-bit ELF files with Xen's notes (core/boot/elf.c).
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Event channels (core/evtchn.c): ports that domains send one-bit signals through. */
+/* Event channels (core/events/evtchn.c): ports that domains send one-bit signals through. */
 #pragma once
 
 #include "domain.h"

@@ -1,5 +1,5 @@
 /*
- * The store that a domain finds behind its store ring when no domain serves one (core/xenstore.c).
+ * The store that a domain finds behind its store ring when no domain serves one (core/xenstore/xenstore.c).
  */
 #pragma once
 

@@ -11,5 +11,5 @@
 #define VERDICT_MEMORY 0x33
 #define VERDICT_BOOT   0x34
 
-/* "(PV) cannot boot: <sentence>", and the machine ends with @verdict (core/bug.c). */
+/* "(PV) cannot boot: <sentence>", and the machine ends with @verdict (core/lib/bug.c). */
 noreturn_ void cannot_boot(int verdict, const char *format, ...) printf_like(2, 3);

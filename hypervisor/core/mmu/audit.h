@@ -1,4 +1,4 @@
-/* What the audit asks of those who hold references outside page tables (core/audit.c). */
+/* What the audit asks of those who hold references outside page tables (core/mmu/audit.c). */
 #pragma once
 
 #include "domain.h"

@@ -1,4 +1,4 @@
-/* A vCPU's timers, whose handlers raise its timer events (core/vcpu-op.c). */
+/* A vCPU's timers, whose handlers raise its timer events (core/domain/vcpu-op.c). */
 #pragma once
 
 #include "domain.h"

@@ -1,5 +1,5 @@
 /*
- * Which addresses are a guest's: all but the hypervisor's slots, and none through a linear window (core/guest-range.c).
+ * Which addresses are a guest's: all but the hypervisor's slots, and none through a linear window (core/mmu/guest-range.c).
  * <guest-access.h>, by include path, x86/ or tests/, reads and writes there.
  */
 #pragma once

@@ -2,7 +2,7 @@
  * A record of every hypercall, for `paravane strace` (paravane/strace-record.h has the layout and the transport).
  *
  * Off, it costs nothing: calls are dispatched through hypercall_calls, which names another table when tracing
- * is on (core/strace.c).  Refusals, new domains and ends of domains, which are off the hot paths, have a place where
+ * is on (core/dispatch/strace.c).  Refusals, new domains and ends of domains, which are off the hot paths, have a place where
  * strace_init() puts what they are to call.
  */
 #pragma once

@@ -66,7 +66,7 @@ typedef struct CAPABILITY("mutex") mutex {
         .held = 0, .rank = LOCK_RANK_##r \
     }
 
-/* Slow halves: core/lock.c, core/mutex.c. */
+/* Slow halves: core/lib/lock.c, core/sched/mutex.c. */
 cold_ void spin_lock_wait(spinlock_t *l);
 cold_ void mutex_lock_wait(mutex_t *m);
 

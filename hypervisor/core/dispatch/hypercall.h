@@ -1,4 +1,4 @@
-/* How a hypercall reaches its handler (core/hypercall.c). */
+/* How a hypercall reaches its handler (core/dispatch/hypercall.c). */
 #pragma once
 
 #include "domain.h"
@@ -24,7 +24,7 @@ extern hypercall_fn *const *hypercall_calls;
 hypercall_fn hypercall_multicall_traced; /* the same, through hypercall_calls */
 /* What entry.S does in line for SYSCALL; paravane-slow, tests and fuzzers call it: call @number (any value) with @a, leaving a record in the trace ring. */
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a);
-const char *hypercall_name(unsigned number); /* "mmu_update", or NULL (core/trace.c) */
+const char *hypercall_name(unsigned number); /* "mmu_update", or NULL (core/trace/trace.c) */
 
-/* Write the stubs that guests call into a page (core/start-info.c). */
+/* Write the stubs that guests call into a page (core/boot/start-info.c). */
 void hypercall_page_fill(void *page);

@@ -1,5 +1,5 @@
 /*
- * Guest page tables: validation, update, roots (core/page-tables.c).
+ * Guest page tables: validation, update, roots (core/mmu/page-tables.c).
  *
  * Locks: everything here needs @d->mmu, d being the tables' owner, unless said otherwise.
  */

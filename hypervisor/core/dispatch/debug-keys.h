@@ -1,4 +1,4 @@
-/* What is typed to the hypervisor itself (core/debug-keys.c). */
+/* What is typed to the hypervisor itself (core/dispatch/debug-keys.c). */
 #pragma once
 
 #include "console.h"

@@ -1,4 +1,4 @@
-/* Grant tables, version 1 (core/grant-table.c): the frames; mapping other domains' grants comes
+/* Grant tables, version 1 (core/events/grant-table.c): the frames; mapping other domains' grants comes
  * with them later. */
 #pragma once
 

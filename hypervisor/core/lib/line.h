@@ -1,5 +1,5 @@
 /*
- * The serial line, which the hypervisor and all consoles share (core/line.c): one writer at a time.
+ * The serial line, which the hypervisor and all consoles share (core/lib/line.c): one writer at a time.
  *
  *     bool entered = line_enter();
  *     line_take(me);                   ends another's unfinished line

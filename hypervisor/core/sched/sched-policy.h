@@ -1,8 +1,8 @@
 /*
- * Who runs next: the policy of the scheduler, pure arithmetic on one queue (core/sched-policy.c).
+ * Who runs next: the policy of the scheduler, pure arithmetic on one queue (core/sched/sched-policy.c).
  *
  * Nothing here knows of vCPUs, locks, interrupts or the clock, so a host test can simulate hours
- * of it.  core/sched.c calls it with the queue's lock held and supplies the time.
+ * of it.  core/sched/sched.c calls it with the queue's lock held and supplies the time.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /*
- * Which vCPU runs where: one run queue per physical CPU, weighted-fair with caps (core/sched.c).
+ * Which vCPU runs where: one run queue per physical CPU, weighted-fair with caps (core/sched/sched.c).
  */
 #pragma once
 
