@@ -10,6 +10,14 @@
  * task it woke.  Only when a CPU has finished its work in the kernel, and tasks
  * still wait in the queue, it fetches idle CPUs for them (share).
  *
+ * A task that wakes up does not wait for the rest of the running task's turn if
+ * it has run less than that one: it runs as soon as the kernel is left.  Otherwise
+ * a program that drops a lock, wakes up who waits for it, and takes it again at
+ * once would have it for ever.  @vruntime says how much each has run; of the time
+ * that a task has been idle it counts one turn at most.  LEAD_NS keeps tasks that
+ * wake up each other from switching at each wake-up; and nobody takes the place of
+ * the first in the queue who has not run less than that one, too, so none starves.
+ *
  * A turn ends only when somebody waits for the CPU.  One CPU alone starts its
  * clock when the queue stops being empty; of several, each has its clock running
  * while it is not idle, because the others cannot set it.
@@ -26,12 +34,14 @@
 #include "platform/platform.h"
 
 #define TURN_NS 10000000ul
+#define LEAD_NS 1000000ul /* by which a task must have run more than one that takes its place */
 
 struct list sched_queue = LIST_INIT(sched_queue);
 cpus_t sched_sleeping;
 static cpus_t fetched;                                         /* kicked, on their way */
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
 static uint64_t switches;
+static uint64_t vruntime_most; /* of all that have ever run */
 
 static bool may_run(const struct task *task, const struct cpu *cpu)
 {
@@ -72,14 +82,37 @@ static void turn_begin(struct cpu *cpu, const struct task *next, uint64_t now)
     }
 }
 
+/* Does @task, which wakes up, run at once in the place of the one that runs on @cpu? */
+static bool preempts(const struct task *task, const struct cpu *cpu, uint64_t now)
+{
+    const struct task *const current = cpu->current;
+    const uint64_t least = task->vruntime + LEAD_NS;
+    if (least >= current->vruntime + (now - current->run_since) || !may_run(task, cpu) ||
+        (sched_sleeping & task->cpus))
+        return false;
+    const struct task *const first = first_for(cpu);
+    return !first || least < first->vruntime;
+}
+
 void sched_ready(struct task *task)
 {
     struct cpu *const cpu = cpu_this();
+    const bool wakes_up = task->state != TASK_READY;
     list_remove(&task->run);
     task->state = TASK_READY;
-    list_add(&task->run, &sched_queue);
-    if (cpu->current != cpu->idle && !slice_running(cpu))
-        slice_start(cpu, platform_time());
+    if (cpu->current == cpu->idle || (!wakes_up && slice_running(cpu))) {
+        list_add(&task->run, &sched_queue);
+        return;
+    }
+    const uint64_t now = platform_time();
+    if (!slice_running(cpu))
+        slice_start(cpu, now);
+    if (wakes_up && preempts(task, cpu, now)) {
+        list_add_first(&task->run, &sched_queue);
+        cpu->slice_over = true;
+    } else {
+        list_add(&task->run, &sched_queue);
+    }
 }
 
 /* One of @idle, not empty, for @task: where it was last, if possible. */
@@ -197,6 +230,14 @@ static void drop_dead_space(struct cpu *cpu)
     platform_commit();
 }
 
+/* @task is going to run: it has been idle, but that shall not count for more than a turn. */
+static void vruntime_begin(struct task *task)
+{
+    if (task->vruntime + TURN_NS < vruntime_most)
+        task->vruntime = vruntime_most - TURN_NS;
+    vruntime_most = MAX(vruntime_most, task->vruntime);
+}
+
 /* Give the CPU's user half to @next.  All of it is one batch. */
 static void switch_process(struct task *next)
 {
@@ -228,6 +269,7 @@ void sched_switch(void)
 
     switches++;
     previous->run_time += now - previous->run_since;
+    previous->vruntime += now - previous->run_since;
     next->run_since = now;
     const uint32_t cycles = cycles_now();
     previous->system_cycles += (uint32_t)(cycles - previous->entered);
@@ -236,8 +278,10 @@ void sched_switch(void)
         fpu_save(previous);
     next->cpu = cpu;
     cpu->current = next;
-    if (next->tid)
+    if (next->tid) {
+        vruntime_begin(next);
         switch_process(next);
+    }
     context_switch(&previous->sp, next->sp);
     /* Here any CPU may be running us; @cpu was the one we left. */
 }

@@ -112,6 +112,7 @@ static struct task *new (void (*start)(void))
     sp[6] = (uint64_t)start;
     task->sp = (uint64_t)sp;
     task->cpu = cpu_this();
+    task->vruntime = task_current()->vruntime;
     return task;
 }
 

@@ -93,6 +93,7 @@ struct task {
 
     /* Time. */
     uint64_t run_time, run_since; /* ns */
+    uint64_t vruntime;            /* the same, but never far behind others': sched.c compares it */
     uint64_t system_cycles;       /* in the kernel, without the present stay, which began... */
     uint32_t entered;             /* ...then */
     struct timer sleep_timer;

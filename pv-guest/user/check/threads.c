@@ -377,8 +377,63 @@ static void check_futex_queues(void)
     munmap(w, 4096);
 }
 
+/*
+ * One thread has a lock nearly always: it lets go, wakes who waits, and takes it again at once,
+ * as interpreters do with their global lock.  Who waits on the same CPU gets it only by running
+ * right after having been woken; by running when the other's turn ends, once in thousands of
+ * rounds.  Real waiting times do not count here, only how often the lock was let go.
+ */
+#define TIMES  10
+#define ROUNDS (200 * TIMES)
+
+static uint32_t busy_lock;
+static volatile int times_taken;
+
+static void busy_lock_take(void)
+{
+    uint32_t nobody = 0;
+    while (!__atomic_compare_exchange_n(&busy_lock, &nobody, 1, 0, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
+        futex(&busy_lock, FUTEX_WAIT, 1, NULL, NULL, 0);
+        nobody = 0;
+    }
+}
+
+static void busy_lock_drop(void)
+{
+    __atomic_store_n(&busy_lock, 0, __ATOMIC_SEQ_CST);
+    futex(&busy_lock, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void *take_sometimes(void *argument)
+{
+    while (times_taken < TIMES) {
+        busy_lock_take();
+        times_taken++;
+        busy_lock_drop();
+    }
+    return NULL;
+}
+
+static void ask_busy_lock(void)
+{
+    const uint64_t first_cpu = 1;
+    int rounds = 0;
+    const int pinned = syscall(SYS_sched_setaffinity, 0, sizeof(first_cpu), &first_cpu) == 0;
+    start(take_sometimes, NULL);
+    for (; times_taken < TIMES && rounds < ROUNDS; rounds++) {
+        busy_lock_take();
+        for (volatile int i = 0; i < 50000; i++)
+            ;
+        busy_lock_drop();
+    }
+    _exit(pinned && rounds < ROUNDS);
+}
+
 void check_futexes(void)
 {
     check_futex_errors();
     check_futex_queues();
+    result(child(ask_busy_lock) == 1 << 8,
+           "who waits for a lock gets it, though another takes it again at once");
 }
