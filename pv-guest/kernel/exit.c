@@ -112,7 +112,7 @@ static void process_end(struct process *p)
                   status & 0x7f ? status & 0x7f : status >> 8);
     if (unwanted(p)) {
         process_free(p);
-        task_bury_soon();
+        task_reap_soon();
     }
 }
 
@@ -134,7 +134,7 @@ void task_exit(int status)
         process_end(p);
     } else {
         wait_wake(&p->threads_end);
-        task_bury_soon();
+        task_reap_soon();
     }
     sched_switch();
     panic("a dead task runs");
@@ -146,7 +146,7 @@ void process_exit(int status)
     if (!p->exiting) {
         p->exiting = true;
         p->exit_status = status;
-        signal_attention(p, task_current());
+        signal_set_pending(p, task_current());
     }
     task_exit(status);
 }
@@ -158,9 +158,9 @@ int process_threads_end(void)
     if (p->exiting || p->sole)
         return -EINTR;
     p->sole = task;
-    signal_attention(p, task);
+    signal_set_pending(p, task);
     while (p->thread_count > 1)
-        wait_deaf(&p->threads_end);
+        wait_uninterruptible(&p->threads_end);
     p->sole = NULL;
     task->tid = p->pid;
     return p->exiting ? -EINTR : 0;
@@ -199,7 +199,7 @@ static void reap(struct process *child)
     process_current()->children_time += child->ended_time + child->children_time;
     process_current()->children_cycles += child->ended_cycles + child->children_cycles;
     process_free(child);
-    task_bury();
+    task_reap();
 }
 
 /* One look at the children: a pid, 0 if none has news, -ECHILD if there is none. */

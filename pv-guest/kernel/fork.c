@@ -223,6 +223,6 @@ long task_fork(const struct fork_request *r)
     if (!(r->flags & CLONE_THREAD))
         sched_yield_to(child);
     while (parent->vfork_waiting)
-        wait_deaf(&vfork_parents);
+        wait_uninterruptible(&vfork_parents);
     return tid;
 }

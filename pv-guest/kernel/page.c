@@ -97,7 +97,7 @@ struct page *page_alloc_zero(enum page_user user)
 
 void page_put(struct page *page)
 {
-    BUG_ON(page->refs == 0 || page->sealed);
+    BUG_ON(page->refs == 0 || page->protected);
     if (--page->refs == 0)
         block_free(page_number(page).n, page->order);
 }

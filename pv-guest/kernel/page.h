@@ -23,8 +23,8 @@ struct page {
     struct list link; /* free list; or a list of whoever has it */
     uint32_t refs;
     uint8_t order;
-    bool free;   /* first page of a free block */
-    bool sealed; /* owned by platform/: read-only, the hypervisor takes it for a page table */
+    bool free;      /* first page of a free block */
+    bool protected; /* owned by platform/: read-only, the hypervisor takes it for a page table */
     uint8_t heap_class;
     uint64_t used; /* of a process's table: which groups of entries (table.c) */
 };

@@ -24,7 +24,7 @@ static char state_letter(const struct process *p, const struct task *task)
     switch (task->state) {
     case TASK_READY:
         return 'R';
-    case TASK_DEAF:
+    case TASK_UNINTERRUPTIBLE:
         return 'D';
     case TASK_STOPPED:
         return 'T';

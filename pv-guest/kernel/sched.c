@@ -38,7 +38,7 @@
 
 struct list sched_queue = LIST_INIT(sched_queue);
 cpus_t sched_sleeping;
-static cpus_t fetched;                                         /* kicked, on their way */
+static cpus_t kicked;                                          /* kicked, on their way */
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
 static uint64_t switches;
 static uint64_t vruntime_most; /* of all that have ever run */
@@ -124,7 +124,7 @@ static unsigned choose(const struct task *task, cpus_t idle)
 /* Fetch an idle CPU for each task in the queue, as far as there are any. */
 static void share(void)
 {
-    cpus_t coming = fetched;
+    cpus_t coming = kicked;
     struct task *t;
     if (!sched_sleeping)
         return;
@@ -135,7 +135,7 @@ static void share(void)
         } else if (sched_sleeping & t->cpus) {
             const unsigned cpu = choose(t, sched_sleeping & t->cpus);
             sched_sleeping &= ~cpu_bit(&cpus[cpu]);
-            fetched |= cpu_bit(&cpus[cpu]);
+            kicked |= cpu_bit(&cpus[cpu]);
             platform_cpu_kick(cpu);
         }
     }
@@ -217,7 +217,7 @@ void space_unload(struct space *space)
     while (space->cpus) {
         for (cpus_t left = space->cpus; left; left &= left - 1)
             platform_cpu_kick(__builtin_ctzl(left));
-        wait_deaf(&unloaded);
+        wait_uninterruptible(&unloaded);
     }
 }
 
@@ -306,7 +306,7 @@ void sched_idle(void)
             platform_idle();
             kernel_lock();
             sched_sleeping &= ~cpu_bit(cpu);
-            fetched &= ~cpu_bit(cpu);
+            kicked &= ~cpu_bit(cpu);
         }
         sched_switch();
     }
@@ -323,7 +323,7 @@ int wait_until(struct wait_queue *q, uint64_t deadline)
 {
     struct task *const task = task_current();
 
-    if (task->attention && signal_interrupts(task))
+    if (task->signal_pending && signal_interrupts(task))
         return -ERESTART;
     if (deadline != FOREVER) {
         if (platform_time() >= deadline)
@@ -338,13 +338,13 @@ int wait_until(struct wait_queue *q, uint64_t deadline)
         if (platform_time() >= deadline)
             return -ETIMEDOUT;
     }
-    return task->attention && signal_interrupts(task) ? -ERESTART : 0;
+    return task->signal_pending && signal_interrupts(task) ? -ERESTART : 0;
 }
 
-void wait_deaf(struct wait_queue *q)
+void wait_uninterruptible(struct wait_queue *q)
 {
     struct task *const task = task_current();
-    task->state = TASK_DEAF;
+    task->state = TASK_UNINTERRUPTIBLE;
     list_add(&task->run, &q->tasks);
     sched_switch();
 }

@@ -3,7 +3,7 @@
  *
  * A signal is sent to a process or to one thread, and pends there.  It is acted
  * upon when a thread that does not block it is about to return to its program;
- * @attention in the task says that there is something to look at.
+ * @signal_pending in the task says that there is something to look at.
  *
  * A system call that was interrupted while waiting returns -ERESTART so far.
  * If no handler runs, or one with SA_RESTART, the process is set back to the
@@ -52,14 +52,14 @@ bool signal_waiting(const struct task *task)
 
 /* ---- Sending ---- */
 
-void signal_attention(struct process *p, const struct task *except)
+void signal_set_pending(struct process *p, const struct task *except)
 {
     struct task *t;
     for_each_thread(t, p)
     {
         if (t == except)
             continue;
-        t->attention = true;
+        t->signal_pending = true;
         if (t->state == TASK_WAITING || t->state == TASK_STOPPED)
             sched_ready(t);
         else
@@ -72,7 +72,7 @@ static void tell(struct task *task, int number)
 {
     if (task->blocked & ~task->wanted & SIGNAL_BIT(number))
         return;
-    task->attention = true;
+    task->signal_pending = true;
     if (task->state == TASK_WAITING && signal_waiting(task))
         sched_ready(task);
     else
@@ -89,7 +89,7 @@ static void resume(struct process *p)
     p->stopped = false;
     p->stop_signal = 0;
     p->continued = true;
-    signal_attention(p, NULL);
+    signal_set_pending(p, NULL);
     signal_parent(p, CLD_CONTINUED, SIGCONT);
 }
 
@@ -104,7 +104,7 @@ static bool send_effects(struct process *p, uint64_t blocked, int number)
         signal_set_drop(&p->signals, SIGNAL_BIT(SIGCONT));
     if (number == SIGKILL && p != init_process) {
         p->stopped = false;
-        signal_attention(p, NULL);
+        signal_set_pending(p, NULL);
     }
     return !ignored(p, number) || (blocked & SIGNAL_BIT(number));
 }
@@ -200,7 +200,7 @@ void signal_fault(struct task *task, int number, uint64_t address)
         action->handler = SIG_DFL;
     task->blocked &= ~SIGNAL_BIT(number);
     signal_set_add(&task->signals, &info);
-    task->attention = true;
+    task->signal_pending = true;
     task->fault_signal = number;
     task->fault_address = address;
 }
@@ -240,7 +240,7 @@ void signal_block(uint64_t mask)
     struct task *const task = task_current();
     task->blocked = mask & ~SIGNALS_UNBLOCKABLE;
     if (candidates(task))
-        task->attention = true;
+        task->signal_pending = true;
 }
 
 void signal_block_for_call(uint64_t mask)
@@ -249,7 +249,7 @@ void signal_block_for_call(uint64_t mask)
     task->blocked_saved = task->blocked;
     task->restore_blocked = true;
     task->blocked = mask & ~SIGNALS_UNBLOCKABLE;
-    task->attention = true;
+    task->signal_pending = true;
 }
 
 /* ---- Stopping ---- */
@@ -258,7 +258,7 @@ static void stop_process(struct process *p, int number)
 {
     p->stopped = true;
     p->stop_signal = number;
-    signal_attention(p, task_current());
+    signal_set_pending(p, task_current());
     signal_parent(p, CLD_STOPPED, number);
 }
 
@@ -397,5 +397,5 @@ void signal_deliver(struct frame *frame)
         task->restore_blocked = false;
         task->blocked = task->blocked_saved;
     }
-    task->attention = false;
+    task->signal_pending = false;
 }

@@ -44,14 +44,14 @@ bool signal_waiting(const struct task *task);
 /* The same for the running task, which waits; if all it has to do is stop, it does so first. */
 bool signal_interrupts(struct task *task);
 /* Wake all threads of @process but @except: it ends, stops, or loses them. */
-void signal_attention(struct process *process, const struct task *except);
+void signal_set_pending(struct process *process, const struct task *except);
 
 /* Called with the frame through which @task returns to its process: enter handlers, die, stop. */
 void signal_deliver(struct frame *frame);
 /* Has signal_deliver anything to do?  Mostly not, and every system call asks. */
 static inline bool signal_due(const struct task *task, const struct frame *frame)
 {
-    return task->attention || frame->rax == (uint64_t)-ERESTART;
+    return task->signal_pending || frame->rax == (uint64_t)-ERESTART;
 }
 /* From now on the running task blocks the signals of @mask. */
 void signal_block(uint64_t mask);

@@ -39,7 +39,7 @@ struct area {
 struct space {
     unsigned users; /* tasks */
     cpus_t cpus;    /* that have it loaded, and may cache what its tables say */
-    bool active;    /* tables are sealed, changes are queued */
+    bool active;    /* tables are protected, changes are queued */
     struct platform_root root;
     struct list tables; /* pages of all tables below the root */
     unsigned table_count;

@@ -36,7 +36,7 @@ static pte_t table_new(struct space *space)
     list_add(&page->link, &space->tables);
     space->table_count++;
     if (space->active)
-        platform_table_seal(page_number(page));
+        platform_table_protect(page_number(page));
     return platform_pte(page_number(page), PTE_TABLE);
 }
 
@@ -142,7 +142,7 @@ int table_walk(struct space *space, uintptr_t start, uintptr_t end,
 void table_activate(struct space *space)
 {
     struct page *table;
-    list_for_each(table, &space->tables, link) platform_table_seal(page_number(table));
+    list_for_each(table, &space->tables, link) platform_table_protect(page_number(table));
     platform_root_activate(&space->root);
     platform_commit();
     space->active = true;
@@ -162,7 +162,7 @@ void table_destroy(struct space *space)
      * get other uses; so commit before the first page is dropped. */
     if (space->active) {
         platform_root_retire(&space->root);
-        list_for_each(table, &space->tables, link) platform_table_unseal(page_number(table));
+        list_for_each(table, &space->tables, link) platform_table_unprotect(page_number(table));
         platform_commit();
     }
     table_walk(space, USER_START, USER_END, leaf_drop, NULL);

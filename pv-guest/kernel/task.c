@@ -76,7 +76,7 @@ static void task_begin(void)
         (void)!user_write(task->set_tid, &task->tid, sizeof(task->tid));
     task->set_tid = 0;
     /* It may have been born into a process that ends. */
-    if (task->attention)
+    if (task->signal_pending)
         signal_deliver(task_frame(task));
     task_return();
 }
@@ -168,7 +168,7 @@ void task_die(struct task *task)
 }
 
 /* No task can free the stack it stands on. */
-void task_bury(void)
+void task_reap(void)
 {
     struct task *t, *after;
     list_for_each_safe(t, after, &dead, run)
@@ -178,7 +178,7 @@ void task_bury(void)
     }
 }
 
-void task_bury_soon(void)
+void task_reap_soon(void)
 {
     wait_wake(&reaper_wait);
 }
@@ -186,8 +186,8 @@ void task_bury_soon(void)
 static void reaper(void)
 {
     for (;;) {
-        task_bury();
-        wait_deaf(&reaper_wait);
+        task_reap();
+        wait_uninterruptible(&reaper_wait);
     }
 }
 

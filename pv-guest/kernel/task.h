@@ -27,11 +27,11 @@ struct files;
 struct process;
 
 enum task_state {
-    TASK_READY,   /* running or in the run queue */
-    TASK_WAITING, /* in a wait queue; a signal wakes it */
-    TASK_DEAF,    /* in a wait queue; no signal wakes it */
-    TASK_STOPPED, /* by SIGSTOP and its kin, until SIGCONT */
-    TASK_DEAD,    /* has ended; task_bury frees it */
+    TASK_READY,           /* running or in the run queue */
+    TASK_WAITING,         /* in a wait queue; a signal wakes it */
+    TASK_UNINTERRUPTIBLE, /* in a wait queue; no signal wakes it */
+    TASK_STOPPED,         /* by SIGSTOP and its kin, until SIGCONT */
+    TASK_DEAD,            /* has ended; task_reap frees it */
 };
 
 /* sys-policy.c: what was asked for, which makes no difference. */
@@ -45,10 +45,10 @@ struct sched_policy {
  * struct task - a thread of a process.
  *
  * I1  @run is linked exactly while the task is ready and not running (in the run
- *     queue), or waiting or deaf (in one wait queue), or dead.
+ *     queue), or waiting or uninterruptible (in one wait queue), or dead.
  * I2  A dead task has no process, space or files; all it keeps is its kernel stack.
  * I3  A pending signal that the task does not block, and the end of its process,
- *     set @attention.
+ *     set @signal_pending.
  * I4  It is on one CPU at most: running there if it is that CPU's @current.
  */
 struct task {
@@ -73,7 +73,7 @@ struct task {
     uint8_t fpu[FPU_SIZE] __attribute__((aligned(64))); /* while it is not running */
 
     /* Signals (signal.c). */
-    bool attention; /* signal_deliver has something to look at */
+    bool signal_pending; /* signal_deliver has something to look at */
     bool restore_blocked;
     struct signal_set signals;
     uint64_t blocked;
@@ -139,9 +139,9 @@ void task_free(struct task *task);
 /* The running task has ended: leave its process, to be freed once it runs no longer. */
 void task_die(struct task *task);
 /* Free those that have ended. */
-void task_bury(void);
-/* Those that have ended will not be buried by whoever asks for their process: do it soon. */
-void task_bury_soon(void);
+void task_reap(void);
+/* Those that have ended will not be reaped by whoever asks for their process: do it soon. */
+void task_reap_soon(void);
 /* Go (back) to the process, as its frame says. */
 NORETURN void task_return(void);
 struct task *task_find(int tid);

@@ -24,7 +24,7 @@ static inline void wait_init(struct wait_queue *q)
  */
 MUST_CHECK int wait_until(struct wait_queue *q, uint64_t deadline);
 /* The same without regard to signals or time. */
-void wait_deaf(struct wait_queue *q);
+void wait_uninterruptible(struct wait_queue *q);
 /* Wake all who sleep in @q: most often there is nobody, so that question is asked here. */
 void wait_wake_sleepers(struct wait_queue *q);
 static inline void wait_wake(struct wait_queue *q)

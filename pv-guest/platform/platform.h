@@ -281,9 +281,9 @@ pte_t platform_pte(pfn_t page, uint64_t flags);
 pfn_t platform_pte_page(pte_t entry);
 
 /*
- * platform_pte_write - Queued in sealed tables, at once in others.  Store @entry to @slot.
+ * platform_pte_write - Queued in protected tables, at once in others.  Store @entry to @slot.
  * Instruction: MOV
- * Hypercall:   mmu_update in a sealed table; MOV in one that the hypervisor does not know yet
+ * Hypercall:   mmu_update in a protected table; MOV in one that the hypervisor does not know yet
  * Why:         the hypervisor checks each entry of a live table, so a guest maps it read-only and
  *              asks
  */
@@ -299,22 +299,22 @@ void platform_pte_write(pte_t *slot, pte_t entry);
 void platform_leaf_write(pte_t *slot, pte_t entry, uintptr_t address, cpus_t cpus);
 
 /*
- * platform_table_seal - Queued.  @table is about to become reachable as a page table.
+ * platform_table_protect - Queued.  @table is about to become reachable as a page table.
  * Instruction: none
  * Hypercall:   mmu_update: map the page read-only in the direct map
  * Why:         the hypervisor refuses a page table to which any writable mapping exists
  */
-void platform_table_seal(pfn_t table);
+void platform_table_protect(pfn_t table);
 
 /*
- * platform_table_unseal - Queued.  @table is reachable no longer: make it ordinary memory, on
+ * platform_table_unprotect - Queued.  @table is reachable no longer: make it ordinary memory, on
  * all CPUs.
  * Instruction: none
  * Hypercall:   mmu_update: map the page writable in the direct map; for the whole batch one
  *              mmuext_op MMUEXT_TLB_FLUSH_MULTI
- * Why:         the reverse of platform_table_seal
+ * Why:         the reverse of platform_table_protect
  */
-void platform_table_unseal(pfn_t table);
+void platform_table_unprotect(pfn_t table);
 
 /*
  * The top of a process's tables.  A PV guest needs two: its kernel and its
@@ -351,7 +351,7 @@ void platform_root_set(const struct platform_root *root, unsigned index, pte_t e
 
 /*
  * platform_root_activate - Queued.  The tree is complete and all tables below the root are
- * sealed: allow it to be loaded.
+ * protected: allow it to be loaded.
  * Instruction: none
  * Hypercall:   mmuext_op MMUEXT_PIN_L4_TABLE for both tables
  * Why:         pinned, the tree is checked once, not at every load
@@ -361,7 +361,7 @@ void platform_root_activate(const struct platform_root *root);
 /*
  * platform_root_retire - Queued.  The tree is loaded on no CPU and will not be loaded again.
  * Instruction: none
- * Hypercall:   mmuext_op MMUEXT_UNPIN_TABLE for both tables, then as platform_table_unseal
+ * Hypercall:   mmuext_op MMUEXT_UNPIN_TABLE for both tables, then as platform_table_unprotect
  * Why:         its pages cannot be written while they are page tables
  */
 void platform_root_retire(const struct platform_root *root);

@@ -455,7 +455,7 @@ static uint64_t free_memory(void)
     return info.freeram * info.mem_unit;
 }
 
-/* The dead are buried by a kernel thread: it gets its turn before the memory is counted. */
+/* The dead are reaped by a kernel thread: it gets its turn before the memory is counted. */
 static void check_leaks(const char *self)
 {
     struct utsname u;

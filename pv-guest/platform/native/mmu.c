@@ -138,11 +138,11 @@ void platform_leaf_write(pte_t *slot, pte_t entry, uintptr_t address, cpus_t cpu
         platform_tlb_flush_page(cpus, address);
 }
 
-void platform_table_seal(pfn_t table)
+void platform_table_protect(pfn_t table)
 {
 }
 
-void platform_table_unseal(pfn_t table)
+void platform_table_unprotect(pfn_t table)
 {
 }
 

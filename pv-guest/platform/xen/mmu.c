@@ -1,10 +1,10 @@
 /*
  * Page tables under direct paging.
  *
- * A table is in one of two conditions.  Unsealed, it is a page like any other:
+ * A table is in one of two conditions.  Unprotected, it is a page like any other:
  * the kernel fills it with plain stores and the hypervisor knows nothing of it.
- * Sealed, its direct mapping is read-only and every change is a request.  A new
- * process is built unsealed, sealed in one batch and pinned, which makes the
+ * Protected, its direct mapping is read-only and every change is a request.  A new
+ * process is built unprotected, protected in one batch and pinned, which makes the
  * hypervisor check each table once; later changes go one entry at a time.
  *
  * Each process has two L4 tables over the same lower tables: the kernel's, with
@@ -35,7 +35,7 @@ pfn_t platform_pte_page(pte_t entry)
 
 void platform_pte_write(pte_t *slot, pte_t entry)
 {
-    if (page_of_address(slot)->sealed)
+    if (page_of_address(slot)->protected)
         queue_pte(machine_address(slot), entry.bits);
     else
         *slot = entry;
@@ -52,21 +52,21 @@ static void direct_map_set(pfn_t page, uint64_t flags)
     queue_pte(direct_map_entry(page), platform_pte(page, flags | PTE_P | PTE_A | PTE_NX).bits);
 }
 
-void platform_table_seal(pfn_t table)
+void platform_table_protect(pfn_t table)
 {
     struct page *page = page_of(table);
-    BUG_ON(page->sealed);
-    page->sealed = true;
+    BUG_ON(page->protected);
+    page->protected = true;
     direct_map_set(table, 0);
 }
 
 /* The stale read-only translation is harmless until somebody writes, so one flush
  * will do for all tables that a batch unseals. */
-void platform_table_unseal(pfn_t table)
+void platform_table_unprotect(pfn_t table)
 {
     struct page *page = page_of(table);
-    BUG_ON(!page->sealed);
-    page->sealed = false;
+    BUG_ON(!page->protected);
+    page->protected = false;
     direct_map_set(table, PTE_W | PTE_D);
     queue_flush_at_end();
 }
@@ -103,8 +103,8 @@ void platform_root_set(const struct platform_root *root, unsigned index, pte_t e
 
 void platform_root_activate(const struct platform_root *root)
 {
-    platform_table_seal(root->kernel);
-    platform_table_seal(root->user);
+    platform_table_protect(root->kernel);
+    platform_table_protect(root->user);
     queue_mmuext(MMUEXT_PIN_L4_TABLE, mfn_of(root->kernel).n);
     queue_mmuext(MMUEXT_PIN_L4_TABLE, mfn_of(root->user).n);
 }
@@ -113,8 +113,8 @@ void platform_root_retire(const struct platform_root *root)
 {
     queue_mmuext(MMUEXT_UNPIN_TABLE, mfn_of(root->kernel).n);
     queue_mmuext(MMUEXT_UNPIN_TABLE, mfn_of(root->user).n);
-    platform_table_unseal(root->kernel);
-    platform_table_unseal(root->user);
+    platform_table_unprotect(root->kernel);
+    platform_table_unprotect(root->user);
 }
 
 void platform_root_free(const struct platform_root *root)
