@@ -19,7 +19,7 @@ HYPERCALL_LIST(CALL, NONE)
 #define OP(name, served, fields) @ sub name served
 #define LIST(call, prefix) prefix##_LIST(OP)
 SUBOP_LISTS(LIST) VMASST_CMD_LIST(OP)
-#define RULE(id, error, protects, says, source) @ rule id error
+#define RULE(id, word, error, protects, says, source) @ rule id error
 RULE_LIST(RULE)
 #define MSR(first, last, name, who, read, value, write, what) @ msr first last who read value write
 MSR_LIST(MSR)

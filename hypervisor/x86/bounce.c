@@ -111,7 +111,7 @@ bounce_inline(struct vcpu *v, struct guest_regs *regs, struct bounce b)
     return;
 
 bad_stack:
-    domain_crash(v->domain, RULE_CR_002, sp);
+    domain_crash(v->domain, RULE_HANDLER_WITHOUT_STACK, sp);
 }
 
 static noinline_ void bounce(struct vcpu *v, struct guest_regs *regs, struct bounce b)
@@ -140,7 +140,7 @@ void guest_exception(struct vcpu *v, unsigned vector, uint32_t error)
     const struct trap_info *gate = &v->arch.traps[vector];
 
     if (unlikely(!gate->address)) {
-        domain_crash(v->domain, RULE_CR_001, vector, regs->rip, error);
+        domain_crash(v->domain, RULE_EXCEPTION_WITHOUT_HANDLER, vector, regs->rip, error);
         return;
     }
     bounce_inline(v, regs,
@@ -156,7 +156,7 @@ void guest_software_interrupt(struct vcpu *v, unsigned vector)
     const struct trap_info *gate = &v->arch.traps[vector];
 
     if (unlikely(!gate->address)) {
-        domain_crash(v->domain, RULE_CR_001, vector, regs->rip, 0);
+        domain_crash(v->domain, RULE_EXCEPTION_WITHOUT_HANDLER, vector, regs->rip, 0);
         return;
     }
     bounce(v, regs, (struct bounce){.handler = gate->address, .masks = gate->flags & GATE_MASKS});
@@ -169,7 +169,7 @@ void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error)
 
     v->info->arch.cr2 = address;
     if (unlikely(!gate->address)) {
-        domain_crash(v->domain, RULE_CR_003, address, regs->rip, error);
+        domain_crash(v->domain, RULE_PAGE_FAULT_WITHOUT_HANDLER, address, regs->rip, error);
         return;
     }
     bounce(v, regs,
@@ -182,7 +182,7 @@ void guest_page_fault(struct vcpu *v, uint64_t address, uint32_t error)
 void guest_event_upcall(struct vcpu *v)
 {
     if (unlikely(!v->arch.event_callback)) {
-        domain_crash(v->domain, RULE_CR_004);
+        domain_crash(v->domain, RULE_EVENT_WITHOUT_CALLBACK);
         return;
     }
     bounce_inline(v, v->arch.regs,
@@ -264,7 +264,7 @@ void guest_failsafe(struct vcpu *v)
     }
     v->arch.bad_selectors = 0;
     if (!v->arch.failsafe_callback) {
-        domain_crash(v->domain, RULE_CR_005, regs->rip, regs->cs);
+        domain_crash(v->domain, RULE_FAILSAFE_WITHOUT_CALLBACK, regs->rip, regs->cs);
         return;
     }
     uint64_t sp = v->kernel_mode ? regs->rsp & ~15ull : v->arch.kernel_sp & ~15ull;
@@ -272,7 +272,7 @@ void guest_failsafe(struct vcpu *v)
         guest_toggle_mode(v);
     sp -= sizeof(frame);
     if (guest_write(guest_ptr(sp), frame, sizeof(frame))) {
-        domain_crash(v->domain, RULE_CR_002, sp);
+        domain_crash(v->domain, RULE_HANDLER_WITHOUT_STACK, sp);
         return;
     }
     if (v->arch.failsafe_masks)

@@ -23,12 +23,12 @@ static inline int trap_table_read(struct trap_info *table, guest_ptr_t at)
     uint64_t entry[2]; /* the first word: vector, flags, cs; the second: address */
 
     if (unlikely(guest_read(entry, at, sizeof(entry))))
-        return refuse(HC_002, at.va);
+        return refuse(ARGUMENT_UNREADABLE, at.va);
     const uint64_t word = entry[0], address = entry[1];
     if (!address)
         return 1;
     if (!va_canonical(address))
-        return refuse(CB_001, word & 0xff, address);
+        return refuse(HANDLER_NOT_CANONICAL, word & 0xff, address);
 
     struct trap_info *t = &table[word & 0xff];
     t->vector = (uint8_t)word;
@@ -84,7 +84,7 @@ static int callback_register(struct vcpu *v, unsigned type, unsigned flags, uint
     const uint8_t masks = (flags & CALLBACKF_mask_events) != 0;
 
     if (!va_canonical(address))
-        return refuse(CB_002, type, address);
+        return refuse(CALLBACK_NOT_CANONICAL, type, address);
     switch (type) {
     case CALLBACKTYPE_event:
         s->event_callback = address;
@@ -109,7 +109,7 @@ static int callback_register(struct vcpu *v, unsigned type, unsigned flags, uint
         nmi_handler_set(v, address);
         return 0;
     default:
-        return refuse(CB_004, type);
+        return refuse(CALLBACK_TYPE_UNKNOWN, type);
     }
 }
 
@@ -124,9 +124,9 @@ static int callback_unregister(struct vcpu *v, unsigned type)
     case CALLBACKTYPE_syscall:
     case CALLBACKTYPE_syscall32:
     case CALLBACKTYPE_sysenter:
-        return refuse(CB_003, type);
+        return refuse(CALLBACK_NEEDED, type);
     default:
-        return refuse(CB_004, type);
+        return refuse(CALLBACK_TYPE_UNKNOWN, type);
     }
 }
 
@@ -139,14 +139,14 @@ long hypercall_callback_op(struct vcpu *v, const struct hypercall_args *a)
     switch ((uint32_t)a->arg[0]) {
     case CALLBACKOP_register:
         if (guest_read(&reg, guest_ptr(a->arg[1]), sizeof(reg)))
-            return refuse(HC_002, a->arg[1]);
+            return refuse(ARGUMENT_UNREADABLE, a->arg[1]);
         return callback_register(v, reg.type, reg.flags, reg.address);
     case CALLBACKOP_unregister:
         if (guest_read(&unreg, guest_ptr(a->arg[1]), sizeof(unreg)))
-            return refuse(HC_002, a->arg[1]);
+            return refuse(ARGUMENT_UNREADABLE, a->arg[1]);
         return callback_unregister(v, unreg.type);
     default:
-        return refuse(CB_005, (uint32_t)a->arg[0]);
+        return refuse(CALLBACK_OP_UNKNOWN, (uint32_t)a->arg[0]);
     }
 }
 
@@ -158,12 +158,12 @@ long hypercall_nmi_op(struct vcpu *v, const struct hypercall_args *a)
     switch ((uint32_t)a->arg[0]) {
     case XENNMI_register_callback:
         if (guest_read(&cb, guest_ptr(a->arg[1]), sizeof(cb)))
-            return refuse(HC_002, a->arg[1]);
+            return refuse(ARGUMENT_UNREADABLE, a->arg[1]);
         return callback_register(v, CALLBACKTYPE_nmi, 0, cb.handler_address);
     case XENNMI_unregister_callback:
         return callback_unregister(v, CALLBACKTYPE_nmi);
     default:
-        return refuse(CB_006, (uint32_t)a->arg[0]);
+        return refuse(NMI_OP_UNKNOWN, (uint32_t)a->arg[0]);
     }
 }
 
@@ -219,7 +219,7 @@ bad:
 static noinline_ long segment_base_other(unsigned which, uint64_t base)
 {
     if (unlikely(!va_canonical(base)) && which < SEGBASE_GS_USER_SEL)
-        return refuse(CP_001, which, base);
+        return refuse(SEGMENT_BASE_NOT_CANONICAL, which, base);
     switch (which) {
     case SEGBASE_FS:
         fs_base_write(base);
@@ -234,7 +234,7 @@ static noinline_ long segment_base_other(unsigned which, uint64_t base)
         gs_user_selector((uint16_t)base);
         return 0;
     default:
-        return refuse(CP_002, which);
+        return refuse(SEGMENT_BASE_UNKNOWN, which);
     }
 }
 

@@ -67,7 +67,7 @@ void debugreg_trap(struct vcpu *v)
 static long dr_address_set(struct vcpu *v, unsigned reg, uint64_t value)
 {
     if (!guest_range_ok(value, 8))
-        return refuse(CP_004, reg, value);
+        return refuse(BREAKPOINT_ADDRESS, reg, value);
     v->arch.dr[reg] = value;
     if (is_running(v) && (v->arch.dr7 & DR7_ENABLES))
         address_registers_load(v);
@@ -77,7 +77,7 @@ static long dr_address_set(struct vcpu *v, unsigned reg, uint64_t value)
 static long dr6_set(struct vcpu *v, uint64_t value)
 {
     if (value >> 32)
-        return refuse(CP_010, 6, value);
+        return refuse(DEBUG_REGISTER_RESERVED_BITS, 6, value);
     v->arch.dr6 = (value & ~DR6_RESERVED_ZERO) | DR6_DEFAULT;
     return 0;
 }
@@ -85,10 +85,10 @@ static long dr6_set(struct vcpu *v, uint64_t value)
 static long dr7_set(struct vcpu *v, uint64_t value)
 {
     if (value >> 32)
-        return refuse(CP_010, 7, value);
+        return refuse(DEBUG_REGISTER_RESERVED_BITS, 7, value);
     value = (value & ~DR7_RESERVED_ZERO) | DR7_DEFAULT;
     if (value & DR7_GD)
-        return refuse(CP_005, value);
+        return refuse(GENERAL_DETECT_NOT_ALLOWED, value);
 
     uint64_t io =
         0; /* enable bits of I/O breakpoints: remembered for the guest, never given to the CPU */
@@ -96,7 +96,7 @@ static long dr7_set(struct vcpu *v, uint64_t value)
         if ((value >> (16 + 4 * i) & 3) != DR7_TYPE_IO)
             continue;
         if (!(v->arch.cr4 & CR4_DE))
-            return refuse(CP_006, value);
+            return refuse(IO_BREAKPOINT_WITHOUT_DE, value);
         io |= value & (3ull << (2 * i));
     }
 
@@ -131,7 +131,7 @@ long debugreg_set(struct vcpu *v, unsigned reg, uint64_t value)
     case 7:
         return dr7_set(v, value);
     default:
-        return refuse(CP_003, reg);
+        return refuse(DEBUG_REGISTER_UNKNOWN, reg);
     }
 }
 
@@ -148,7 +148,7 @@ long debugreg_get(const struct vcpu *v, unsigned reg, uint64_t *value)
         *value = v->arch.dr7 | v->arch.dr7_io;
         return 0;
     default:
-        return refuse(CP_003, reg);
+        return refuse(DEBUG_REGISTER_UNKNOWN, reg);
     }
 }
 

@@ -82,7 +82,7 @@ int arch_segment_page_validate(uint64_t *descriptors)
     for (unsigned i = 0; i < PAGE_SIZE / 8; i++) {
         uint64_t d = descriptors[i];
         if (!descriptor_sanitize(&d))
-            return refuse(DT_004, d, i);
+            return refuse(DESCRIPTOR_IN_FRAME_NOT_ALLOWED, d, i);
         if (d != descriptors[i])
             descriptors[i] = d;
     }
@@ -121,7 +121,7 @@ bool descriptor_read(struct vcpu *v, uint16_t selector, uint64_t *d)
 static int segment_page_get(struct domain *d, uint64_t m) REQUIRES(&d->mmu)
 {
     if (!mfn_valid(mfn(m)) || page_get_and_type(mfn_to_page(mfn(m)), d, PAGE_TYPE_SEG))
-        return refuse(DT_002, m);
+        return refuse(DESCRIPTOR_FRAME_UNFIT, m);
     return 0;
 }
 
@@ -172,7 +172,7 @@ int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries)
     int rc = 0;
 
     if (entries > FIRST_RESERVED_GDT_ENTRY)
-        return refuse(DT_001, entries, FIRST_RESERVED_GDT_ENTRY);
+        return refuse(GDT_TOO_LONG, entries, FIRST_RESERVED_GDT_ENTRY);
 
     mutex_lock(&d->mmu);
     while (got < frames && !rc) {
@@ -219,7 +219,7 @@ int arch_vcpu_set_ldt(struct vcpu *v, uint64_t base, unsigned entries)
     if (!entries)
         base = 0;
     if ((base & ~PAGE_MASK) || entries > 8192 || !guest_range_ok(base, 1))
-        return refuse(DT_006, base, entries);
+        return refuse(LDT_ADDRESS, base, entries);
     if (base == v->arch.ldt_base && entries == v->arch.ldt_entries)
         return 0;
 
@@ -315,9 +315,9 @@ long hypercall_set_gdt(struct vcpu *v, const struct hypercall_args *a)
     uint32_t entries = (uint32_t)a->arg[1];
 
     if (entries > FIRST_RESERVED_GDT_ENTRY)
-        return refuse(DT_001, entries, FIRST_RESERVED_GDT_ENTRY);
+        return refuse(GDT_TOO_LONG, entries, FIRST_RESERVED_GDT_ENTRY);
     if (guest_read(mfns, guest_ptr(a->arg[0]), (entries + 511) / 512 * 8))
-        return refuse(HC_002, a->arg[0]);
+        return refuse(ARGUMENT_UNREADABLE, a->arg[0]);
     return descriptors_set_gdt(v, mfns, entries);
 }
 
@@ -334,9 +334,9 @@ long hypercall_update_descriptor(struct vcpu *v, const struct hypercall_args *a)
     int rc = 0;
 
     if (unlikely((maddr & 7) || !descriptor_sanitize(&want)))
-        return refuse(DT_003, maddr, want);
+        return refuse(DESCRIPTOR_NOT_ALLOWED, maddr, want);
     if (unlikely(!mfn_valid(maddr_to_mfn(maddr))))
-        return refuse(DT_005, maddr);
+        return refuse(DESCRIPTOR_FRAME_NOT_OWNED, maddr);
 
     struct page_info *pg = mfn_to_page(maddr_to_mfn(maddr));
     mutex_lock(&d->mmu);
@@ -347,7 +347,7 @@ long hypercall_update_descriptor(struct vcpu *v, const struct hypercall_args *a)
         atomic_set((uint64_t *)maddr_to_virt(maddr), want);
         page_put_and_type(pg);
     } else {
-        rc = refuse(DT_005, maddr);
+        rc = refuse(DESCRIPTOR_FRAME_NOT_OWNED, maddr);
     }
     mutex_unlock(&d->mmu);
     return rc;

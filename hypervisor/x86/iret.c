@@ -65,7 +65,7 @@ long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
         v->arch.iopl = rflags >> 12 & 3;
     if ((cs & 3) == 3) {
         if (unlikely(!v->arch.user_cr3)) {
-            domain_crash(v->domain, RULE_CR_007, regs->rip);
+            domain_crash(v->domain, RULE_IRET_WITHOUT_USER_ROOT, regs->rip);
             return 0;
         }
         guest_toggle_mode(v);
@@ -78,6 +78,6 @@ long hypercall_iret(struct vcpu *v, const struct hypercall_args *a)
     return (long)rax;
 
 unreadable:
-    domain_crash(v->domain, RULE_CR_006, at);
+    domain_crash(v->domain, RULE_IRET_FRAME_UNREADABLE, at);
     return 0;
 }

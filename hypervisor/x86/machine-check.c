@@ -44,12 +44,12 @@ static long fetch(guest_ptr_t arg, struct xen_mc_fetch *op)
     const uint32_t queue = op->flags & ~(uint32_t)XEN_MC_ACK;
 
     if (queue != XEN_MC_NONURGENT && queue != XEN_MC_URGENT)
-        return refuse(PR_006, XEN_MC_fetch);
+        return refuse(MCA_OP_UNKNOWN, XEN_MC_fetch);
     if (!(op->flags & XEN_MC_ACK) && !*(const uint64_t *)&op->data)
-        return refuse(PR_006, XEN_MC_fetch);
+        return refuse(MCA_OP_UNKNOWN, XEN_MC_fetch);
     op->flags = op->flags & XEN_MC_ACK ? XEN_MC_OK : XEN_MC_NODATA;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct xen_mc, u.mc_fetch.flags)), op->flags))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -66,12 +66,13 @@ long hypercall_arch_0(struct vcpu *v, const struct hypercall_args *a)
     uint64_t last;
 
     if (!domain_has(v->domain, ROLE_CONTROL))
-        return refuse(PR_001, __HYPERVISOR_mca, 0);
+        return refuse(ROLE_MISSING, __HYPERVISOR_mca, 0);
     /* The whole structure has to be readable, not only what is looked at. */
     if (guest_read(&op, arg, sizeof(op)) ||
         guest_read_u64(&last, guest_ptr_add(arg, sizeof(struct xen_mc) - 8)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.version != XEN_MCA_INTERFACE_VERSION)
-        return refuse(PR_002, __HYPERVISOR_mca, op.version, XEN_MCA_INTERFACE_VERSION);
-    return op.cmd == XEN_MC_fetch ? fetch(arg, &op.fetch) : refuse(PR_006, op.cmd);
+        return refuse(INTERFACE_VERSION_OTHER, __HYPERVISOR_mca, op.version,
+                      XEN_MCA_INTERFACE_VERSION);
+    return op.cmd == XEN_MC_fetch ? fetch(arg, &op.fetch) : refuse(MCA_OP_UNKNOWN, op.cmd);
 }

@@ -12,9 +12,9 @@ static long set_iopl(struct vcpu *v, guest_ptr_t arg)
     struct physdev_set_iopl op;
 
     if (guest_read_u32(&op.iopl, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.iopl > 3)
-        return refuse(CP_007, op.iopl);
+        return refuse(IOPL_RANGE, op.iopl);
     v->arch.iopl = (uint8_t)op.iopl;
     return 0;
 }
@@ -24,10 +24,10 @@ static long set_iobitmap(struct vcpu *v, guest_ptr_t arg)
     struct physdev_set_iobitmap op;
 
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     uint64_t bitmap = *(const uint64_t *)&op.bitmap;
     if (op.nr_ports > 65536 || !guest_range_ok(bitmap, 1))
-        return refuse(CP_008, bitmap, op.nr_ports);
+        return refuse(IO_BITMAP_TOO_LONG, bitmap, op.nr_ports);
     v->arch.iobitmap = guest_ptr(bitmap);
     v->arch.iobitmap_ports = op.nr_ports;
     return 0;
@@ -39,8 +39,8 @@ static long no_interrupt(guest_ptr_t arg)
     uint32_t irq;
 
     if (guest_read_u32(&irq, arg))
-        return refuse(HC_002, arg.va);
-    return refuse(CP_011, irq);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return refuse(PIRQ_NOT_OWNED, irq);
 }
 
 /* physdev_op(cmd, arg) */
@@ -68,9 +68,9 @@ long hypercall_physdev_op(struct vcpu *v, const struct hypercall_args *a)
     case PHYSDEVOP_prepare_msix:
     case PHYSDEVOP_release_msix:
         if (!domain_has(v->domain, ROLE_HARDWARE))
-            return refuse(PR_001, __HYPERVISOR_physdev_op, (uint32_t)a->arg[0]);
-        return refuse(CP_009, (uint32_t)a->arg[0]);
+            return refuse(ROLE_MISSING, __HYPERVISOR_physdev_op, (uint32_t)a->arg[0]);
+        return refuse(PHYSDEV_OP_UNKNOWN, (uint32_t)a->arg[0]);
     default:
-        return refuse(CP_009, (uint32_t)a->arg[0]);
+        return refuse(PHYSDEV_OP_UNKNOWN, (uint32_t)a->arg[0]);
     }
 }

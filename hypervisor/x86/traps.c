@@ -49,7 +49,7 @@ static bool in_ldt_view(const struct vcpu *v, uint64_t address, uint64_t *offset
 /* End @v's domain, without going back to where we came from. */
 static noreturn_ void guest_registers_lost(struct vcpu *v)
 {
-    domain_crash(v->domain, RULE_CR_008);
+    domain_crash(v->domain, RULE_ICEBP_ON_HELD_BREAKPOINT);
     __asm__ volatile("mov %0, %%rsp\n\t"
                      "mov %1, %%rbx\n\t"
                      "jmp exit_to_guest"

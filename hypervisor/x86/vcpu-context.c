@@ -29,10 +29,10 @@ static int addresses_check(const struct vcpu_guest_context *c)
 
     for (unsigned i = 0; i < ARRAY_SIZE(address); i++)
         if (!va_canonical(address[i]))
-            return refuse(CP_020, address[i]);
+            return refuse(CONTEXT_NOT_CANONICAL, address[i]);
     for (unsigned i = 0; i < 256; i++)
         if (!va_canonical(c->trap_ctxt[i].address))
-            return refuse(CB_001, i, c->trap_ctxt[i].address);
+            return refuse(HANDLER_NOT_CANONICAL, i, c->trap_ctxt[i].address);
     return 0;
 }
 
@@ -42,11 +42,11 @@ static int context_check(const struct vcpu_guest_context *c)
     if (rc)
         return rc;
     if (c->ldt_ents > 8192 || (c->ldt_base & ~PAGE_MASK) || !guest_range_ok(c->ldt_base, 1))
-        return refuse(DT_006, c->ldt_base, c->ldt_ents);
+        return refuse(LDT_ADDRESS, c->ldt_base, c->ldt_ents);
     if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1])
-        return refuse(CP_021);
+        return refuse(CONTEXT_WITHOUT_USER_ROOT);
     if (c->gdt_ents > FIRST_RESERVED_GDT_ENTRY)
-        return refuse(DT_001, c->gdt_ents, FIRST_RESERVED_GDT_ENTRY);
+        return refuse(GDT_TOO_LONG, c->gdt_ents, FIRST_RESERVED_GDT_ENTRY);
     return 0;
 }
 
@@ -59,7 +59,7 @@ static int user_root_set(struct vcpu *v, uint64_t cr3)
     if (!cr3)
         return 0;
     if (!l4.n) /* a frame like any other here; vcpu_new_user_root() takes it for "none" */
-        return refuse(MX_001, l4.n);
+        return refuse(PIN_FRAME_NOT_OWNED, l4.n);
     mutex_lock(&v->domain->mmu);
     int rc = vcpu_new_user_root(v, l4);
     mutex_unlock(&v->domain->mmu);

@@ -428,7 +428,7 @@ static void step_entry(void)
         was.rip -= 2; /* the instruction itself is the fault */
     const uint64_t stack = ((kernel ? was.rsp : vcpu.arch.kernel_sp) & ~15ull) - 8ull * w.words;
     if (crash.happened) {
-        if (w.handler && crash.rule != RULE_CR_002)
+        if (w.handler && crash.rule != RULE_HANDLER_WITHOUT_STACK)
             wrong("there is a handler, and the domain ends with rule %u", crash.rule);
         check_memory(stack, stack + 8ull * w.words);
         return;
@@ -474,9 +474,9 @@ static void step_iret(void)
     const long rax = hypercall_iret(&vcpu, &a);
     check_memory(0, 0);
     if (crash.happened) {
-        if (crash.rule != RULE_CR_006 && crash.rule != RULE_CR_007)
+        if (crash.rule != RULE_IRET_FRAME_UNREADABLE && crash.rule != RULE_IRET_WITHOUT_USER_ROOT)
             wrong("it ends with rule %u", crash.rule);
-        if (crash.rule == RULE_CR_006 && whole)
+        if (crash.rule == RULE_IRET_FRAME_UNREADABLE && whole)
             wrong("the frame can be read");
         return;
     }

@@ -34,7 +34,7 @@ static void print_rule(const char *id, const char *says)
         printf("%.2s-%s %s\n", id, id + 3, says);
 }
 
-#define PRINT_RULE(id, errno, protects, says, source) print_rule(#id, says);
+#define PRINT_RULE(id, word, errno, protects, says, source) print_rule(#id, says);
 
 int main(int argc, char **argv)
 {

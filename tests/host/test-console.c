@@ -116,7 +116,7 @@ Test(console, input_reaches_the_guest_and_waits_for_room)
 Test(console, ring_frame_is_no_table_while_served)
 {
     assert_ok(guest_protect(&g, RING, RO));
-    assert_refused(&g, guest_pin(&g, RING, 1), MX_002);
+    assert_refused(&g, guest_pin(&g, RING, 1), PIN_ROLE_CONFLICT);
     console_detach(g.d);
     assert_ok(guest_pin(&g, RING, 1)); /* nobody serves it any more */
     assert_eq_long(console_attach(g.d, guest_mfn(&g, RING)), -XEN_EINVAL);
@@ -137,13 +137,14 @@ Test(console, closed_port_serves_nobody)
 Test(console, console_io_needs_a_role_and_reads_its_buffer)
 {
     uint64_t at = machine_put(0x8000, "direct\n", 7).va;
-    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_write, 7, at), CN_001);
+    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_write, 7, at), CONSOLE_NOT_OWNED);
     g.d->roles = ROLE_HARDWARE;
     assert_ok(hypercall(&g, console_io, CONSOLEIO_write, 7, at));
     cr_assert(machine_logged("direct"));
-    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_write, 7, 0x1000), HC_002);
-    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_read, 0x80000000u, at), CN_002);
-    assert_refused(&g, hypercall(&g, console_io, 7, 7, at), CN_003);
+    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_write, 7, 0x1000), ARGUMENT_UNREADABLE);
+    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_read, 0x80000000u, at),
+                   CONSOLE_COUNT_TOO_LARGE);
+    assert_refused(&g, hypercall(&g, console_io, 7, 7, at), CONSOLE_OP_UNKNOWN);
 }
 
 /* --- a slow line ------------------------------------------------------------------------------ */
@@ -321,5 +322,5 @@ Test(console, console_io_reads_what_is_typed)
     machine_get(to, 0x8000, 8);
     cr_assert(!memcmp(to, "typed", 5));
     console_input('x');
-    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_read, 8, 0x1000), HC_002);
+    assert_refused(&g, hypercall(&g, console_io, CONSOLEIO_read, 8, 0x1000), ARGUMENT_UNREADABLE);
 }

@@ -43,13 +43,13 @@ TestSuite(domain, .init = start);
 static void assert_ports_are_out_of_reach(domid_t id)
 {
     struct evtchn_bind_interdomain bind = {.remote_dom = id, .remote_port = 1};
-    assert_refused(&a, event(&a, bind_interdomain, &bind), EV_001);
+    assert_refused(&a, event(&a, bind_interdomain, &bind), EVTCHN_DOMAIN_MISSING);
     struct evtchn_alloc_unbound port = {.dom = id, .remote_dom = 1};
-    assert_refused(&b, event(&b, alloc_unbound, &port), EV_001);
+    assert_refused(&b, event(&b, alloc_unbound, &port), EVTCHN_DOMAIN_MISSING);
     struct evtchn_status status = {.dom = id, .port = 1};
-    assert_refused(&b, event(&b, status, &status), EV_001);
+    assert_refused(&b, event(&b, status, &status), EVTCHN_DOMAIN_MISSING);
     struct evtchn_reset reset = {.dom = id};
-    assert_refused(&b, event(&b, reset, &reset), EV_001);
+    assert_refused(&b, event(&b, reset, &reset), EVTCHN_DOMAIN_MISSING);
 }
 
 static void assert_out_of_reach(domid_t id)
@@ -58,12 +58,12 @@ static void assert_out_of_reach(domid_t id)
     struct sched_remote_shutdown end = {.domain_id = id, .reason = SHUTDOWN_poweroff};
     assert_refused(&b,
                    guest_op(b.v, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, &end, sizeof(end)),
-                   SC_007);
+                   SHUTDOWN_DOMAIN_MISSING);
     domid_t number = id;
     assert_refused(
         &b,
         guest_op(b.v, __HYPERVISOR_memory_op, XENMEM_current_reservation, &number, sizeof(number)),
-        ME_002);
+        MEMORY_DOMAIN_MISSING);
     struct gnttab_query_size size = {.dom = id};
     const uint64_t at = machine_put(0x3000, &size, sizeof(size)).va;
     assert_ok(hypercall(&b, grant_table_op, GNTTABOP_query_size, at, 1));
@@ -71,7 +71,7 @@ static void assert_out_of_reach(domid_t id)
     assert_eq_long(size.status, GNTST_bad_domain);
     mmu_update_t r = {guest_l1_entry(&b, 20), 0};
     assert_refused(&b, hypercall(&b, mmu_update, machine_put(0x1000, &r, sizeof(r)).va, 1, 0, id),
-                   PT_015);
+                   FOREIGN_DOMAIN_MISSING);
     for (struct domain *d = domain_get_from(0), *next; d; d = next) {
         cr_assert(d->id != id, "domain_get_from() finds it");
         next = domain_get_from(d->id + 1u);
@@ -142,7 +142,7 @@ Test(domain, what_a_reference_leads_to_stays)
     assert_eq_long(port_of(d, port.port)->state, ECS_FREE);
     evtchn_set_pending(d, port.port);
     virq_raise_global(d, VIRQ_DEBUG);
-    assert_eq_long(evtchn_alloc_unbound(d, 2), -rule_text[RULE_EV_005].error);
+    assert_eq_long(evtchn_alloc_unbound(d, 2), -rule_text[RULE_DOMAIN_DYING].error);
     wallclock_set(5000000000ull);
 
     domain_put(d);
@@ -443,8 +443,8 @@ Test(ends, crash_is_told_once_with_its_rule)
     struct domain *d = boot_one();
 
     refuse_explains = true;
-    domain_crash(d, RULE_CR_001, 1, 2, 3);
-    domain_crash(d, RULE_CR_001, 1, 2, 3);
+    domain_crash(d, RULE_EXCEPTION_WITHOUT_HANDLER, 1, 2, 3);
+    domain_crash(d, RULE_EXCEPTION_WITHOUT_HANDLER, 1, 2, 3);
     assert_says("d1 crashed: CR-001 ");
     cr_assert(!strstr(strstr(machine.log, "crashed") + 1, "crashed"));
     assert_eq_long(d->vcpu[0]->arch.dumps, 1);
@@ -456,7 +456,7 @@ Test(ends, crash_is_told_once_with_its_rule)
 /* By the hypervisor, while another domain runs: its first vCPU is shown. */
 Test(domain, crash_of_another_domain)
 {
-    domain_crash(a.d, RULE_CR_001, 0, 0, 0);
+    domain_crash(a.d, RULE_EXCEPTION_WITHOUT_HANDLER, 0, 0, 0);
     assert_eq_long(a.d->vcpu[0]->arch.dumps, 1);
     assert_eq_long(b.d->vcpu[0]->arch.dumps, 0);
     assert_eq_long(a.d->shutdown_code, SHUTDOWN_crash);
@@ -482,11 +482,11 @@ static long watchdog(uint32_t id, uint32_t timeout)
 
 Test(domain, watchdogs_bite)
 {
-    assert_refused(&a, watchdog(3, 1), SC_004);
-    assert_refused(&a, watchdog(1, 1), SC_006);
+    assert_refused(&a, watchdog(3, 1), WATCHDOG_MISSING);
+    assert_refused(&a, watchdog(1, 1), WATCHDOG_NOT_STARTED);
     assert_eq_long(watchdog(0, 2), 1);
     assert_eq_long(watchdog(0, 3), 2);
-    assert_refused(&a, watchdog(0, 4), SC_005);
+    assert_refused(&a, watchdog(0, 4), WATCHDOGS_IN_USE);
     machine_advance(1900000000ull);
     assert_ok(watchdog(1, 2)); /* alive: two more seconds */
     machine_advance(1000000000ull);
@@ -581,34 +581,34 @@ Test(domain, platform_calls)
                                  .interface_version = XENPF_INTERFACE_VERSION};
 
     op.u.settime64 = (struct xenpf_settime64){.secs = 100, .nsecs = 7, .system_time = 5};
-    assert_refused(&a, platform_op(&a, &op), PR_001);
+    assert_refused(&a, platform_op(&a, &op), ROLE_MISSING);
     assert_ok(platform_op(&b, &op));
     assert_eq_long(a.d->shared->wc_sec, 100);
     assert_eq_long(a.d->shared->wc_nsec, 2);
     op.u.settime64.mbz = 1;
-    assert_refused(&b, platform_op(&b, &op), PR_004);
+    assert_refused(&b, platform_op(&b, &op), RESERVED_FIELD_SET);
     op.cmd = XENPF_settime32;
     op.u.settime32 = (struct xenpf_settime32){.secs = 9, .nsecs = 3};
     assert_ok(platform_op(&b, &op));
     assert_eq_long(b.d->shared->wc_sec, 9);
     op.cmd = XENPF_firmware_info;
-    assert_refused(&b, platform_op(&b, &op), PR_005);
+    assert_refused(&b, platform_op(&b, &op), FIRMWARE_INFO_MISSING);
     op.cmd = 9999;
-    assert_refused(&b, platform_op(&b, &op), PR_003);
+    assert_refused(&b, platform_op(&b, &op), CONTROL_OP_UNKNOWN);
     op.interface_version++;
-    assert_refused(&b, platform_op(&b, &op), PR_002);
-    assert_refused(&b, hypercall(&b, platform_op, 0x1000), HC_002);
+    assert_refused(&b, platform_op(&b, &op), INTERFACE_VERSION_OTHER);
+    assert_refused(&b, hypercall(&b, platform_op, 0x1000), ARGUMENT_UNREADABLE);
 
     static const unsigned number[] = {__HYPERVISOR_domctl, __HYPERVISOR_sysctl};
     static const uint32_t version[] = {0x15, 0x15};
     for (unsigned i = 0; i < 2; i++) {
         uint32_t words[512] = {1, version[i]};
         const uint64_t at = machine_put(0x3000, words, sizeof(words)).va;
-        assert_refused(&a, vcpu_hypercall(a.v, number[i], at, 0, 0, 0), PR_001);
-        assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), PR_003);
+        assert_refused(&a, vcpu_hypercall(a.v, number[i], at, 0, 0, 0), ROLE_MISSING);
+        assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), CONTROL_OP_UNKNOWN);
         words[1]++;
         (void)machine_put(0x3000, words, sizeof(words));
-        assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), PR_002);
+        assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), INTERFACE_VERSION_OTHER);
     }
 }
 

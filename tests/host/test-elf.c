@@ -70,7 +70,7 @@ Test(elf, not_a_kernel_at_all)
         memset(file, 0, sizeof(file));
         size = strlen(text[i]);
         memcpy(file, text[i], size);
-        assert_rule(IM_001);
+        assert_rule(IMAGE_NOT_ELF);
     }
 }
 
@@ -79,19 +79,19 @@ Test(elf, compressed_kernel_is_told_apart)
     memset(file, 0, sizeof(file));
     size = 0x1000;
     memcpy(file + 0x202, "HdrS", 4);
-    assert_rule(IM_002);
+    assert_rule(IMAGE_IS_BZIMAGE);
 }
 
 Test(elf, wrong_kinds_of_elf)
 {
     header()->e_ident[EI_CLASS] = ELFCLASS32;
-    assert_rule(IM_003);
+    assert_rule(IMAGE_32_BIT);
     start();
     header()->e_ident[EI_DATA] = ELFDATA2MSB;
-    assert_rule(IM_004);
+    assert_rule(IMAGE_OTHER_MACHINE);
     start();
     header()->e_machine = EM_AARCH64;
-    assert_rule(IM_004);
+    assert_rule(IMAGE_OTHER_MACHINE);
 }
 
 Test(elf, program_headers_outside_the_file)
@@ -99,46 +99,46 @@ Test(elf, program_headers_outside_the_file)
     static const uint64_t offset[] = {0x8000, ~0ull, ~0ull - 50, 1ull << 63};
     for (unsigned i = 0; i < ARRAY_SIZE(offset); i++) {
         header()->e_phoff = offset[i];
-        assert_rule(IM_005);
+        assert_rule(IMAGE_HEADERS_OUTSIDE);
     }
     start();
     header()->e_phnum = 65535;
-    assert_rule(IM_005);
+    assert_rule(IMAGE_HEADERS_OUTSIDE);
     start();
     header()->e_phentsize = 8;
-    assert_rule(IM_005);
+    assert_rule(IMAGE_HEADERS_OUTSIDE);
 }
 
 Test(elf, segments_outside_the_file)
 {
     segment(0)->p_offset = size - 5;
-    assert_rule(IM_006);
+    assert_rule(IMAGE_SEGMENT_OUTSIDE);
     segment(0)->p_offset = ~0ull - 5;
-    assert_rule(IM_006);
+    assert_rule(IMAGE_SEGMENT_OUTSIDE);
     start();
     segment(0)->p_memsz = segment(0)->p_filesz - 1;
-    assert_rule(IM_006);
+    assert_rule(IMAGE_SEGMENT_OUTSIDE);
 }
 
 Test(elf, segments_that_no_domain_can_hold)
 {
     segment(0)->p_paddr = ~0ull - 100;
-    assert_rule(IM_007);
+    assert_rule(IMAGE_SEGMENT_ADDRESS);
     start();
     segment(0)->p_memsz = 1ull << 46;
-    assert_rule(IM_007);
+    assert_rule(IMAGE_SEGMENT_ADDRESS);
     start();
     segment(0)->p_memsz = ~0ull;
-    assert_rule(IM_007);
+    assert_rule(IMAGE_SEGMENT_ADDRESS);
 }
 
 Test(elf, nothing_to_load)
 {
     segment(0)->p_type = PT_NULL;
-    assert_rule(IM_008);
+    assert_rule(IMAGE_NOTHING_TO_LOAD);
     start();
     header()->e_phnum = 0;
-    assert_rule(IM_009);
+    assert_rule(IMAGE_WITHOUT_NOTES);
 }
 
 Test(elf, notes_that_must_be_there)
@@ -146,20 +146,20 @@ Test(elf, notes_that_must_be_there)
     static const uint64_t base = IMAGE_BASE, zero;
     const struct image_note none[] = {{XEN_ELFNOTE_GUEST_OS, "test", 5}};
     size = image_elf(file, sizeof(file), NULL, 0);
-    assert_rule(IM_009);
+    assert_rule(IMAGE_WITHOUT_NOTES);
     size = image_elf(file, sizeof(file), none, 1);
-    assert_rule(IM_010);
+    assert_rule(IMAGE_OTHER_INTERFACE);
     const struct image_note old[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-2.0", 8}};
     size = image_elf(file, sizeof(file), old, 1);
-    assert_rule(IM_010);
+    assert_rule(IMAGE_OTHER_INTERFACE);
     const struct image_note offset[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8},
                                         {XEN_ELFNOTE_PADDR_OFFSET, &zero, 8}};
     size = image_elf(file, sizeof(file), offset, 2);
-    assert_rule(IM_016);
+    assert_rule(IMAGE_OFFSET_WITHOUT_BASE);
     const struct image_note odd[] = {{XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8},
                                      {XEN_ELFNOTE_VIRT_BASE, &base, 5}};
     size = image_elf(file, sizeof(file), odd, 2);
-    assert_rule(IM_015);
+    assert_rule(IMAGE_NOTE_LENGTH);
 }
 
 static void with_number(uint32_t type, uint64_t value)
@@ -175,28 +175,28 @@ static void with_number(uint32_t type, uint64_t value)
 Test(elf, addresses_that_make_no_sense)
 {
     with_number(XEN_ELFNOTE_ENTRY, IMAGE_BASE + IMAGE_BYTES);
-    assert_rule(IM_011);
+    assert_rule(IMAGE_ENTRY_OUTSIDE);
     with_number(XEN_ELFNOTE_ENTRY, 0);
-    assert_rule(IM_011);
+    assert_rule(IMAGE_ENTRY_OUTSIDE);
     with_number(XEN_ELFNOTE_ENTRY, ~0ull - 1);
-    assert_rule(IM_011);
+    assert_rule(IMAGE_ENTRY_OUTSIDE);
     static const uint64_t bad_base[] = {IMAGE_BASE + 1, HYPERVISOR_VIRT_START_,
                                         0x0000800000000000ull, 0x00007ffffffff000ull,
                                         0xfffffffffffff000ull};
     for (unsigned i = 0; i < ARRAY_SIZE(bad_base); i++) {
         with_number(XEN_ELFNOTE_VIRT_BASE, bad_base[i]);
-        assert_rule(IM_012);
+        assert_rule(IMAGE_VIRT_BASE);
     }
     static const uint64_t bad_page[] = {IMAGE_BASE + 8, IMAGE_BASE - 0x1000,
                                         IMAGE_BASE + IMAGE_BYTES, 0};
     for (unsigned i = 0; i < ARRAY_SIZE(bad_page); i++) {
         with_number(XEN_ELFNOTE_HYPERCALL_PAGE, bad_page[i]);
-        assert_rule(IM_013);
+        assert_rule(IMAGE_HYPERCALL_PAGE);
     }
     with_number(XEN_ELFNOTE_INIT_P2M, 0x1234);
-    assert_rule(IM_014);
+    assert_rule(IMAGE_INIT_P2M);
     with_number(XEN_ELFNOTE_INIT_P2M, 0x0000900000000000ull);
-    assert_rule(IM_014);
+    assert_rule(IMAGE_INIT_P2M);
 }
 
 Test(elf, note_that_overruns_its_segment_ends_the_list)
@@ -257,7 +257,7 @@ Test(elf, section_is_understood)
 Test(elf, section_without_an_offset_counts_from_the_base)
 {
     with_section("XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000");
-    assert_rule(IM_007);
+    assert_rule(IMAGE_SEGMENT_ADDRESS);
     segment(0)->p_paddr = IMAGE_BASE;
     assert_ok(parse());
     assert_eq_long(k.phys_start, 0);
@@ -274,7 +274,7 @@ Test(elf, notes_count_where_both_are)
     static uint8_t other[0x4000];
 
     with_section("VIRT_BASE=nonsense");
-    assert_rule(IM_024);
+    assert_rule(IMAGE_WORD_NOT_A_NUMBER);
     (void)image_elf(other, sizeof(other), notes, ARRAY_SIZE(notes));
     memcpy(file + sizeof(Elf64_Ehdr), other + sizeof(Elf64_Ehdr), 0x1000 - sizeof(Elf64_Ehdr));
     header()->e_phnum = 2;
@@ -293,27 +293,27 @@ Test(elf, sections_that_make_no_sense)
 
     for (unsigned i = 0; i < ARRAY_SIZE(not_a_number); i++) {
         with_section(not_a_number[i]);
-        assert_rule(IM_024);
+        assert_rule(IMAGE_WORD_NOT_A_NUMBER);
         assert_eq_long(e.a, 1);
     }
     with_section("");
-    assert_rule(IM_010);
+    assert_rule(IMAGE_OTHER_INTERFACE);
     with_section(BASE "XEN_VER=xen-4.0");
-    assert_rule(IM_010);
+    assert_rule(IMAGE_OTHER_INTERFACE);
     with_section(BASE "XEN_VER=xen-3");
-    assert_rule(IM_010);
+    assert_rule(IMAGE_OTHER_INTERFACE);
     with_section(WORDS BASE "FEATURES=writable_page_tables|!auto_translated_physmap");
-    assert_rule(IM_017);
+    assert_rule(IMAGE_AUTO_TRANSLATED);
     with_section(WORDS "ELF_PADDR_OFFSET=0");
-    assert_rule(IM_016);
+    assert_rule(IMAGE_OFFSET_WITHOUT_BASE);
     with_section(WORDS BASE "HYPERCALL_PAGE=3");
-    assert_rule(IM_013);
+    assert_rule(IMAGE_HYPERCALL_PAGE);
     with_section(WORDS BASE "HYPERCALL_PAGE=0xffffffffffffffff");
-    assert_rule(IM_013);
+    assert_rule(IMAGE_HYPERCALL_PAGE);
     with_section(WORDS BASE "HYPERCALL_PAGE=0x10000000000000");
-    assert_rule(IM_013);
+    assert_rule(IMAGE_HYPERCALL_PAGE);
     with_section(WORDS BASE "VIRT_ENTRY=0");
-    assert_rule(IM_011);
+    assert_rule(IMAGE_ENTRY_OUTSIDE);
 }
 
 /* Wherever the file is cut, and whatever the section headers say, nothing outside is read. */
@@ -333,8 +333,8 @@ Test(elf, section_headers_are_not_believed)
     }
     with_section(WORDS BASE);
     header()->e_shstrndx = 3;
-    assert_rule(IM_009);
+    assert_rule(IMAGE_WITHOUT_NOTES);
     with_section(WORDS BASE);
     header()->e_shentsize = 8;
-    assert_rule(IM_009);
+    assert_rule(IMAGE_WITHOUT_NOTES);
 }

@@ -180,24 +180,24 @@ Test(evtchn_fifo, control_blocks_that_are_refused)
 {
     struct page_info *before = frames_snapshot();
     struct evtchn_init_control o = {.control_gfn = a.mfn[CONTROL], .vcpu = 2};
-    assert_refused(&a, op(&a, init_control, &o), EV_010);
+    assert_refused(&a, op(&a, init_control, &o), EVTCHN_VCPU_MISSING);
     o.vcpu = 0;
     o.offset = PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) + 8;
-    assert_refused(&a, op(&a, init_control, &o), EV_021);
+    assert_refused(&a, op(&a, init_control, &o), CONTROL_BLOCK_OFFSET);
     o.offset = 4;
-    assert_refused(&a, op(&a, init_control, &o), EV_021);
+    assert_refused(&a, op(&a, init_control, &o), CONTROL_BLOCK_OFFSET);
     o.offset = ~0u;
-    assert_refused(&a, op(&a, init_control, &o), EV_021);
+    assert_refused(&a, op(&a, init_control, &o), CONTROL_BLOCK_OFFSET);
     o.offset = 0;
     static const uint64_t nobodys[] = {~0ull, 1ull << 40, 2047, 0};
     for (unsigned i = 0; i < ARRAY_SIZE(nobodys); i++) {
         o.control_gfn = nobodys[i];
-        assert_refused(&a, op(&a, init_control, &o), EV_023);
+        assert_refused(&a, op(&a, init_control, &o), QUEUE_FRAME_UNFIT);
     }
     o.control_gfn = b.mfn[CONTROL];
-    assert_refused(&a, op(&a, init_control, &o), EV_023);
+    assert_refused(&a, op(&a, init_control, &o), QUEUE_FRAME_UNFIT);
     o.control_gfn = a.mfn[0]; /* a page table */
-    assert_refused(&a, op(&a, init_control, &o), EV_023);
+    assert_refused(&a, op(&a, init_control, &o), QUEUE_FRAME_UNFIT);
     cr_assert(!a.d->evtchn_fifo);
     assert_eq_long(frames_differ(before), 0);
 
@@ -207,7 +207,7 @@ Test(evtchn_fifo, control_blocks_that_are_refused)
     o.control_gfn = a.mfn[CONTROL];
     o.offset = PAGE_SIZE - 72;
     assert_ok(op(&a, init_control, &o));
-    assert_refused(&a, op(&a, init_control, &o), EV_022);
+    assert_refused(&a, op(&a, init_control, &o), CONTROL_BLOCK_SET_ALREADY);
     o.vcpu = 1; /* two in one page */
     o.offset = 8;
     assert_ok(op(&a, init_control, &o));
@@ -215,13 +215,13 @@ Test(evtchn_fifo, control_blocks_that_are_refused)
 
 Test(evtchn_fifo, array_ends_after_128_pages)
 {
-    assert_refused(&a, expand(&a, ARRAY), EV_019);
+    assert_refused(&a, expand(&a, ARRAY), EXPAND_ON_2LEVEL);
     assert_ok(init_control(&a, 0));
     struct evtchn_expand_array o = {.array_gfn = b.mfn[ARRAY]};
-    assert_refused(&a, op(&a, expand_array, &o), EV_023);
+    assert_refused(&a, op(&a, expand_array, &o), QUEUE_FRAME_UNFIT);
     for (unsigned i = 0; i < 128; i++)
         assert_ok(expand(&a, ARRAY + i % 2));
-    assert_refused(&a, expand(&a, ARRAY), EV_025);
+    assert_refused(&a, expand(&a, ARRAY), EVENT_ARRAY_COMPLETE);
 }
 
 Test(evtchn_fifo, pages_cannot_become_page_tables_until_reset)
@@ -236,18 +236,18 @@ Test(evtchn_fifo, pages_cannot_become_page_tables_until_reset)
     assert_ok(reset(&a));
     for (unsigned i = 0; i < ARRAY_SIZE(held); i++)
         assert_ok(guest_pin(&a, held[i], 1));
-    assert_refused(&a, init_control(&a, 0), EV_023);
+    assert_refused(&a, init_control(&a, 0), QUEUE_FRAME_UNFIT);
 }
 
 Test(evtchn_fifo, priorities_that_are_refused)
 {
     go_fifo(&a, 1);
     uint32_t port = bind_ipi(&a, 0);
-    assert_refused(&a, set_priority(&a, port, 16), EV_026);
-    assert_refused(&a, set_priority(&a, port, ~0u), EV_026);
-    assert_refused(&a, set_priority(&a, 5000, 1), EV_006);
-    assert_refused(&a, set_priority(&a, port + 1, 1), EV_027);
-    assert_refused(&a, set_priority(&a, 0, 1), EV_027);
+    assert_refused(&a, set_priority(&a, port, 16), PRIORITY_RANGE);
+    assert_refused(&a, set_priority(&a, port, ~0u), PRIORITY_RANGE);
+    assert_refused(&a, set_priority(&a, 5000, 1), PORT_MISSING);
+    assert_refused(&a, set_priority(&a, port + 1, 1), PRIORITY_PORT_NOT_OPEN);
+    assert_refused(&a, set_priority(&a, 0, 1), PRIORITY_PORT_NOT_OPEN);
     for (unsigned i = 0; i < 16; i++)
         assert_ok(set_priority(&a, port, i));
 }
@@ -499,7 +499,7 @@ Test(evtchn_fifo, reset_goes_back_to_two_levels_and_again)
         if (round == 1)
             assert_eq_long(take(&a, 0), port);
         assert_ok(reset(&a));
-        assert_refused(&a, expand(&a, ARRAY), EV_019);
+        assert_refused(&a, expand(&a, ARRAY), EXPAND_ON_2LEVEL);
 
         port = bind_ipi(&a, 0);
         assert_ok(send(&a, port));
@@ -532,12 +532,12 @@ Test(evtchn_fifo, control_domain_has_131072_ports)
         if (bind_ipi(&b, 0) == 4095)
             break;
     struct evtchn_bind_ipi ipi = {0};
-    assert_refused(&b, op(&b, bind_ipi, &ipi), EV_003);
+    assert_refused(&b, op(&b, bind_ipi, &ipi), PORTS_EXHAUSTED);
     assert_ok(init_control(&b, 0));
     for (uint32_t port = 4096; port < EVTCHN_FIFO_NR_CHANNELS; port++)
         if (bind_ipi(&b, 0) != port)
             cr_assert_fail("port %u", port);
-    assert_refused(&b, op(&b, bind_ipi, &ipi), EV_003);
+    assert_refused(&b, op(&b, bind_ipi, &ipi), PORTS_EXHAUSTED);
     for (unsigned i = 0; i < 128; i++)
         assert_ok(expand(&b, ARRAY + (i == 127)));
     assert_ok(send(&b, EVTCHN_FIFO_NR_CHANNELS - 1));
@@ -545,8 +545,8 @@ Test(evtchn_fifo, control_domain_has_131072_ports)
     assert_ok(reset(&b));
     for (uint32_t port = 1; port < 4096; port++)
         assert_eq_long(bind_ipi(&b, 0), port);
-    assert_refused(&b, op(&b, bind_ipi, &ipi), EV_003);
-    assert_refused(&b, send(&b, 4096), EV_015);
+    assert_refused(&b, op(&b, bind_ipi, &ipi), PORTS_EXHAUSTED);
+    assert_refused(&b, send(&b, 4096), PORT_CANNOT_SEND);
 }
 
 /* A sender that takes no lock has read a port's number; then the domain resets its channels.  Two
@@ -567,7 +567,7 @@ Test(evtchn_fifo, other_domains_have_4096_ports)
     for (uint32_t port = 1; port < 4096; port++)
         assert_eq_long(bind_ipi(&a, 0), port);
     struct evtchn_bind_ipi ipi = {0};
-    assert_refused(&a, op(&a, bind_ipi, &ipi), EV_003);
+    assert_refused(&a, op(&a, bind_ipi, &ipi), PORTS_EXHAUSTED);
 }
 
 /* --- a guest that keeps to the rules, at random: nothing is lost --- */

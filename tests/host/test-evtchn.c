@@ -106,9 +106,9 @@ Test(evtchn, ports_run_out_at_4096)
     for (uint32_t i = 1; i < 4096; i++)
         assert_eq_long(alloc_unbound(&a, 2), i);
     struct evtchn_alloc_unbound o = {.dom = DOMID_SELF, .remote_dom = 2};
-    assert_refused(&a, op(&a, alloc_unbound, &o), EV_003);
+    assert_refused(&a, op(&a, alloc_unbound, &o), PORTS_EXHAUSTED);
     struct evtchn_bind_ipi ipi = {0};
-    assert_refused(&a, op(&a, bind_ipi, &ipi), EV_003);
+    assert_refused(&a, op(&a, bind_ipi, &ipi), PORTS_EXHAUSTED);
     assert_ok(close_port(&a, 4095));
     assert_eq_long(alloc_unbound(&a, 2), 4095);
     for (uint32_t i = 1; i < 4096; i += 64)
@@ -192,11 +192,11 @@ Test(evtchn, ports_notify_the_vcpu_they_are_bound_to)
     assert_eq_long(b.v->info->evtchn_upcall_pending, 0);
     assert_eq_long(b.d->vcpu[1]->info->evtchn_upcall_pending, 1);
     o.vcpu = 2;
-    assert_refused(&b, op(&b, bind_vcpu, &o), EV_010);
+    assert_refused(&b, op(&b, bind_vcpu, &o), EVTCHN_VCPU_MISSING);
     o = (struct evtchn_bind_vcpu){.port = 5000};
-    assert_refused(&b, op(&b, bind_vcpu, &o), EV_006);
+    assert_refused(&b, op(&b, bind_vcpu, &o), PORT_MISSING);
     o.port = pb + 1;
-    assert_refused(&b, op(&b, bind_vcpu, &o), EV_016);
+    assert_refused(&b, op(&b, bind_vcpu, &o), PORT_CANNOT_MOVE);
 }
 
 Test(evtchn, closing_one_end_leaves_the_other_unbound)
@@ -210,10 +210,10 @@ Test(evtchn, closing_one_end_leaves_the_other_unbound)
     assert_eq_long(s.u.unbound.dom, 2);
     assert_ok(send(&a, pa)); /* nobody listens */
     assert_eq_long(bind_interdomain(&b, 1, pa), pb);
-    assert_refused(&a, close_port(&a, 0), EV_014);
-    assert_refused(&a, close_port(&a, 100), EV_014);
-    assert_refused(&a, close_port(&a, 4096), EV_014);
-    assert_refused(&a, close_port(&a, ~0u), EV_014);
+    assert_refused(&a, close_port(&a, 0), PORT_NOT_OPEN);
+    assert_refused(&a, close_port(&a, 100), PORT_NOT_OPEN);
+    assert_refused(&a, close_port(&a, 4096), PORT_NOT_OPEN);
+    assert_refused(&a, close_port(&a, ~0u), PORT_NOT_OPEN);
 }
 
 Test(evtchn, domain_that_dies_leaves_its_peers_unbound)
@@ -229,7 +229,7 @@ Test(evtchn, domain_that_dies_leaves_its_peers_unbound)
     assert_eq_long(s.status, EVTCHNSTAT_unbound);
     assert_ok(send(&a, pa));
     struct evtchn_bind_interdomain o = {.remote_dom = 3, .remote_port = 1};
-    assert_refused(&a, op(&a, bind_interdomain, &o), EV_001);
+    assert_refused(&a, op(&a, bind_interdomain, &o), EVTCHN_DOMAIN_MISSING);
 }
 
 Test(evtchn, loopback_within_one_domain)
@@ -251,17 +251,17 @@ Test(evtchn, only_the_invited_may_bind)
     uint32_t for_self = alloc_unbound(&a, DOMID_SELF), for_three = alloc_unbound(&a, 3);
     struct evtchn_bind_interdomain o = {.remote_dom = 1, .remote_port = for_self};
 
-    assert_refused(&b, op(&b, bind_interdomain, &o), EV_007);
+    assert_refused(&b, op(&b, bind_interdomain, &o), PORT_NOT_OFFERED);
     o.remote_port = for_three;
-    assert_refused(&b, op(&b, bind_interdomain, &o), EV_007);
+    assert_refused(&b, op(&b, bind_interdomain, &o), PORT_NOT_OFFERED);
     o.remote_port = 0; /* reserved */
-    assert_refused(&b, op(&b, bind_interdomain, &o), EV_007);
+    assert_refused(&b, op(&b, bind_interdomain, &o), PORT_NOT_OFFERED);
     o.remote_port = 100; /* free */
-    assert_refused(&b, op(&b, bind_interdomain, &o), EV_007);
+    assert_refused(&b, op(&b, bind_interdomain, &o), PORT_NOT_OFFERED);
     o.remote_port = 4096;
-    assert_refused(&b, op(&b, bind_interdomain, &o), EV_006);
+    assert_refused(&b, op(&b, bind_interdomain, &o), PORT_MISSING);
     o = (struct evtchn_bind_interdomain){.remote_dom = 99, .remote_port = 1};
-    assert_refused(&b, op(&b, bind_interdomain, &o), EV_001);
+    assert_refused(&b, op(&b, bind_interdomain, &o), EVTCHN_DOMAIN_MISSING);
     /* A refused bind leaves no port behind. */
     assert_eq_long(alloc_unbound(&b, 1), 1);
 }
@@ -269,16 +269,16 @@ Test(evtchn, only_the_invited_may_bind)
 Test(evtchn, other_domains_ports_need_the_control_role)
 {
     struct evtchn_alloc_unbound o = {.dom = 2, .remote_dom = 1};
-    assert_refused(&a, op(&a, alloc_unbound, &o), EV_002);
+    assert_refused(&a, op(&a, alloc_unbound, &o), EVTCHN_DOMAIN_NOT_ALLOWED);
     o = (struct evtchn_alloc_unbound){.dom = 1, .remote_dom = 2};
     assert_ok(op(&b, alloc_unbound, &o));
     assert_eq_long(status(&b, 1, o.port).status, EVTCHNSTAT_unbound);
     o.dom = 77;
-    assert_refused(&b, op(&b, alloc_unbound, &o), EV_001);
+    assert_refused(&b, op(&b, alloc_unbound, &o), EVTCHN_DOMAIN_MISSING);
     struct evtchn_status s = {.dom = 2, .port = 1};
-    assert_refused(&a, op(&a, status, &s), EV_002);
+    assert_refused(&a, op(&a, status, &s), EVTCHN_DOMAIN_NOT_ALLOWED);
     struct evtchn_reset r = {.dom = 2};
-    assert_refused(&a, op(&a, reset, &r), EV_002);
+    assert_refused(&a, op(&a, reset, &r), EVTCHN_DOMAIN_NOT_ALLOWED);
 }
 
 Test(evtchn, virqs_have_one_port_each)
@@ -287,27 +287,27 @@ Test(evtchn, virqs_have_one_port_each)
 
     assert_ok(op(&a, bind_virq, &o));
     uint32_t timer0 = o.port;
-    assert_refused(&a, op(&a, bind_virq, &o), EV_011);
+    assert_refused(&a, op(&a, bind_virq, &o), VIRQ_BOUND_ALREADY);
     o.vcpu = 1;
     assert_ok(op(&a, bind_virq, &o));
     uint32_t timer1 = o.port;
     o = (struct evtchn_bind_virq){.virq = VIRQ_CONSOLE, .vcpu = 1};
-    assert_refused(&a, op(&a, bind_virq, &o), EV_009);
+    assert_refused(&a, op(&a, bind_virq, &o), VIRQ_GLOBAL);
     o.vcpu = 0;
     assert_ok(op(&a, bind_virq, &o));
     o = (struct evtchn_bind_virq){.virq = 24};
-    assert_refused(&a, op(&a, bind_virq, &o), EV_008);
+    assert_refused(&a, op(&a, bind_virq, &o), VIRQ_UNKNOWN);
     o.virq = ~0u;
-    assert_refused(&a, op(&a, bind_virq, &o), EV_008);
+    assert_refused(&a, op(&a, bind_virq, &o), VIRQ_UNKNOWN);
     o = (struct evtchn_bind_virq){.virq = VIRQ_TIMER, .vcpu = 2};
-    assert_refused(&a, op(&a, bind_virq, &o), EV_010);
+    assert_refused(&a, op(&a, bind_virq, &o), EVTCHN_VCPU_MISSING);
 
     clear_pending(&a, timer0); /* the periodic timer may have ticked */
     virq_raise(a.d->vcpu[1], VIRQ_TIMER);
     cr_assert(pending(&a, timer1) && !pending(&a, timer0));
-    assert_refused(&a, send(&a, timer0), EV_015);
+    assert_refused(&a, send(&a, timer0), PORT_CANNOT_SEND);
     struct evtchn_bind_vcpu move = {.port = timer0, .vcpu = 1};
-    assert_refused(&a, op(&a, bind_vcpu, &move), EV_016);
+    assert_refused(&a, op(&a, bind_vcpu, &move), PORT_CANNOT_MOVE);
     assert_ok(close_port(&a, timer0));
     clear_pending(&a, timer0);
     virq_raise(a.v, VIRQ_TIMER); /* unbound: nothing happens */
@@ -327,11 +327,11 @@ Test(evtchn, ipi_reaches_its_vcpu)
     cr_assert(pending(&a, o.port));
     assert_eq_long(a.d->vcpu[1]->info->evtchn_upcall_pending, 1);
     struct evtchn_bind_vcpu move = {.port = o.port, .vcpu = 0};
-    assert_refused(&a, op(&a, bind_vcpu, &move), EV_016);
+    assert_refused(&a, op(&a, bind_vcpu, &move), PORT_CANNOT_MOVE);
     o.vcpu = 2;
-    assert_refused(&a, op(&a, bind_ipi, &o), EV_010);
+    assert_refused(&a, op(&a, bind_ipi, &o), EVTCHN_VCPU_MISSING);
     o.vcpu = ~0u;
-    assert_refused(&a, op(&a, bind_ipi, &o), EV_010);
+    assert_refused(&a, op(&a, bind_ipi, &o), EVTCHN_VCPU_MISSING);
 }
 
 Test(evtchn, reset_closes_all)
@@ -351,14 +351,16 @@ Test(evtchn, unserved_operations)
 {
     char zeroes[64] = {0};
     uint64_t at = machine_put(0x3000, zeroes, sizeof(zeroes)).va;
-    assert_refused(&a, hypercall(&a, event_channel_op, EVTCHNOP_init_control, at), EV_023);
-    assert_refused(&a, hypercall(&a, event_channel_op, EVTCHNOP_expand_array, at), EV_019);
+    assert_refused(&a, hypercall(&a, event_channel_op, EVTCHNOP_init_control, at),
+                   QUEUE_FRAME_UNFIT);
+    assert_refused(&a, hypercall(&a, event_channel_op, EVTCHNOP_expand_array, at),
+                   EXPAND_ON_2LEVEL);
     struct evtchn_set_priority p = {.port = 5000};
-    assert_refused(&a, op(&a, set_priority, &p), EV_006);
+    assert_refused(&a, op(&a, set_priority, &p), PORT_MISSING);
     p.port = alloc_unbound(&a, 2);
-    assert_refused(&a, op(&a, set_priority, &p), EV_018);
+    assert_refused(&a, op(&a, set_priority, &p), PRIORITY_ON_2LEVEL);
     for (unsigned cmd = 14; cmd < 40; cmd++)
-        assert_refused(&a, hypercall(&a, event_channel_op, cmd, at), EV_020);
+        assert_refused(&a, hypercall(&a, event_channel_op, cmd, at), EVTCHN_OP_UNKNOWN);
     struct evtchn_bind_pirq pirq = {.pirq = 5};
     cr_assert(op(&a, bind_pirq, &pirq) < 0);
 }

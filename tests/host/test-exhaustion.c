@@ -152,7 +152,8 @@ static unsigned build_until_nothing_fails(void)
         const int rc = builder_build(&config, &made, &e);
         const bool hit = !fails_at;
         fails_at = 0;
-        cr_assert(!rc || (hit && (e.rule == RULE_IM_021 || e.rule == RULE_IM_023)),
+        cr_assert(!rc || (hit && (e.rule == RULE_MACHINE_MEMORY_SHORT ||
+                                  e.rule == RULE_STRUCTURES_NO_MEMORY)),
                   "allocation %u fails: %d, %s", n, rc, rule_text[e.rule].id);
         world_check();
         if (!rc)
@@ -214,10 +215,10 @@ static bool refused_as(enum rule_id rule, long rc)
     {                                       \
         return refused_as(RULE_##rule, rc); \
     }
-REFUSED_AS(EV_004)
-REFUSED_AS(EV_024)
-REFUSED_AS(ME_017)
-REFUSED_AS(VC_008)
+REFUSED_AS(PORTS_NO_MEMORY)
+REFUSED_AS(QUEUES_NO_MEMORY)
+REFUSED_AS(EXCHANGE_NO_MEMORY)
+REFUSED_AS(CONTEXT_NO_MEMORY)
 
 static long event(unsigned cmd, void *arg, size_t size)
 {
@@ -250,7 +251,7 @@ static long open_loop(void)
 
 static long open_ours(void)
 {
-    return evtchn_alloc_hypervisor(g.d, NULL) < 0 ? -rule_text[RULE_EV_004].error : 0;
+    return evtchn_alloc_hypervisor(g.d, NULL) < 0 ? -rule_text[RULE_PORTS_NO_MEMORY].error : 0;
 }
 
 /* The first 127 are there from the beginning. */
@@ -262,7 +263,7 @@ Test(exhaustion, port_in_a_new_bucket)
     for (unsigned i = 0; i < ARRAY_SIZE(open); i++) {
         for (; ports % 128; ports++)
             assert_ok(open_port());
-        cr_assert(until_it_works("port", open[i], is_EV_004, NULL) >= 1);
+        cr_assert(until_it_works("port", open[i], is_PORTS_NO_MEMORY, NULL) >= 1);
         ports++;
     }
 }
@@ -275,7 +276,7 @@ static long queues(void)
 
 Test(exhaustion, event_queues)
 {
-    cr_assert(until_it_works("queues", queues, is_EV_024, NULL) >= 1);
+    cr_assert(until_it_works("queues", queues, is_QUEUES_NO_MEMORY, NULL) >= 1);
 }
 
 static long initialise(void)
@@ -290,7 +291,7 @@ static long initialise(void)
 Test(exhaustion, context_of_a_vcpu)
 {
     g.d->vcpu[1]->initialised = VCPU_UNINITIALISED;
-    cr_assert(until_it_works("initialise", initialise, is_VC_008, NULL) >= 1);
+    cr_assert(until_it_works("initialise", initialise, is_CONTEXT_NO_MEMORY, NULL) >= 1);
     assert_eq_long(g.d->vcpu[1]->initialised, VCPU_UNINITIALISED);
     g.d->vcpu[1]->initialised = VCPU_INITIALISED;
 }
@@ -317,7 +318,7 @@ Test(exhaustion, exchange_of_a_frame)
     given = g.mfn[50];
     assert_ok(guest_protect(&g, 50, 0));
     const uint32_t had = g.d->tot_pages;
-    cr_assert(until_it_works("exchange", exchange, is_ME_017, NULL) >= 3);
+    cr_assert(until_it_works("exchange", exchange, is_EXCHANGE_NO_MEMORY, NULL) >= 3);
     assert_eq_long(g.d->tot_pages, had);
     assert_eq_long(machine_to_phys[got], 50);
 }

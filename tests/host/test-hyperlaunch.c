@@ -128,36 +128,36 @@ Test(hyperlaunch, every_mistake_has_its_rule)
         int length;
         enum rule_id rule;
     } mistake[] = {
-        {GUEST0, "memory", NULL, 0, RULE_IM_037},
-        {GUEST0, "memory", "\0\0\0\1", 3, RULE_IM_034},
-        {GUEST0, "memory", "\0\0\0\0\0\0\0\0", 8, RULE_IM_036},
-        {GUEST0, "memory", "\xff\xff\xff\xff\xff\xff\xff\xff", 8, RULE_IM_036},
-        {GUEST0, "cpus", "\0\0\0\0", 4, RULE_IM_036},
-        {GUEST0, "cpus", "\0\0\1\0", 4, RULE_IM_036},
-        {GUEST0, "cpus", "\0\0\0\0\0", 5, RULE_IM_034},
-        {GUEST0, "mode", "\0\0\0\3", 4, RULE_IM_036},
-        {GUEST0, "domid", "\0\0\x7f\xf0", 4, RULE_IM_036},
-        {GUEST0, "domid", "\xff\xff\xff\xff", 4, RULE_IM_036},
-        {GUEST0, "domid", "\0\0\0\6", 4, RULE_IM_041}, /* guest1's */
-        {GUEST0, "domain-uuid", "1", 1, RULE_IM_034},
-        {GUEST0, "paravane,on-reboot", "explode", 8, RULE_IM_044},
-        {GUEST0, "paravane,on-reboot", "restart", 7, RULE_IM_035},
-        {GUEST0, "paravane,on-reboot", "", 0, RULE_IM_035},
-        {GUEST0, "paravane,on-crash", "a\0b", 4, RULE_IM_035},
-        {GUEST0, "paravane,console", "loud", 5, RULE_IM_044},
-        {GUEST0, "paravane,cpu-weight", "\0\0\0\0", 4, RULE_IM_036},
-        {GUEST0, "paravane,cpu-weight", "\0\1\0\0", 4, RULE_IM_036},
-        {GUEST0, "paravane,cpu-affinity", "\0\0\0\0", 4, RULE_IM_036},
-        {GUEST0, "paravane,cpu-affinity", "\0\0", 2, RULE_IM_034},
-        {GUEST0 "/module@1", "mb-index", NULL, 0, RULE_IM_037},
-        {GUEST0 "/module@1", "mb-index", "\0\0\0\0", 4, RULE_IM_038},
-        {GUEST0 "/module@1", "mb-index", "\0\0\0\3", 4, RULE_IM_038},
-        {GUEST0 "/module@1", "mb-index", "\xff\xff\xff\xfe", 4, RULE_IM_038},
-        {GUEST0 "/module@1", "mb-index", "\xff\xff\xff\xff", 4, RULE_IM_038},
-        {GUEST0 "/module@1", "compatible", "module,config", 14, RULE_IM_039},
-        {GUEST0 "/module@1", "compatible", "module,ramdisk", 15, RULE_IM_040},
-        {"/chosen/hypervisor", "compatible", "xen", 4, RULE_IM_033},
-        {"/chosen/hypervisor", "paravane,console", "\0\0\0\x63", 4, RULE_IM_046},
+        {GUEST0, "memory", NULL, 0, RULE_PROPERTY_MISSING},
+        {GUEST0, "memory", "\0\0\0\1", 3, RULE_PROPERTY_LENGTH},
+        {GUEST0, "memory", "\0\0\0\0\0\0\0\0", 8, RULE_PROPERTY_RANGE},
+        {GUEST0, "memory", "\xff\xff\xff\xff\xff\xff\xff\xff", 8, RULE_PROPERTY_RANGE},
+        {GUEST0, "cpus", "\0\0\0\0", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "cpus", "\0\0\1\0", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "cpus", "\0\0\0\0\0", 5, RULE_PROPERTY_LENGTH},
+        {GUEST0, "mode", "\0\0\0\3", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "domid", "\0\0\x7f\xf0", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "domid", "\xff\xff\xff\xff", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "domid", "\0\0\0\6", 4, RULE_DOMID_TWICE}, /* guest1's */
+        {GUEST0, "domain-uuid", "1", 1, RULE_PROPERTY_LENGTH},
+        {GUEST0, "paravane,on-reboot", "explode", 8, RULE_PROPERTY_WORD_UNKNOWN},
+        {GUEST0, "paravane,on-reboot", "restart", 7, RULE_PROPERTY_NOT_A_STRING},
+        {GUEST0, "paravane,on-reboot", "", 0, RULE_PROPERTY_NOT_A_STRING},
+        {GUEST0, "paravane,on-crash", "a\0b", 4, RULE_PROPERTY_NOT_A_STRING},
+        {GUEST0, "paravane,console", "loud", 5, RULE_PROPERTY_WORD_UNKNOWN},
+        {GUEST0, "paravane,cpu-weight", "\0\0\0\0", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "paravane,cpu-weight", "\0\1\0\0", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "paravane,cpu-affinity", "\0\0\0\0", 4, RULE_PROPERTY_RANGE},
+        {GUEST0, "paravane,cpu-affinity", "\0\0", 2, RULE_PROPERTY_LENGTH},
+        {GUEST0 "/module@1", "mb-index", NULL, 0, RULE_PROPERTY_MISSING},
+        {GUEST0 "/module@1", "mb-index", "\0\0\0\0", 4, RULE_MODULE_MISSING},
+        {GUEST0 "/module@1", "mb-index", "\0\0\0\3", 4, RULE_MODULE_MISSING},
+        {GUEST0 "/module@1", "mb-index", "\xff\xff\xff\xfe", 4, RULE_MODULE_MISSING},
+        {GUEST0 "/module@1", "mb-index", "\xff\xff\xff\xff", 4, RULE_MODULE_MISSING},
+        {GUEST0 "/module@1", "compatible", "module,config", 14, RULE_KERNEL_MISSING},
+        {GUEST0 "/module@1", "compatible", "module,ramdisk", 15, RULE_KERNEL_TWICE},
+        {"/chosen/hypervisor", "compatible", "xen", 4, RULE_TREE_WITHOUT_DOMAINS_NODE},
+        {"/chosen/hypervisor", "paravane,console", "\0\0\0\x63", 4, RULE_CONSOLE_DOMAIN_MISSING},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(mistake); i++) {
         make(2, true);
@@ -167,7 +167,7 @@ Test(hyperlaunch, every_mistake_has_its_rule)
                                   : fdt_delprop(tree, node, mistake[i].property);
         cr_assert(rc == 0, "%s: %s", mistake[i].property, fdt_strerror(rc));
         cr_log_info("mistake %u: %s", i, mistake[i].property);
-        assert_rule_(mistake[i].rule, mistake[i].rule == RULE_IM_041 ? "guest1" : NULL);
+        assert_rule_(mistake[i].rule, mistake[i].rule == RULE_DOMID_TWICE ? "guest1" : NULL);
     }
 }
 
@@ -182,22 +182,22 @@ Test(hyperlaunch, second_initial_domain_is_refused)
         (void)fdt_delprop(tree, node_of(name), "domid");
         cr_assert(fdt_setprop(tree, node_of(name), "functions", initial, 4) == 0);
     }
-    assert_rule(IM_041, "guest2");
+    assert_rule(DOMID_TWICE, "guest2");
 }
 
 Test(hyperlaunch, no_domain_and_too_many)
 {
     make(0, false);
-    assert_rule(IM_042, NULL);
+    assert_rule(TREE_WITHOUT_DOMAIN, NULL);
     make(1, false);
     cr_assert(fdt_setprop_string(tree, node_of(GUEST0), "compatible", "xen,config") == 0);
-    assert_rule(IM_042, NULL);
+    assert_rule(TREE_WITHOUT_DOMAIN, NULL);
     make(MAX_DOMAINS_AT_BOOT, false);
     assert_ok(read_tree());
     assert_eq_long(count, MAX_DOMAINS_AT_BOOT);
     free_configs();
     make(MAX_DOMAINS_AT_BOOT + 1, false);
-    assert_rule(IM_043, NULL);
+    assert_rule(DOMAINS_TOO_MANY, NULL);
 }
 
 Test(hyperlaunch, damaged_frame_of_the_tree)
@@ -205,14 +205,14 @@ Test(hyperlaunch, damaged_frame_of_the_tree)
     for (size_t cut = 0; cut < 64; cut++) {
         make(1, false);
         size = cut;
-        assert_rule(IM_032, NULL);
+        assert_rule(TREE_MALFORMED, NULL);
     }
     make(1, false);
     fdt_set_version(tree, 15);
-    assert_rule(IM_032, NULL);
+    assert_rule(TREE_MALFORMED, NULL);
     make(1, false);
     fdt_set_totalsize(tree, 0xffffffff);
-    assert_rule(IM_032, NULL);
+    assert_rule(TREE_MALFORMED, NULL);
 }
 
 /* A length of -12 led libfdt 1.6.1 back to the same property for ever. */
@@ -223,7 +223,7 @@ Test(hyperlaunch, lengths_that_wrap_around_end)
         int at;
         const struct fdt_property *p = fdt_get_property(tree, node_of(GUEST0), "cpus", &at);
         *(fdt32_t *)&p->len = cpu_to_fdt32(length);
-        assert_rule(IM_032, NULL);
+        assert_rule(TREE_MALFORMED, NULL);
     }
 }
 
@@ -234,7 +234,7 @@ Test(hyperlaunch, long_words_are_cut_or_refused)
     memset(text, 'x', sizeof(text));
     text[1024] = 0;
     cr_assert(fdt_setprop(tree, node_of(GUEST0 "/module@1"), "bootargs", text, 1025) == 0);
-    assert_rule(IM_045, "bootargs");
+    assert_rule(PROPERTY_TOO_LONG, "bootargs");
     make(1, true);
     text[1023] = 0;
     cr_assert(fdt_setprop(tree, node_of(GUEST0 "/module@1"), "bootargs", text, 1024) == 0);
@@ -324,8 +324,8 @@ Test(hyperlaunch, too_little_memory_is_said_at_any_size)
         c->memory = c->max_memory = pages << PAGE_SHIFT;
         e = (struct boot_error){0};
         int rc = builder_build(c, &d, &e);
-        cr_assert(rc == 0 || e.rule == RULE_IM_020, "%lu pages: %s", (unsigned long)pages,
-                  rule_text[e.rule].id);
+        cr_assert(rc == 0 || e.rule == RULE_DOMAIN_MEMORY_TOO_SMALL, "%lu pages: %s",
+                  (unsigned long)pages, rule_text[e.rule].id);
         if (!rc)
             destroy(d);
         cr_assert(rc || pages > 10);
@@ -343,7 +343,7 @@ Test(hyperlaunch, absurd_memory_is_too_much)
         struct domain *d;
         configs[0]->memory = configs[0]->max_memory = bytes[i];
         e = (struct boot_error){0};
-        cr_assert(builder_build(configs[0], &d, &e) && e.rule == RULE_IM_021, "%s",
+        cr_assert(builder_build(configs[0], &d, &e) && e.rule == RULE_MACHINE_MEMORY_SHORT, "%s",
                   rule_text[e.rule].id);
     }
 }
@@ -365,7 +365,8 @@ Test(hyperlaunch, running_out_of_machine_memory_is_undone)
         int rc = builder_build(configs[0], &d, &e);
         if (rc) {
             failed++;
-            cr_assert(e.rule == RULE_IM_021 || e.rule == RULE_IM_023 || e.rule == RULE_IM_022,
+            cr_assert(e.rule == RULE_MACHINE_MEMORY_SHORT || e.rule == RULE_STRUCTURES_NO_MEMORY ||
+                          e.rule == RULE_FIRST_TABLES_REFUSED,
                       "%u frames: %s", left, rule_text[e.rule].id);
         } else {
             destroy(d);

@@ -57,7 +57,7 @@ Test(memory_op, growing_leaves_the_hypervisor_something)
     cr_assert(done > 0 && done < 2048, "%ld extents", done);
     assert_eq_long(page_free_count(), 256);
     assert_eq_long(reservation(XENMEM_increase_reservation, list, 1, 0, 0), 0);
-    cr_assert(last_rule(g.v) == RULE_ME_010);
+    cr_assert(last_rule(g.v) == RULE_DOMAIN_MEMORY_LIMIT);
 }
 
 Test(memory_op, decrease_gives_frames_back)
@@ -207,17 +207,17 @@ Test(memory_op, other_domains_need_the_control_role)
 
     assert_refused(
         &g, guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, &r, sizeof(r)),
-        ME_003);
+        MEMORY_DOMAIN_NOT_ALLOWED);
     struct xen_memory_domain about = {.domid = 2};
     assert_refused(
         &g,
         guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_current_reservation, &about, sizeof(about)),
-        ME_003);
+        MEMORY_DOMAIN_NOT_ALLOWED);
     about.domid = 99; /* whether it exists or not */
     assert_refused(
         &g,
         guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_current_reservation, &about, sizeof(about)),
-        ME_003);
+        MEMORY_DOMAIN_NOT_ALLOWED);
     g.d->roles = ROLE_CONTROL;
     about.domid = 2;
     assert_eq_long(
@@ -227,7 +227,7 @@ Test(memory_op, other_domains_need_the_control_role)
     assert_refused(
         &g,
         guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_current_reservation, &about, sizeof(about)),
-        ME_002);
+        MEMORY_DOMAIN_MISSING);
     guest_destroy(&other);
 }
 
@@ -295,7 +295,7 @@ Test(memory_op, failed_exchange_rolls_its_chunk_back)
         in[6] = k < ARRAY_SIZE(bad) ? bad[k] : in[2]; /* or the same frame twice */
         struct xen_memory_exchange e = exchange_of(in, 8, 0, &out, 1, 3);
         struct page_info *before = frames_snapshot();
-        assert_refused(&g, exchange(&e), ME_016);
+        assert_refused(&g, exchange(&e), EXCHANGE_FRAME_IN_USE);
         assert_eq_long(frames_differ(before), 0);
         assert_eq_long(e.nr_exchanged, 0);
         for (unsigned i = 20; i < 28; i++)
@@ -323,7 +323,7 @@ Test(memory_op, exchange_without_memory_rolls_back)
         page_free(single[i], 0);
     struct xen_memory_exchange e = exchange_of(in, 8, 0, &out, 1, 3);
     struct page_info *before = frames_snapshot();
-    assert_refused(&g, exchange(&e), ME_017);
+    assert_refused(&g, exchange(&e), EXCHANGE_NO_MEMORY);
     assert_eq_long(frames_differ(before), 0);
     for (unsigned i = 1; i < 16; i += 2)
         page_free(single[i], 0);
@@ -344,7 +344,7 @@ Test(memory_op, exchange_counts_its_new_frames)
 
     g.d->max_pages = total;
     g.d->tot_pages += 8; /* another's, put aside in the middle */
-    assert_refused(&g, exchange(&e), ME_017);
+    assert_refused(&g, exchange(&e), EXCHANGE_NO_MEMORY);
     assert_eq_long(g.d->tot_pages, total + 8);
     g.d->tot_pages -= 8;
     assert_ok(exchange(&e));
@@ -364,7 +364,7 @@ Test(memory_op, exchange_leaves_the_hypervisor_something)
     cr_assert(reservation(XENMEM_increase_reservation, list, 2048, 0, 0) > 0);
     assert_eq_long(page_free_count(), 256);
     struct xen_memory_exchange e = exchange_of(in, 8, 0, &out, 1, 3);
-    assert_refused(&g, exchange(&e), ME_017);
+    assert_refused(&g, exchange(&e), EXCHANGE_NO_MEMORY);
     assert_eq_long(page_free_count(), 256);
 }
 
@@ -388,7 +388,7 @@ Test(memory_op, exchange_that_runs_out_half_way_rolls_back)
         struct page_info *before = frames_snapshot();
         long rc = exchange(&e);
         if (rc) {
-            assert_refused(&g, rc, ME_017);
+            assert_refused(&g, rc, EXCHANGE_NO_MEMORY);
             assert_eq_long(frames_differ(before), 0);
             assert_eq_long(page_free_count(), spare);
         } else {
@@ -415,7 +415,7 @@ Test(memory_op, frames_of_a_failed_exchange_still_need_a_flush)
     unmap(20);
     cr_assert(machine_tlb_knows(1, guest_mfn(&g, 20), true));
     struct xen_memory_exchange e = exchange_of(in, 2, 0, &out, 1, 1);
-    assert_refused(&g, exchange(&e), ME_016);
+    assert_refused(&g, exchange(&e), EXCHANGE_FRAME_IN_USE);
     assert_ok(guest_pin(&g, 20, 1));
     assert_eq_long(machine_tlb_check(), 0);
 }
@@ -441,16 +441,16 @@ Test(memory_op, exchange_that_does_not_add_up_is_refused)
         e.out.nr_extents = bad[i].outs;
         e.nr_exchanged = bad[i].exchanged;
         struct page_info *before = frames_snapshot();
-        assert_refused(&g, exchange(&e), ME_019);
+        assert_refused(&g, exchange(&e), EXCHANGE_UNEVEN);
         assert_eq_long(frames_differ(before), 0);
     }
     struct xen_memory_exchange e = exchange_of(in, 1, 0, out, 1, 0);
     e.in.extent_order = e.out.extent_order = 10;
-    assert_refused(&g, exchange(&e), ME_018);
+    assert_refused(&g, exchange(&e), EXCHANGE_ORDER_NOT_ALLOWED);
     e.in.extent_order = e.out.extent_order = 63;
-    assert_refused(&g, exchange(&e), ME_018);
+    assert_refused(&g, exchange(&e), EXCHANGE_ORDER_NOT_ALLOWED);
     e.in.extent_order = e.out.extent_order = ~0u;
-    assert_refused(&g, exchange(&e), ME_018);
+    assert_refused(&g, exchange(&e), EXCHANGE_ORDER_NOT_ALLOWED);
 }
 
 /* --- questions
@@ -475,7 +475,7 @@ Test(memory_op, answers_about_the_machine_and_the_domain)
     for (unsigned op = 0; op < 64; op++)
         (void)hypercall(&g, memory_op, op, 0x1000); /* no argument there */
     for (unsigned op = 28; op < 64; op++)
-        assert_refused(&g, hypercall(&g, memory_op, op, WINDOW_VA), ME_006);
+        assert_refused(&g, hypercall(&g, memory_op, op, WINDOW_VA), MEMORY_OP_UNKNOWN);
 }
 
 /* Frames above what the guest can reach are given back. */
@@ -489,7 +489,7 @@ Test(memory_op, populate_within_address_bits)
     set_xen_guest_handle(r.extent_start, (void *)machine_put(AT_LIST, list, sizeof(list)).va);
     assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)),
                    0);
-    assert_eq_long(last_rule(g.v), RULE_ME_011);
+    assert_eq_long(last_rule(g.v), RULE_ADDRESS_LIMIT_UNMET);
     assert_eq_long(page_free_count(), free);
     r.mem_flags = XENMEMF_address_bits(40);
     assert_eq_long(guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r)),

@@ -65,7 +65,7 @@ Test(mmu_update, batch_stops_at_its_first_refusal)
         mmu_update_t r = {guest_l1_entry(&g, 200), guest_pte(&g, 0, RW)};
         machine_put(AT + bad * sizeof(r), &r, sizeof(r));
         long rc = hypercall(&g, mmu_update, at.va, 40, done_at(), DOMID_SELF);
-        assert_refused(&g, rc, PT_004);
+        assert_refused(&g, rc, ROLE_CONFLICT);
         assert_eq_long(done_value(), bad);
     }
 }
@@ -75,8 +75,9 @@ Test(mmu_update, what_was_done_before_a_refusal_stays)
     mmu_update_t r[3] = {{guest_l1_entry(&g, 10), guest_pte(&g, 10, RO)},
                          {guest_l1_entry(&g, 11), guest_pte(&g, 0, RW)},
                          {guest_l1_entry(&g, 12), guest_pte(&g, 12, RO)}};
-    assert_refused(
-        &g, hypercall(&g, mmu_update, machine_put(AT, r, sizeof(r)).va, 3, 0, DOMID_SELF), PT_004);
+    assert_refused(&g,
+                   hypercall(&g, mmu_update, machine_put(AT, r, sizeof(r)).va, 3, 0, DOMID_SELF),
+                   ROLE_CONFLICT);
     assert_eq_long(guest_page(&g, 3)[10], guest_pte(&g, 10, RO));
     assert_eq_long(guest_page(&g, 3)[11], guest_pte(&g, 11, RW));
     assert_eq_long(guest_page(&g, 3)[12], guest_pte(&g, 12, RW));
@@ -90,7 +91,8 @@ Test(mmu_update, unreadable_request_is_found_exactly)
         guest_ptr_t at = requests(40);
         uint64_t done = done_at();
         machine_window(AT + readable * sizeof(mmu_update_t) + 8, WINDOW_BYTES);
-        assert_refused(&g, hypercall(&g, mmu_update, at.va, 40, done, DOMID_SELF), HC_002);
+        assert_refused(&g, hypercall(&g, mmu_update, at.va, 40, done, DOMID_SELF),
+                       ARGUMENT_UNREADABLE);
         assert_eq_long(done_value(), readable);
         machine_window(WINDOW_BYTES, WINDOW_BYTES);
     }
@@ -108,7 +110,8 @@ Test(mmu_update, requests_from_no_guest_address_fault)
                                    ~0ull,
                                    ~0ull - 15};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        assert_refused(&g, hypercall(&g, mmu_update, bad[i], 1, done_at(), DOMID_SELF), HC_002);
+        assert_refused(&g, hypercall(&g, mmu_update, bad[i], 1, done_at(), DOMID_SELF),
+                       ARGUMENT_UNREADABLE);
         assert_eq_long(done_value(), 0);
     }
 }
@@ -122,7 +125,7 @@ Test(mmu_update, done_pointer_is_optional)
     mmu_update_t r = {guest_l1_entry(&g, 11), guest_pte(&g, 0, RW)};
     long rc = hypercall(&g, mmu_update, machine_put(AT, &r, sizeof(r)).va, 1,
                         HYPERVISOR_VIRT_START_, DOMID_SELF);
-    assert_eq_long(rc, -rule_text[RULE_PT_004].error);
+    assert_eq_long(rc, -rule_text[RULE_ROLE_CONFLICT].error);
 }
 
 Test(mmu_update, commands_in_the_low_bits)
@@ -136,7 +139,7 @@ Test(mmu_update, commands_in_the_low_bits)
         else if (command <= MMU_PT_UPDATE_NO_TRANSLATE)
             assert_ok(rc);
         else
-            assert_refused(&g, rc, PT_011);
+            assert_refused(&g, rc, MMU_COMMAND_UNKNOWN);
     }
 }
 
@@ -149,12 +152,12 @@ Test(mmu_update, machphys_entries_belong_to_owners)
     uint64_t mine = mfn_to_maddr(guest_mfn(&g, 30)), theirs = mfn_to_maddr(guest_mfn(&other, 9));
     assert_ok(guest_mmu_update(&g, mine | MMU_MACHPHYS_UPDATE, 77));
     assert_eq_long(machine_to_phys[g.mfn[30]], 77);
-    assert_refused(&g, guest_mmu_update(&g, theirs | MMU_MACHPHYS_UPDATE, 77), PT_013);
+    assert_refused(&g, guest_mmu_update(&g, theirs | MMU_MACHPHYS_UPDATE, 77), M2P_FRAME_NOT_OWNED);
     assert_refused(&g,
                    guest_mmu_update(&g, machine.hole_first << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 77),
-                   PT_013);
+                   M2P_FRAME_NOT_OWNED);
     assert_refused(&g, guest_mmu_update(&g, max_mfn << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 77),
-                   PT_013);
+                   M2P_FRAME_NOT_OWNED);
     assert_eq_long(machine_to_phys[other.mfn[9]], 9);
 }
 
@@ -180,11 +183,11 @@ Test(mmu_update, tables_of_others_are_not_edited)
 
     struct page_info *before = frames_snapshot();
     assert_refused(&g, guest_mmu_update(&g, guest_l1_entry(&other, 9), guest_pte(&g, 30, RO)),
-                   PT_012);
-    assert_refused(&g, guest_mmu_update(&g, guest_entry(&other, 9, 0), 1), PT_012);
-    assert_refused(&g, guest_mmu_update(&g, machine.hole_first << PAGE_SHIFT, 1), PT_012);
-    assert_refused(&g, guest_mmu_update(&g, max_mfn << PAGE_SHIFT, 1), PT_012);
-    assert_refused(&g, guest_mmu_update(&g, ~7ull, 1), PT_012);
+                   TABLE_NOT_OWNED);
+    assert_refused(&g, guest_mmu_update(&g, guest_entry(&other, 9, 0), 1), TABLE_NOT_OWNED);
+    assert_refused(&g, guest_mmu_update(&g, machine.hole_first << PAGE_SHIFT, 1), TABLE_NOT_OWNED);
+    assert_refused(&g, guest_mmu_update(&g, max_mfn << PAGE_SHIFT, 1), TABLE_NOT_OWNED);
+    assert_refused(&g, guest_mmu_update(&g, ~7ull, 1), TABLE_NOT_OWNED);
     assert_eq_long(frames_differ(before), 0);
 }
 
@@ -196,11 +199,11 @@ Test(mmu_update, foreign_frames_need_the_control_role)
     mmu_update_t r = {guest_l1_entry(&g, 200), guest_pte(&other, 12, RW)};
     uint64_t at = machine_put(AT, &r, sizeof(r)).va;
 
-    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 2), PT_016);
-    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 1), PT_015);
-    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 3), PT_016);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 2), FOREIGN_DOMAIN_NOT_ALLOWED);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 1), FOREIGN_DOMAIN_MISSING);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 3), FOREIGN_DOMAIN_NOT_ALLOWED);
     g.d->roles = ROLE_CONTROL;
-    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 3), PT_015);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 3), FOREIGN_DOMAIN_MISSING);
     uint32_t refs = other.d->refs;
     assert_ok(hypercall(&g, mmu_update, at, 1, 0, 2));
     assert_eq_long(other.d->refs, refs);
@@ -208,11 +211,11 @@ Test(mmu_update, foreign_frames_need_the_control_role)
     world_check();
     /* The owner cannot make a table of a frame that somebody else can write to. */
     assert_ok(guest_protect(&other, 12, RO));
-    assert_refused(&other, guest_pin(&other, 12, 1), MX_002);
+    assert_refused(&other, guest_pin(&other, 12, 1), PIN_ROLE_CONFLICT);
     /* Upper levels name the owner's tables only. */
     r.ptr = guest_entry(&g, 2, 100);
     at = machine_put(AT, &r, sizeof(r)).va;
-    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 2), PT_010);
+    assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, 2), TABLE_FOREIGN);
     assert_ok(guest_protect(&g, 200, 0));
     r = (mmu_update_t){guest_l1_entry(&g, 200), 0};
     at = machine_put(AT, &r, sizeof(r)).va;
@@ -252,7 +255,7 @@ Test(mmu_update, frame_outlives_its_domain_while_somebody_maps_it)
     assert_refused(
         &g,
         guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port, sizeof(port)),
-        EV_005);
+        DOMAIN_DYING);
     machine_enter(g.v);
     machine_advance(3000000000ull); /* it looks again, and waits on */
     machine_run_work();
@@ -298,7 +301,7 @@ Test(mmu_update, va_mapping_replaces_the_entry_that_maps_it)
         hypercall(&g, update_va_mapping, guest_va(30) + 123, guest_pte(&g, 31, RW), UVMF_INVLPG));
     assert_eq_long(guest_page(&g, 3)[30], guest_pte(&g, 31, RW));
     assert_refused(&g, hypercall(&g, update_va_mapping, guest_va(30), guest_pte(&g, 0, RW), 0),
-                   PT_004);
+                   ROLE_CONFLICT);
 }
 
 Test(mmu_update, va_mapping_wants_an_l1_table_there)
@@ -312,7 +315,7 @@ Test(mmu_update, va_mapping_wants_an_l1_table_there)
                                    ~0ull};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
         assert_refused(&g, hypercall(&g, update_va_mapping, bad[i], guest_pte(&g, 30, RO), 0),
-                       PT_014);
+                       NOT_MAPPED_BY_L1);
 }
 
 Test(mmu_update, va_mapping_through_a_linear_entry_is_no_l1)
@@ -327,7 +330,7 @@ Test(mmu_update, va_mapping_through_a_linear_entry_is_no_l1)
         for (unsigned i = 0; i < 4; i++)
             va |= index[i] << (39 - 9 * i);
         long rc = hypercall(&g, update_va_mapping, va, guest_pte(&g, 30, RO), 0);
-        cr_assert(rc == -rule_text[RULE_PT_014].error, "depth %u: %ld", depth, rc);
+        cr_assert(rc == -rule_text[RULE_NOT_MAPPED_BY_L1].error, "depth %u: %ld", depth, rc);
     }
     assert_eq_long(frames_differ(before), 0);
 }
@@ -345,9 +348,9 @@ Test(mmu_update, va_mapping_never_enters_the_hypervisors_tables)
             uint64_t deep =
                 0xffff000000000000ull | 300ull << 39 | 300ull << 30 | ours << 21 | i << 12;
             assert_refused(&g, hypercall(&g, update_va_mapping, shallow, guest_pte(&g, 30, RO), 0),
-                           PT_014);
+                           NOT_MAPPED_BY_L1);
             assert_refused(&g, hypercall(&g, update_va_mapping, deep, guest_pte(&g, 30, RO), 0),
-                           PT_014);
+                           NOT_MAPPED_BY_L1);
         }
     assert_eq_long(frames_differ(before), 0);
 }
@@ -408,7 +411,7 @@ Test(mmu_update, va_mapping_flushes_what_it_is_asked)
     assert_refused(&g,
                    hypercall(&g, update_va_mapping, guest_va(30), guest_pte(&g, 30, RO),
                              UVMF_TLB_FLUSH | 0x1000),
-                   PT_017);
+                   VCPU_SET_UNREADABLE);
 }
 
 /* --- mmuext_op
@@ -424,25 +427,25 @@ Test(mmu_update, mmuext_batch_counts_and_stops)
     guest_page(&g, 30)[0] = guest_page(&g, 31)[0] = 1;
     assert_refused(
         &g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 4, done_at(), DOMID_SELF),
-        MX_010);
+        COPY_FRAME_NOT_WRITABLE);
     assert_eq_long(done_value(), 2);
     assert_eq_long(guest_page(&g, 30)[0], 0);
     assert_eq_long(guest_page(&g, 31)[0], 1);
     machine_window(AT + sizeof(op[0]) + 4, WINDOW_BYTES);
     assert_refused(
         &g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 4, done_at(), DOMID_SELF),
-        HC_002);
+        ARGUMENT_UNREADABLE);
     machine_window(WINDOW_BYTES, WINDOW_BYTES);
     assert_eq_long(done_value(), 1);
 }
 
 Test(mmu_update, mmuext_unknown_and_unserved)
 {
-    assert_refused(&g, guest_mmuext(&g, MMUEXT_MARK_SUPER, 0, 0), MX_008);
-    assert_refused(&g, guest_mmuext(&g, MMUEXT_UNMARK_SUPER, 0, 0), MX_008);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_MARK_SUPER, 0, 0), SUPERPAGE_MARK_NOT_SERVED);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_UNMARK_SUPER, 0, 0), SUPERPAGE_MARK_NOT_SERVED);
     for (unsigned cmd = MMUEXT_UNMARK_SUPER + 1; cmd < 64; cmd++)
-        assert_refused(&g, guest_mmuext(&g, cmd, 0, 0), MX_009);
-    assert_refused(&g, guest_mmuext(&g, ~0u, 0, 0), MX_009);
+        assert_refused(&g, guest_mmuext(&g, cmd, 0, 0), MMUEXT_OP_UNKNOWN);
+    assert_refused(&g, guest_mmuext(&g, ~0u, 0, 0), MMUEXT_OP_UNKNOWN);
 }
 
 /* One's own address space is not another's; what is about frames may be. */
@@ -460,21 +463,21 @@ Test(mmu_update, mmuext_on_another_domain)
     for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
         const struct mmuext_op op = {.cmd = own[i]};
         assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, &op, sizeof(op)).va, 1, 0, 2),
-                       MX_005);
+                       ROOT_OF_OTHER_DOMAIN);
     }
     struct mmuext_op op[2] = {{.cmd = MMUEXT_FLUSH_CACHE},
                               {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = two.mfn[30]}};
     assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
-                   MX_007);
+                   CACHE_FLUSH_NOT_ALLOWED);
     op[0].cmd = MMUEXT_FLUSH_CACHE_GLOBAL;
     assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
-                   MX_011);
+                   CACHE_FLUSH_ALL_NOT_ALLOWED);
     op[0].cmd = MMUEXT_MARK_SUPER;
     assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
-                   MX_008);
+                   SUPERPAGE_MARK_NOT_SERVED);
     op[0].cmd = 64;
     assert_refused(&g, hypercall(&g, mmuext_op, machine_put(AT, op, sizeof(op)).va, 2, 0, 2),
-                   MX_009);
+                   MMUEXT_OP_UNKNOWN);
     g.d->roles |= ROLE_HARDWARE;
     op[0].cmd = MMUEXT_FLUSH_CACHE;
     guest_page(&two, 30)[5] = 1;
@@ -492,8 +495,8 @@ Test(mmu_update, mmuext_on_another_domain)
 
 Test(mmu_update, mmuext_ldt_is_aligned_and_bounded)
 {
-    assert_refused(&g, guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30) + 8, 1), MX_006);
-    assert_refused(&g, guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30), 8193), MX_006);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30) + 8, 1), LDT_RANGE);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30), 8193), LDT_RANGE);
     assert_ok(guest_mmuext(&g, MMUEXT_SET_LDT, guest_va(30), 8192));
 }
 
@@ -511,7 +514,8 @@ Test(mmu_update, mmuext_flushes_the_named_vcpus)
     assert_ok(guest_mmuext(&smp, MMUEXT_TLB_FLUSH_ALL, 0, 0));
     assert_eq_long(machine.cpu[0].flushes - before0, 1);
     assert_eq_long(machine.cpu[1].flushes - before1, 2);
-    assert_refused(&smp, guest_mmuext(&smp, MMUEXT_INVLPG_MULTI, guest_va(30), 0x1000), MX_012);
+    assert_refused(&smp, guest_mmuext(&smp, MMUEXT_INVLPG_MULTI, guest_va(30), 0x1000),
+                   FLUSH_VCPU_SET_UNREADABLE);
 }
 
 /* --- multicall
@@ -529,9 +533,9 @@ Test(mmu_update, multicall_runs_each_and_keeps_results_apart)
     assert_ok(hypercall(&g, multicall, machine_put(AT + 0x2000, call, sizeof(call)).va, 4));
     machine_get(call, AT + 0x2000, sizeof(call));
     assert_eq_long(call[0].result, 0);
-    assert_eq_long(call[1].result, -rule_text[RULE_HC_003].error);
+    assert_eq_long(call[1].result, -rule_text[RULE_MULTICALL_NESTED].error);
     assert_eq_long(call[2].result, -XEN_ENOSYS);
-    assert_eq_long(call[3].result, -rule_text[RULE_PT_004].error);
+    assert_eq_long(call[3].result, -rule_text[RULE_ROLE_CONFLICT].error);
     assert_eq_long(guest_page(&g, 3)[11], guest_pte(&g, 11, RO));
     cr_assert(hypercall(&g, multicall, HYPERVISOR_VIRT_START_, 4) == -XEN_EFAULT);
     cr_assert(hypercall(&g, multicall, ~0ull - 100, ~0ull) == -XEN_EFAULT);

@@ -87,18 +87,18 @@ Test(page_tables, l1_refuses_and_restores_every_count)
         uint64_t entry;
         enum rule_id rule;
     } bad[] = {
-        {"another domain's frame", guest_pte(&other, 10, RO), RULE_PT_003},
-        {"another domain's frame, writable", guest_pte(&other, 10, RW), RULE_PT_003},
-        {"the hypervisor's frame", pte_make(page_to_mfn(ours), RO).v, RULE_PT_003},
-        {"no RAM", pte_make(mfn(machine.hole_first + 1), RO).v, RULE_PT_002},
-        {"beyond all memory", pte_make(mfn(max_mfn), RO).v, RULE_PT_002},
-        {"all ones", pte_make(mfn(0xffffffffff), RO).v, RULE_PT_018},
-        {"a page table, writable", guest_pte(&g, 40, RW), RULE_PT_004},
-        {"the running L4, writable", guest_pte(&g, 0, RW), RULE_PT_004},
-        {"itself, writable", guest_pte(&g, 20, RW), RULE_PT_004},
-        {"write-through", guest_pte(&g, 30, RO | PTE_PWT), RULE_PT_001},
-        {"uncached", guest_pte(&g, 30, RO | PTE_PCD), RULE_PT_001},
-        {"PAT", guest_pte(&g, 30, RO | PTE_PAT), RULE_PT_001},
+        {"another domain's frame", guest_pte(&other, 10, RO), RULE_FRAME_NOT_OWNED},
+        {"another domain's frame, writable", guest_pte(&other, 10, RW), RULE_FRAME_NOT_OWNED},
+        {"the hypervisor's frame", pte_make(page_to_mfn(ours), RO).v, RULE_FRAME_NOT_OWNED},
+        {"no RAM", pte_make(mfn(machine.hole_first + 1), RO).v, RULE_FRAME_NOT_RAM},
+        {"beyond all memory", pte_make(mfn(max_mfn), RO).v, RULE_FRAME_NOT_RAM},
+        {"all ones", pte_make(mfn(0xffffffffff), RO).v, RULE_ENTRY_NAMES_NO_FRAME},
+        {"a page table, writable", guest_pte(&g, 40, RW), RULE_ROLE_CONFLICT},
+        {"the running L4, writable", guest_pte(&g, 0, RW), RULE_ROLE_CONFLICT},
+        {"itself, writable", guest_pte(&g, 20, RW), RULE_ROLE_CONFLICT},
+        {"write-through", guest_pte(&g, 30, RO | PTE_PWT), RULE_ENTRY_BITS_NOT_ALLOWED},
+        {"uncached", guest_pte(&g, 30, RO | PTE_PCD), RULE_ENTRY_BITS_NOT_ALLOWED},
+        {"PAT", guest_pte(&g, 30, RO | PTE_PAT), RULE_ENTRY_BITS_NOT_ALLOWED},
     };
     uint64_t *l1 = table(20);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -129,14 +129,14 @@ Test(page_tables, hardware_domain_maps_devices_but_not_the_hypervisors)
     const uint64_t device = pte_make(mfn(machine.hole_first + 1), RW | PTE_PCD).v;
 
     EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_l1_entry(&g, 200), device & ~PTE_PCD), PT_002));
+        &g, guest_mmu_update(&g, guest_l1_entry(&g, 200), device & ~PTE_PCD), FRAME_NOT_RAM));
     g.d->roles = ROLE_HARDWARE;
     EXPECT_UNCHANGED(assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), device)));
     EXPECT_UNCHANGED(assert_ok(
         guest_mmu_update(&g, guest_l1_entry(&g, 200), pte_make(mfn(max_mfn + 100), RW).v)));
     EXPECT_UNCHANGED(assert_refused(
         &g, guest_mmu_update(&g, guest_l1_entry(&g, 201), pte_make(mfn(machine.hole_first), RO).v),
-        PT_002));
+        FRAME_NOT_RAM));
     EXPECT_UNCHANGED(assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), 0)));
 }
 
@@ -182,10 +182,10 @@ Test(page_tables, read_only_becomes_writable_only_for_plain_frames)
 {
     table(20);
     assert_ok(guest_pin(&g, 20, 1));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_protect(&g, 20, RW), PT_004));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_protect(&g, 20, RW), ROLE_CONFLICT));
     assert_ok(guest_unpin(&g, 20));
     assert_ok(guest_protect(&g, 20, RW));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 1), MX_002));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 1), PIN_ROLE_CONFLICT));
 }
 
 /* --- trees
@@ -252,7 +252,7 @@ Test(page_tables, upper_entries_with_wrong_bits_are_refused)
             EXPECT_UNCHANGED(assert_refused(&g,
                                             guest_mmu_update(&g, guest_entry(&g, pfn, 100),
                                                              guest_pte(&g, pfn + 1, RW | bits[i])),
-                                            PT_005));
+                                            UPPER_ENTRY_BITS_NOT_ALLOWED));
     }
 }
 
@@ -260,16 +260,21 @@ Test(page_tables, upper_entries_name_tables_of_the_level_below)
 {
     build_tree();
     assert_ok(guest_pin(&g, 20, 4));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, 9), guest_pte(&g, 22, RW)),
+                       TABLE_BELOW_INVALID));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 21, 9), guest_pte(&g, 23, RW)),
+                       TABLE_BELOW_INVALID));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 22, 9), guest_pte(&g, 30, RW)),
+                       TABLE_BELOW_INVALID));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 22, 9), guest_pte(&g, 20, RW)),
+                       TABLE_BELOW_INVALID));
     EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 20, 9), guest_pte(&g, 22, RW)), PT_006));
-    EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 21, 9), guest_pte(&g, 23, RW)), PT_006));
-    EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 22, 9), guest_pte(&g, 30, RW)), PT_006));
-    EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 22, 9), guest_pte(&g, 20, RW)), PT_006));
-    EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 22, 9), pte_make(mfn(max_mfn), RW).v), PT_006));
+        &g, guest_mmu_update(&g, guest_entry(&g, 22, 9), pte_make(mfn(max_mfn), RW).v),
+        TABLE_BELOW_INVALID));
 }
 
 Test(page_tables, table_used_twice_counts_twice)
@@ -300,11 +305,11 @@ Test(page_tables, hypervisor_slots_are_filled_and_kept)
     for (unsigned i = 0; i < PT_ENTRIES; i++) {
         assert_eq_long(l4[i], expected[i]);
         if (i >= HYPERVISOR_SLOT_FIRST && i <= HYPERVISOR_SLOT_LAST)
-            EXPECT_UNCHANGED(
-                assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, i), 0), PT_009));
+            EXPECT_UNCHANGED(assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, i), 0),
+                                            HYPERVISOR_SLOT));
     }
     EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 0, 256), guest_pte(&g, 1, RW)), PT_009));
+        &g, guest_mmu_update(&g, guest_entry(&g, 0, 256), guest_pte(&g, 1, RW)), HYPERVISOR_SLOT));
     assert_ok(guest_unpin(&g, 20)); /* their "entries" are not put */
 }
 
@@ -333,7 +338,7 @@ Test(page_tables, table_may_name_itself_read_only)
             assert_ok(guest_unpin(&g, pfn));
         });
         guest_page(&g, pfn)[7] = guest_pte(&g, pfn, RW);
-        assert_refused(&g, guest_pin(&g, pfn, level), PT_007);
+        assert_refused(&g, guest_pin(&g, pfn, level), LINEAR_WRITABLE);
     }
 }
 
@@ -352,7 +357,8 @@ Test(page_tables, linear_entries_count_in_both_tables)
     table(21);
     assert_ok(guest_pin(&g, 20, 2));
     assert_ok(guest_pin(&g, 21, 2));
-    assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, 1), guest_pte(&g, 21, RW)), PT_007);
+    assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, 1), guest_pte(&g, 21, RW)),
+                   LINEAR_WRITABLE);
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 20, 1), guest_pte(&g, 21, RO)));
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 20, 2), guest_pte(&g, 21, RO)));
     assert_eq_long(guest_info(&g, 20)->linear, -2);
@@ -374,11 +380,11 @@ Test(page_tables, linear_chains_are_refused_in_both_orders)
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 20, 1), guest_pte(&g, 21, RO)));
     /* 21 is named by 20: it may not name others; 20 names: nobody may name it. */
     EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 21, 1), guest_pte(&g, 22, RO)), PT_008));
+        &g, guest_mmu_update(&g, guest_entry(&g, 21, 1), guest_pte(&g, 22, RO)), LINEAR_TOO_DEEP));
     EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 22, 1), guest_pte(&g, 20, RO)), PT_008));
+        &g, guest_mmu_update(&g, guest_entry(&g, 22, 1), guest_pte(&g, 20, RO)), LINEAR_TOO_DEEP));
     EXPECT_UNCHANGED(assert_refused(
-        &g, guest_mmu_update(&g, guest_entry(&g, 21, 1), guest_pte(&g, 20, RO)), PT_008));
+        &g, guest_mmu_update(&g, guest_entry(&g, 21, 1), guest_pte(&g, 20, RO)), LINEAR_TOO_DEEP));
     /* Naming oneself is always allowed. */
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 20, 3), guest_pte(&g, 20, RO)));
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 21, 3), guest_pte(&g, 21, RO)));
@@ -397,7 +403,7 @@ Test(page_tables, entry_to_a_table_under_validation_is_refused)
 {
     table(20)[1] = guest_pte(&g, 21, RW);
     table(21)[1] = guest_pte(&g, 20, RO);
-    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 3), PT_006));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 3), TABLE_BELOW_INVALID));
     /* As an L1 table, 21 may map 20 read-only like any frame. */
     assert_ok(guest_pin(&g, 20, 2));
     world_check();
@@ -426,19 +432,21 @@ Test(page_tables, pins_are_single_and_known_by_frame)
 {
     build_tree();
     assert_ok(guest_pin(&g, 20, 4));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 4), MX_003));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 4), PINNED_ALREADY));
     for (int level = 1; level <= 3; level++)
-        EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, level), MX_002));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_unpin(&g, 21), MX_004));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_unpin(&g, 30), MX_004));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_UNPIN_TABLE, max_mfn, 0), MX_001));
+        EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, level), PIN_ROLE_CONFLICT));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_unpin(&g, 21), NOT_PINNED));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_unpin(&g, 30), NOT_PINNED));
     EXPECT_UNCHANGED(
-        assert_refused(&g, guest_mmuext(&g, MMUEXT_UNPIN_TABLE, machine.hole_first, 0), MX_001));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_PIN_L4_TABLE, ~0ull, 0), MX_001));
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_UNPIN_TABLE, max_mfn, 0), PIN_FRAME_NOT_OWNED));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_UNPIN_TABLE, machine.hole_first, 0),
+                                    PIN_FRAME_NOT_OWNED));
     EXPECT_UNCHANGED(
-        assert_refused(&g, guest_mmuext(&g, MMUEXT_PIN_L1_TABLE, machine.hole_first, 0), MX_001));
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_PIN_L4_TABLE, ~0ull, 0), PIN_FRAME_NOT_OWNED));
+    EXPECT_UNCHANGED(assert_refused(
+        &g, guest_mmuext(&g, MMUEXT_PIN_L1_TABLE, machine.hole_first, 0), PIN_FRAME_NOT_OWNED));
     assert_ok(guest_unpin(&g, 20));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_unpin(&g, 20), MX_004));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_unpin(&g, 20), NOT_PINNED));
 }
 
 Test(page_tables, inner_tables_stay_while_pinned_or_used)
@@ -449,7 +457,7 @@ Test(page_tables, inner_tables_stay_while_pinned_or_used)
     assert_ok(guest_unpin(&g, 20));
     assert_eq_long(types(23), 1);
     assert_eq_long(types(24), 0);
-    assert_refused(&g, guest_protect(&g, 23, RW), PT_004);
+    assert_refused(&g, guest_protect(&g, 23, RW), ROLE_CONFLICT);
     assert_ok(guest_protect(&g, 24, RW));
     assert_ok(guest_unpin(&g, 23));
     assert_ok(guest_protect(&g, 23, RW));
@@ -478,14 +486,16 @@ Test(page_tables, roots_are_held_and_exchanged)
     assert_ok(guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[0], 0));
     assert_ok(guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, 0, 0));
     assert_eq_long(types(20), 0);
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[3], 0), MX_002));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, 0, 0), MX_001));
     EXPECT_UNCHANGED(
-        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, BIT(52) | g.mfn[0], 0), MX_001));
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, g.mfn[3], 0), PIN_ROLE_CONFLICT));
     EXPECT_UNCHANGED(
-        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, BIT(52), 0), MX_001));
-    EXPECT_UNCHANGED(
-        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, g.mfn[30], 0), MX_002));
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, 0, 0), PIN_FRAME_NOT_OWNED));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_BASEPTR, BIT(52) | g.mfn[0], 0),
+                                    PIN_FRAME_NOT_OWNED));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, BIT(52), 0),
+                                    PIN_FRAME_NOT_OWNED));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_NEW_USER_BASEPTR, g.mfn[30], 0),
+                                    PIN_ROLE_CONFLICT));
 }
 
 /* --- other roles
@@ -496,10 +506,12 @@ Test(page_tables, descriptor_table_is_neither_writable_nor_a_page_table)
 {
     table(20);
     assert_ok(machine_hold_segment(g.v, guest_mfn(&g, 20)));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_protect(&g, 20, RW), PT_004));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 1), MX_002));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, 0), 1), PT_012));
-    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, g.mfn[20], 0), MX_010));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_protect(&g, 20, RW), ROLE_CONFLICT));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_pin(&g, 20, 1), PIN_ROLE_CONFLICT));
+    EXPECT_UNCHANGED(
+        assert_refused(&g, guest_mmu_update(&g, guest_entry(&g, 20, 0), 1), TABLE_NOT_OWNED));
+    EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, g.mfn[20], 0),
+                                    COPY_FRAME_NOT_WRITABLE));
     world_check();
     machine_release_segments(g.v);
     assert_ok(guest_protect(&g, 20, RW));
@@ -514,10 +526,11 @@ Test(page_tables, bad_descriptor_table_is_refused_and_left)
 Test(page_tables, tables_cannot_be_cleared_or_copied_over)
 {
     for (unsigned pfn = 0; pfn <= 3; pfn++) {
-        EXPECT_UNCHANGED(
-            assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, g.mfn[pfn], 0), MX_010));
-        EXPECT_UNCHANGED(
-            assert_refused(&g, guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[pfn], g.mfn[30]), MX_010));
+        EXPECT_UNCHANGED(assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, g.mfn[pfn], 0),
+                                        COPY_FRAME_NOT_WRITABLE));
+        EXPECT_UNCHANGED(assert_refused(&g,
+                                        guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[pfn], g.mfn[30]),
+                                        COPY_FRAME_NOT_WRITABLE));
     }
     guest_page(&g, 30)[5] = 0x1234;
     assert_ok(guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[31], g.mfn[30]));
@@ -526,8 +539,9 @@ Test(page_tables, tables_cannot_be_cleared_or_copied_over)
     assert_eq_long(guest_page(&g, 31)[5], 0);
     assert_ok(
         guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[31], g.mfn[0])); /* reading a table is fine */
-    assert_refused(&g, guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[31], max_mfn), MX_001);
-    assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, machine.hole_first, 0), MX_010);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_COPY_PAGE, g.mfn[31], max_mfn), PIN_FRAME_NOT_OWNED);
+    assert_refused(&g, guest_mmuext(&g, MMUEXT_CLEAR_PAGE, machine.hole_first, 0),
+                   COPY_FRAME_NOT_WRITABLE);
 }
 
 /* A store that the emulator does: only if the entry is still what the guest saw. */

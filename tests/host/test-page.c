@@ -369,7 +369,8 @@ Test(page, shared_frame_can_be_mapped_but_never_a_table)
 
     assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), pte_make(shared, RW).v));
     for (int level = 1; level <= 4; level++)
-        assert_refused(&g, guest_mmuext(&g, MMUEXT_PIN_L1_TABLE + level - 1, shared.n, 0), MX_002);
+        assert_refused(&g, guest_mmuext(&g, MMUEXT_PIN_L1_TABLE + level - 1, shared.n, 0),
+                       PIN_ROLE_CONFLICT);
     assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), 0));
     cr_assert(page_state_count(pg->state) == 1);
     world_check();

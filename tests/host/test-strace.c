@@ -235,7 +235,8 @@ Test(strace, entries_come_before_their_multicall)
     for (unsigned i = 0; i < 3; i++)
         cr_assert(record(i)->flags == STRACE_ENTRY && record(i)->index == i &&
                   record(i)->number == entry[i].op);
-    cr_assert(record(1)->rule == RULE_HC_001 && record(2)->rule == RULE_HC_003);
+    cr_assert(record(1)->rule == RULE_HYPERCALL_UNKNOWN &&
+              record(2)->rule == RULE_MULTICALL_NESTED);
     cr_assert(record(3)->number == __HYPERVISOR_multicall && !record(3)->flags &&
               record(3)->rule == RULE_NONE);
 }
@@ -327,10 +328,10 @@ Test(strace, calls_that_never_return)
 /* A refusal in no call: by a trap. */
 Test(strace, refusal_outside_of_calls)
 {
-    refuse_recorder(g.v, RULE_EV_014, 7, 8, 9);
+    refuse_recorder(g.v, RULE_PORT_NOT_OPEN, 7, 8, 9);
     const struct strace_record *r = record(0);
-    cr_assert(r->kind == STRACE_REFUSAL && r->rule == RULE_EV_014 && r->caller == 0xca11e4);
-    cr_assert_eq((int64_t)r->result, -rule_text[RULE_EV_014].error);
+    cr_assert(r->kind == STRACE_REFUSAL && r->rule == RULE_PORT_NOT_OPEN && r->caller == 0xca11e4);
+    cr_assert_eq((int64_t)r->result, -rule_text[RULE_PORT_NOT_OPEN].error);
 }
 
 /* The page behind the pointer ends after the first structure, or before it. */

@@ -136,7 +136,7 @@ Test(tlb, table_that_is_refused_as_one_keeps_its_role)
     assert_ok(guest_mmu_update(&g, guest_entry(&g, 2, 100), 0));
     assert_ok(guest_protect(&g, 31, RO));
     assert_ok(guest_pin(&g, 31, 1));
-    assert_refused(&g, guest_pin(&g, 30, 1), PT_004);
+    assert_refused(&g, guest_pin(&g, 30, 1), ROLE_CONFLICT);
     cr_assert(page_state_type(pg->state) == PAGE_TYPE_L1 && page_state_count(pg->state) == 0);
     assert_ok(guest_protect(&g, 30, RW));
     assert_eq_long(machine_tlb_check(), 0);

@@ -46,10 +46,11 @@ Test(vcpu_op, info_moves_into_a_frame_and_holds_it)
     assert_eq_long(info->evtchn_upcall_mask, 1);
     assert_eq_long(info->evtchn_upcall_pending, 1); /* whatever came meanwhile is looked for */
     assert_eq_long(info->evtchn_pending_sel, ~0ul);
-    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VC_009);
+    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)),
+                   VCPU_INFO_SET_ALREADY);
     /* The frame cannot become a page table, and outlives being given back. */
     assert_ok(guest_protect(&g, 30, RO));
-    assert_refused(&g, guest_pin(&g, 30, 1), MX_002);
+    assert_refused(&g, guest_pin(&g, 30, 1), PIN_ROLE_CONFLICT);
     assert_ok(guest_protect(&g, 30, 0));
     page_release(g.d, guest_info(&g, 30));
     assert_eq_long(guest_info(&g, 30)->owner, 1);
@@ -63,23 +64,24 @@ Test(vcpu_op, info_goes_nowhere_else)
     struct vcpu_register_vcpu_info where = {.mfn = g.mfn[30],
                                             .offset = PAGE_SIZE - sizeof(struct vcpu_info) + 8};
 
-    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VC_007);
+    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VCPU_INFO_OFFSET);
     where.offset = ~0u;
-    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VC_007);
+    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VCPU_INFO_OFFSET);
     where.offset = 4;
-    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VC_007);
+    assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VCPU_INFO_OFFSET);
     const uint64_t bad[] = {other.mfn[9], g.mfn[0], g.mfn[3], machine.hole_first, max_mfn, ~0ull};
     where.offset = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         where.mfn = bad[i];
         struct page_info *before = frames_snapshot();
-        assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)), VC_012);
+        assert_refused(&g, op(VCPUOP_register_vcpu_info, 0, &where, sizeof(where)),
+                       VCPU_INFO_FRAME_UNFIT);
         assert_eq_long(frames_differ(before), 0);
     }
     where.mfn = g.mfn[30];
     assert_refused(&g, op(VCPUOP_register_vcpu_info, 1, &where, sizeof(where)),
-                   VC_011); /* it runs */
-    assert_refused(&g, op(VCPUOP_register_vcpu_info, 2, &where, sizeof(where)), VC_001);
+                   VCPU_INFO_OF_RUNNING_VCPU); /* it runs */
+    assert_refused(&g, op(VCPUOP_register_vcpu_info, 2, &where, sizeof(where)), VCPU_MISSING);
     guest_destroy(&other);
     machine_enter(g.v);
 }
@@ -157,9 +159,9 @@ Test(vcpu_op, periodic_timer_ticks)
     }
     cr_assert(ticks >= 49 && ticks <= 51, "%u ticks in 100 ms", ticks);
     p.period_ns = 999999;
-    assert_refused(&g, op(VCPUOP_set_periodic_timer, 0, &p, sizeof(p)), VC_005);
+    assert_refused(&g, op(VCPUOP_set_periodic_timer, 0, &p, sizeof(p)), TIMER_PERIOD_RANGE);
     p.period_ns = ~0ull;
-    assert_refused(&g, op(VCPUOP_set_periodic_timer, 0, &p, sizeof(p)), VC_005);
+    assert_refused(&g, op(VCPUOP_set_periodic_timer, 0, &p, sizeof(p)), TIMER_PERIOD_RANGE);
 }
 
 Test(vcpu_op, period_of_a_vcpu_that_runs_elsewhere)
@@ -186,7 +188,7 @@ Test(vcpu_op, down_and_up)
     assert_eq_long(op(VCPUOP_is_up, 1, "", 1), 1);
     machine_enter(other);
     machine_enter(g.v);
-    assert_refused(&g, op(VCPUOP_up, 5, "", 1), VC_001);
-    assert_refused(&g, op(VCPUOP_up, ~0u, "", 1), VC_001);
-    assert_refused(&g, op(40, 0, "", 1), VC_014);
+    assert_refused(&g, op(VCPUOP_up, 5, "", 1), VCPU_MISSING);
+    assert_refused(&g, op(VCPUOP_up, ~0u, "", 1), VCPU_MISSING);
+    assert_refused(&g, op(40, 0, "", 1), VCPU_OP_UNKNOWN);
 }

@@ -377,7 +377,7 @@ Test(xenstore, ruined_indices_hurt_nobody)
 Test(xenstore, ring_frame_is_no_table_while_served)
 {
     assert_ok(guest_protect(&g, RING, RO));
-    assert_refused(&g, guest_pin(&g, RING, 1), MX_002);
+    assert_refused(&g, guest_pin(&g, RING, 1), PIN_ROLE_CONFLICT);
     xenstore_detach(g.d);
     memset(ring, 0, PAGE_SIZE);
     assert_ok(guest_pin(&g, RING, 1)); /* nobody serves it any more */

@@ -13,11 +13,12 @@
 #include "verdict.h"
 
 struct rule {
-    const char *name, *error, *protects, *says, *source;
+    const char *name, *word, *error, *protects, *says, *source;
 };
 
 static const struct rule rules[] = {
-#define RULE(name, error, protects, says, source) {#name, #error, protects, says, source},
+#define RULE(name, word, error, protects, says, source) \
+    {#name, #word, #error, protects, says, source},
     RULE_LIST(RULE)
 #undef RULE
 };
@@ -51,7 +52,7 @@ static int explain_verdict(const char *word)
     return -1;
 }
 
-/* PT-017, pt_017 and PT_017 are the same rule. */
+/* PT-017, pt_017 and PT_017 are the same rule, and so is its word in C. */
 static char *rule_spelling(const char *word)
 {
     char *name = memory_strdup(word);
@@ -73,7 +74,8 @@ static char *dashed(const char *name)
 static void print_rule(const char *name, const struct rule *r)
 {
     bool has_errno = strcmp(r->error, "0") != 0;
-    printf("%s: %s%s\n", name, has_errno ? "the hypercall answers -" : "the guest does not go on",
+    printf("%s %s: %s%s\n", name, r->word,
+           has_errno ? "the hypercall answers -" : "the guest does not go on",
            has_errno ? r->error : "");
     printf("  reason: %s\n  says:   %s\n  source: %s\n\n", r->protects, r->says, r->source);
 }
@@ -84,7 +86,7 @@ static int explain_rule(const char *word)
     int rc = -1;
 
     for (size_t i = 0; rc && i < sizeof(rules) / sizeof(rules[0]); i++) {
-        if (strcmp(rules[i].name, name) != 0)
+        if (strcmp(rules[i].name, name) != 0 && strcmp(rules[i].word, name) != 0)
             continue;
         char *shown = dashed(rules[i].name);
         print_rule(shown, &rules[i]);

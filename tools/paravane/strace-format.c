@@ -67,7 +67,7 @@ static const struct structure {
 static const struct rule {
     const char *id, *says;
 } rules[] = {{"", ""},
-#define RULE(id, error, protects, says, source) {#id, says},
+#define RULE(id, word, error, protects, says, source) {#id, says},
              RULE_LIST(RULE)
 #undef RULE
 };

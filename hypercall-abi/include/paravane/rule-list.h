@@ -1,9 +1,10 @@
 /*
  * The one list of refusals: every way in which the hypervisor says no.
  *
- *   RULE(id, errno, protects, says, source)
+ *   RULE(id, word, errno, protects, says, source)
  *
- * @id        stable name, AREA_NNN in C and AREA-NNN to people; numbers are never reused
+ * @id        stable name, AREA_NNN here and AREA-NNN to people; numbers are never reused
+ * @word      what C calls it: refuse(PORT_NOT_OPEN, ...), RULE_PORT_NOT_OPEN
  * @errno     what the guest gets, positive; 0 for rules that end the guest (CR) or concern its image
  * @protects  what would go wrong without the rule, one clause
  * @says      the sentence for --explain: printf format over up to three unsigned longs, the operands given to refuse()
@@ -18,235 +19,245 @@
 /* clang-format off */
 #define RULE_LIST(RULE)                                                                            \
     RULE_LIST_GENERAL(RULE) RULE_LIST_PAGES(RULE) RULE_LIST_CPU(RULE) RULE_LIST_EVENTS(RULE)       \
-    RULE_LIST_MEMORY(RULE) RULE_LIST_STORE(RULE) RULE_LIST_CRASH(RULE)
+    RULE_LIST_MEMORY(RULE) RULE_LIST_IMAGE(RULE) RULE_LIST_ROOM(RULE) RULE_LIST_TREE(RULE)         \
+    RULE_LIST_STORE(RULE) RULE_LIST_CRASH(RULE)
 
 /* Hypercalls in general, privilege, console, version. */
 #define RULE_LIST_GENERAL(RULE)                                                                    \
-    RULE(HC_001, ENOSYS, "a number nobody serves changes nothing", "hypercall %lu is not served", "xen/xen.h") \
-    RULE(HC_002, EFAULT, "an argument that cannot be read is not guessed", "argument at %lx cannot be read or written", "xen/xen.h") \
-    RULE(HC_003, EINVAL, "a multicall is not nested", "multicall inside a multicall", "xen/xen.h") \
-    RULE(PR_001, EPERM, "only domains with the role may ask", "hypercall %lu sub-operation %lu needs a role that this domain lacks", "xen/domctl.h") \
-    RULE(CN_001, EPERM, "the machine's console belongs to the hardware domain", "console_io command %lu needs the hardware role", "xen/xen.h") \
-    RULE(CN_002, E2BIG, "a count is a positive int", "console_io read of %lu bytes", "xen/xen.h") \
-    RULE(CN_003, ENOSYS, "an unknown command changes nothing", "console_io command %lu is not served", "xen/xen.h") \
-    RULE(XV_001, ENOSYS, "an unknown command changes nothing", "xen_version command %lu is not served", "xen/version.h") \
-    RULE(XV_002, EINVAL, "feature bits come in one word so far", "feature word %lu does not exist", "xen/version.h") \
-    RULE(XV_003, EINVAL, "the page size takes no buffer", "pagesize with buffer %lx", "xen/version.h") \
-    RULE(XV_004, EPERM, "the build id is for privileged domains", "build_id needs the control role", "xen/version.h") \
-    RULE(XV_005, EINVAL, "a buffer for the build id has room", "build_id buffer of %lu bytes", "xen/version.h") \
-    RULE(XV_006, ENODATA, "not every build has an id", "this hypervisor has no build id", "xen/version.h")
+    RULE(HC_001, HYPERCALL_UNKNOWN, ENOSYS, "a number nobody serves changes nothing", "hypercall %lu is not served", "xen/xen.h") \
+    RULE(HC_002, ARGUMENT_UNREADABLE, EFAULT, "an argument that cannot be read is not guessed", "argument at %lx cannot be read or written", "xen/xen.h") \
+    RULE(HC_003, MULTICALL_NESTED, EINVAL, "a multicall is not nested", "multicall inside a multicall", "xen/xen.h") \
+    RULE(PR_001, ROLE_MISSING, EPERM, "only domains with the role may ask", "hypercall %lu sub-operation %lu needs a role that this domain lacks", "xen/domctl.h") \
+    RULE(CN_001, CONSOLE_NOT_OWNED, EPERM, "the machine's console belongs to the hardware domain", "console_io command %lu needs the hardware role", "xen/xen.h") \
+    RULE(CN_002, CONSOLE_COUNT_TOO_LARGE, E2BIG, "a count is a positive int", "console_io read of %lu bytes", "xen/xen.h") \
+    RULE(CN_003, CONSOLE_OP_UNKNOWN, ENOSYS, "an unknown command changes nothing", "console_io command %lu is not served", "xen/xen.h") \
+    RULE(XV_001, VERSION_OP_UNKNOWN, ENOSYS, "an unknown command changes nothing", "xen_version command %lu is not served", "xen/version.h") \
+    RULE(XV_002, FEATURE_WORD_UNKNOWN, EINVAL, "feature bits come in one word so far", "feature word %lu does not exist", "xen/version.h") \
+    RULE(XV_003, PAGESIZE_WITH_BUFFER, EINVAL, "the page size takes no buffer", "pagesize with buffer %lx", "xen/version.h") \
+    RULE(XV_004, BUILD_ID_NOT_ALLOWED, EPERM, "the build id is for privileged domains", "build_id needs the control role", "xen/version.h") \
+    RULE(XV_005, BUILD_ID_NO_ROOM, EINVAL, "a buffer for the build id has room", "build_id buffer of %lu bytes", "xen/version.h") \
+    RULE(XV_006, BUILD_ID_MISSING, ENODATA, "not every build has an id", "this hypervisor has no build id", "xen/version.h")
 
 /* Page tables: mmu_update, update_va_mapping, mmuext_op. */
 #define RULE_LIST_PAGES(RULE)                                                                      \
-    RULE(PT_001, EINVAL, "cache attributes, PAT and reserved bits belong to domains with devices", "L1 entry %lx has bits that this domain may not set", "xen/arch-x86/xen.h") \
-    RULE(PT_002, EPERM, "device memory belongs to the hardware domain", "L1 entry maps frame %lx, which is not RAM", "xen/xen.h") \
-    RULE(PT_003, EBUSY, "a domain maps only its own frames", "L1 entry maps frame %lx of domain %lu, expected a frame of domain %lu", "xen/xen.h") \
-    RULE(PT_004, EBUSY, "no frame is writable while it is a page table or descriptor table", "L1 entry would map frame %lx writable, its role is %lu (type count %lu)", "xen/xen.h") \
-    RULE(PT_005, EINVAL, "superpages and cache bits would reach frames that were never checked", "entry %lx of an L%lu table has bits that are not allowed there", "xen/arch-x86/xen.h") \
-    RULE(PT_006, EINVAL, "every table below a checked table is checked", "frame %lx cannot be an L%lu table: it is not this domain's, or has role %lu", "xen/xen.h") \
-    RULE(PT_007, EINVAL, "a linear entry must not make a page table writable", "writable linear entry: frame %lx is itself an L%lu table", "XSA-182") \
-    RULE(PT_008, EINVAL, "linear page tables are one level deep", "linear entry to frame %lx: one of the two tables already has linear entries the other way", "XSA-240") \
-    RULE(PT_009, EINVAL, "the hypervisor's L4 slots are the same in every table", "L4 slot %lu is the hypervisor's", "xen/arch-x86/xen-x86_64.h") \
-    RULE(PT_010, EINVAL, "page tables name only their owner's tables", "L%lu entry for frames of domain %lu: foreign frames may be mapped by L1 entries only", "xen/xen.h") \
-    RULE(PT_011, ENOSYS, "an unknown command changes nothing", "mmu_update command %lu (low bits of the pointer) is not served", "xen/xen.h") \
-    RULE(PT_012, EINVAL, "tables are edited by their owner", "frame %lx is not this domain's RAM, or is a descriptor table (role %lu)", "xen/xen.h") \
-    RULE(PT_013, EINVAL, "machine-to-phys entries are set by the frame's owner", "frame %lx is not this domain's", "xen/xen.h") \
-    RULE(PT_014, EINVAL, "an entry is replaced only in a checked L1 table", "no L1 table maps %lx", "xen/xen.h") \
-    RULE(PT_015, ESRCH, "a domain names itself DOMID_SELF", "foreign domain %lu is the caller itself, or does not exist", "xen/xen.h") \
-    RULE(PT_016, EPERM, "only the control domain touches other domains' memory", "domain %lu is not the caller's to map", "xen/xen.h") \
-    RULE(PT_017, EFAULT, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h") \
-    RULE(PT_018, EINVAL, "all ones names no frame", "entry %lx names no frame: its address bits are all ones", "xen/xen.h") \
-    RULE(MX_001, EINVAL, "tables are the domain's own RAM", "frame %lx is not this domain's RAM", "xen/xen.h") \
-    RULE(MX_002, EINVAL, "a frame has one role at a time", "frame %lx cannot become an L%lu table, its role is %lu", "xen/xen.h") \
-    RULE(MX_003, EINVAL, "a table is pinned once", "frame %lx is pinned already", "xen/xen.h") \
-    RULE(MX_004, EINVAL, "only what is pinned is unpinned", "frame %lx is not pinned", "xen/xen.h") \
-    RULE(MX_005, EPERM, "a root is the running domain's own", "operation %lu works on the calling domain only", "xen/xen.h") \
-    RULE(MX_006, EINVAL, "an LDT has at most 8192 entries and starts on a page", "LDT at %lx with %lu entries", "xen/xen.h") \
-    RULE(MX_007, EACCES, "caches are flushed for domains with devices", "cache flush without device memory", "xen/xen.h") \
-    RULE(MX_008, EOPNOTSUPP, "superpage marking is not served", "operation %lu is not served", "xen/xen.h") \
-    RULE(MX_009, ENOSYS, "an unknown operation changes nothing", "mmuext_op command %lu is not known", "xen/xen.h") \
-    RULE(MX_010, EINVAL, "frames to clear or copy must be the domain's and writable", "frame %lx cannot be cleared or copied to, its role is %lu", "xen/xen.h") \
-    RULE(MX_011, EINVAL, "caches are flushed for domains with devices", "global cache flush without device memory", "xen/xen.h") \
-    RULE(MX_012, EINVAL, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h")
+    RULE(PT_001, ENTRY_BITS_NOT_ALLOWED, EINVAL, "cache attributes, PAT and reserved bits belong to domains with devices", "L1 entry %lx has bits that this domain may not set", "xen/arch-x86/xen.h") \
+    RULE(PT_002, FRAME_NOT_RAM, EPERM, "device memory belongs to the hardware domain", "L1 entry maps frame %lx, which is not RAM", "xen/xen.h") \
+    RULE(PT_003, FRAME_NOT_OWNED, EBUSY, "a domain maps only its own frames", "L1 entry maps frame %lx of domain %lu, expected a frame of domain %lu", "xen/xen.h") \
+    RULE(PT_004, ROLE_CONFLICT, EBUSY, "no frame is writable while it is a page table or descriptor table", "L1 entry would map frame %lx writable, its role is %lu (type count %lu)", "xen/xen.h") \
+    RULE(PT_005, UPPER_ENTRY_BITS_NOT_ALLOWED, EINVAL, "superpages and cache bits would reach frames that were never checked", "entry %lx of an L%lu table has bits that are not allowed there", "xen/arch-x86/xen.h") \
+    RULE(PT_006, TABLE_BELOW_INVALID, EINVAL, "every table below a checked table is checked", "frame %lx cannot be an L%lu table: it is not this domain's, or has role %lu", "xen/xen.h") \
+    RULE(PT_007, LINEAR_WRITABLE, EINVAL, "a linear entry must not make a page table writable", "writable linear entry: frame %lx is itself an L%lu table", "XSA-182") \
+    RULE(PT_008, LINEAR_TOO_DEEP, EINVAL, "linear page tables are one level deep", "linear entry to frame %lx: one of the two tables already has linear entries the other way", "XSA-240") \
+    RULE(PT_009, HYPERVISOR_SLOT, EINVAL, "the hypervisor's L4 slots are the same in every table", "L4 slot %lu is the hypervisor's", "xen/arch-x86/xen-x86_64.h") \
+    RULE(PT_010, TABLE_FOREIGN, EINVAL, "page tables name only their owner's tables", "L%lu entry for frames of domain %lu: foreign frames may be mapped by L1 entries only", "xen/xen.h") \
+    RULE(PT_011, MMU_COMMAND_UNKNOWN, ENOSYS, "an unknown command changes nothing", "mmu_update command %lu (low bits of the pointer) is not served", "xen/xen.h") \
+    RULE(PT_012, TABLE_NOT_OWNED, EINVAL, "tables are edited by their owner", "frame %lx is not this domain's RAM, or is a descriptor table (role %lu)", "xen/xen.h") \
+    RULE(PT_013, M2P_FRAME_NOT_OWNED, EINVAL, "machine-to-phys entries are set by the frame's owner", "frame %lx is not this domain's", "xen/xen.h") \
+    RULE(PT_014, NOT_MAPPED_BY_L1, EINVAL, "an entry is replaced only in a checked L1 table", "no L1 table maps %lx", "xen/xen.h") \
+    RULE(PT_015, FOREIGN_DOMAIN_MISSING, ESRCH, "a domain names itself DOMID_SELF", "foreign domain %lu is the caller itself, or does not exist", "xen/xen.h") \
+    RULE(PT_016, FOREIGN_DOMAIN_NOT_ALLOWED, EPERM, "only the control domain touches other domains' memory", "domain %lu is not the caller's to map", "xen/xen.h") \
+    RULE(PT_017, VCPU_SET_UNREADABLE, EFAULT, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h") \
+    RULE(PT_018, ENTRY_NAMES_NO_FRAME, EINVAL, "all ones names no frame", "entry %lx names no frame: its address bits are all ones", "xen/xen.h") \
+    RULE(MX_001, PIN_FRAME_NOT_OWNED, EINVAL, "tables are the domain's own RAM", "frame %lx is not this domain's RAM", "xen/xen.h") \
+    RULE(MX_002, PIN_ROLE_CONFLICT, EINVAL, "a frame has one role at a time", "frame %lx cannot become an L%lu table, its role is %lu", "xen/xen.h") \
+    RULE(MX_003, PINNED_ALREADY, EINVAL, "a table is pinned once", "frame %lx is pinned already", "xen/xen.h") \
+    RULE(MX_004, NOT_PINNED, EINVAL, "only what is pinned is unpinned", "frame %lx is not pinned", "xen/xen.h") \
+    RULE(MX_005, ROOT_OF_OTHER_DOMAIN, EPERM, "a root is the running domain's own", "operation %lu works on the calling domain only", "xen/xen.h") \
+    RULE(MX_006, LDT_RANGE, EINVAL, "an LDT has at most 8192 entries and starts on a page", "LDT at %lx with %lu entries", "xen/xen.h") \
+    RULE(MX_007, CACHE_FLUSH_NOT_ALLOWED, EACCES, "caches are flushed for domains with devices", "cache flush without device memory", "xen/xen.h") \
+    RULE(MX_008, SUPERPAGE_MARK_NOT_SERVED, EOPNOTSUPP, "superpage marking is not served", "operation %lu is not served", "xen/xen.h") \
+    RULE(MX_009, MMUEXT_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "mmuext_op command %lu is not known", "xen/xen.h") \
+    RULE(MX_010, COPY_FRAME_NOT_WRITABLE, EINVAL, "frames to clear or copy must be the domain's and writable", "frame %lx cannot be cleared or copied to, its role is %lu", "xen/xen.h") \
+    RULE(MX_011, CACHE_FLUSH_ALL_NOT_ALLOWED, EINVAL, "caches are flushed for domains with devices", "global cache flush without device memory", "xen/xen.h") \
+    RULE(MX_012, FLUSH_VCPU_SET_UNREADABLE, EINVAL, "a vCPU set must be readable", "vCPU bitmap at %lx cannot be read", "xen/xen.h")
 
 /* CPU state: descriptors, traps, callbacks, registers, ports, FPU. */
 #define RULE_LIST_CPU(RULE) \
-    RULE(CB_001, EINVAL, "a handler is where a processor can go", "trap table: handler of vector %lu at %lx, which is not canonical", "xen/arch-x86/xen.h") \
-    RULE(CB_002, EINVAL, "a callback is where a processor can go", "callback of type %lu at %lx, which is not canonical", "xen/callback.h") \
-    RULE(CB_003, EINVAL, "a guest without its callbacks cannot be entered", "callback of type %lu cannot be unregistered", "xen/callback.h") \
-    RULE(CB_004, ENOSYS, "an unknown type changes nothing", "there is no callback type %lu", "xen/callback.h") \
-    RULE(CB_005, ENOSYS, "an unknown sub-operation changes nothing", "callback_op sub-operation %lu is not served", "xen/callback.h") \
-    RULE(CB_006, ENOSYS, "an unknown sub-operation changes nothing", "nmi_op sub-operation %lu is not served", "xen/nmi.h") \
-    RULE(DT_001, EINVAL, "GDT entries from 7168 up are the hypervisor's", "GDT of %lu entries, at most %lu are the guest's", "xen/arch-x86/xen.h") \
-    RULE(DT_002, EINVAL, "what the processor reads as descriptors, nobody writes", "frame %lx cannot be a descriptor table: it is not this domain's RAM, is writable or a page table, or holds a descriptor that is not allowed", "xen/arch-x86/xen.h") \
-    RULE(DT_003, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor at %lx is misaligned, or its value %lx is a system segment or a bad call gate", "xen/arch-x86/xen.h") \
-    RULE(DT_004, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor %lx in slot %lu of the frame is not allowed", "xen/arch-x86/xen.h") \
-    RULE(DT_005, EINVAL, "a guest writes only where it may", "descriptor at %lx: the frame is not this domain's RAM, or is a page table", "xen/arch-x86/xen.h") \
-    RULE(DT_006, EINVAL, "the LDT lies in the guest's own addresses", "LDT at %lx with %lu entries: not page-aligned, too long, or in the hypervisor's addresses", "xen/xen.h") \
-    RULE(CP_001, EINVAL, "a non-canonical segment base faults in the hypervisor", "segment base %lu: %lx is not canonical", "xen/arch-x86/xen-x86_64.h") \
-    RULE(CP_002, EINVAL, "an unknown kind changes nothing", "there is no segment base %lu", "xen/arch-x86/xen-x86_64.h") \
-    RULE(CP_003, ENODEV, "a register that does not exist has no value", "there is no debug register %lu", "xen/xen.h") \
-    RULE(CP_004, EPERM, "breakpoints lie in the guest's own addresses", "debug register %lu: %lx is the hypervisor's address, or not canonical", "xen/xen.h") \
-    RULE(CP_005, EPERM, "the debug registers stay the hypervisor's", "DR7 %lx sets general detect", "xen/xen.h") \
-    RULE(CP_006, EPERM, "an I/O breakpoint needs CR4.DE", "DR7 %lx asks for an I/O breakpoint, CR4.DE is clear", "xen/xen.h") \
-    RULE(CP_007, EINVAL, "privilege levels are 0 to 3", "I/O privilege level %lu", "xen/physdev.h") \
-    RULE(CP_008, EINVAL, "there are 65536 ports", "I/O bitmap at %lx for %lu ports", "xen/physdev.h") \
-    RULE(CP_009, ENOSYS, "interrupts and devices are not the guest's", "physdev_op sub-operation %lu is not served", "xen/physdev.h") \
-    RULE(CP_010, EINVAL, "the upper halves of DR6 and DR7 are reserved", "debug register %lu: %lx has bits above 31", "xen/xen.h") \
-    RULE(CP_011, EINVAL, "interrupts of devices are not the guest's", "physical interrupt %lu is not the caller's", "xen/physdev.h") \
-    RULE(CP_020, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
-    RULE(CP_021, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
+    RULE(CB_001, HANDLER_NOT_CANONICAL, EINVAL, "a handler is where a processor can go", "trap table: handler of vector %lu at %lx, which is not canonical", "xen/arch-x86/xen.h") \
+    RULE(CB_002, CALLBACK_NOT_CANONICAL, EINVAL, "a callback is where a processor can go", "callback of type %lu at %lx, which is not canonical", "xen/callback.h") \
+    RULE(CB_003, CALLBACK_NEEDED, EINVAL, "a guest without its callbacks cannot be entered", "callback of type %lu cannot be unregistered", "xen/callback.h") \
+    RULE(CB_004, CALLBACK_TYPE_UNKNOWN, ENOSYS, "an unknown type changes nothing", "there is no callback type %lu", "xen/callback.h") \
+    RULE(CB_005, CALLBACK_OP_UNKNOWN, ENOSYS, "an unknown sub-operation changes nothing", "callback_op sub-operation %lu is not served", "xen/callback.h") \
+    RULE(CB_006, NMI_OP_UNKNOWN, ENOSYS, "an unknown sub-operation changes nothing", "nmi_op sub-operation %lu is not served", "xen/nmi.h") \
+    RULE(DT_001, GDT_TOO_LONG, EINVAL, "GDT entries from 7168 up are the hypervisor's", "GDT of %lu entries, at most %lu are the guest's", "xen/arch-x86/xen.h") \
+    RULE(DT_002, DESCRIPTOR_FRAME_UNFIT, EINVAL, "what the processor reads as descriptors, nobody writes", "frame %lx cannot be a descriptor table: it is not this domain's RAM, is writable or a page table, or holds a descriptor that is not allowed", "xen/arch-x86/xen.h") \
+    RULE(DT_003, DESCRIPTOR_NOT_ALLOWED, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor at %lx is misaligned, or its value %lx is a system segment or a bad call gate", "xen/arch-x86/xen.h") \
+    RULE(DT_004, DESCRIPTOR_IN_FRAME_NOT_ALLOWED, EINVAL, "gates and system segments would lead into the hypervisor", "descriptor %lx in slot %lu of the frame is not allowed", "xen/arch-x86/xen.h") \
+    RULE(DT_005, DESCRIPTOR_FRAME_NOT_OWNED, EINVAL, "a guest writes only where it may", "descriptor at %lx: the frame is not this domain's RAM, or is a page table", "xen/arch-x86/xen.h") \
+    RULE(DT_006, LDT_ADDRESS, EINVAL, "the LDT lies in the guest's own addresses", "LDT at %lx with %lu entries: not page-aligned, too long, or in the hypervisor's addresses", "xen/xen.h") \
+    RULE(CP_001, SEGMENT_BASE_NOT_CANONICAL, EINVAL, "a non-canonical segment base faults in the hypervisor", "segment base %lu: %lx is not canonical", "xen/arch-x86/xen-x86_64.h") \
+    RULE(CP_002, SEGMENT_BASE_UNKNOWN, EINVAL, "an unknown kind changes nothing", "there is no segment base %lu", "xen/arch-x86/xen-x86_64.h") \
+    RULE(CP_003, DEBUG_REGISTER_UNKNOWN, ENODEV, "a register that does not exist has no value", "there is no debug register %lu", "xen/xen.h") \
+    RULE(CP_004, BREAKPOINT_ADDRESS, EPERM, "breakpoints lie in the guest's own addresses", "debug register %lu: %lx is the hypervisor's address, or not canonical", "xen/xen.h") \
+    RULE(CP_005, GENERAL_DETECT_NOT_ALLOWED, EPERM, "the debug registers stay the hypervisor's", "DR7 %lx sets general detect", "xen/xen.h") \
+    RULE(CP_006, IO_BREAKPOINT_WITHOUT_DE, EPERM, "an I/O breakpoint needs CR4.DE", "DR7 %lx asks for an I/O breakpoint, CR4.DE is clear", "xen/xen.h") \
+    RULE(CP_007, IOPL_RANGE, EINVAL, "privilege levels are 0 to 3", "I/O privilege level %lu", "xen/physdev.h") \
+    RULE(CP_008, IO_BITMAP_TOO_LONG, EINVAL, "there are 65536 ports", "I/O bitmap at %lx for %lu ports", "xen/physdev.h") \
+    RULE(CP_009, PHYSDEV_OP_UNKNOWN, ENOSYS, "interrupts and devices are not the guest's", "physdev_op sub-operation %lu is not served", "xen/physdev.h") \
+    RULE(CP_010, DEBUG_REGISTER_RESERVED_BITS, EINVAL, "the upper halves of DR6 and DR7 are reserved", "debug register %lu: %lx has bits above 31", "xen/xen.h") \
+    RULE(CP_011, PIRQ_NOT_OWNED, EINVAL, "interrupts of devices are not the guest's", "physical interrupt %lu is not the caller's", "xen/physdev.h") \
+    RULE(CP_020, CONTEXT_NOT_CANONICAL, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
+    RULE(CP_021, CONTEXT_WITHOUT_USER_ROOT, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 
 /* Event channels, scheduling, vCPUs, timers. */
 #define RULE_LIST_EVENTS(RULE)                                                                     \
-    RULE(EV_001, ESRCH, "a channel has two ends that exist", "domain %lu does not exist", "xen/event_channel.h") \
-    RULE(EV_002, EPERM, "a domain manages its own ports only", "domain %lu is not the caller, and the caller has no control role", "xen/event_channel.h") \
-    RULE(EV_003, ENOSPC, "the port space is bounded", "no free event-channel port among %lu", "xen/event_channel.h") \
-    RULE(EV_004, ENOMEM, "ports take memory as they are used", "out of memory for event-channel ports", "xen/event_channel.h") \
-    RULE(EV_005, EINVAL, "a dying domain gets no new ports", "the domain is dying", "xen/event_channel.h") \
-    RULE(EV_006, EINVAL, "an operation names a port that exists", "port %lu does not exist", "xen/event_channel.h") \
-    RULE(EV_007, EINVAL, "only a port offered to the caller can be bound", "port %lu of domain %lu is not unbound, or not meant for the caller", "xen/event_channel.h") \
-    RULE(EV_008, EINVAL, "virtual interrupts are numbered 0 to 23", "VIRQ %lu does not exist", "xen/event_channel.h") \
-    RULE(EV_009, EINVAL, "a global VIRQ is bound through vCPU 0", "VIRQ %lu is global and cannot be bound to vCPU %lu", "xen/event_channel.h") \
-    RULE(EV_010, ENOENT, "events go to a vCPU that exists", "vCPU %lu does not exist", "xen/event_channel.h") \
-    RULE(EV_011, EEXIST, "a VIRQ has one port", "VIRQ %lu of vCPU %lu is bound already, to port %lu", "xen/event_channel.h") \
-    RULE(EV_012, EINVAL, "physical interrupts are numbered", "physical interrupt %lu does not exist", "xen/event_channel.h") \
-    RULE(EV_013, EPERM, "physical interrupts belong to the hardware domain", "physical interrupt %lu is not the caller's", "xen/event_channel.h") \
-    RULE(EV_014, EINVAL, "only an open port is closed", "port %lu is not open", "xen/event_channel.h") \
-    RULE(EV_015, EINVAL, "only a sending end is sent through", "port %lu is not interdomain, IPI or unbound", "xen/event_channel.h") \
-    RULE(EV_016, EINVAL, "per-vCPU VIRQs and IPIs stay on their vCPU", "port %lu cannot be moved to another vCPU", "xen/event_channel.h") \
-    RULE(EV_017, EINVAL, "another domain is reset only while it is paused", "domain %lu is not paused", "xen/event_channel.h") \
-    RULE(EV_018, ENOSYS, "priorities belong to FIFO event channels", "set_priority of port %lu on 2-level event channels", "xen/event_channel.h") \
-    RULE(EV_019, EOPNOTSUPP, "an event array belongs to FIFO event channels", "expand_array on 2-level event channels", "xen/event_channel.h") \
-    RULE(EV_020, ENOSYS, "an unknown operation changes nothing", "event_channel_op %lu is not served", "xen/event_channel.h") \
-    RULE(EV_021, EINVAL, "a control block lies within one page, 8-aligned", "control block at offset %lu of its page", "xen/event_channel.h") \
-    RULE(EV_022, EINVAL, "a vCPU has one control block", "vCPU %lu has a control block already", "xen/event_channel.h") \
-    RULE(EV_023, EINVAL, "event queues lie in frames that the domain owns and may write", "frame %lx is not the domain's, or cannot be writable", "xen/event_channel.h") \
-    RULE(EV_024, ENOMEM, "the hypervisor keeps the tails of the queues itself", "out of memory for event queues", "xen/event_channel.h") \
-    RULE(EV_025, ENOSPC, "an event array has 131072 words", "the event array is complete", "xen/event_channel.h") \
-    RULE(EV_026, EINVAL, "priorities are 0 to 15", "priority %lu", "xen/event_channel.h") \
-    RULE(EV_027, EACCES, "only an open port has a priority", "port %lu is not open", "xen/event_channel.h") \
-    RULE(EV_028, EAGAIN, "a domain that opens ports is not reset", "another vCPU opened a port during the reset", "xen/event_channel.h") \
-    RULE(SC_001, ENOSYS, "an unknown operation changes nothing", "sched_op %lu is not served", "xen/sched.h") \
-    RULE(SC_002, EINVAL, "a poll names at most 128 ports", "poll on %lu ports", "xen/sched.h") \
-    RULE(SC_003, EINVAL, "only ports that exist are polled", "poll on port %lu, which does not exist", "xen/sched.h") \
-    RULE(SC_004, EINVAL, "a domain has two watchdogs", "watchdog %lu does not exist", "xen/sched.h") \
-    RULE(SC_005, ENOSPC, "a domain has two watchdogs", "both watchdogs are in use", "xen/sched.h") \
-    RULE(SC_006, EINVAL, "only a started watchdog is set or stopped", "watchdog %lu is not started", "xen/sched.h") \
-    RULE(SC_007, ESRCH, "a domain to shut down exists", "domain %lu does not exist", "xen/sched.h") \
-    RULE(SC_008, EPERM, "a domain shuts down itself only", "shutting down domain %lu needs the control role", "xen/sched.h") \
-    RULE(SC_009, EPERM, "physical CPUs are chosen by the hardware domain", "pin_override needs the hardware role", "xen/sched.h") \
-    RULE(SC_010, EINVAL, "a vCPU is pinned to a CPU that is there", "physical CPU %lu is not online", "xen/sched.h") \
-    RULE(VC_001, ENOENT, "an operation names a vCPU that exists", "vCPU %lu does not exist", "xen/vcpu.h") \
-    RULE(VC_002, EEXIST, "a vCPU is initialised once", "vCPU %lu is initialised already", "xen/vcpu.h") \
-    RULE(VC_003, EINVAL, "a vCPU above 31 has no vcpu_info until one is registered", "vCPU %lu has no vcpu_info", "xen/vcpu.h") \
-    RULE(VC_004, EINVAL, "a vCPU needs registers before it runs", "vCPU %lu is not initialised", "xen/vcpu.h") \
-    RULE(VC_005, EINVAL, "a timer period is at least one millisecond, and less than 2^62 nanoseconds", "period of %lu ns", "xen/vcpu.h") \
-    RULE(VC_006, EINVAL, "a one-shot timer is set by the vCPU itself", "vCPU %lu is not the caller", "xen/vcpu.h") \
-    RULE(VC_007, ENXIO, "a vcpu_info lies within one page, 8-aligned", "vcpu_info at offset %lu of its page", "XSA-327") \
-    RULE(VC_008, ENOMEM, "a context is copied before it is checked", "out of memory for a vCPU context", "xen/vcpu.h") \
-    RULE(VC_009, EINVAL, "a vcpu_info moves once", "the vcpu_info of vCPU %lu is registered already", "xen/vcpu.h") \
-    RULE(VC_010, EINVAL, "an NMI takes no argument", "NMI with argument %lx", "xen/vcpu.h") \
-    RULE(VC_011, EINVAL, "the vcpu_info of a running vCPU is moved by itself", "vCPU %lu is another one, and not down", "xen/vcpu.h") \
-    RULE(VC_012, EINVAL, "a vcpu_info lies in a frame that the domain owns and may write", "frame %lx is not the domain's, or cannot be writable", "xen/vcpu.h") \
-    RULE(VC_013, EINVAL, "physical CPU numbers are for pinned vCPUs of the hardware domain", "vCPU %lu is not pinned", "xen/vcpu.h") \
-    RULE(VC_014, ENOSYS, "an unknown operation changes nothing", "vcpu_op %lu is not served", "xen/vcpu.h")
+    RULE(EV_001, EVTCHN_DOMAIN_MISSING, ESRCH, "a channel has two ends that exist", "domain %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_002, EVTCHN_DOMAIN_NOT_ALLOWED, EPERM, "a domain manages its own ports only", "domain %lu is not the caller, and the caller has no control role", "xen/event_channel.h") \
+    RULE(EV_003, PORTS_EXHAUSTED, ENOSPC, "the port space is bounded", "no free event-channel port among %lu", "xen/event_channel.h") \
+    RULE(EV_004, PORTS_NO_MEMORY, ENOMEM, "ports take memory as they are used", "out of memory for event-channel ports", "xen/event_channel.h") \
+    RULE(EV_005, DOMAIN_DYING, EINVAL, "a dying domain gets no new ports", "the domain is dying", "xen/event_channel.h") \
+    RULE(EV_006, PORT_MISSING, EINVAL, "an operation names a port that exists", "port %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_007, PORT_NOT_OFFERED, EINVAL, "only a port offered to the caller can be bound", "port %lu of domain %lu is not unbound, or not meant for the caller", "xen/event_channel.h") \
+    RULE(EV_008, VIRQ_UNKNOWN, EINVAL, "virtual interrupts are numbered 0 to 23", "VIRQ %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_009, VIRQ_GLOBAL, EINVAL, "a global VIRQ is bound through vCPU 0", "VIRQ %lu is global and cannot be bound to vCPU %lu", "xen/event_channel.h") \
+    RULE(EV_010, EVTCHN_VCPU_MISSING, ENOENT, "events go to a vCPU that exists", "vCPU %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_011, VIRQ_BOUND_ALREADY, EEXIST, "a VIRQ has one port", "VIRQ %lu of vCPU %lu is bound already, to port %lu", "xen/event_channel.h") \
+    RULE(EV_012, PIRQ_UNKNOWN, EINVAL, "physical interrupts are numbered", "physical interrupt %lu does not exist", "xen/event_channel.h") \
+    RULE(EV_013, PIRQ_BIND_NOT_ALLOWED, EPERM, "physical interrupts belong to the hardware domain", "physical interrupt %lu is not the caller's", "xen/event_channel.h") \
+    RULE(EV_014, PORT_NOT_OPEN, EINVAL, "only an open port is closed", "port %lu is not open", "xen/event_channel.h") \
+    RULE(EV_015, PORT_CANNOT_SEND, EINVAL, "only a sending end is sent through", "port %lu is not interdomain, IPI or unbound", "xen/event_channel.h") \
+    RULE(EV_016, PORT_CANNOT_MOVE, EINVAL, "per-vCPU VIRQs and IPIs stay on their vCPU", "port %lu cannot be moved to another vCPU", "xen/event_channel.h") \
+    RULE(EV_017, RESET_DOMAIN_NOT_PAUSED, EINVAL, "another domain is reset only while it is paused", "domain %lu is not paused", "xen/event_channel.h") \
+    RULE(EV_018, PRIORITY_ON_2LEVEL, ENOSYS, "priorities belong to FIFO event channels", "set_priority of port %lu on 2-level event channels", "xen/event_channel.h") \
+    RULE(EV_019, EXPAND_ON_2LEVEL, EOPNOTSUPP, "an event array belongs to FIFO event channels", "expand_array on 2-level event channels", "xen/event_channel.h") \
+    RULE(EV_020, EVTCHN_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "event_channel_op %lu is not served", "xen/event_channel.h") \
+    RULE(EV_021, CONTROL_BLOCK_OFFSET, EINVAL, "a control block lies within one page, 8-aligned", "control block at offset %lu of its page", "xen/event_channel.h") \
+    RULE(EV_022, CONTROL_BLOCK_SET_ALREADY, EINVAL, "a vCPU has one control block", "vCPU %lu has a control block already", "xen/event_channel.h") \
+    RULE(EV_023, QUEUE_FRAME_UNFIT, EINVAL, "event queues lie in frames that the domain owns and may write", "frame %lx is not the domain's, or cannot be writable", "xen/event_channel.h") \
+    RULE(EV_024, QUEUES_NO_MEMORY, ENOMEM, "the hypervisor keeps the tails of the queues itself", "out of memory for event queues", "xen/event_channel.h") \
+    RULE(EV_025, EVENT_ARRAY_COMPLETE, ENOSPC, "an event array has 131072 words", "the event array is complete", "xen/event_channel.h") \
+    RULE(EV_026, PRIORITY_RANGE, EINVAL, "priorities are 0 to 15", "priority %lu", "xen/event_channel.h") \
+    RULE(EV_027, PRIORITY_PORT_NOT_OPEN, EACCES, "only an open port has a priority", "port %lu is not open", "xen/event_channel.h") \
+    RULE(EV_028, RESET_DISTURBED, EAGAIN, "a domain that opens ports is not reset", "another vCPU opened a port during the reset", "xen/event_channel.h") \
+    RULE(SC_001, SCHED_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "sched_op %lu is not served", "xen/sched.h") \
+    RULE(SC_002, POLL_TOO_MANY, EINVAL, "a poll names at most 128 ports", "poll on %lu ports", "xen/sched.h") \
+    RULE(SC_003, POLL_PORT_MISSING, EINVAL, "only ports that exist are polled", "poll on port %lu, which does not exist", "xen/sched.h") \
+    RULE(SC_004, WATCHDOG_MISSING, EINVAL, "a domain has two watchdogs", "watchdog %lu does not exist", "xen/sched.h") \
+    RULE(SC_005, WATCHDOGS_IN_USE, ENOSPC, "a domain has two watchdogs", "both watchdogs are in use", "xen/sched.h") \
+    RULE(SC_006, WATCHDOG_NOT_STARTED, EINVAL, "only a started watchdog is set or stopped", "watchdog %lu is not started", "xen/sched.h") \
+    RULE(SC_007, SHUTDOWN_DOMAIN_MISSING, ESRCH, "a domain to shut down exists", "domain %lu does not exist", "xen/sched.h") \
+    RULE(SC_008, SHUTDOWN_NOT_ALLOWED, EPERM, "a domain shuts down itself only", "shutting down domain %lu needs the control role", "xen/sched.h") \
+    RULE(SC_009, PIN_OVERRIDE_NOT_ALLOWED, EPERM, "physical CPUs are chosen by the hardware domain", "pin_override needs the hardware role", "xen/sched.h") \
+    RULE(SC_010, PIN_CPU_OFFLINE, EINVAL, "a vCPU is pinned to a CPU that is there", "physical CPU %lu is not online", "xen/sched.h") \
+    RULE(VC_001, VCPU_MISSING, ENOENT, "an operation names a vCPU that exists", "vCPU %lu does not exist", "xen/vcpu.h") \
+    RULE(VC_002, VCPU_INITIALISED_ALREADY, EEXIST, "a vCPU is initialised once", "vCPU %lu is initialised already", "xen/vcpu.h") \
+    RULE(VC_003, VCPU_INFO_MISSING, EINVAL, "a vCPU above 31 has no vcpu_info until one is registered", "vCPU %lu has no vcpu_info", "xen/vcpu.h") \
+    RULE(VC_004, VCPU_NOT_INITIALISED, EINVAL, "a vCPU needs registers before it runs", "vCPU %lu is not initialised", "xen/vcpu.h") \
+    RULE(VC_005, TIMER_PERIOD_RANGE, EINVAL, "a timer period is at least one millisecond, and less than 2^62 nanoseconds", "period of %lu ns", "xen/vcpu.h") \
+    RULE(VC_006, TIMER_OF_OTHER_VCPU, EINVAL, "a one-shot timer is set by the vCPU itself", "vCPU %lu is not the caller", "xen/vcpu.h") \
+    RULE(VC_007, VCPU_INFO_OFFSET, ENXIO, "a vcpu_info lies within one page, 8-aligned", "vcpu_info at offset %lu of its page", "XSA-327") \
+    RULE(VC_008, CONTEXT_NO_MEMORY, ENOMEM, "a context is copied before it is checked", "out of memory for a vCPU context", "xen/vcpu.h") \
+    RULE(VC_009, VCPU_INFO_SET_ALREADY, EINVAL, "a vcpu_info moves once", "the vcpu_info of vCPU %lu is registered already", "xen/vcpu.h") \
+    RULE(VC_010, NMI_WITH_ARGUMENT, EINVAL, "an NMI takes no argument", "NMI with argument %lx", "xen/vcpu.h") \
+    RULE(VC_011, VCPU_INFO_OF_RUNNING_VCPU, EINVAL, "the vcpu_info of a running vCPU is moved by itself", "vCPU %lu is another one, and not down", "xen/vcpu.h") \
+    RULE(VC_012, VCPU_INFO_FRAME_UNFIT, EINVAL, "a vcpu_info lies in a frame that the domain owns and may write", "frame %lx is not the domain's, or cannot be writable", "xen/vcpu.h") \
+    RULE(VC_013, VCPU_NOT_PINNED, EINVAL, "physical CPU numbers are for pinned vCPUs of the hardware domain", "vCPU %lu is not pinned", "xen/vcpu.h") \
+    RULE(VC_014, VCPU_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "vcpu_op %lu is not served", "xen/vcpu.h")
 
-/* memory_op, grants, images and boot configuration. */
+/* memory_op, grants, what needs a role. */
 #define RULE_LIST_MEMORY(RULE)                                                                      \
-    RULE(PR_002, EACCES, "a caller of another interface version would be misunderstood", "hypercall %lu: interface version %lx, the hypervisor has %lx", "xen/domctl.h") \
-    RULE(PR_003, ENOSYS, "an unknown operation changes nothing", "hypercall %lu sub-operation %lu is not served", "xen/domctl.h") \
-    RULE(PR_004, EINVAL, "fields that must be zero are", "settime64: mbz is %lx", "xen/platform.h") \
-    RULE(PR_005, ESRCH, "what the firmware did not leave cannot be told", "no firmware information of type %lu", "xen/platform.h") \
-    RULE(PR_006, EINVAL, "errors are told in the one way that was agreed", "mca sub-operation %lu is not served, or not with these flags", "xen/arch-x86/xen-mca.h") \
-    RULE(ME_001, EINVAL, "only lists are continued", "memory_op that takes no list, started at extent %lu", "xen/memory.h") \
-    RULE(ME_002, ESRCH, "memory belongs to a domain that exists", "domain %lu does not exist", "xen/memory.h") \
-    RULE(ME_003, EPERM, "a domain manages its own memory only", "memory of domain %lu is not the caller's, and the caller has no control role", "xen/memory.h") \
-    RULE(ME_004, ENOSYS, "the hardware domain sees the machine as it is", "there is no pseudo-physical map for the hardware domain: ask for the machine's", "xen/memory.h") \
-    RULE(ME_005, EINVAL, "a map is given whole", "the machine memory map has more than %lu entries", "xen/memory.h") \
-    RULE(ME_006, ENOSYS, "an unknown operation changes nothing", "memory_op %lu is not served", "xen/memory.h") \
-    RULE(ME_007, EOPNOTSUPP, "there is one memory node", "a virtual NUMA topology is asked for", "xen/memory.h") \
-    RULE(ME_010, 0, "a domain grows to its maximum, and only as far as there is memory", "no block of order %lu: the domain has %lu of at most %lu frames, or memory is short", "xen/memory.h") \
-    RULE(ME_011, 0, "frames for devices lie below what they can address", "no frame below 2^%lu could be found", "xen/memory.h") \
-    RULE(ME_012, 0, "only a domain's own frames can be given back", "frame %lx is not the domain's RAM", "xen/memory.h") \
-    RULE(ME_013, EINVAL, "addresses of frames have more than 12 bits", "frames limited to %lu address bits", "xen/memory.h") \
-    RULE(ME_014, 0, "large extents are for domains with devices", "extents of order %lu, at most %lu is allowed", "XSA-31") \
-    RULE(ME_015, 0, "a list lies in the guest's own addresses", "list at %lx of %lu extents reaches the hypervisor, or wraps", "XSA-29") \
-    RULE(ME_016, EINVAL, "only a frame that nothing refers to can be exchanged", "frame %lx is not the domain's, or is mapped, pinned or in use", "xen/memory.h") \
-    RULE(ME_017, ENOMEM, "an exchange needs new frames before it gives up the old ones", "no block of order %lu (address bits %lu)", "xen/memory.h") \
-    RULE(ME_018, EPERM, "large extents are for domains with devices", "exchange of extents of order %lu, at most %lu is allowed", "XSA-31") \
-    RULE(ME_019, EINVAL, "an exchange gives as many frames as it takes", "exchange of %lu extents for %lu of another size, %lu done", "XSA-29") \
-    RULE(ME_020, EINVAL, "an unknown assistance changes nothing", "vm_assist type %lu does not exist", "xen/xen.h") \
-    RULE(ME_021, ENOSYS, "an unknown command changes nothing", "vm_assist command %lu is not served", "xen/xen.h") \
-    RULE(GT_001, EINVAL, "a count is what the operation says", "grant_table_op with count %lu", "xen/grant_table.h") \
-    RULE(GT_002, ENOSYS, "an unknown operation changes nothing", "grant_table_op %lu is not served", "xen/grant_table.h") \
-    RULE(GT_003, EPERM, "a domain manages its own grant table only", "grant table of domain %lu is not the caller's, and the caller has no control role", "xen/grant_table.h") \
-    RULE(GT_004, 0, "a grant table is limited", "%lu grant frames, at most %lu (or memory is short)", "xen/grant_table.h") \
-    RULE(GT_005, ENOSYS, "version 2 of the grant table is not served", "grant table version 2 asked for", "xen/grant_table.h") \
-    RULE(GT_006, EINVAL, "grant table versions are 1 and 2", "grant table version %lu", "xen/grant_table.h") \
-    RULE(GT_007, ESRCH, "a grant table belongs to a domain that exists", "domain %lu does not exist", "xen/grant_table.h") \
-    RULE(IM_001, 0, "a kernel is an ELF image", "the kernel is not an ELF image (its first bytes are %lx, it has %lu bytes): give an uncompressed x86-64 ELF file", "xen/elfnote.h") \
-    RULE(IM_002, 0, "a kernel is an ELF image", "the kernel is a Linux bzImage: start it with `paravane run`, which unpacks it, or give the vmlinux that is packed inside", "xen/elfnote.h") \
-    RULE(IM_003, 0, "guests run in 64-bit mode", "the kernel is a 32-bit ELF image: 32-bit PV guests are not supported, build it for x86-64", "xen/elfnote.h") \
-    RULE(IM_004, 0, "guests run on x86-64", "the kernel is not for x86-64 (ELF class %lu, byte order %lu, machine %lu): build it for x86-64", "xen/elfnote.h") \
-    RULE(IM_005, 0, "headers lie inside the file", "the %lu program headers at offset %lx lie outside the file of %lu bytes: the file is cut short or damaged", "xen/elfnote.h") \
-    RULE(IM_006, 0, "segments lie inside the file", "segment %lu (offset %lx, %lx bytes) lies outside the file, or is larger there than in memory: the file is cut short or damaged", "xen/elfnote.h") \
-    RULE(IM_007, 0, "segments lie in the domain's memory", "segment %lu at physical address %lx of %lx bytes cannot lie in a domain's memory: check its p_paddr and the note PADDR_OFFSET", "xen/elfnote.h") \
-    RULE(IM_008, 0, "there is something to run", "the kernel has no loadable segment: link it as an executable", "xen/elfnote.h") \
-    RULE(IM_009, 0, "a guest says that it is one", "the kernel has no Xen ELF notes and no section __xen_guest: it was not built as a PV guest (Linux: CONFIG_XEN_PV=y)", "xen/elfnote.h") \
-    RULE(IM_010, 0, "a guest names the interface that it speaks", "the note XEN_VERSION is missing, or is not \"xen-3.0\": only this interface is spoken", "xen/elfnote.h") \
-    RULE(IM_011, 0, "the first instruction is in the image", "the entry point %lx lies outside the image, %lx to %lx: check the note ENTRY", "xen/elfnote.h") \
-    RULE(IM_012, 0, "the image lies in the guest's own addresses", "VIRT_BASE %lx with %lx bytes is not page-aligned, or reaches the hypervisor's addresses or past the end", "xen/elfnote.h") \
-    RULE(IM_013, 0, "the hypercall page is a page of the image", "the hypercall page at %lx is not a page of the image, %lx to %lx: check the note HYPERCALL_PAGE", "xen/elfnote.h") \
-    RULE(IM_014, 0, "the p2m list has addresses of its own", "INIT_P2M %lx is not page-aligned, overlaps the image, or reaches the hypervisor's addresses", "xen/elfnote.h") \
-    RULE(IM_015, 0, "numbers in notes have 1, 2, 4 or 8 bytes", "note %lu is not a number: it has %lu bytes", "xen/elfnote.h") \
-    RULE(IM_016, 0, "an offset needs a base", "PADDR_OFFSET %lx without VIRT_BASE: give both notes or neither", "xen/elfnote.h") \
-    RULE(IM_017, 0, "guests manage machine frames themselves", "the kernel demands the feature auto_translated_physmap, which is for another kind of guest: build it for PV", "xen/features.h") \
-    RULE(IM_018, 0, "every byte of the image is loaded once", "the segments overlap: %lx bytes in all between %lx and %lx: link the kernel anew", "xen/elfnote.h") \
-    RULE(IM_019, 0, "every note is read once", "the notes of the file of %lu bytes overlap: the file is damaged", "xen/elfnote.h") \
-    RULE(IM_020, 0, "a domain holds its kernel, ramdisk and first page tables", "too little memory for the domain: kernel, ramdisk and first page tables need %lu KiB, it has %lu: give it more", "xen/xen.h") \
-    RULE(IM_021, 0, "memory is given once", "too little memory in the machine: the domain wants %lu KiB, only %lu could be had: give the machine more or the domain less", "xen/xen.h") \
-    RULE(IM_022, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \
-    RULE(IM_023, 0, "a domain needs structures of the hypervisor", "too little memory in the machine for the structures of a domain with %lu vCPUs, or its number is taken", "xen/xen.h") \
-    RULE(IM_024, 0, "numbers in __xen_guest are numbers", "word %lu of the section __xen_guest should have a number as its value, of at most 64 bits", "xen/elfnote.h") \
-    RULE(IM_030, 0, "there is something to boot", "no module: give a guest kernel, or a device tree, as the first multiboot module (QEMU: -initrd \"KERNEL args\")", "hyperlaunch.md") \
-    RULE(IM_032, 0, "a device tree is well formed", "the device tree of %lu bytes is malformed: make it with dtc or `paravane run`", "hyperlaunch.md") \
-    RULE(IM_033, 0, "a device tree describes domains", "the device tree has no node /chosen/hypervisor with compatible \"hypervisor,xen\"", "hyperlaunch.md") \
-    RULE(IM_034, 0, "a property has its type's length", "the property has %lu bytes, should have %lu", "hyperlaunch.md") \
-    RULE(IM_035, 0, "a string ends in a zero byte", "the property is not one terminated string", "hyperlaunch.md") \
-    RULE(IM_036, 0, "a value is in its range", "the value is %lu, should be from %lu to %lu", "hyperlaunch.md") \
-    RULE(IM_037, 0, "required properties are there", "the property is required", "hyperlaunch.md") \
-    RULE(IM_038, 0, "a module was loaded", "there is no module %lu: the loader gave %lu, of which number 0 is the tree", "hyperlaunch.md") \
-    RULE(IM_039, 0, "a domain has a kernel", "the domain has no kernel: add a node compatible with \"module,kernel\"", "hyperlaunch.md") \
-    RULE(IM_040, 0, "a domain has one kernel and one ramdisk", "the domain has a second kernel or ramdisk", "hyperlaunch.md") \
-    RULE(IM_041, 0, "a number names one domain", "domain number %lu is used twice", "hyperlaunch.md") \
-    RULE(IM_042, 0, "there is something to boot", "no child node is compatible with \"xen,domain\"", "hyperlaunch.md") \
-    RULE(IM_043, 0, "the hypervisor starts a limited number of domains", "more than %lu domains", "hyperlaunch.md") \
-    RULE(IM_044, 0, "words are those of the binding", "the word is not known", "hyperlaunch.md") \
-    RULE(IM_045, 0, "a string fits", "the string has %lu characters, at most %lu fit", "hyperlaunch.md") \
-    RULE(IM_046, 0, "the console belongs to a domain that exists", "there is no domain %lu", "hyperlaunch.md")
+    RULE(PR_002, INTERFACE_VERSION_OTHER, EACCES, "a caller of another interface version would be misunderstood", "hypercall %lu: interface version %lx, the hypervisor has %lx", "xen/domctl.h") \
+    RULE(PR_003, CONTROL_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "hypercall %lu sub-operation %lu is not served", "xen/domctl.h") \
+    RULE(PR_004, RESERVED_FIELD_SET, EINVAL, "fields that must be zero are", "settime64: mbz is %lx", "xen/platform.h") \
+    RULE(PR_005, FIRMWARE_INFO_MISSING, ESRCH, "what the firmware did not leave cannot be told", "no firmware information of type %lu", "xen/platform.h") \
+    RULE(PR_006, MCA_OP_UNKNOWN, EINVAL, "errors are told in the one way that was agreed", "mca sub-operation %lu is not served, or not with these flags", "xen/arch-x86/xen-mca.h") \
+    RULE(ME_001, START_EXTENT_WITHOUT_LIST, EINVAL, "only lists are continued", "memory_op that takes no list, started at extent %lu", "xen/memory.h") \
+    RULE(ME_002, MEMORY_DOMAIN_MISSING, ESRCH, "memory belongs to a domain that exists", "domain %lu does not exist", "xen/memory.h") \
+    RULE(ME_003, MEMORY_DOMAIN_NOT_ALLOWED, EPERM, "a domain manages its own memory only", "memory of domain %lu is not the caller's, and the caller has no control role", "xen/memory.h") \
+    RULE(ME_004, NO_MAP_FOR_HARDWARE_DOMAIN, ENOSYS, "the hardware domain sees the machine as it is", "there is no pseudo-physical map for the hardware domain: ask for the machine's", "xen/memory.h") \
+    RULE(ME_005, MAP_NO_ROOM, EINVAL, "a map is given whole", "the machine memory map has more than %lu entries", "xen/memory.h") \
+    RULE(ME_006, MEMORY_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "memory_op %lu is not served", "xen/memory.h") \
+    RULE(ME_007, NO_VIRTUAL_NUMA, EOPNOTSUPP, "there is one memory node", "a virtual NUMA topology is asked for", "xen/memory.h") \
+    RULE(ME_010, DOMAIN_MEMORY_LIMIT, 0, "a domain grows to its maximum, and only as far as there is memory", "no block of order %lu: the domain has %lu of at most %lu frames, or memory is short", "xen/memory.h") \
+    RULE(ME_011, ADDRESS_LIMIT_UNMET, 0, "frames for devices lie below what they can address", "no frame below 2^%lu could be found", "xen/memory.h") \
+    RULE(ME_012, RELEASE_FRAME_NOT_OWNED, 0, "only a domain's own frames can be given back", "frame %lx is not the domain's RAM", "xen/memory.h") \
+    RULE(ME_013, ADDRESS_BITS_RANGE, EINVAL, "addresses of frames have more than 12 bits", "frames limited to %lu address bits", "xen/memory.h") \
+    RULE(ME_014, EXTENT_ORDER_NOT_ALLOWED, 0, "large extents are for domains with devices", "extents of order %lu, at most %lu is allowed", "XSA-31") \
+    RULE(ME_015, EXTENT_LIST_ADDRESS, 0, "a list lies in the guest's own addresses", "list at %lx of %lu extents reaches the hypervisor, or wraps", "XSA-29") \
+    RULE(ME_016, EXCHANGE_FRAME_IN_USE, EINVAL, "only a frame that nothing refers to can be exchanged", "frame %lx is not the domain's, or is mapped, pinned or in use", "xen/memory.h") \
+    RULE(ME_017, EXCHANGE_NO_MEMORY, ENOMEM, "an exchange needs new frames before it gives up the old ones", "no block of order %lu (address bits %lu)", "xen/memory.h") \
+    RULE(ME_018, EXCHANGE_ORDER_NOT_ALLOWED, EPERM, "large extents are for domains with devices", "exchange of extents of order %lu, at most %lu is allowed", "XSA-31") \
+    RULE(ME_019, EXCHANGE_UNEVEN, EINVAL, "an exchange gives as many frames as it takes", "exchange of %lu extents for %lu of another size, %lu done", "XSA-29") \
+    RULE(ME_020, VM_ASSIST_TYPE_UNKNOWN, EINVAL, "an unknown assistance changes nothing", "vm_assist type %lu does not exist", "xen/xen.h") \
+    RULE(ME_021, VM_ASSIST_COMMAND_UNKNOWN, ENOSYS, "an unknown command changes nothing", "vm_assist command %lu is not served", "xen/xen.h") \
+    RULE(GT_001, GRANT_COUNT, EINVAL, "a count is what the operation says", "grant_table_op with count %lu", "xen/grant_table.h") \
+    RULE(GT_002, GRANT_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "grant_table_op %lu is not served", "xen/grant_table.h") \
+    RULE(GT_003, GRANT_DOMAIN_NOT_ALLOWED, EPERM, "a domain manages its own grant table only", "grant table of domain %lu is not the caller's, and the caller has no control role", "xen/grant_table.h") \
+    RULE(GT_004, GRANT_FRAMES_LIMIT, 0, "a grant table is limited", "%lu grant frames, at most %lu (or memory is short)", "xen/grant_table.h") \
+    RULE(GT_005, GRANT_VERSION_2, ENOSYS, "version 2 of the grant table is not served", "grant table version 2 asked for", "xen/grant_table.h") \
+    RULE(GT_006, GRANT_VERSION_UNKNOWN, EINVAL, "grant table versions are 1 and 2", "grant table version %lu", "xen/grant_table.h") \
+    RULE(GT_007, GRANT_DOMAIN_MISSING, ESRCH, "a grant table belongs to a domain that exists", "domain %lu does not exist", "xen/grant_table.h")
+
+/* A kernel image: the tool's and the builder's verdict is "image". */
+#define RULE_LIST_IMAGE(RULE) \
+    RULE(IM_001, IMAGE_NOT_ELF, 0, "a kernel is an ELF image", "the kernel is not an ELF image (its first bytes are %lx, it has %lu bytes): give an uncompressed x86-64 ELF file", "xen/elfnote.h") \
+    RULE(IM_002, IMAGE_IS_BZIMAGE, 0, "a kernel is an ELF image", "the kernel is a Linux bzImage: start it with `paravane run`, which unpacks it, or give the vmlinux that is packed inside", "xen/elfnote.h") \
+    RULE(IM_003, IMAGE_32_BIT, 0, "guests run in 64-bit mode", "the kernel is a 32-bit ELF image: 32-bit PV guests are not supported, build it for x86-64", "xen/elfnote.h") \
+    RULE(IM_004, IMAGE_OTHER_MACHINE, 0, "guests run on x86-64", "the kernel is not for x86-64 (ELF class %lu, byte order %lu, machine %lu): build it for x86-64", "xen/elfnote.h") \
+    RULE(IM_005, IMAGE_HEADERS_OUTSIDE, 0, "headers lie inside the file", "the %lu program headers at offset %lx lie outside the file of %lu bytes: the file is cut short or damaged", "xen/elfnote.h") \
+    RULE(IM_006, IMAGE_SEGMENT_OUTSIDE, 0, "segments lie inside the file", "segment %lu (offset %lx, %lx bytes) lies outside the file, or is larger there than in memory: the file is cut short or damaged", "xen/elfnote.h") \
+    RULE(IM_007, IMAGE_SEGMENT_ADDRESS, 0, "segments lie in the domain's memory", "segment %lu at physical address %lx of %lx bytes cannot lie in a domain's memory: check its p_paddr and the note PADDR_OFFSET", "xen/elfnote.h") \
+    RULE(IM_008, IMAGE_NOTHING_TO_LOAD, 0, "there is something to run", "the kernel has no loadable segment: link it as an executable", "xen/elfnote.h") \
+    RULE(IM_009, IMAGE_WITHOUT_NOTES, 0, "a guest says that it is one", "the kernel has no Xen ELF notes and no section __xen_guest: it was not built as a PV guest (Linux: CONFIG_XEN_PV=y)", "xen/elfnote.h") \
+    RULE(IM_010, IMAGE_OTHER_INTERFACE, 0, "a guest names the interface that it speaks", "the note XEN_VERSION is missing, or is not \"xen-3.0\": only this interface is spoken", "xen/elfnote.h") \
+    RULE(IM_011, IMAGE_ENTRY_OUTSIDE, 0, "the first instruction is in the image", "the entry point %lx lies outside the image, %lx to %lx: check the note ENTRY", "xen/elfnote.h") \
+    RULE(IM_012, IMAGE_VIRT_BASE, 0, "the image lies in the guest's own addresses", "VIRT_BASE %lx with %lx bytes is not page-aligned, or reaches the hypervisor's addresses or past the end", "xen/elfnote.h") \
+    RULE(IM_013, IMAGE_HYPERCALL_PAGE, 0, "the hypercall page is a page of the image", "the hypercall page at %lx is not a page of the image, %lx to %lx: check the note HYPERCALL_PAGE", "xen/elfnote.h") \
+    RULE(IM_014, IMAGE_INIT_P2M, 0, "the p2m list has addresses of its own", "INIT_P2M %lx is not page-aligned, overlaps the image, or reaches the hypervisor's addresses", "xen/elfnote.h") \
+    RULE(IM_015, IMAGE_NOTE_LENGTH, 0, "numbers in notes have 1, 2, 4 or 8 bytes", "note %lu is not a number: it has %lu bytes", "xen/elfnote.h") \
+    RULE(IM_016, IMAGE_OFFSET_WITHOUT_BASE, 0, "an offset needs a base", "PADDR_OFFSET %lx without VIRT_BASE: give both notes or neither", "xen/elfnote.h") \
+    RULE(IM_017, IMAGE_AUTO_TRANSLATED, 0, "guests manage machine frames themselves", "the kernel demands the feature auto_translated_physmap, which is for another kind of guest: build it for PV", "xen/features.h") \
+    RULE(IM_018, IMAGE_SEGMENTS_OVERLAP, 0, "every byte of the image is loaded once", "the segments overlap: %lx bytes in all between %lx and %lx: link the kernel anew", "xen/elfnote.h") \
+    RULE(IM_019, IMAGE_NOTES_OVERLAP, 0, "every note is read once", "the notes of the file of %lu bytes overlap: the file is damaged", "xen/elfnote.h") \
+    RULE(IM_022, FIRST_TABLES_REFUSED, 0, "the first page tables keep to the rules", "the first page tables were refused (error %lu): this is a bug of the hypervisor", "xen/xen.h") \
+    RULE(IM_024, IMAGE_WORD_NOT_A_NUMBER, 0, "numbers in __xen_guest are numbers", "word %lu of the section __xen_guest should have a number as its value, of at most 64 bits", "xen/elfnote.h")
+
+/* Too little memory for a domain. */
+#define RULE_LIST_ROOM(RULE) \
+    RULE(IM_020, DOMAIN_MEMORY_TOO_SMALL, 0, "a domain holds its kernel, ramdisk and first page tables", "too little memory for the domain: kernel, ramdisk and first page tables need %lu KiB, it has %lu: give it more", "xen/xen.h") \
+    RULE(IM_021, MACHINE_MEMORY_SHORT, 0, "memory is given once", "too little memory in the machine: the domain wants %lu KiB, only %lu could be had: give the machine more or the domain less", "xen/xen.h") \
+    RULE(IM_023, STRUCTURES_NO_MEMORY, 0, "a domain needs structures of the hypervisor", "too little memory in the machine for the structures of a domain with %lu vCPUs, or its number is taken", "xen/xen.h")
+
+/* What is to be booted: modules and the device tree. */
+#define RULE_LIST_TREE(RULE) \
+    RULE(IM_030, BOOT_NO_MODULE, 0, "there is something to boot", "no module: give a guest kernel, or a device tree, as the first multiboot module (QEMU: -initrd \"KERNEL args\")", "hyperlaunch.md") \
+    RULE(IM_032, TREE_MALFORMED, 0, "a device tree is well formed", "the device tree of %lu bytes is malformed: make it with dtc or `paravane run`", "hyperlaunch.md") \
+    RULE(IM_033, TREE_WITHOUT_DOMAINS_NODE, 0, "a device tree describes domains", "the device tree has no node /chosen/hypervisor with compatible \"hypervisor,xen\"", "hyperlaunch.md") \
+    RULE(IM_034, PROPERTY_LENGTH, 0, "a property has its type's length", "the property has %lu bytes, should have %lu", "hyperlaunch.md") \
+    RULE(IM_035, PROPERTY_NOT_A_STRING, 0, "a string ends in a zero byte", "the property is not one terminated string", "hyperlaunch.md") \
+    RULE(IM_036, PROPERTY_RANGE, 0, "a value is in its range", "the value is %lu, should be from %lu to %lu", "hyperlaunch.md") \
+    RULE(IM_037, PROPERTY_MISSING, 0, "required properties are there", "the property is required", "hyperlaunch.md") \
+    RULE(IM_038, MODULE_MISSING, 0, "a module was loaded", "there is no module %lu: the loader gave %lu, of which number 0 is the tree", "hyperlaunch.md") \
+    RULE(IM_039, KERNEL_MISSING, 0, "a domain has a kernel", "the domain has no kernel: add a node compatible with \"module,kernel\"", "hyperlaunch.md") \
+    RULE(IM_040, KERNEL_TWICE, 0, "a domain has one kernel and one ramdisk", "the domain has a second kernel or ramdisk", "hyperlaunch.md") \
+    RULE(IM_041, DOMID_TWICE, 0, "a number names one domain", "domain number %lu is used twice", "hyperlaunch.md") \
+    RULE(IM_042, TREE_WITHOUT_DOMAIN, 0, "there is something to boot", "no child node is compatible with \"xen,domain\"", "hyperlaunch.md") \
+    RULE(IM_043, DOMAINS_TOO_MANY, 0, "the hypervisor starts a limited number of domains", "more than %lu domains", "hyperlaunch.md") \
+    RULE(IM_044, PROPERTY_WORD_UNKNOWN, 0, "words are those of the binding", "the word is not known", "hyperlaunch.md") \
+    RULE(IM_045, PROPERTY_TOO_LONG, 0, "a string fits", "the string has %lu characters, at most %lu fit", "hyperlaunch.md") \
+    RULE(IM_046, CONSOLE_DOMAIN_MISSING, 0, "the console belongs to a domain that exists", "there is no domain %lu", "hyperlaunch.md")
 
 /* The store that the hypervisor serves: errnos go over the ring by name; with 0 there is no reply. */
 #define RULE_LIST_STORE(RULE)                                                                      \
-    RULE(XS_001, 0, "a ring holds at most 1024 bytes each way", "xenstore ring with %lu bytes of requests and %lu of replies: not served any more", "xen/io/xs_wire.h") \
-    RULE(XS_002, 0, "a message has at most 4096 bytes", "xenstore message of %lu bytes: the ring is not served any more", "xen/io/xs_wire.h") \
-    RULE(XS_003, EINVAL, "a message has the strings of its type", "xenstore message type %lu with %lu bytes has other strings than it should", "xen/io/xs_wire.h") \
-    RULE(XS_004, EINVAL, "a path is made of names", "xenstore path of %lu bytes: wrong characters, too long, more than 16 names, or the root", "xen/io/xs_wire.h") \
-    RULE(XS_005, EACCES, "a guest does what a node's permissions allow", "xenstore message type %lu: the node's permissions, or the guest's role, forbid it", "xen/io/xs_wire.h") \
-    RULE(XS_006, ENOSPC, "a guest's store is bounded", "xenstore: a node, a watch, a transaction or a permission too many (%lu)", "hypercall-abi/manual.md") \
-    RULE(XS_007, E2BIG, "a guest's watches are bounded", "xenstore: more than %lu watches", "hypercall-abi/manual.md") \
-    RULE(XS_008, E2BIG, "a reply has at most 4096 bytes", "xenstore directory of %lu bytes", "xen/io/xs_wire.h") \
-    RULE(XS_009, 0, "a guest's store is bounded", "xenstore: no room for a watch event (%lu bytes are in use), it is lost", "hypercall-abi/manual.md") \
-    RULE(XS_010, ENOSYS, "an unknown message changes nothing", "xenstore message type %lu is not served", "xen/io/xs_wire.h")
+    RULE(XS_001, STORE_RING_BROKEN, 0, "a ring holds at most 1024 bytes each way", "xenstore ring with %lu bytes of requests and %lu of replies: not served any more", "xen/io/xs_wire.h") \
+    RULE(XS_002, STORE_MESSAGE_TOO_LONG, 0, "a message has at most 4096 bytes", "xenstore message of %lu bytes: the ring is not served any more", "xen/io/xs_wire.h") \
+    RULE(XS_003, STORE_STRINGS_WRONG, EINVAL, "a message has the strings of its type", "xenstore message type %lu with %lu bytes has other strings than it should", "xen/io/xs_wire.h") \
+    RULE(XS_004, STORE_PATH_WRONG, EINVAL, "a path is made of names", "xenstore path of %lu bytes: wrong characters, too long, more than 16 names, or the root", "xen/io/xs_wire.h") \
+    RULE(XS_005, STORE_PERMISSION, EACCES, "a guest does what a node's permissions allow", "xenstore message type %lu: the node's permissions, or the guest's role, forbid it", "xen/io/xs_wire.h") \
+    RULE(XS_006, STORE_QUOTA, ENOSPC, "a guest's store is bounded", "xenstore: a node, a watch, a transaction or a permission too many (%lu)", "hypercall-abi/manual.md") \
+    RULE(XS_007, STORE_WATCHES_TOO_MANY, E2BIG, "a guest's watches are bounded", "xenstore: more than %lu watches", "hypercall-abi/manual.md") \
+    RULE(XS_008, STORE_REPLY_TOO_LONG, E2BIG, "a reply has at most 4096 bytes", "xenstore directory of %lu bytes", "xen/io/xs_wire.h") \
+    RULE(XS_009, STORE_EVENT_LOST, 0, "a guest's store is bounded", "xenstore: no room for a watch event (%lu bytes are in use), it is lost", "hypercall-abi/manual.md") \
+    RULE(XS_010, STORE_MESSAGE_UNKNOWN, ENOSYS, "an unknown message changes nothing", "xenstore message type %lu is not served", "xen/io/xs_wire.h")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \
-    RULE(CR_001, 0, "an exception needs a handler", "exception %lu at %lx has no handler in the trap table (error code %lx)", "xen/arch-x86/xen.h") \
-    RULE(CR_002, 0, "a handler needs a stack", "the frame for the guest's handler cannot be written at %lx", "xen/arch-x86/xen.h") \
-    RULE(CR_003, 0, "a page fault needs a handler", "page fault on %lx at %lx (error code %lx) has no handler in the trap table", "xen/arch-x86/xen.h") \
-    RULE(CR_004, 0, "an event needs a callback", "an event is pending and unmasked, but no event callback is registered", "xen/callback.h") \
-    RULE(CR_005, 0, "a failed return needs a callback", "return to %lx (selector %lx) failed, and no failsafe callback is registered", "xen/callback.h") \
-    RULE(CR_006, 0, "iret takes its frame from the stack", "the iret frame at %lx cannot be read", "xen/arch-x86/xen-x86_64.h") \
-    RULE(CR_007, 0, "user mode needs page tables of its own", "iret to user mode at %lx, but no user base pointer is set", "xen/xen.h") \
-    RULE(CR_008, 0, "ICEBP does not follow a MOV SS with a breakpoint", "a held-back breakpoint came on top of another debug exception", "Intel SDM volume 3, 6.8.3")
+    RULE(CR_001, EXCEPTION_WITHOUT_HANDLER, 0, "an exception needs a handler", "exception %lu at %lx has no handler in the trap table (error code %lx)", "xen/arch-x86/xen.h") \
+    RULE(CR_002, HANDLER_WITHOUT_STACK, 0, "a handler needs a stack", "the frame for the guest's handler cannot be written at %lx", "xen/arch-x86/xen.h") \
+    RULE(CR_003, PAGE_FAULT_WITHOUT_HANDLER, 0, "a page fault needs a handler", "page fault on %lx at %lx (error code %lx) has no handler in the trap table", "xen/arch-x86/xen.h") \
+    RULE(CR_004, EVENT_WITHOUT_CALLBACK, 0, "an event needs a callback", "an event is pending and unmasked, but no event callback is registered", "xen/callback.h") \
+    RULE(CR_005, FAILSAFE_WITHOUT_CALLBACK, 0, "a failed return needs a callback", "return to %lx (selector %lx) failed, and no failsafe callback is registered", "xen/callback.h") \
+    RULE(CR_006, IRET_FRAME_UNREADABLE, 0, "iret takes its frame from the stack", "the iret frame at %lx cannot be read", "xen/arch-x86/xen-x86_64.h") \
+    RULE(CR_007, IRET_WITHOUT_USER_ROOT, 0, "user mode needs page tables of its own", "iret to user mode at %lx, but no user base pointer is set", "xen/xen.h") \
+    RULE(CR_008, ICEBP_ON_HELD_BREAKPOINT, 0, "ICEBP does not follow a MOV SS with a breakpoint", "a held-back breakpoint came on top of another debug exception", "Intel SDM volume 3, 6.8.3")
 /* clang-format on */

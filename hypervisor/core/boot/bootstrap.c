@@ -83,7 +83,7 @@ static int layout_mapped(struct bootstrap *b, struct boot_error *e)
         uint64_t bytes = (b->stack_pfn + 1 + SPARE_PAGES) << PAGE_SHIFT;
         b->virt_end = ROUND_UP(base + bytes, MAP_ALIGN);
         if (!guest_range_ok(base, bytes + MAP_ALIGN) && b->virt_end != 0)
-            return boot_error(e, IM_012, base, bytes);
+            return boot_error(e, IMAGE_VIRT_BASE, base, bytes);
         uint64_t last = b->virt_end - 1;
         uint64_t need = 1 + units(base, last, 39) + units(base, last, 30) + units(base, last, 21);
         if (need <= b->tables)
@@ -101,7 +101,7 @@ static int layout_p2m_tables(struct bootstrap *b, struct boot_error *e)
     uint64_t low = b->image.virt_base, high = b->virt_end - 1;
 
     if (!guest_range_ok(first, bytes) || common_units(first, last, low, high, PAGE_SHIFT))
-        return boot_error(e, IM_014, first);
+        return boot_error(e, IMAGE_INIT_P2M, first);
     b->p2m_tables = 0;
     for (unsigned shift = 21; shift <= 39; shift += 9)
         b->p2m_tables += units(first, last, shift) - common_units(first, last, low, high, shift);
@@ -116,7 +116,7 @@ static int layout(struct bootstrap *b, struct boot_error *e)
     b->p2m_pages = pages_of(b->pages * sizeof(uint64_t));
     /* First: no address space has room for the page tables of absurd amounts. */
     if (b->pages > page_free_count())
-        return boot_error(e, IM_021, b->pages * 4, page_free_count() * 4);
+        return boot_error(e, MACHINE_MEMORY_SHORT, b->pages * 4, page_free_count() * 4);
     int rc = layout_mapped(b, e);
     if (!rc && bootstrap_p2m_apart(b)) {
         rc = layout_p2m_tables(b, e);
@@ -129,7 +129,7 @@ static int layout(struct bootstrap *b, struct boot_error *e)
 
     uint64_t need = b->stack_pfn + 1 + SPARE_PAGES + behind;
     if (need > b->pages)
-        return boot_error(e, IM_020, need * 4, b->pages * 4);
+        return boot_error(e, DOMAIN_MEMORY_TOO_SMALL, need * 4, b->pages * 4);
     /* A small domain ends before the rounded end of the mapping does. */
     b->mapped = MIN((b->virt_end - b->image.virt_base) >> PAGE_SHIFT, b->pages - behind);
 
@@ -188,11 +188,11 @@ static int populate(struct bootstrap *b, struct boot_error *e)
         struct page_info *pg = page_alloc_for(b->d, order);
         if (!pg) {
             if (order-- == 0)
-                return boot_error(e, IM_021, b->pages * 4, at * 4);
+                return boot_error(e, MACHINE_MEMORY_SHORT, b->pages * 4, at * 4);
             continue;
         }
         if (extent_add(b, at, page_to_mfn(pg).n, 1ull << order))
-            return boot_error(e, IM_021, b->pages * 4, at * 4);
+            return boot_error(e, MACHINE_MEMORY_SHORT, b->pages * 4, at * 4);
         at += 1ull << order;
         preempt_now_and_then(b);
     }
@@ -367,5 +367,5 @@ int bootstrap_build(struct bootstrap *b, struct boot_error *e)
     load_image(b);
     write_p2m(b);
     rc = build_tables(b);
-    return rc ? boot_error(e, IM_022, -rc) : 0;
+    return rc ? boot_error(e, FIRST_TABLES_REFUSED, -rc) : 0;
 }

@@ -52,12 +52,18 @@ static void say(const char *what, const struct boot_error *e)
 
 static int verdict_of(enum rule_id rule)
 {
-    if (rule == RULE_IM_020 || rule == RULE_IM_021 || rule == RULE_IM_023)
-        return VERDICT_MEMORY;
-    if (rule == RULE_IM_030)
+    if (rule == RULE_BOOT_NO_MODULE)
         return VERDICT_BOOT;
-    return rule < RULE_IM_020 || rule == RULE_IM_022 || rule == RULE_IM_024 ? VERDICT_IMAGE
-                                                                            : VERDICT_TREE;
+    switch (rule) {
+#define RULE(id, word, ...) case RULE_##word:
+        RULE_LIST_IMAGE(RULE)
+        return VERDICT_IMAGE;
+        RULE_LIST_ROOM(RULE)
+        return VERDICT_MEMORY;
+#undef RULE
+    default:
+        return VERDICT_TREE;
+    }
 }
 
 void builder_cannot_boot(const struct boot_error *e)
@@ -73,7 +79,7 @@ static int create_vcpus(struct domain *d, const struct domain_config *c, struct 
     for (unsigned i = 0; i < c->vcpus; i++) {
         struct vcpu *v = vcpu_create(d, i);
         if (!v)
-            return boot_error(e, IM_023, c->vcpus);
+            return boot_error(e, STRUCTURES_NO_MEMORY, c->vcpus);
         if (c->affinity & arch_cpus_online())
             vcpu_set_affinity(v, c->affinity);
         (void)preempt_point(); /* its record, its area and its FPU image have been cleared */
@@ -89,7 +95,7 @@ static int build_into(struct domain *d, struct domain_config *c, struct boot_err
     if (!rc)
         rc = bootstrap_build(&b, e);
     if (!rc && start_info_fill(&b))
-        rc = boot_error(e, IM_023, c->vcpus);
+        rc = boot_error(e, STRUCTURES_NO_MEMORY, c->vcpus);
     bootstrap_free(&b);
     return rc;
 }
@@ -99,7 +105,7 @@ static int rebuild(struct domain_config *c);
 int builder_build(struct domain_config *c, struct domain **out, struct boot_error *e)
 {
     struct domain *d = domain_create(c->id, c->name, c->vcpus);
-    int rc = d ? 0 : boot_error(e, IM_023, c->vcpus);
+    int rc = d ? 0 : boot_error(e, STRUCTURES_NO_MEMORY, c->vcpus);
 
     snprintf(e->where, sizeof(e->where), "d%u (%s)", c->id, c->name);
     if (rc)
@@ -221,11 +227,11 @@ static struct domain_config *plain_config(struct boot_error *e)
     struct domain_config *c = mem_alloc(sizeof(*c));
 
     if (!boot_module_count) {
-        (void)boot_error(e, IM_030);
+        (void)boot_error(e, BOOT_NO_MODULE);
         return NULL;
     }
     if (!c) {
-        (void)boot_error(e, IM_023, 1);
+        (void)boot_error(e, STRUCTURES_NO_MEMORY, 1);
         return NULL;
     }
     c->initial = c->has_console = true;

@@ -123,19 +123,19 @@ static int check_header(const struct kernel_image *k, struct elf_header *h, stru
     if (k->size < sizeof(*h) || memcmp(k->file, magic, sizeof(magic))) {
         const uint8_t *hdrs = span(k, 0x202, 4);
         if (hdrs && !memcmp(hdrs, "HdrS", 4))
-            return boot_error(e, IM_002);
+            return boot_error(e, IMAGE_IS_BZIMAGE);
         uint32_t first = 0;
         memcpy(&first, k->file, MIN(k->size, sizeof(first)));
-        return boot_error(e, IM_001, first, k->size);
+        return boot_error(e, IMAGE_NOT_ELF, first, k->size);
     }
     memcpy(h, k->file, sizeof(*h));
     if (h->ident[4] == CLASS_32)
-        return boot_error(e, IM_003);
+        return boot_error(e, IMAGE_32_BIT);
     if (h->ident[4] != CLASS_64 || h->ident[5] != DATA_LITTLE || h->machine != MACHINE_X86_64)
-        return boot_error(e, IM_004, h->ident[4], h->ident[5], h->machine);
+        return boot_error(e, IMAGE_OTHER_MACHINE, h->ident[4], h->ident[5], h->machine);
     if (h->phentsize < sizeof(struct elf_phdr) ||
         !span(k, h->phoff, (uint64_t)h->phnum * h->phentsize))
-        return boot_error(e, IM_005, h->phnum, h->phoff, k->size);
+        return boot_error(e, IMAGE_HEADERS_OUTSIDE, h->phnum, h->phoff, k->size);
     return 0;
 }
 
@@ -153,7 +153,7 @@ static int note_number(const uint8_t *desc, uint32_t size, uint32_t type, uint64
                        struct boot_error *e)
 {
     if (size != 1 && size != 2 && size != 4 && size != 8)
-        return boot_error(e, IM_015, type, size);
+        return boot_error(e, IMAGE_NOTE_LENGTH, type, size);
     *out = 0;
     memcpy(out, desc, size);
     return 0;
@@ -194,10 +194,12 @@ static int note_apply(struct kernel_image *k, struct notes *n, uint32_t type, co
         k->mod_start_pfn = number != 0;
         return 0;
     case XEN_ELFNOTE_FEATURES:
-        return demands(desc, size, "!auto_translated_physmap") ? boot_error(e, IM_017) : 0;
+        return demands(desc, size, "!auto_translated_physmap")
+                   ? boot_error(e, IMAGE_AUTO_TRANSLATED)
+                   : 0;
     case XEN_ELFNOTE_XEN_VERSION:
         n->version = true;
-        return size >= 7 && !memcmp(desc, "xen-3.0", 7) ? 0 : boot_error(e, IM_010);
+        return size >= 7 && !memcmp(desc, "xen-3.0", 7) ? 0 : boot_error(e, IMAGE_OTHER_INTERFACE);
     default: /* what we need not know: names, versions, features, where the hypervisor may start */
         return 0;
     }
@@ -208,7 +210,7 @@ static int note_list(struct kernel_image *k, struct notes *n, const uint8_t *at,
                      struct boot_error *e)
 {
     if (size > n->budget)
-        return boot_error(e, IM_019, k->size);
+        return boot_error(e, IMAGE_NOTES_OVERLAP, k->size);
     n->budget -= size;
     while (size >= sizeof(struct elf_note)) {
         struct elf_note note;
@@ -299,9 +301,9 @@ static int word_number(const struct guest_word *w, uint64_t *out, struct boot_er
                                    : base;
         if (digit >= base || __builtin_mul_overflow(*out, base, out) ||
             __builtin_add_overflow(*out, digit, out))
-            return boot_error(e, IM_024, w->number);
+            return boot_error(e, IMAGE_WORD_NOT_A_NUMBER, w->number);
     }
-    return w->value_length ? 0 : boot_error(e, IM_024, w->number);
+    return w->value_length ? 0 : boot_error(e, IMAGE_WORD_NOT_A_NUMBER, w->number);
 }
 
 static int word_apply(struct kernel_image *k, struct notes *n, const struct guest_word *w,
@@ -417,11 +419,11 @@ static int read_notes(struct kernel_image *k, const struct elf_header *h, struct
     if (rc)
         return rc;
     if (!n.any)
-        return boot_error(e, IM_009);
+        return boot_error(e, IMAGE_WITHOUT_NOTES);
     if (!n.version)
-        return boot_error(e, IM_010);
+        return boot_error(e, IMAGE_OTHER_INTERFACE);
     if (n.paddr_offset && !n.virt_base)
-        return boot_error(e, IM_016, k->paddr_offset);
+        return boot_error(e, IMAGE_OFFSET_WITHOUT_BASE, k->paddr_offset);
     return 0;
 }
 
@@ -438,20 +440,20 @@ static int check_segments(struct kernel_image *k, const struct elf_header *h, st
         if (!loadable(&p))
             continue;
         if (p.filesz > p.memsz || !span(k, p.offset, p.filesz))
-            return boot_error(e, IM_006, i, p.offset, p.filesz);
+            return boot_error(e, IMAGE_SEGMENT_OUTSIDE, i, p.offset, p.filesz);
         uint64_t at = p.paddr - k->paddr_offset;
         if (p.paddr < k->paddr_offset || at >= PHYS_LIMIT || p.memsz >= PHYS_LIMIT)
-            return boot_error(e, IM_007, i, p.paddr, p.memsz);
+            return boot_error(e, IMAGE_SEGMENT_ADDRESS, i, p.paddr, p.memsz);
         sum += p.memsz; /* 65535 times 2^46 at most */
         k->phys_start = MIN(k->phys_start, at);
         k->phys_end = MAX(k->phys_end, at + p.memsz);
     }
     if (!k->phys_end)
-        return boot_error(e, IM_008);
+        return boot_error(e, IMAGE_NOTHING_TO_LOAD);
     /* Also bounds the time that loading takes. */
     return sum <= k->phys_end - k->phys_start
                ? 0
-               : boot_error(e, IM_018, sum, k->phys_start, k->phys_end);
+               : boot_error(e, IMAGE_SEGMENTS_OVERLAP, sum, k->phys_start, k->phys_end);
 }
 
 /* The addresses in the notes must make sense before anything is mapped there. */
@@ -461,16 +463,17 @@ static int check_addresses(struct kernel_image *k, struct boot_error *e)
 
     if (k->virt_base & ~PAGE_MASK || !va_canonical(k->virt_base) ||
         !guest_range_ok(k->virt_base, span_bytes))
-        return boot_error(e, IM_012, k->virt_base, span_bytes);
+        return boot_error(e, IMAGE_VIRT_BASE, k->virt_base, span_bytes);
     if (k->entry < k->virt_base + k->phys_start || k->entry - k->virt_base >= k->phys_end)
-        return boot_error(e, IM_011, k->entry, k->virt_base + k->phys_start,
+        return boot_error(e, IMAGE_ENTRY_OUTSIDE, k->entry, k->virt_base + k->phys_start,
                           k->virt_base + k->phys_end);
     if (k->hypercall_page != ELF_UNSET &&
         (k->hypercall_page & ~PAGE_MASK || k->hypercall_page < k->virt_base ||
          k->hypercall_page - k->virt_base >= span_bytes))
-        return boot_error(e, IM_013, k->hypercall_page, k->virt_base, k->virt_base + span_bytes);
+        return boot_error(e, IMAGE_HYPERCALL_PAGE, k->hypercall_page, k->virt_base,
+                          k->virt_base + span_bytes);
     if (k->p2m_base != ELF_UNSET && (k->p2m_base & ~PAGE_MASK || !va_canonical(k->p2m_base)))
-        return boot_error(e, IM_014, k->p2m_base);
+        return boot_error(e, IMAGE_INIT_P2M, k->p2m_base);
     return 0;
 }
 

@@ -72,10 +72,10 @@ static int read_u32(const struct reader *r, const char *name, uint64_t least, ui
     if (!p)
         return 0;
     if (length != sizeof(*p))
-        return complain(r, name, IM_034, length, sizeof(*p));
+        return complain(r, name, PROPERTY_LENGTH, length, sizeof(*p));
     uint32_t v = fdt32_ld(p);
     if (v < least || v > most)
-        return complain(r, name, IM_036, v, least, most);
+        return complain(r, name, PROPERTY_RANGE, v, least, most);
     *value = v;
     return 0;
 }
@@ -89,10 +89,10 @@ static int read_kib(const struct reader *r, const char *name, uint64_t *bytes)
     if (!p)
         return 0;
     if (length != 4 && length != 8)
-        return complain(r, name, IM_034, length, 8);
+        return complain(r, name, PROPERTY_LENGTH, length, 8);
     uint64_t kib = length == 8 ? fdt64_ld((const fdt64_t *)p) : fdt32_ld((const fdt32_t *)p);
     if (kib < PAGE_SIZE / 1024 || kib >= KIB_LIMIT)
-        return complain(r, name, IM_036, kib, PAGE_SIZE / 1024, KIB_LIMIT - 1);
+        return complain(r, name, PROPERTY_RANGE, kib, PAGE_SIZE / 1024, KIB_LIMIT - 1);
     *bytes = (kib << 10) & PAGE_MASK;
     return 0;
 }
@@ -106,9 +106,9 @@ static int read_string(const struct reader *r, const char *name, size_t most, co
     if (!p)
         return 0;
     if (length <= 0 || p[length - 1] != '\0' || strnlen(p, (size_t)length) != (size_t)length - 1)
-        return complain(r, name, IM_035);
+        return complain(r, name, PROPERTY_NOT_A_STRING);
     if ((size_t)length - 1 > most)
-        return complain(r, name, IM_045, length - 1, most);
+        return complain(r, name, PROPERTY_TOO_LONG, length - 1, most);
     *value = p;
     return 0;
 }
@@ -127,7 +127,7 @@ static int read_word(const struct reader *r, const char *name, const char *const
             *value = (uint8_t)i;
             return 0;
         }
-    return complain(r, name, IM_044);
+    return complain(r, name, PROPERTY_WORD_UNKNOWN);
 }
 
 /* A bitmap in cells, lowest 32 bits first; bits from 64 up name CPUs that do not exist. */
@@ -140,11 +140,11 @@ static int read_cpus(const struct reader *r, const char *name, uint64_t *set)
     if (!p)
         return 0;
     if (length < 4 || length % 4)
-        return complain(r, name, IM_034, length, 4);
+        return complain(r, name, PROPERTY_LENGTH, length, 4);
     for (int i = 0; i < length / 4 && i < 2; i++)
         low |= (uint64_t)fdt32_ld(p + i) << 32 * i;
     if (!low)
-        return complain(r, name, IM_036, 0, 1, ~0ul);
+        return complain(r, name, PROPERTY_RANGE, 0, 1, ~0ul);
     *set = low;
     return 0;
 }
@@ -171,14 +171,14 @@ static int read_module(struct reader *r, struct domain_config *c)
         return 0;
     int *slot = kernel ? &c->kernel : &c->ramdisk;
     if (*slot >= 0)
-        return complain(r, NULL, IM_040);
+        return complain(r, NULL, KERNEL_TWICE);
     if (!property(r, "mb-index", &length))
-        return complain(r, "mb-index", IM_037);
+        return complain(r, "mb-index", PROPERTY_MISSING);
     int rc = read_u32(r, "mb-index", 0, ~0u, &index);
     if (rc)
         return rc;
     if (index < 1 || index >= r->modules)
-        return complain(r, "mb-index", IM_038, index, r->modules);
+        return complain(r, "mb-index", MODULE_MISSING, index, r->modules);
     *slot = (int)index;
     if (!kernel)
         return 0;
@@ -204,7 +204,7 @@ static int read_modules(struct reader *r, struct domain_config *c)
     r->node = parent;
     r->module = NULL;
     if (!rc && c->kernel < 0)
-        return complain(r, NULL, IM_039);
+        return complain(r, NULL, KERNEL_MISSING);
     return rc;
 }
 
@@ -239,13 +239,13 @@ static int read_resources(const struct reader *r, struct domain_config *c)
 
     int rc = read_kib(r, "memory", &c->memory);
     if (!rc && !c->memory)
-        return complain(r, "memory", IM_037);
+        return complain(r, "memory", PROPERTY_MISSING);
     c->max_memory = c->memory;
     if (!rc)
         rc = read_kib(r, "paravane,max-memory", &c->max_memory);
     if (!rc && c->max_memory < c->memory)
-        return complain(r, "paravane,max-memory", IM_036, c->max_memory >> 10, c->memory >> 10,
-                        KIB_LIMIT - 1);
+        return complain(r, "paravane,max-memory", PROPERTY_RANGE, c->max_memory >> 10,
+                        c->memory >> 10, KIB_LIMIT - 1);
     if (!rc)
         rc = read_u32(r, "cpus", 1, MAX_VCPUS, &cpus);
     c->vcpus = cpus;
@@ -276,7 +276,7 @@ static int read_identity(const struct reader *r, struct domain_config *c)
         return rc;
     const void *uuid = property(r, "domain-uuid", &length);
     if (uuid && length != sizeof(c->handle))
-        return complain(r, "domain-uuid", IM_034, length, sizeof(c->handle));
+        return complain(r, "domain-uuid", PROPERTY_LENGTH, length, sizeof(c->handle));
     if (uuid)
         memcpy(c->handle, uuid, sizeof(c->handle));
 
@@ -288,7 +288,7 @@ static int read_identity(const struct reader *r, struct domain_config *c)
     if (c->initial)
         c->roles = ROLES_OF_DOM0;
     if (c->initial && id)
-        return complain(r, "domid", IM_036, id, 0, 0);
+        return complain(r, "domid", PROPERTY_RANGE, id, 0, 0);
     c->id = (domid_t)id;
     return 0;
 }
@@ -345,7 +345,7 @@ static int number_domains(struct reader *r, struct domain_config **configs, unsi
         struct domain_config *c = configs[i];
         if (number_is_taken(configs, i, c)) {
             r->domain = c->name;
-            return complain(r, "domid", IM_041, c->id);
+            return complain(r, "domid", DOMID_TWICE, c->id);
         }
     }
     for (unsigned i = 0; i < count; i++) {
@@ -390,7 +390,7 @@ static int set_consoles(struct reader *r, struct domain_config **configs, unsign
     else if (!focus)
         focus = configs[0];
     if (!focus)
-        return complain(r, "paravane,console", IM_046, wanted);
+        return complain(r, "paravane,console", CONSOLE_DOMAIN_MISSING, wanted);
     focus->has_console = true;
     return 0;
 }
@@ -407,10 +407,10 @@ static int read_all(struct reader *r, struct domain_config **configs, unsigned *
             continue;
         r->domain = fdt_get_name(r->fdt, node, NULL);
         if (*count == MAX_DOMAINS_AT_BOOT)
-            return complain(r, NULL, IM_043, MAX_DOMAINS_AT_BOOT);
+            return complain(r, NULL, DOMAINS_TOO_MANY, MAX_DOMAINS_AT_BOOT);
         struct domain_config *c = mem_alloc(sizeof(*c));
         if (!c)
-            return complain(r, NULL, IM_023, 1);
+            return complain(r, NULL, STRUCTURES_NO_MEMORY, 1);
         configs[(*count)++] = c;
         rc = read_domain(r, c);
         if (rc)
@@ -419,7 +419,7 @@ static int read_all(struct reader *r, struct domain_config **configs, unsigned *
     r->node = hypervisor;
     r->domain = NULL;
     if (!*count)
-        return complain(r, NULL, IM_042);
+        return complain(r, NULL, TREE_WITHOUT_DOMAIN);
     rc = number_domains(r, configs, *count);
     if (rc)
         return rc;
@@ -478,11 +478,11 @@ int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                                               : fdt_check_full(tree, size);
     if (rc) {
         string_copy(e->where, fdt_strerror(rc), sizeof(e->where));
-        return boot_error(e, IM_032, size);
+        return boot_error(e, TREE_MALFORMED, size);
     }
     r.node = fdt_path_offset(tree, "/chosen/hypervisor");
     if (r.node < 0 || !compatible(&r, "hypervisor,xen"))
-        return boot_error(e, IM_033);
+        return boot_error(e, TREE_WITHOUT_DOMAINS_NODE);
     rc = read_all(&r, configs, count);
     if (rc) {
         for (unsigned i = 0; i < *count; i++)

@@ -17,7 +17,7 @@ static long write_all(struct domain *d, guest_ptr_t from, uint32_t count)
         uint32_t n = MIN(count - done, CHUNK);
         guest_ptr_t at = guest_ptr_add(from, done);
         if (guest_read(chunk, at, n))
-            return refuse(HC_002, at.va);
+            return refuse(ARGUMENT_UNREADABLE, at.va);
         int rc = console_domain_write(d, chunk, n);
         if (rc)
             return rc;
@@ -39,7 +39,7 @@ static long read_some(struct domain *d, guest_ptr_t to, uint32_t count)
             break;
         guest_ptr_t at = guest_ptr_add(to, done);
         if (guest_write(at, chunk, (size_t)n))
-            return refuse(HC_002, at.va);
+            return refuse(ARGUMENT_UNREADABLE, at.va);
         done += (uint32_t)n;
     }
     return done;
@@ -51,13 +51,14 @@ long hypercall_console_io(struct vcpu *v, const struct hypercall_args *a)
     const guest_ptr_t buffer = guest_ptr(a->arg[2]);
 
     if (!domain_has(v->domain, ROLE_HARDWARE | ROLE_CONTROL | ROLE_CONSOLE))
-        return refuse(CN_001, cmd);
+        return refuse(CONSOLE_NOT_OWNED, cmd);
     switch (cmd) {
     case CONSOLEIO_write:
         return write_all(v->domain, buffer, count);
     case CONSOLEIO_read:
-        return count > INT32_MAX ? refuse(CN_002, count) : read_some(v->domain, buffer, count);
+        return count > INT32_MAX ? refuse(CONSOLE_COUNT_TOO_LARGE, count)
+                                 : read_some(v->domain, buffer, count);
     default:
-        return refuse(CN_003, cmd);
+        return refuse(CONSOLE_OP_UNKNOWN, cmd);
     }
 }

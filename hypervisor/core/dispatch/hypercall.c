@@ -34,7 +34,7 @@ long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_
 /* Any number that nobody serves: the newest record says which. */
 long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
 {
-    return refuse(HC_001, trace_past(&v->trace, 1)->what);
+    return refuse(HYPERCALL_UNKNOWN, trace_past(&v->trace, 1)->what);
 }
 
 /*
@@ -72,7 +72,7 @@ static hypercall_fn *const entry_table[HYPERCALL_LIMIT] = {
 
 cold_ static long entry_refuse(uint64_t op)
 {
-    return op == __HYPERVISOR_multicall ? refuse(HC_003) : refuse(HC_001, op);
+    return op == __HYPERVISOR_multicall ? refuse(MULTICALL_NESTED) : refuse(HYPERCALL_UNKNOWN, op);
 }
 
 /*
@@ -87,14 +87,14 @@ multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
     struct multicall_entry_copy call;
 
     if (unlikely(!guest_readable(at.va, (uint64_t)count * sizeof(call))))
-        return refuse(HC_002, at.va);
+        return refuse(ARGUMENT_UNREADABLE, at.va);
     int left = MULTICALL_SPAN - 1; /* negative: look */
     for (uint32_t done = 0; done < count; at = guest_ptr_add(at, sizeof(call))) {
         /* An entry before this one, or another vCPU, may have shut a window (guest-range.h) that the range lies in. */
         if (unlikely(linear_windows_exist) && unlikely(!guest_readable(at.va, sizeof(call))))
-            return refuse(HC_002, at.va);
+            return refuse(ARGUMENT_UNREADABLE, at.va);
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))
-            return refuse(HC_002, at.va);
+            return refuse(ARGUMENT_UNREADABLE, at.va);
         hypercall_fn *fn = call.op < HYPERCALL_LIMIT ? entry_table[call.op] : NULL;
         if (unlikely(!fn) && call.op == __HYPERVISOR_iret)
             return (traced ? hypercall_calls[__HYPERVISOR_iret] : hypercall_iret)(v, &call.args);
@@ -109,7 +109,7 @@ multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
         }
         if (unlikely(guest_write_u64_checked(guest_ptr_add(at, offsetof(multicall_entry_t, result)),
                                              (uint64_t)result)))
-            return refuse(HC_002, at.va);
+            return refuse(ARGUMENT_UNREADABLE, at.va);
         done++;
         left -= entry_cost[call.op];
         if (unlikely(left < 0)) {

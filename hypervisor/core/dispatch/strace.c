@@ -372,9 +372,9 @@ static void strace_refused(struct vcpu *v, enum rule_id rule, uint64_t a, uint64
     struct strace_frame *f = v->strace;
     struct strace_record own, *r = f ? &f->r : &own;
 
-    if ((rule == RULE_HC_001 && (!f || f->r.number == __HYPERVISOR_multicall)) ||
-        rule == RULE_HC_003) {
-        put_unserved(v, rule == RULE_HC_003 ? __HYPERVISOR_multicall : a, rule);
+    if ((rule == RULE_HYPERCALL_UNKNOWN && (!f || f->r.number == __HYPERVISOR_multicall)) ||
+        rule == RULE_MULTICALL_NESTED) {
+        put_unserved(v, rule == RULE_MULTICALL_NESTED ? __HYPERVISOR_multicall : a, rule);
         return;
     }
     if (!f) {

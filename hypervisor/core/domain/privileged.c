@@ -37,11 +37,11 @@ static int check(struct vcpu *v, unsigned number, guest_ptr_t arg, size_t size, 
 
     /* Xen copies the whole structure: its end must be readable, too. */
     if (guest_read(h, arg, sizeof(*h)) || guest_read_u64(&last, guest_ptr_add(arg, size - 8)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (h->version != version)
-        return refuse(PR_002, number, h->version, version);
+        return refuse(INTERFACE_VERSION_OTHER, number, h->version, version);
     if (!domain_has(v->domain, ROLE_CONTROL))
-        return refuse(PR_001, number, h->cmd);
+        return refuse(ROLE_MISSING, number, h->cmd);
     return 0;
 }
 
@@ -50,7 +50,7 @@ long hypercall_domctl(struct vcpu *v, const struct hypercall_args *a)
     struct header h;
     int rc = check(v, __HYPERVISOR_domctl, guest_ptr(a->arg[0]), sizeof(struct xen_domctl),
                    XEN_DOMCTL_INTERFACE_VERSION, &h);
-    return rc ? rc : refuse(PR_003, __HYPERVISOR_domctl, h.cmd);
+    return rc ? rc : refuse(CONTROL_OP_UNKNOWN, __HYPERVISOR_domctl, h.cmd);
 }
 
 long hypercall_sysctl(struct vcpu *v, const struct hypercall_args *a)
@@ -58,7 +58,7 @@ long hypercall_sysctl(struct vcpu *v, const struct hypercall_args *a)
     struct header h;
     int rc = check(v, __HYPERVISOR_sysctl, guest_ptr(a->arg[0]), sizeof(struct xen_sysctl),
                    XEN_SYSCTL_INTERFACE_VERSION, &h);
-    return rc ? rc : refuse(PR_003, __HYPERVISOR_sysctl, h.cmd);
+    return rc ? rc : refuse(CONTROL_OP_UNKNOWN, __HYPERVISOR_sysctl, h.cmd);
 }
 
 long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
@@ -71,7 +71,7 @@ long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
     if (rc)
         return rc;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     switch (h.cmd) {
     case XENPF_settime32:
         wallclock_set(op.u.settime32.secs * SECOND + op.u.settime32.nsecs -
@@ -79,13 +79,13 @@ long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
         return 0;
     case XENPF_settime64:
         if (op.u.settime64.mbz)
-            return refuse(PR_004, op.u.settime64.mbz);
+            return refuse(RESERVED_FIELD_SET, op.u.settime64.mbz);
         wallclock_set(op.u.settime64.secs * SECOND + op.u.settime64.nsecs -
                       op.u.settime64.system_time);
         return 0;
     case XENPF_firmware_info: /* no disk tables, no shift flags, no EFI: the list is empty */
-        return refuse(PR_005, op.u.firmware_info.type);
+        return refuse(FIRMWARE_INFO_MISSING, op.u.firmware_info.type);
     default:
-        return refuse(PR_003, __HYPERVISOR_platform_op, h.cmd);
+        return refuse(CONTROL_OP_UNKNOWN, __HYPERVISOR_platform_op, h.cmd);
     }
 }

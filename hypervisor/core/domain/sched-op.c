@@ -34,10 +34,10 @@ static int poll_ports(struct vcpu *v, guest_ptr_t ports, uint32_t count, uint32_
 {
     for (uint32_t i = 0; i < count; i++) {
         if (guest_read_u32(last, guest_ptr_add(ports, i * sizeof(uint32_t))))
-            return refuse(HC_002, ports.va);
+            return refuse(ARGUMENT_UNREADABLE, ports.va);
         int pending = evtchn_poll_port(v->domain, *last);
         if (pending < 0)
-            return refuse(SC_003, *last);
+            return refuse(POLL_PORT_MISSING, *last);
         if (pending)
             return 1;
     }
@@ -52,12 +52,12 @@ static long op_poll(struct vcpu *v, guest_ptr_t arg)
 {
     struct sched_poll op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     const guest_ptr_t ports = guest_ptr((uint64_t)op.ports.p);
     if (op.nr_ports > POLL_PORTS_MAX)
-        return refuse(SC_002, op.nr_ports);
+        return refuse(POLL_TOO_MANY, op.nr_ports);
     if (!guest_range_ok(ports.va, op.nr_ports * sizeof(uint32_t)))
-        return refuse(HC_002, ports.va);
+        return refuse(ARGUMENT_UNREADABLE, ports.va);
 
     uint32_t port = 0;
     atomic_set(&v->poll_port, ~0u);
@@ -85,7 +85,7 @@ static long op_shutdown(struct vcpu *v, guest_ptr_t arg)
 {
     uint32_t reason;
     if (guest_read_u32(&reason, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     domain_shutdown(v->domain, (uint8_t)reason);
     return 0;
 }
@@ -95,7 +95,7 @@ static long op_shutdown_code(struct vcpu *v, guest_ptr_t arg)
 {
     uint32_t reason;
     if (guest_read_u32(&reason, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct domain *d = v->domain;
     if (!d->shutdown_code_set) {
         d->shutdown_code = (uint8_t)reason;
@@ -108,12 +108,12 @@ static long op_remote_shutdown(struct vcpu *v, guest_ptr_t arg)
 {
     struct sched_remote_shutdown op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (!domain_has(v->domain, ROLE_CONTROL)) /* first: nobody learns which domains exist */
-        return refuse(SC_008, op.domain_id);
+        return refuse(SHUTDOWN_NOT_ALLOWED, op.domain_id);
     struct domain *d = domain_get(op.domain_id);
     if (!d)
-        return refuse(SC_007, op.domain_id);
+        return refuse(SHUTDOWN_DOMAIN_MISSING, op.domain_id);
     domain_shutdown(d, (uint8_t)op.reason);
     domain_put(d);
     return 0;
@@ -154,7 +154,7 @@ static long watchdog_start(struct domain *d, uint32_t seconds)
         watchdog_arm(d, slot, seconds);
         return slot + 1;
     }
-    return refuse(SC_005);
+    return refuse(WATCHDOGS_IN_USE);
 }
 
 static long watchdog_set(struct domain *d, uint32_t id, uint32_t seconds)
@@ -162,7 +162,7 @@ static long watchdog_set(struct domain *d, uint32_t id, uint32_t seconds)
     const unsigned slot = id - 1;
 
     if (!(d->watchdogs & BIT(slot)))
-        return refuse(SC_006, id);
+        return refuse(WATCHDOG_NOT_STARTED, id);
     if (seconds) {
         watchdog_arm(d, slot, seconds);
     } else {
@@ -178,9 +178,9 @@ static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
     struct sched_watchdog op;
     struct domain *d = v->domain;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.id > ARRAY_SIZE(d->watchdog))
-        return refuse(SC_004, op.id);
+        return refuse(WATCHDOG_MISSING, op.id);
 
     spin_lock(&d->watchdog_lock);
     long rc = op.id ? watchdog_set(d, op.id, op.timeout) : watchdog_start(d, op.timeout);
@@ -193,15 +193,15 @@ static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
 static long op_pin_override(struct vcpu *v, guest_ptr_t arg)
 {
     if (!domain_has(v->domain, ROLE_HARDWARE))
-        return refuse(SC_009);
+        return refuse(PIN_OVERRIDE_NOT_ALLOWED);
     uint32_t word;
     if (guest_read_u32(&word, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
 
     const int32_t cpu = (int32_t)word;
     if (cpu >= 0) {
         if (cpu >= MAX_CPUS || !(arch_cpus_online() & BIT(cpu)))
-            return refuse(SC_010, cpu);
+            return refuse(PIN_CPU_OFFLINE, cpu);
         if (!v->pin_affinity)
             v->pin_affinity = v->affinity;
         vcpu_set_affinity(v, BIT(cpu));
@@ -236,6 +236,6 @@ long hypercall_sched_op(struct vcpu *v, const struct hypercall_args *a)
     const uint32_t cmd = (uint32_t)a->arg[0];
 
     if (unlikely(cmd >= ARRAY_SIZE(sched_op)))
-        return refuse(SC_001, cmd);
+        return refuse(SCHED_OP_UNKNOWN, cmd);
     return sched_op[cmd](v, guest_ptr(a->arg[1]));
 }

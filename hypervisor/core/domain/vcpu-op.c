@@ -98,9 +98,9 @@ static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_set_singleshot_timer set; /* flags are not looked at, as in Xen 4.17 */
     if (v != current_vcpu())
-        return refuse(VC_006, v->id);
+        return refuse(TIMER_OF_OTHER_VCPU, v->id);
     if (guest_read(&set, arg, sizeof(set)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
 
     const uint64_t deadline = set.timeout_abs_ns;
     if (deadline <= arch_now()) {
@@ -116,9 +116,9 @@ static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
 {
     uint64_t period;
     if (guest_read_u64(&period, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (period < PERIOD_MIN || period > PERIOD_MAX)
-        return refuse(VC_005, period);
+        return refuse(TIMER_PERIOD_RANGE, period);
     set_period(v, period);
     return 0;
 }
@@ -128,17 +128,17 @@ static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
 static long op_initialise(struct vcpu *v, guest_ptr_t arg)
 {
     if (v->id >= INFO_LEGACY && !v->info_page)
-        return refuse(VC_003, v->id);
+        return refuse(VCPU_INFO_MISSING, v->id);
 
     struct vcpu_guest_context *context = mem_alloc(sizeof(*context));
     if (!context)
-        return refuse(VC_008);
+        return refuse(CONTEXT_NO_MEMORY);
     long rc = 0;
     uint8_t none = VCPU_UNINITIALISED; /* two vCPUs may try to initialise the same third */
     if (guest_read(context, arg, sizeof(*context))) {
-        rc = refuse(HC_002, arg.va);
+        rc = refuse(ARGUMENT_UNREADABLE, arg.va);
     } else if (!atomic_compare_exchange(&v->initialised, &none, VCPU_INITIALISING)) {
-        rc = refuse(VC_002, v->id);
+        rc = refuse(VCPU_INITIALISED_ALREADY, v->id);
     } else {
         rc = arch_vcpu_set_context(v, context);
         atomic_set_release(&v->initialised, rc ? VCPU_UNINITIALISED : VCPU_INITIALISED);
@@ -150,7 +150,7 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
 static long op_up(struct vcpu *v, guest_ptr_t arg)
 {
     if (atomic_read_acquire(&v->initialised) != VCPU_INITIALISED)
-        return refuse(VC_004, v->id);
+        return refuse(VCPU_NOT_INITIALISED, v->id);
     vcpu_unpause(v, PAUSE_DOWN);
     return 0;
 }
@@ -173,7 +173,7 @@ static long op_down(struct vcpu *v, guest_ptr_t arg)
 static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
 {
     if (arg.va)
-        return refuse(VC_010, arg.va);
+        return refuse(NMI_WITH_ARGUMENT, arg.va);
     atomic_or(&v->exit_work, EXIT_NMI);
     vcpu_kick(v);
     return 0;
@@ -185,16 +185,16 @@ static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_runstate_info info;
     runstate_get(v, &info, true);
-    return guest_write(arg, &info, sizeof(info)) ? refuse(HC_002, arg.va) : 0;
+    return guest_write(arg, &info, sizeof(info)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
 static long op_register_runstate(struct vcpu *v, guest_ptr_t arg)
 {
     uint64_t at;
     if (guest_read_u64(&at, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (!guest_range_ok(at, sizeof(struct vcpu_runstate_info)))
-        return refuse(HC_002, at);
+        return refuse(ARGUMENT_UNREADABLE, at);
     v->runstate_area = guest_ptr(at);
     if (at)
         runstate_publish(v, v->runstate_area, v != current_vcpu());
@@ -205,9 +205,9 @@ static long op_register_time(struct vcpu *v, guest_ptr_t arg)
 {
     uint64_t at;
     if (guest_read_u64(&at, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (!guest_range_ok(at, sizeof(struct vcpu_time_info)))
-        return refuse(HC_002, at);
+        return refuse(ARGUMENT_UNREADABLE, at);
     v->time_area = guest_ptr(at);
     v->time_area_stale = true;
     atomic_or(&v->exit_work, EXIT_RUNSTATE);
@@ -230,19 +230,19 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
     struct domain *d = v->domain;
     struct vcpu_register_vcpu_info where;
     if (guest_read(&where, arg, sizeof(where)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
 
     if (where.offset > PAGE_SIZE - sizeof(struct vcpu_info) || where.offset % 8)
-        return refuse(VC_007, where.offset);
+        return refuse(VCPU_INFO_OFFSET, where.offset);
     if (v->info_page)
-        return refuse(VC_009, v->id);
+        return refuse(VCPU_INFO_SET_ALREADY, v->id);
     if (v != current_vcpu() && !(atomic_read(&v->pause) & PAUSE_DOWN))
-        return refuse(VC_011, v->id);
+        return refuse(VCPU_INFO_OF_RUNNING_VCPU, v->id);
     if (!mfn_valid(mfn(where.mfn)))
-        return refuse(VC_012, where.mfn);
+        return refuse(VCPU_INFO_FRAME_UNFIT, where.mfn);
     struct page_info *pg = mfn_to_page(mfn(where.mfn));
     if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE))
-        return refuse(VC_012, where.mfn);
+        return refuse(VCPU_INFO_FRAME_UNFIT, where.mfn);
 
     struct vcpu_info *to = (struct vcpu_info *)((char *)mfn_to_virt(mfn(where.mfn)) + where.offset);
     spin_lock(&d->evtchn_lock);
@@ -255,7 +255,7 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
     spin_unlock(&d->evtchn_lock);
     if (!mine) {
         page_put_and_type(pg);
-        return refuse(VC_009, v->id);
+        return refuse(VCPU_INFO_SET_ALREADY, v->id);
     }
 
     memory_barrier();
@@ -282,14 +282,14 @@ static long op_stop_periodic(struct vcpu *v, guest_ptr_t arg)
 static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
 {
     if (v != current_vcpu())
-        return refuse(VC_006, v->id);
+        return refuse(TIMER_OF_OTHER_VCPU, v->id);
     timer_stop(&v->singleshot);
     return 0;
 }
 
 static long op_get_physid(struct vcpu *v, guest_ptr_t arg)
 {
-    return refuse(VC_013, v->id);
+    return refuse(VCPU_NOT_PINNED, v->id);
 }
 
 typedef long vcpu_op_fn(struct vcpu *v, guest_ptr_t arg);
@@ -319,8 +319,8 @@ long hypercall_vcpu_op(struct vcpu *caller, const struct hypercall_args *a)
     struct vcpu *v = id < d->max_vcpus ? d->vcpu[id] : NULL;
 
     if (unlikely(!v))
-        return refuse(VC_001, id);
+        return refuse(VCPU_MISSING, id);
     if (unlikely(cmd >= ARRAY_SIZE(vcpu_op)))
-        return refuse(VC_014, cmd);
+        return refuse(VCPU_OP_UNKNOWN, cmd);
     return vcpu_op[cmd](v, guest_ptr(a->arg[2]));
 }

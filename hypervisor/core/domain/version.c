@@ -28,7 +28,7 @@ static long give_text(guest_ptr_t to, const char *text, size_t size)
     char buffer[sizeof(xen_changeset_info_t)];
     memset(buffer, 0, size);
     string_copy(buffer, text, size);
-    return guest_write(to, buffer, size) ? refuse(HC_002, to.va) : 0;
+    return guest_write(to, buffer, size) ? refuse(ARGUMENT_UNREADABLE, to.va) : 0;
 }
 
 /* Who compiled this, where and when is not recorded, so that the same source gives the same image.
@@ -40,7 +40,7 @@ static long compile_info(guest_ptr_t to)
     string_copy(info.compile_by, "paravane", sizeof(info.compile_by));
     string_copy(info.compile_domain, "localdomain", sizeof(info.compile_domain));
     string_copy(info.compile_date, "reproducible", sizeof(info.compile_date));
-    return guest_write(to, &info, sizeof(info)) ? refuse(HC_002, to.va) : 0;
+    return guest_write(to, &info, sizeof(info)) ? refuse(ARGUMENT_UNREADABLE, to.va) : 0;
 }
 
 static uint32_t feature_bits(const struct domain *d)
@@ -59,11 +59,11 @@ static long get_features(const struct domain *d, guest_ptr_t arg)
 {
     xen_feature_info_t info;
     if (guest_read(&info, arg, sizeof(info)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
-        return refuse(XV_002, info.submap_idx);
+        return refuse(FEATURE_WORD_UNKNOWN, info.submap_idx);
     info.submap = feature_bits(d);
-    return guest_write(arg, &info, sizeof(info)) ? refuse(HC_002, arg.va) : 0;
+    return guest_write(arg, &info, sizeof(info)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
 /* The command line may hold what other guests should not know. */
@@ -75,27 +75,28 @@ static long commandline(const struct domain *d, guest_ptr_t arg)
         rc = guest_write(arg, hypervisor_cmdline, sizeof(hypervisor_cmdline));
     else
         rc = guest_write(arg, denied, sizeof(denied));
-    return rc ? refuse(HC_002, arg.va) : 0;
+    return rc ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
 static long build_id(const struct domain *d, guest_ptr_t arg)
 {
     if (!domain_has(d, ROLE_CONTROL))
-        return refuse(XV_004);
+        return refuse(BUILD_ID_NOT_ALLOWED);
     if (arg.va) {
         xen_build_id_t id;
         if (guest_read(&id, arg, sizeof(id)))
-            return refuse(HC_002, arg.va);
+            return refuse(ARGUMENT_UNREADABLE, arg.va);
         if (id.len == 0)
-            return refuse(XV_005, id.len);
+            return refuse(BUILD_ID_NO_ROOM, id.len);
     }
-    return refuse(XV_006);
+    return refuse(BUILD_ID_MISSING);
 }
 
 static long platform_parameters(guest_ptr_t arg)
 {
     const xen_platform_parameters_t parameters = {.virt_start = HYPERVISOR_VIRT_START_};
-    return guest_write(arg, &parameters, sizeof(parameters)) ? refuse(HC_002, arg.va) : 0;
+    return guest_write(arg, &parameters, sizeof(parameters)) ? refuse(ARGUMENT_UNREADABLE, arg.va)
+                                                             : 0;
 }
 
 static long guest_handle(const struct domain *d, guest_ptr_t arg)
@@ -103,7 +104,7 @@ static long guest_handle(const struct domain *d, guest_ptr_t arg)
     xen_domain_handle_t handle = {0};
     if (d->config)
         memcpy(handle, d->config->handle, sizeof(handle));
-    return guest_write(arg, handle, sizeof(handle)) ? refuse(HC_002, arg.va) : 0;
+    return guest_write(arg, handle, sizeof(handle)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
 static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
@@ -114,7 +115,9 @@ static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
     case XENVER_compile_info:
         return compile_info(arg);
     case XENVER_capabilities:
-        return guest_write(arg, capabilities, sizeof(capabilities)) ? refuse(HC_002, arg.va) : 0;
+        return guest_write(arg, capabilities, sizeof(capabilities))
+                   ? refuse(ARGUMENT_UNREADABLE, arg.va)
+                   : 0;
     case XENVER_changeset:
         return give_text(arg, build_changeset, sizeof(xen_changeset_info_t));
     case XENVER_platform_parameters:
@@ -122,7 +125,7 @@ static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
     case XENVER_get_features:
         return get_features(d, arg);
     case XENVER_pagesize:
-        return arg.va ? refuse(XV_003, arg.va) : (long)PAGE_SIZE;
+        return arg.va ? refuse(PAGESIZE_WITH_BUFFER, arg.va) : (long)PAGE_SIZE;
     case XENVER_guest_handle:
         return guest_handle(d, arg);
     case XENVER_commandline:
@@ -130,7 +133,7 @@ static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
     case XENVER_build_id:
         return build_id(d, arg);
     default:
-        return refuse(XV_001, cmd);
+        return refuse(VERSION_OP_UNKNOWN, cmd);
     }
 }
 

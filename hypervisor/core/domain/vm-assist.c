@@ -21,7 +21,7 @@ long hypercall_vm_assist(struct vcpu *v, const struct hypercall_args *a)
     uint64_t *assists = &v->domain->vm_assist;
 
     if (type >= 64 || !(ASSISTS & BIT(type)))
-        return refuse(ME_020, type);
+        return refuse(VM_ASSIST_TYPE_UNKNOWN, type);
     switch (cmd) {
     case VMASST_CMD_enable:
         atomic_or(assists, BIT(type));
@@ -34,6 +34,6 @@ long hypercall_vm_assist(struct vcpu *v, const struct hypercall_args *a)
             atomic_and(&v->domain->slow_paths, ~SLOW_IOPL);
         return 0;
     default:
-        return refuse(ME_021, cmd);
+        return refuse(VM_ASSIST_COMMAND_UNKNOWN, cmd);
     }
 }

@@ -219,7 +219,7 @@ void evtchn_fifo_forget(struct domain *d, uint32_t port)
 static void *hold(struct domain *d, mfn_t m)
 {
     if (!mfn_valid(m) || page_get_and_type(mfn_to_page(m), d, PAGE_TYPE_WRITABLE)) {
-        (void)refuse(EV_023, m.n);
+        (void)refuse(QUEUE_FRAME_UNFIT, m.n);
         return NULL;
     }
     return mfn_to_virt(m);
@@ -248,13 +248,13 @@ int evtchn_fifo_init_control(struct vcpu *v, mfn_t m, uint32_t offset)
     struct evtchn_fifo *f = d->evtchn_fifo, *fresh = NULL;
 
     if (offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || offset % 8)
-        return refuse(EV_021, offset);
+        return refuse(CONTROL_BLOCK_OFFSET, offset);
     if (f && f->queues[v->id].control)
-        return refuse(EV_022, v->id);
+        return refuse(CONTROL_BLOCK_SET_ALREADY, v->id);
     if (!f) {
         f = fresh = mem_alloc(fifo_size(d));
         if (!f)
-            return refuse(EV_024);
+            return refuse(QUEUES_NO_MEMORY);
     }
     char *page = hold(d, m);
     if (!page) {
@@ -280,10 +280,10 @@ int evtchn_fifo_expand_array(struct domain *d, mfn_t m)
     struct evtchn_fifo *f = d->evtchn_fifo;
 
     if (!f)
-        return refuse(EV_019);
+        return refuse(EXPAND_ON_2LEVEL);
     const uint32_t first = f->words;
     if (first == EVTCHN_FIFO_NR_CHANNELS)
-        return refuse(EV_025);
+        return refuse(EVENT_ARRAY_COMPLETE);
     event_word_t *page = hold(d, m);
     if (!page)
         return -XEN_EINVAL;
@@ -332,7 +332,7 @@ void evtchn_fifo_raise_saved(struct domain *d, uint32_t first)
 int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority)
 {
     if (priority > EVTCHN_FIFO_PRIORITY_MIN)
-        return refuse(EV_026, priority);
+        return refuse(PRIORITY_RANGE, priority);
     spin_lock(&d->evtchn_queue_lock);
     port_at(d, port)->priority = priority & 0xf;
     spin_unlock(&d->evtchn_queue_lock);

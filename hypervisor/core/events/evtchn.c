@@ -123,7 +123,7 @@ static long port_find(struct domain *d)
     uint32_t hint = 0, port;
 
     if (unlikely(d->dying))
-        return refuse(EV_005);
+        return refuse(DOMAIN_DYING);
     for (port = first; port < MIN(d->evtchn_limit, space); port++) {
         if (port_at(d, port)->state != ECS_FREE)
             continue;
@@ -140,9 +140,9 @@ static long port_find(struct domain *d)
     if (!hint)
         d->evtchn_hint = port;
     if (d->evtchn_limit >= space)
-        return refuse(EV_003, space);
+        return refuse(PORTS_EXHAUSTED, space);
     port = d->evtchn_limit;
-    return bucket_add(d) ? (long)port : refuse(EV_004);
+    return bucket_add(d) ? (long)port : refuse(PORTS_NO_MEMORY);
 }
 
 /* Between two preemption points a vCPU's searches look at so many ports; evtchn_lock is not held. */
@@ -392,18 +392,18 @@ static long op_alloc_unbound(struct domain *self, guest_ptr_t arg)
 {
     struct evtchn_alloc_unbound op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
 
     domid_t remote = op.remote_dom == DOMID_SELF ? self->id : op.remote_dom;
     long port;
     if (likely(op.dom == DOMID_SELF)) {
         port = evtchn_alloc_unbound(self, remote);
     } else if (!may_manage(self, op.dom)) {
-        return refuse(EV_002, op.dom);
+        return refuse(EVTCHN_DOMAIN_NOT_ALLOWED, op.dom);
     } else {
         struct domain *d = find_domain(self, op.dom);
         if (!d)
-            return refuse(EV_001, op.dom);
+            return refuse(EVTCHN_DOMAIN_MISSING, op.dom);
         port = evtchn_alloc_unbound(d, remote);
         domain_put(d);
     }
@@ -411,7 +411,7 @@ static long op_alloc_unbound(struct domain *self, guest_ptr_t arg)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_alloc_unbound, port)),
                         (uint32_t)port))
-        return refuse(HC_002, arg.va); /* the port stays allocated, as in Xen */
+        return refuse(ARGUMENT_UNREADABLE, arg.va); /* the port stays allocated, as in Xen */
     return 0;
 }
 
@@ -423,9 +423,9 @@ static long bind_locked(struct domain *self, struct domain *other, uint32_t port
         return mine;
     struct evtchn *theirs = port_of(other, port);
     if (!theirs)
-        return refuse(EV_006, port);
+        return refuse(PORT_MISSING, port);
     if (theirs->state != ECS_UNBOUND || theirs->dom != self->id)
-        return refuse(EV_007, port, other->id);
+        return refuse(PORT_NOT_OFFERED, port, other->id);
 
     struct evtchn *e = port_of(self, (uint32_t)mine);
     e->remote = other;
@@ -444,10 +444,10 @@ static long op_bind_interdomain(struct domain *self, guest_ptr_t arg)
 {
     struct evtchn_bind_interdomain op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct domain *other = find_domain(self, op.remote_dom);
     if (!other)
-        return refuse(EV_001, op.remote_dom);
+        return refuse(EVTCHN_DOMAIN_MISSING, op.remote_dom);
 
     lock_both(self, other);
     long port = bind_locked(self, other, op.remote_port);
@@ -458,14 +458,14 @@ static long op_bind_interdomain(struct domain *self, guest_ptr_t arg)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_interdomain, local_port)),
                         (uint32_t)port))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
 static long bind_virq_locked(struct domain *d, struct vcpu *v, uint32_t virq)
 {
     if (v->virq_port[virq])
-        return refuse(EV_011, virq, v->id, v->virq_port[virq]);
+        return refuse(VIRQ_BOUND_ALREADY, virq, v->id, v->virq_port[virq]);
     long port = port_find(d);
     if (port < 0)
         return port;
@@ -481,14 +481,14 @@ static long op_bind_virq(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_bind_virq op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.virq >= NR_VIRQS)
-        return refuse(EV_008, op.virq);
+        return refuse(VIRQ_UNKNOWN, op.virq);
     if (virq_is_global(op.virq) && op.vcpu)
-        return refuse(EV_009, op.virq, op.vcpu);
+        return refuse(VIRQ_GLOBAL, op.virq, op.vcpu);
     struct vcpu *v = op.vcpu < d->max_vcpus ? d->vcpu[op.vcpu] : NULL;
     if (!v)
-        return refuse(EV_010, op.vcpu);
+        return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
 
     spin_lock(&d->evtchn_lock);
     long port = bind_virq_locked(d, v, op.virq);
@@ -500,7 +500,7 @@ static long op_bind_virq(struct domain *d, guest_ptr_t arg)
         vcpu_timers_resume(v); /* the periodic timer was not ticking for nobody */
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_virq, port)),
                         (uint32_t)port))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -508,9 +508,9 @@ static long op_bind_ipi(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_bind_ipi op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
-        return refuse(EV_010, op.vcpu);
+        return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
 
     spin_lock(&d->evtchn_lock);
     long port = port_find(d);
@@ -524,7 +524,7 @@ static long op_bind_ipi(struct domain *d, guest_ptr_t arg)
     if (port < 0)
         return port;
     if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_ipi, port)), (uint32_t)port))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -532,16 +532,16 @@ static long op_bind_pirq(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_bind_pirq op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
-    return op.pirq >= 256 ? refuse(EV_012, op.pirq) : refuse(EV_013, op.pirq);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return op.pirq >= 256 ? refuse(PIRQ_UNKNOWN, op.pirq) : refuse(PIRQ_BIND_NOT_ALLOWED, op.pirq);
 }
 
 static long op_close(struct domain *d, guest_ptr_t arg)
 {
     uint32_t port;
     if (guest_read_u32(&port, arg))
-        return refuse(HC_002, arg.va);
-    return close_port(d, port) ? refuse(EV_014, port) : 0;
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return close_port(d, port) ? refuse(PORT_NOT_OPEN, port) : 0;
 }
 
 /* To the hypervisor, which may have more to do than it should in one piece.  There is a preemption point after the last, too: it
@@ -555,7 +555,7 @@ static noinline_ long send_hypervisor(struct domain *d, struct evtchn *e, uint32
         more = sent && e->notify(d, port);
         spin_unlock(&d->evtchn_lock);
     } while (!pause_point() && more);
-    return sent ? 0 : refuse(EV_015, port);
+    return sent ? 0 : refuse(PORT_CANNOT_SEND, port);
 }
 
 /* Through a port whose other end somebody may be closing. */
@@ -573,16 +573,16 @@ static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t p
         return 0;
     if (state == ECS_HYPERVISOR)
         return send_hypervisor(d, e, port);
-    return state == ECS_UNBOUND ? 0 : refuse(EV_015, port); /* nobody listens yet */
+    return state == ECS_UNBOUND ? 0 : refuse(PORT_CANNOT_SEND, port); /* nobody listens yet */
 }
 
 static long op_send(struct domain *d, guest_ptr_t arg)
 {
     uint32_t port;
     if (guest_read_u32(&port, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (!port_exists(d, port))
-        return refuse(EV_006, port);
+        return refuse(PORT_MISSING, port);
 
     struct evtchn *e = port_at(d, port);
     if (e->state != ECS_IPI)
@@ -624,7 +624,7 @@ static void status_fill(const struct evtchn *e, uint32_t port, struct evtchn_sta
 static long status_of(struct domain *d, struct evtchn_status *op)
 {
     if (!port_exists(d, op->port))
-        return refuse(EV_006, op->port);
+        return refuse(PORT_MISSING, op->port);
     spin_lock(&d->evtchn_lock);
     status_fill(port_at(d, op->port), op->port, op);
     spin_unlock(&d->evtchn_lock);
@@ -635,22 +635,22 @@ static long op_status(struct domain *self, guest_ptr_t arg)
 {
     struct evtchn_status op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
 
     long rc;
     if (likely(op.dom == DOMID_SELF)) {
         rc = status_of(self, &op);
     } else if (!may_manage(self, op.dom)) {
-        return refuse(EV_002, op.dom);
+        return refuse(EVTCHN_DOMAIN_NOT_ALLOWED, op.dom);
     } else {
         struct domain *d = find_domain(self, op.dom);
         if (!d)
-            return refuse(EV_001, op.dom);
+            return refuse(EVTCHN_DOMAIN_MISSING, op.dom);
         rc = status_of(d, &op);
         domain_put(d);
     }
     if (!rc && guest_write(arg, &op, sizeof(op)))
-        rc = refuse(HC_002, arg.va);
+        rc = refuse(ARGUMENT_UNREADABLE, arg.va);
     return rc;
 }
 
@@ -658,12 +658,12 @@ static long op_bind_vcpu(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_bind_vcpu op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
-        return refuse(EV_010, op.vcpu);
+        return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
     struct evtchn *e = port_of(d, op.port);
     if (!e)
-        return refuse(EV_006, op.port);
+        return refuse(PORT_MISSING, op.port);
 
     spin_lock(&d->evtchn_lock);
     bool movable = e->state == ECS_UNBOUND || e->state == ECS_INTERDOMAIN ||
@@ -671,7 +671,7 @@ static long op_bind_vcpu(struct domain *d, guest_ptr_t arg)
     if (movable)
         e->vcpu = (uint8_t)op.vcpu;
     spin_unlock(&d->evtchn_lock);
-    return movable ? 0 : refuse(EV_016, op.port);
+    return movable ? 0 : refuse(PORT_CANNOT_MOVE, op.port);
 }
 
 /* Unmask and, if the port is pending, do what its signal would have done. */
@@ -679,10 +679,10 @@ static long op_unmask(struct domain *d, guest_ptr_t arg)
 {
     uint32_t port;
     if (guest_read_u32(&port, arg))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct evtchn *e = port_of(d, port);
     if (!e)
-        return refuse(EV_006, port);
+        return refuse(PORT_MISSING, port);
     if (e->state <= ECS_RESERVED)
         return 0;
     if (atomic_read(&d->evtchn_fifo))
@@ -706,22 +706,22 @@ static long reset(struct domain *d)
     spin_unlock(&d->evtchn_lock);
     evtchn_fifo_free(d, fifo);
     (void)preempt_point();
-    return all ? 0 : refuse(EV_028);
+    return all ? 0 : refuse(RESET_DISTURBED);
 }
 
 static long op_reset(struct domain *self, guest_ptr_t arg)
 {
     struct evtchn_reset op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (!may_manage(self, op.dom))
-        return refuse(EV_002, op.dom);
+        return refuse(EVTCHN_DOMAIN_NOT_ALLOWED, op.dom);
     struct domain *d = find_domain(self, op.dom);
     if (!d)
-        return refuse(EV_001, op.dom);
+        return refuse(EVTCHN_DOMAIN_MISSING, op.dom);
 
     /* Nobody can pause another domain yet. */
-    long rc = d != self ? refuse(EV_017, op.dom) : reset(d);
+    long rc = d != self ? refuse(RESET_DOMAIN_NOT_PAUSED, op.dom) : reset(d);
     domain_put(d);
     return rc;
 }
@@ -732,9 +732,9 @@ static long op_init_control(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_init_control op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
-        return refuse(EV_010, op.vcpu);
+        return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
 
     spin_lock(&d->evtchn_lock);
     long rc = evtchn_fifo_init_control(d->vcpu[op.vcpu], mfn(op.control_gfn), op.offset);
@@ -742,7 +742,7 @@ static long op_init_control(struct domain *d, guest_ptr_t arg)
     (void)preempt_point(); /* the first looks at all ports */
     op.link_bits = EVTCHN_FIFO_LINK_BITS;
     if (!rc && guest_write(arg, &op, sizeof(op)))
-        rc = refuse(HC_002, arg.va); /* it is FIFO all the same, as in Xen */
+        rc = refuse(ARGUMENT_UNREADABLE, arg.va); /* it is FIFO all the same, as in Xen */
     return rc;
 }
 
@@ -750,7 +750,7 @@ static long op_expand_array(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_expand_array op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     spin_lock(&d->evtchn_lock);
     const long first = evtchn_fifo_expand_array(d, mfn(op.array_gfn));
     spin_unlock(&d->evtchn_lock);
@@ -764,17 +764,17 @@ static long op_set_priority(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_set_priority op;
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct evtchn *e = port_of(d, op.port);
     if (!e)
-        return refuse(EV_006, op.port);
+        return refuse(PORT_MISSING, op.port);
 
     long rc;
     spin_lock(&d->evtchn_lock);
     if (!d->evtchn_fifo)
-        rc = refuse(EV_018, op.port);
+        rc = refuse(PRIORITY_ON_2LEVEL, op.port);
     else if (e->state <= ECS_RESERVED)
-        rc = refuse(EV_027, op.port);
+        rc = refuse(PRIORITY_PORT_NOT_OPEN, op.port);
     else
         rc = evtchn_fifo_set_priority(d, op.port, op.priority);
     spin_unlock(&d->evtchn_lock);
@@ -805,6 +805,6 @@ long hypercall_event_channel_op(struct vcpu *v, const struct hypercall_args *a)
     const uint32_t cmd = (uint32_t)a->arg[0];
 
     if (unlikely(cmd >= ARRAY_SIZE(evtchn_op) || !evtchn_op[cmd]))
-        return refuse(EV_020, cmd);
+        return refuse(EVTCHN_OP_UNKNOWN, cmd);
     return evtchn_op[cmd](v->domain, guest_ptr(a->arg[1]));
 }

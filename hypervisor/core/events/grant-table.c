@@ -95,7 +95,7 @@ static struct domain *grant_domain(struct vcpu *v, domid_t id, int16_t *status)
         id = v->domain->id;
     /* Before looking, so that nobody learns from the answer which domains exist. */
     if (id != v->domain->id && !domain_has(v->domain, ROLE_CONTROL)) {
-        (void)refuse(GT_003, id);
+        (void)refuse(GRANT_DOMAIN_NOT_ALLOWED, id);
         *status = GNTST_permission_denied;
         return NULL;
     }
@@ -113,14 +113,14 @@ static long setup_table(struct vcpu *v, guest_ptr_t arg, unsigned count)
     struct gnttab_setup_table op;
 
     if (count != 1)
-        return refuse(GT_001, count);
+        return refuse(GRANT_COUNT, count);
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct domain *d = grant_domain(v, op.dom, &op.status);
     if (d) {
         op.status = grow(d, op.nr_frames);
         if (op.status)
-            (void)refuse(GT_004, op.nr_frames, d->grants->max_frames);
+            (void)refuse(GRANT_FRAMES_LIMIT, op.nr_frames, d->grants->max_frames);
         guest_ptr_t list = guest_ptr((uint64_t)op.frame_list.p);
         for (uint32_t i = 0; !op.status && i < op.nr_frames; i++)
             if (guest_write_u64(guest_ptr_add(list, i * 8ull), virt_to_mfn(d->grants->frame[i]).n))
@@ -128,7 +128,7 @@ static long setup_table(struct vcpu *v, guest_ptr_t arg, unsigned count)
         domain_put(d);
     }
     if (guest_write(arg, &op, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -137,9 +137,9 @@ static long query_size(struct vcpu *v, guest_ptr_t arg, unsigned count)
     struct gnttab_query_size op;
 
     if (count != 1)
-        return refuse(GT_001, count);
+        return refuse(GRANT_COUNT, count);
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct domain *d = grant_domain(v, op.dom, &op.status);
     if (d) {
         op.nr_frames = d->grants->frames;
@@ -148,7 +148,7 @@ static long query_size(struct vcpu *v, guest_ptr_t arg, unsigned count)
         domain_put(d);
     }
     if (guest_write(arg, &op, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -158,14 +158,14 @@ static long set_version(guest_ptr_t arg)
     long rc = 0;
 
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.version == 2)
-        rc = refuse(GT_005);
+        rc = refuse(GRANT_VERSION_2);
     else if (op.version != 1)
-        rc = refuse(GT_006, op.version);
+        rc = refuse(GRANT_VERSION_UNKNOWN, op.version);
     op.version = 1;
     if (guest_write(arg, &op, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return rc;
 }
 
@@ -174,15 +174,16 @@ static long get_version(struct vcpu *v, guest_ptr_t arg)
     struct gnttab_get_version op;
 
     if (guest_read(&op, arg, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     int16_t status = GNTST_okay;
     struct domain *d = grant_domain(v, op.dom, &status);
     if (!d)
-        return status == GNTST_bad_domain ? refuse(GT_007, op.dom) : refuse(GT_003, op.dom);
+        return status == GNTST_bad_domain ? refuse(GRANT_DOMAIN_MISSING, op.dom)
+                                          : refuse(GRANT_DOMAIN_NOT_ALLOWED, op.dom);
     domain_put(d);
     op.version = 1;
     if (guest_write(arg, &op, sizeof(op)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -194,7 +195,7 @@ long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
     const unsigned count = (unsigned)a->arg[2];
 
     if ((int)count < 0)
-        return refuse(GT_001, count);
+        return refuse(GRANT_COUNT, count);
     switch (cmd) {
     case GNTTABOP_setup_table:
         return setup_table(v, arg, count);
@@ -205,6 +206,6 @@ long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
     case GNTTABOP_get_version:
         return get_version(v, arg);
     default:
-        return refuse(GT_002, cmd);
+        return refuse(GRANT_OP_UNKNOWN, cmd);
     }
 }

@@ -61,12 +61,12 @@ static struct domain *target_get(struct vcpu *v, domid_t id, int *rc)
         return v->domain;
     /* Before looking, so that nobody learns from the answer which domains exist. */
     if (!domain_has(v->domain, ROLE_CONTROL)) {
-        *rc = refuse(ME_003, id);
+        *rc = refuse(MEMORY_DOMAIN_NOT_ALLOWED, id);
         return NULL;
     }
     struct domain *d = domain_get(id);
     if (!d)
-        *rc = refuse(ME_002, id);
+        *rc = refuse(MEMORY_DOMAIN_MISSING, id);
     return d;
 }
 
@@ -97,13 +97,13 @@ static struct page_info *extent_prepare(const struct extents *x)
     struct page_info *pg = page_prepare(x->d, x->order, LEFT_TO_US);
 
     if (!pg) {
-        (void)refuse(ME_010, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
+        (void)refuse(DOMAIN_MEMORY_LIMIT, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
         return NULL;
     }
     if (within_bits(page_to_mfn(pg), x->order, x->address_bits))
         return pg;
     page_discard(x->d, pg, x->order);
-    (void)refuse(ME_011, x->address_bits);
+    (void)refuse(ADDRESS_LIMIT_UNMET, x->address_bits);
     return NULL;
 }
 
@@ -145,13 +145,13 @@ static bool release_one(struct domain *d, uint64_t n) REQUIRES(&d->mmu)
         return true;
     }
     if (!mfn_valid(mfn(n)) || !page_get(pg, d)) {
-        (void)refuse(ME_012, n);
+        (void)refuse(RELEASE_FRAME_NOT_OWNED, n);
         return false;
     }
     /* Hypervisor pages that the domain may map are not its to give. */
     if (atomic_read(&pg->state) & PAGE_SHARED) {
         page_put(pg);
-        (void)refuse(ME_012, n);
+        (void)refuse(RELEASE_FRAME_NOT_OWNED, n);
         return false;
     }
     atomic_set(&machine_to_phys[n], M2P_INVALID);
@@ -199,7 +199,7 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
         return (long)start;
     unsigned bits = r.mem_flags & 0xff; /* XENMEMF_get_address_bits */
     if (bits && bits <= PAGE_SHIFT)
-        return refuse(ME_013, bits);
+        return refuse(ADDRESS_BITS_RANGE, bits);
     x.d = target_get(v, r.domid, &rc);
     if (!x.d)
         return rc == -XEN_ESRCH ? (long)start : rc;
@@ -211,9 +211,9 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
     long done = (long)start;
     bool listless = op == XENMEM_increase_reservation && !x.list.va;
     if (x.order > max_order(v->domain))
-        (void)refuse(ME_014, x.order, max_order(v->domain));
+        (void)refuse(EXTENT_ORDER_NOT_ALLOWED, x.order, max_order(v->domain));
     else if (!listless && !list_ok(x.list, start, x.count - 1))
-        (void)refuse(ME_015, x.list.va, x.count);
+        (void)refuse(EXTENT_LIST_ADDRESS, x.list.va, x.count);
     else
         done = run_extents(&x, start,
                            op == XENMEM_increase_reservation   ? increase_one
@@ -243,10 +243,10 @@ static int input_frame(const struct exchange *x, uint64_t first, uint64_t k, str
     uint64_t base;
 
     if (guest_read_u64(&base, guest_ptr_add(x->in, (first + (k >> x->in_order)) * 8)))
-        return refuse(HC_002, x->in.va);
+        return refuse(ARGUMENT_UNREADABLE, x->in.va);
     uint64_t n = base + (k & ((1ull << x->in_order) - 1));
     if (!mfn_valid(mfn(n)))
-        return refuse(ME_016, n);
+        return refuse(EXCHANGE_FRAME_IN_USE, n);
     *pg = mfn_to_page(mfn(n));
     return 0;
 }
@@ -272,7 +272,7 @@ static int take_frame(const struct exchange *x, uint64_t first, uint64_t k, uint
     if (rc)
         return rc;
     if (!page_take_back(pg, x->d->id))
-        return refuse(ME_016, page_to_mfn(pg).n);
+        return refuse(EXCHANGE_FRAME_IN_USE, page_to_mfn(pg).n);
     *taken = page_to_mfn(pg).n;
     return 0;
 }
@@ -313,7 +313,7 @@ static int allocate_chunk(const struct exchange *x, struct page_info **fresh, ui
             page_free(fresh[k], x->out_order);
             preempt_at(k);
         }
-        return refuse(ME_017, x->out_order, x->address_bits);
+        return refuse(EXCHANGE_NO_MEMORY, x->out_order, x->address_bits);
     }
     return 0;
 }
@@ -333,7 +333,7 @@ static int give_block(const struct exchange *x, struct page_info *pg, uint64_t i
     for (uint64_t k = 0; told && k < 1ull << x->out_order; k++)
         atomic_set(&machine_to_phys[n + k], at + k);
     page_assign(x->d, pg, x->out_order);
-    return told && !guest_write_u64(slot, n) ? 0 : refuse(HC_002, slot.va);
+    return told && !guest_write_u64(slot, n) ? 0 : refuse(ARGUMENT_UNREADABLE, slot.va);
 }
 
 /* Nothing fails from here on but the guest's own list. */
@@ -378,7 +378,7 @@ static int exchange_chunk(const struct exchange *x, uint64_t first, uint64_t *ta
     int rc;
 
     if (atomic_add(&x->d->tot_pages, more) > x->d->max_pages + more)
-        rc = refuse(ME_017, x->out_order, x->address_bits);
+        rc = refuse(EXCHANGE_NO_MEMORY, x->out_order, x->address_bits);
     else
         rc = swap_chunk(x, first, taken, fresh);
     atomic_sub(&x->d->tot_pages, more);
@@ -390,11 +390,11 @@ static int exchange_check(struct vcpu *v, const struct xen_memory_exchange *e)
     const unsigned in = e->in.extent_order, out = e->out.extent_order;
 
     if (MAX(in, out) > max_order(v->domain))
-        return refuse(ME_018, MAX(in, out), max_order(v->domain));
+        return refuse(EXCHANGE_ORDER_NOT_ALLOWED, MAX(in, out), max_order(v->domain));
     if (e->nr_exchanged > e->in.nr_extents || e->in.domid != e->out.domid ||
         ~0ull >> in < e->in.nr_extents || ~0ull >> out < e->out.nr_extents ||
         e->in.nr_extents << in != e->out.nr_extents << out)
-        return refuse(ME_019, e->in.nr_extents, e->out.nr_extents, e->nr_exchanged);
+        return refuse(EXCHANGE_UNEVEN, e->in.nr_extents, e->out.nr_extents, e->nr_exchanged);
     return 0;
 }
 
@@ -406,7 +406,7 @@ static int exchange_run(struct exchange *x, struct xen_memory_exchange *e)
                  heads = sizeof(void *) << (x->chunk_order - x->out_order);
     uint64_t *taken = mem_alloc(bytes);
     struct page_info **fresh = mem_alloc(heads);
-    int rc = taken && fresh ? 0 : refuse(ME_017, x->out_order, x->address_bits);
+    int rc = taken && fresh ? 0 : refuse(EXCHANGE_NO_MEMORY, x->out_order, x->address_bits);
 
     for (uint64_t i = ROUND_DOWN(e->nr_exchanged, per_chunk); !rc && i < e->in.nr_extents;
          i += per_chunk) {
@@ -439,9 +439,9 @@ static int exchange_begin(struct vcpu *v, struct xen_memory_exchange *e)
     uint64_t out_start = e->nr_exchanged << x.in_order >> x.out_order;
     if (!list_ok(x.in, e->nr_exchanged, e->in.nr_extents - 1) ||
         !list_ok(x.out, out_start, e->out.nr_extents - 1))
-        return refuse(HC_002, x.in.va);
+        return refuse(ARGUMENT_UNREADABLE, x.in.va);
     if (x.address_bits && x.address_bits <= PAGE_SHIFT)
-        return refuse(ME_013, x.address_bits);
+        return refuse(ADDRESS_BITS_RANGE, x.address_bits);
     x.d = target_get(v, e->in.domid, &rc);
     if (!x.d)
         return rc;
@@ -455,14 +455,14 @@ static long exchange_op(struct vcpu *v, guest_ptr_t arg)
     struct xen_memory_exchange e;
 
     if (guest_read(&e, arg, sizeof(e)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     int rc;
     do
         rc = exchange_begin(v, &e);
     while (!rc && e.nr_exchanged < e.in.nr_extents && !pause_point());
     if (guest_write_u64(guest_ptr_add(arg, offsetof(struct xen_memory_exchange, nr_exchanged)),
                         e.nr_exchanged))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return rc;
 }
 
@@ -474,7 +474,7 @@ static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
     int rc;
 
     if (guest_read(&about, arg, sizeof(about)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct domain *d = target_get(v, about.domid, &rc);
     if (!d)
         return rc;
@@ -500,14 +500,14 @@ static long memory_map(struct vcpu *v, guest_ptr_t arg)
     const struct e820_entry all = {0, (uint64_t)v->domain->max_pages << PAGE_SHIFT, E820_RAM};
 
     if (guest_read(&map, arg, sizeof(map)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (domain_has(v->domain, ROLE_HARDWARE))
-        return refuse(ME_004); /* it asks for the machine's, as on Xen */
+        return refuse(NO_MAP_FOR_HARDWARE_DOMAIN); /* it asks for the machine's, as on Xen */
     map.nr_entries = MIN(map.nr_entries, 1u);
     if (map.nr_entries && guest_write(guest_ptr((uint64_t)map.buffer.p), &all, sizeof(all)))
-        return refuse(HC_002, (uint64_t)map.buffer.p);
+        return refuse(ARGUMENT_UNREADABLE, (uint64_t)map.buffer.p);
     if (guest_write(arg, &map, sizeof(map)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -518,22 +518,22 @@ static long machine_memory_map(struct vcpu *v, guest_ptr_t arg)
     unsigned n = 0;
 
     if (!domain_has(v->domain, ROLE_CONTROL | ROLE_HARDWARE))
-        return refuse(PR_001, __HYPERVISOR_memory_op, XENMEM_machine_memory_map);
+        return refuse(ROLE_MISSING, __HYPERVISOR_memory_op, XENMEM_machine_memory_map);
     if (guest_read(&map, arg, sizeof(map)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     const uint64_t to = (uint64_t)map.buffer.p;
     for (; arch_ram_range(n, &from, &end); n++) {
         const struct e820_entry e = {from, end - from, E820_RAM};
         if (!to)
             continue;
         if (n >= map.nr_entries)
-            return refuse(ME_005, map.nr_entries);
+            return refuse(MAP_NO_ROOM, map.nr_entries);
         if (guest_write(guest_ptr(to + n * sizeof(e)), &e, sizeof(e)))
-            return refuse(HC_002, to);
+            return refuse(ARGUMENT_UNREADABLE, to);
     }
     map.nr_entries = n;
     if (guest_write(arg, &map, sizeof(map)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -543,13 +543,13 @@ static long set_memory_map(struct vcpu *v, guest_ptr_t arg)
     struct xen_foreign_memory_map map;
 
     if (guest_read(&map, arg, sizeof(map)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     int rc;
     struct domain *d = target_get(v, map.domid, &rc);
     if (!d)
         return rc;
     target_put(v, d);
-    return refuse(ME_006, XENMEM_set_memory_map);
+    return refuse(MEMORY_OP_UNKNOWN, XENMEM_set_memory_map);
 }
 
 static long machphys_mapping(guest_ptr_t arg)
@@ -558,7 +558,7 @@ static long machphys_mapping(guest_ptr_t arg)
                                                       .v_end = MACH2PHYS_VIRT_END,
                                                       .max_mfn = MACH2PHYS_NR_ENTRIES - 1};
 
-    return guest_write(arg, &where, sizeof(where)) ? refuse(HC_002, arg.va) : 0;
+    return guest_write(arg, &where, sizeof(where)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
 static long machphys_mfn_list(guest_ptr_t arg)
@@ -569,17 +569,17 @@ static long machphys_mfn_list(guest_ptr_t arg)
     unsigned i;
 
     if (guest_read(&list, arg, sizeof(list)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     for (i = 0; i < list.max_extents && i * per_piece < max_mfn; i++) {
         mfn_t piece = arch_m2p_frame(i);
         if (piece.n != MFN_NONE)
             last = piece.n;
         if (guest_write_u64(guest_ptr((uint64_t)list.extent_start.p + i * 8ull), last))
-            return refuse(HC_002, (uint64_t)list.extent_start.p);
+            return refuse(ARGUMENT_UNREADABLE, (uint64_t)list.extent_start.p);
     }
     list.nr_extents = i;
     if (guest_write(arg, &list, sizeof(list)))
-        return refuse(HC_002, arg.va);
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
     return 0;
 }
 
@@ -596,13 +596,13 @@ long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
     case XENMEM_populate_physmap:
         return reservation_op(v, op, start, arg);
     case XENMEM_exchange:
-        return start ? refuse(ME_001, start) : exchange_op(v, arg);
+        return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : exchange_op(v, arg);
     case XENMEM_maximum_ram_page:
-        return start ? refuse(ME_001, start) : (long)max_mfn;
+        return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : (long)max_mfn;
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
     case XENMEM_maximum_gpfn:
-        return start ? refuse(ME_001, start) : question_about_domain(v, op, arg);
+        return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : question_about_domain(v, op, arg);
     case XENMEM_memory_map:
         return memory_map(v, arg);
     case XENMEM_machine_memory_map:
@@ -614,8 +614,8 @@ long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
     case XENMEM_set_memory_map:
         return set_memory_map(v, arg);
     case XENMEM_get_vnumainfo:
-        return refuse(ME_007);
+        return refuse(NO_VIRTUAL_NUMA);
     default:
-        return refuse(ME_006, op);
+        return refuse(MEMORY_OP_UNKNOWN, op);
     }
 }

@@ -34,11 +34,11 @@ struct domain *mmu_foreign_domain(struct domain *d, domid_t id, int *rc)
     struct domain *other;
 
     if (id == d->id) {
-        *rc = refuse(PT_015, id);
+        *rc = refuse(FOREIGN_DOMAIN_MISSING, id);
         return NULL;
     }
     if (!domain_has(d, ROLE_CONTROL)) {
-        *rc = refuse(PT_016, id);
+        *rc = refuse(FOREIGN_DOMAIN_NOT_ALLOWED, id);
         return NULL;
     }
     if (id == DOMID_IO || id == DOMID_XEN) {
@@ -48,7 +48,7 @@ struct domain *mmu_foreign_domain(struct domain *d, domid_t id, int *rc)
     }
     other = domain_get(id);
     if (!other)
-        *rc = refuse(PT_015, id);
+        *rc = refuse(FOREIGN_DOMAIN_MISSING, id);
     return other;
 }
 
@@ -56,7 +56,7 @@ void mmu_report_done_slow(guest_ptr_t done_ptr, uint32_t done)
 {
     /* A count that cannot be written is the guest's loss; what was done stays done, and so does the result. */
     if (guest_write_u32(done_ptr, done))
-        (void)refuse(HC_002, done_ptr.va);
+        (void)refuse(ARGUMENT_UNREADABLE, done_ptr.va);
 }
 
 static noinline_ int mmu_domains_get_others(struct domain *d, uint32_t foreigndom,
@@ -102,7 +102,7 @@ static inline void mmu_domains_put(struct mmu_domains *md)
 static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uint64_t value)
 {
     if (page_get_and_type(pg, d, PAGE_TYPE_WRITABLE))
-        return refuse(PT_012, ptr >> PAGE_SHIFT, page_state_type(atomic_read(&pg->state)));
+        return refuse(TABLE_NOT_OWNED, ptr >> PAGE_SHIFT, page_state_type(atomic_read(&pg->state)));
     atomic_set((uint64_t *)((char *)mfn_to_virt(page_to_mfn(pg)) + (ptr & ~PAGE_MASK & ~7ull)),
                value);
     page_put_and_type(pg);
@@ -117,7 +117,7 @@ static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned s
     int rc = page_get_and_type(pg, md->tables, type);
 
     if (rc)
-        return refuse(PT_012, page_to_mfn(pg).n, type);
+        return refuse(TABLE_NOT_OWNED, page_to_mfn(pg).n, type);
     rc = page_table_update(md->tables, md->frames, pg, slot, want, preserve_ad);
     page_put_and_type(pg);
     (void)preempt_point(); /* a whole table may have been looked at, and another given up */
@@ -133,7 +133,7 @@ static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t
     struct page_info *pg = mfn_to_page(m);
     uint64_t state = mfn_valid(m) ? page_state_of(pg, md->tables->id) : 0;
     if (!state)
-        return refuse(PT_012, m.n, ~0ul);
+        return refuse(TABLE_NOT_OWNED, m.n, ~0ul);
 
     if ((state & PAGE_VALIDATED) && page_state_type(state) != PAGE_TYPE_SEG)
         return upper_update(md, pg, (ptr & ~PAGE_MASK) >> 3, pte(value), preserve_ad);
@@ -159,7 +159,7 @@ static inline int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t
     mfn_t m = maddr_to_mfn(ptr);
 
     if (!mfn_valid(m) || !page_get(mfn_to_page(m), md->frames))
-        return refuse(PT_013, m.n);
+        return refuse(M2P_FRAME_NOT_OWNED, m.n);
     atomic_set(&machine_to_phys[m.n], value);
     page_put(mfn_to_page(m));
     return 0;
@@ -177,7 +177,7 @@ static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t v
     case MMU_MACHPHYS_UPDATE:
         return machphys_update(md, ptr, value);
     default:
-        return refuse(PT_011, ptr & 7);
+        return refuse(MMU_COMMAND_UNKNOWN, ptr & 7);
     }
 }
 
@@ -206,7 +206,7 @@ static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t
             /* Part of the chunk may be readable: go on one by one to the very request that is not. */
             n = 1;
             if (guest_read(chunk, at, sizeof(*chunk)))
-                return refuse(HC_002, at.va);
+                return refuse(ARGUMENT_UNREADABLE, at.va);
         }
         for (uint32_t i = 0; i < n; i++, (*done)++) {
             rc = request_apply(md, chunk[i].ptr, chunk[i].val);
@@ -247,7 +247,7 @@ static noinline_ int flush_others(struct vcpu *v, uint64_t va, uint64_t flags)
 
     /* A set of vCPUs: any subset of the domain's, so all CPUs that know the domain will do. */
     if (who != UVMF_ALL && guest_read_u64(&set, guest_ptr(who)))
-        return refuse(PT_017, who);
+        return refuse(VCPU_SET_UNREADABLE, who);
     if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
         tlb_flush_page_cpus(cpus, va);
     else
@@ -284,7 +284,7 @@ long hypercall_update_va_mapping(struct vcpu *v, const struct hypercall_args *a)
     if (likely(slot))
         rc = l1_update(d, d, slot, want, false);
     else
-        rc = refuse(PT_014, va);
+        rc = refuse(NOT_MAPPED_BY_L1, va);
     mutex_unlock(&d->mmu);
     if (unlikely(rc))
         return rc;
@@ -305,7 +305,7 @@ long hypercall_update_va_mapping_otherdomain(struct vcpu *v, const struct hyperc
     if (slot)
         rc = l1_update(d, md.frames, slot, pte(a->arg[1]), false);
     else
-        rc = refuse(PT_014, a->arg[0]);
+        rc = refuse(NOT_MAPPED_BY_L1, a->arg[0]);
     mutex_unlock(&d->mmu);
     mmu_domains_put(&md);
     return rc ? rc : flush_by_flags(v, a->arg[0], a->arg[2]);

@@ -23,7 +23,7 @@ static int read_vcpu_set(struct vcpu *v, guest_ptr_t at, uint64_t *cpus)
     *cpus = 0;
     for (unsigned id = 0; id < d->max_vcpus; id++) {
         if (id % 64 == 0 && guest_read_u64(&word, guest_ptr_add(at, id / 8)))
-            return refuse(MX_012, at.va);
+            return refuse(FLUSH_VCPU_SET_UNREADABLE, at.va);
         if ((word >> id % 64 & 1) && d->vcpu[id])
             *cpus |= BIT(d->vcpu[id]->cpu);
     }
@@ -44,7 +44,7 @@ static int clear_page(struct domain *owner, uint64_t m)
 {
     struct page_info *pg = writable_frame(owner, m);
     if (!pg)
-        return refuse(MX_010, m,
+        return refuse(COPY_FRAME_NOT_WRITABLE, m,
                       mfn_valid(mfn(m)) ? page_state_type(atomic_read(&mfn_to_page(mfn(m))->state))
                                         : 0);
     memset(mfn_to_virt(mfn(m)), 0, PAGE_SIZE);
@@ -55,7 +55,7 @@ static int clear_page(struct domain *owner, uint64_t m)
 static int copy_page(struct domain *owner, uint64_t to, uint64_t from)
 {
     if (!mfn_valid(mfn(from)) || !page_get(mfn_to_page(mfn(from)), owner))
-        return refuse(MX_001, from);
+        return refuse(PIN_FRAME_NOT_OWNED, from);
     struct page_info *target = writable_frame(owner, to);
     if (target) {
         memcpy(mfn_to_virt(mfn(to)), mfn_to_virt(mfn(from)), PAGE_SIZE);
@@ -64,7 +64,7 @@ static int copy_page(struct domain *owner, uint64_t to, uint64_t from)
     page_put(mfn_to_page(mfn(from)));
     if (!target)
         return refuse(
-            MX_010, to,
+            COPY_FRAME_NOT_WRITABLE, to,
             mfn_valid(mfn(to)) ? page_state_type(atomic_read(&mfn_to_page(mfn(to))->state)) : 0);
     return 0;
 }
@@ -107,7 +107,7 @@ static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct
     int rc;
 
     if (unlikely(owner != d) && op->cmd < 64 && (OWN_OPS >> op->cmd & 1))
-        return refuse(MX_005, op->cmd);
+        return refuse(ROOT_OF_OTHER_DOMAIN, op->cmd);
     switch (op->cmd) {
     case MMUEXT_PIN_L1_TABLE ... MMUEXT_UNPIN_TABLE:
         return pin_op(d, owner, op);
@@ -138,21 +138,23 @@ static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct
         return flush_set(v, op);
     case MMUEXT_SET_LDT:
         if ((op->arg1.linear_addr & ~PAGE_MASK) || op->arg2.nr_ents > 8192)
-            return refuse(MX_006, op->arg1.linear_addr, op->arg2.nr_ents);
+            return refuse(LDT_RANGE, op->arg1.linear_addr, op->arg2.nr_ents);
         return arch_vcpu_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
     case MMUEXT_CLEAR_PAGE:
         return clear_page(owner, op->arg1.mfn);
     case MMUEXT_COPY_PAGE:
         return copy_page(owner, op->arg1.mfn, op->arg2.src_mfn);
     case MMUEXT_FLUSH_CACHE:
-        return domain_has(d, ROLE_HARDWARE) ? (arch_flush_cache(), 0) : refuse(MX_007);
+        return domain_has(d, ROLE_HARDWARE) ? (arch_flush_cache(), 0)
+                                            : refuse(CACHE_FLUSH_NOT_ALLOWED);
     case MMUEXT_FLUSH_CACHE_GLOBAL:
-        return domain_has(d, ROLE_HARDWARE) ? (arch_flush_cache(), 0) : refuse(MX_011);
+        return domain_has(d, ROLE_HARDWARE) ? (arch_flush_cache(), 0)
+                                            : refuse(CACHE_FLUSH_ALL_NOT_ALLOWED);
     case MMUEXT_MARK_SUPER:
     case MMUEXT_UNMARK_SUPER:
-        return refuse(MX_008, op->cmd);
+        return refuse(SUPERPAGE_MARK_NOT_SERVED, op->cmd);
     default:
-        return refuse(MX_009, op->cmd);
+        return refuse(MMUEXT_OP_UNKNOWN, op->cmd);
     }
 }
 
@@ -165,7 +167,7 @@ ops_apply(struct vcpu *v, struct domain *owner, guest_ptr_t ops, uint32_t count,
 
     for (*done = 0; *done < count; at = guest_ptr_add(at, sizeof(op))) {
         if (unlikely(guest_read(&op, at, sizeof(op))))
-            return refuse(HC_002, at.va);
+            return refuse(ARGUMENT_UNREADABLE, at.va);
         int rc = op_apply(v, owner, &op);
         if (unlikely(rc))
             return rc;

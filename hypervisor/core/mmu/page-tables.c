@@ -56,13 +56,13 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
     mfn_t m = pte_mfn(e);
 
     if ((e.v & PTE_ADDR_MASK) == PTE_ADDR_MASK)
-        return refuse(PT_018, e.v);
+        return refuse(ENTRY_NAMES_NO_FRAME, e.v);
     if (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO)
-        return refuse(PT_002, m.n);
+        return refuse(FRAME_NOT_RAM, m.n);
     const struct page_info *pg = mfn_to_page(m);
     if (atomic_read(&pg->owner) != owner->id || atomic_read(&pg->state) < PAGE_REF_ONE)
-        return refuse(PT_003, m.n, atomic_read(&pg->owner), owner->id);
-    return refuse(PT_004, m.n, page_state_type(atomic_read(&pg->state)),
+        return refuse(FRAME_NOT_OWNED, m.n, atomic_read(&pg->owner), owner->id);
+    return refuse(ROLE_CONFLICT, m.n, page_state_type(atomic_read(&pg->state)),
                   page_state_count(atomic_read(&pg->state)));
 }
 
@@ -79,7 +79,7 @@ static bool l1_device_ok(const struct domain *d, pte_t e)
 static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t e)
 {
     if (unlikely(e.v & ~(L1_ALLOWED | PTE_ADDR_MASK)) && !l1_flags_ok(d, e))
-        return refuse(PT_001, e.v);
+        return refuse(ENTRY_BITS_NOT_ALLOWED, e.v);
 
     mfn_t m = pte_mfn(e);
     if (likely(mfn_valid(m))) {
@@ -351,26 +351,26 @@ static int linear_get(struct domain *d, struct page_info *table, int level, unsi
     struct page_info *target = mfn_to_page(pte_mfn(e));
 
     if (e.v & PTE_RW)
-        return refuse(PT_007, pte_mfn(e).n, level);
+        return refuse(LINEAR_WRITABLE, pte_mfn(e).n, level);
     if (level == 4)
         linear_window_shut(d, slot);
     if (target == table)
         return 0;
     /* Only a table that is validated already: validating one of our own level could go on for ever. */
     if (!(atomic_read(&target->state) & PAGE_VALIDATED))
-        return refuse(PT_006, pte_mfn(e).n, level - 1,
+        return refuse(TABLE_BELOW_INVALID, pte_mfn(e).n, level - 1,
                       page_state_type(atomic_read(&target->state)));
     if (!linear_move(table, -1))
-        return refuse(PT_008, pte_mfn(e).n);
+        return refuse(LINEAR_TOO_DEEP, pte_mfn(e).n);
     if (!linear_move(target, +1)) {
         table->linear++;
-        return refuse(PT_008, pte_mfn(e).n);
+        return refuse(LINEAR_TOO_DEEP, pte_mfn(e).n);
     }
     int rc = page_get_and_type(target, d, page_type_of_level(level));
     if (rc) {
         table->linear++;
         target->linear--;
-        return refuse(PT_006, pte_mfn(e).n, level - 1,
+        return refuse(TABLE_BELOW_INVALID, pte_mfn(e).n, level - 1,
                       page_state_type(atomic_read(&target->state)));
     }
     return 0;
@@ -381,11 +381,11 @@ static int upper_get(struct domain *d, struct page_info *table, int level, unsig
     mfn_t m = pte_mfn(e);
 
     if (!upper_flags_ok(e))
-        return refuse(PT_005, e.v, level);
+        return refuse(UPPER_ENTRY_BITS_NOT_ALLOWED, e.v, level);
     struct page_info *target = mfn_to_page(m);
     uint64_t state = mfn_valid(m) ? page_state_of(target, d->id) : 0;
     if (!state)
-        return refuse(PT_006, m.n, level - 1, ~0ul);
+        return refuse(TABLE_BELOW_INVALID, m.n, level - 1, ~0ul);
     if (page_state_type(state) == page_type_of_level(level) && page_state_count(state))
         return linear_get(d, table, level, slot, e);
 
@@ -393,7 +393,7 @@ static int upper_get(struct domain *d, struct page_info *table, int level, unsig
     /* Its own entry's refusal has been recorded; a role conflict has not. */
     if (rc == -XEN_EINVAL && page_state_count(state) &&
         page_state_type(state) != page_type_of_level(level - 1))
-        return refuse(PT_006, m.n, level - 1, page_state_type(state));
+        return refuse(TABLE_BELOW_INVALID, m.n, level - 1, page_state_type(state));
     return rc;
 }
 
@@ -477,9 +477,9 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
     if (level == 1)
         return l1_update(d, owner, entry, want, preserve_ad);
     if (slot_is_ours(level, slot))
-        return refuse(PT_009, slot);
+        return refuse(HYPERVISOR_SLOT, slot);
     if (owner != d)
-        return refuse(PT_010, level, owner->id);
+        return refuse(TABLE_FOREIGN, level, owner->id);
 
     pte_t old = pte(*entry);
     if (pte_present(want)) {
@@ -560,16 +560,16 @@ int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)
     struct page_info *pg = mfn_to_page(m);
     uint64_t state = mfn_valid(m) ? page_state_of(pg, owner->id) : 0;
     if (!state)
-        return refuse(MX_001, m.n);
+        return refuse(PIN_FRAME_NOT_OWNED, m.n);
     int rc = page_get_and_type(pg, owner, page_type_of_level(level));
     if (rc) {
         if (page_state_count(state) && page_state_type(state) != page_type_of_level(level))
-            return refuse(MX_002, m.n, level, page_state_type(state));
+            return refuse(PIN_ROLE_CONFLICT, m.n, level, page_state_type(state));
         return rc;
     }
     if (atomic_or(&pg->state, PAGE_PINNED) & PAGE_PINNED) {
         page_put_and_type(pg);
-        return refuse(MX_003, m.n);
+        return refuse(PINNED_ALREADY, m.n);
     }
     return 0;
 }
@@ -579,7 +579,7 @@ int page_table_unpin(struct domain *d, mfn_t m)
     struct page_info *pg = mfn_to_page(m);
     uint64_t state = mfn_valid(m) ? page_state_of(pg, d->id) : 0;
     if (unlikely(!(state & PAGE_PINNED)))
-        return state ? refuse(MX_004, m.n) : refuse(MX_001, m.n);
+        return state ? refuse(NOT_PINNED, m.n) : refuse(PIN_FRAME_NOT_OWNED, m.n);
     /* The lock keeps the pin, and the pin the frame. */
     atomic_and(&pg->state, ~PAGE_PINNED);
     page_put_and_type(pg);
@@ -590,9 +590,9 @@ cold_ static int root_refuse(const struct domain *d, mfn_t l4, int rc)
 {
     uint64_t state = mfn_valid(l4) ? page_state_of(mfn_to_page(l4), d->id) : 0;
     if (!state)
-        return refuse(MX_001, l4.n);
+        return refuse(PIN_FRAME_NOT_OWNED, l4.n);
     if (page_state_count(state) && page_state_type(state) != PAGE_TYPE_L4)
-        return refuse(MX_002, l4.n, 4, page_state_type(state));
+        return refuse(PIN_ROLE_CONFLICT, l4.n, 4, page_state_type(state));
     return rc; /* the entry's own refusal */
 }
 

@@ -8,9 +8,9 @@
 bool refuse_explains;
 refuse_recorder_fn *refuse_recorder;
 
-/* "PT_017" in C is "PT-017" to people: the sentence is made once, at build time. */
-#define RULE(id, err, why, sentence, source) [RULE_##id] = {#id, XEN_##err, why, sentence},
-#define XEN_0                                0
+/* What is VCPU_SET_UNREADABLE in C is "PT-017" to people. */
+#define RULE(id, word, err, why, sentence, source) [RULE_##word] = {#id, XEN_##err, why, sentence},
+#define XEN_0                                      0
 const struct rule_text rule_text[RULE_LIMIT] = {[RULE_NONE] = {"--", 0, "", ""}, RULE_LIST(RULE)};
 #undef RULE
 

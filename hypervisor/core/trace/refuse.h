@@ -1,7 +1,7 @@
 /*
- * Refusals: every way of saying no has a stable name (paravane/rule-list.h).
+ * Refusals: every way of saying no has a word in C and a stable name for people (paravane/rule-list.h).
  *
- *     return refuse(PT_017, mfn.n, type, count);
+ *     return refuse(ROLE_CONFLICT, mfn.n, type, count);
  *
  * records the rule and up to three operands in the running vCPU's trace ring and returns the rule's negative
  * errno.  With --explain the console says the sentence as well.  Cheap when nobody listens.
@@ -11,7 +11,7 @@
 #include "types.h"
 #include <paravane/rule-list.h>
 
-#define RULE(id, error, protects, says, source) RULE_##id,
+#define RULE(id, word, error, protects, says, source) RULE_##word,
 enum rule_id { RULE_NONE, RULE_LIST(RULE) RULE_LIMIT };
 #undef RULE
 

@@ -60,17 +60,17 @@ static int path_of(struct call *c)
     char home[HOME_LIMIT];
 
     if (said == c->length || said == 0)
-        return refuse(XS_003, c->s->request.type, c->length);
+        return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
     if (*path != '/') {
         const size_t n = strlen(xenstore_home(c->s->domain, home));
         if (said > REL_PATH)
-            return refuse(XS_004, said);
+            return refuse(STORE_PATH_WRONG, said);
         c->path = memcpy(c->text - n, home, n);
     } else {
         c->path = path;
     }
     if (!tree_path_ok(c->path, (size_t)(path + said - c->path)))
-        return refuse(XS_004, said);
+        return refuse(STORE_PATH_WRONG, said);
     c->rest = (uint32_t)said + 1;
     c->rest_length = c->length - c->rest;
     return 0;
@@ -82,7 +82,7 @@ static int only_path(struct call *c)
     int rc = path_of(c);
 
     if (!rc && c->rest_length)
-        rc = refuse(XS_003, c->s->request.type, c->length);
+        rc = refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
     return rc;
 }
 
@@ -108,7 +108,7 @@ static const struct tree_node *node_for(struct call *c, unsigned what, int *rc)
     const struct tree_node *nearest, *n = tree_find(*tree_of(c), c->path, &nearest);
 
     if (!(may(n ?: nearest, c->s->domain->id) & what)) {
-        *rc = refuse(XS_005, c->s->request.type);
+        *rc = refuse(STORE_PERMISSION, c->s->request.type);
         return NULL;
     }
     *rc = n ? 0 : -XEN_ENOENT;
@@ -125,7 +125,7 @@ static const struct tree_node *node_to_read(struct call *c, int *rc)
 static int changed(struct call *c, int rc, struct tree_node *now)
 {
     if (rc == -XEN_ENOSPC)
-        return refuse(XS_006, c->s->budget.used);
+        return refuse(STORE_QUOTA, c->s->budget.used);
     if (rc)
         return rc;
     if (c->t) {
@@ -180,7 +180,7 @@ static int answer_directory(struct call *c)
         return rc;
     const size_t bytes = list_names(n, NULL);
     if (bytes > XENSTORE_PAYLOAD_MAX)
-        return refuse(XS_008, bytes);
+        return refuse(STORE_REPLY_TOO_LONG, bytes);
     char *to = reply_room(c->s, bytes);
     if (!to)
         return -XEN_ENOMEM;
@@ -246,7 +246,7 @@ static int answer_rm(struct call *c)
         return tree_find(*tree_of(c), c->path, &nearest) ? 0 : -XEN_ENOENT;
     }
     if (!c->path[1])
-        return refuse(XS_004, 1);
+        return refuse(STORE_PATH_WRONG, 1);
     c->s->changes++;
     rc = tree_remove(&c->s->budget, *tree_of(c), c->path, &now);
     return changed(c, rc, now);
@@ -274,12 +274,12 @@ static int read_perms(const struct call *c, struct tree_perms *perms)
     while (at < end) {
         const size_t n = strnlen(at, (size_t)(end - at));
         if (perms->count == TREE_PERMS)
-            return refuse(XS_006, perms->count);
+            return refuse(STORE_QUOTA, perms->count);
         if (at + n == end || !read_perm(at, &perms->perm[perms->count++]))
-            return refuse(XS_003, c->s->request.type, c->length);
+            return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
         at += n + 1;
     }
-    return perms->count ? 0 : refuse(XS_003, c->s->request.type, c->length);
+    return perms->count ? 0 : refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
 }
 
 /* The owner's right, and nobody gives a node away. */
@@ -297,7 +297,7 @@ static int answer_set_perms(struct call *c)
     if (!n)
         return rc;
     if (n->perms.perm[0].id != me || perms.perm[0].id != me)
-        return refuse(XS_005, c->s->request.type);
+        return refuse(STORE_PERMISSION, c->s->request.type);
     return set_node(c, &(struct tree_change){.perms = &perms});
 }
 
@@ -307,9 +307,9 @@ static int only_number(const struct call *c, unsigned long *n)
     char *end;
 
     if (!c->length || strnlen(c->text, c->length) != c->length - 1 || c->length == 1)
-        return refuse(XS_003, c->s->request.type, c->length);
+        return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
     *n = strtoul(c->text, &end, 10);
-    return *end ? refuse(XS_003, c->s->request.type, c->length) : 0;
+    return *end ? refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length) : 0;
 }
 
 static int answer_get_domain_path(struct call *c)
@@ -342,7 +342,7 @@ static int watch_strings(struct call *c, const char **token)
     if (c->length && c->text[0] == '@') {
         const size_t said = strnlen(c->text, c->length);
         if (said == c->length || said > REL_PATH)
-            return refuse(XS_003, c->s->request.type, c->length);
+            return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
         c->path = c->text;
         c->rest = (uint32_t)said + 1;
         c->rest_length = c->length - c->rest;
@@ -353,7 +353,7 @@ static int watch_strings(struct call *c, const char **token)
     }
     *token = c->text + c->rest;
     if (!c->rest_length || strnlen(*token, c->rest_length) != c->rest_length - 1)
-        return refuse(XS_003, c->s->request.type, c->length);
+        return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
     return 0;
 }
 
@@ -413,7 +413,7 @@ static int answer_transaction_end(struct call *c)
     int rc = 0;
 
     if (c->length != 2 || c->text[1] || (c->text[0] != 'T' && c->text[0] != 'F'))
-        return refuse(XS_003, s->request.type, c->length);
+        return refuse(STORE_STRINGS_WRONG, s->request.type, c->length);
     if (!t)
         return -XEN_ENOENT;
     if (c->text[0] == 'T' && t->now != t->was) {
@@ -428,7 +428,7 @@ static int answer_transaction_end(struct call *c)
 
 static int answer_privileged(struct call *c)
 {
-    return refuse(XS_005, c->s->request.type);
+    return refuse(STORE_PERMISSION, c->s->request.type);
 }
 
 /* --- dispatch -------------------------------------------------------------------------------- */
@@ -487,7 +487,7 @@ static int dispatch(struct call *c)
     const struct xsd_sockmsg *m = &c->s->request;
 
     if (m->type >= ARRAY_SIZE(answer) || !answer[m->type])
-        return refuse(XS_010, m->type);
+        return refuse(STORE_MESSAGE_UNKNOWN, m->type);
     int rc = xenstore_open_tree(c->s);
     if (rc)
         return rc;

@@ -56,7 +56,7 @@ static void event_add(struct xenstore *s, const struct watch *w, const char *pat
         e = budget_alloc(&s->budget, size, &rc);
     s->budget.limit = STORE_LIMIT - EVENT_RESERVE;
     if (!e) {
-        (void)refuse(XS_009, s->budget.used);
+        (void)refuse(STORE_EVENT_LOST, s->budget.used);
         return;
     }
     e->size = (uint32_t)size;
@@ -147,7 +147,7 @@ void xenstore_replace_tree(struct xenstore *s, struct tree_node *now)
         return;
     }
     if (!list_empty(&s->watches))
-        (void)refuse(XS_009, s->budget.used);
+        (void)refuse(STORE_EVENT_LOST, s->budget.used);
     tree_put(&s->budget, was);
 }
 
@@ -173,10 +173,10 @@ int watch_add(struct xenstore *s, const char *path, size_t relative, const char 
     int rc;
 
     if (s->watch_count == WATCHES)
-        return refuse(XS_007, WATCHES);
+        return refuse(STORE_WATCHES_TOO_MANY, WATCHES);
     struct watch *w = budget_alloc(&s->budget, size, &rc);
     if (!w)
-        return rc == -XEN_ENOSPC ? refuse(XS_006, s->budget.used) : rc;
+        return rc == -XEN_ENOSPC ? refuse(STORE_QUOTA, s->budget.used) : rc;
     w->size = (uint32_t)size;
     w->relative = (uint16_t)relative;
     w->path_length = (uint16_t)path_length;
@@ -232,7 +232,7 @@ struct transaction *transaction_start(struct xenstore *s, int *rc)
     if (s->transaction_count < TRANSACTIONS)
         t = budget_alloc(&s->budget, sizeof(*t), rc);
     if (!t) {
-        *rc = *rc == -XEN_ENOSPC ? refuse(XS_006, s->transaction_count) : *rc;
+        *rc = *rc == -XEN_ENOSPC ? refuse(STORE_QUOTA, s->transaction_count) : *rc;
         return NULL;
     }
     do

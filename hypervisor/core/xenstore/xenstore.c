@@ -159,7 +159,7 @@ static bool pump_in(struct xenstore *s, struct half *in)
         if (s->have < sizeof(*m))
             return false;
         if (m->len > XENSTORE_PAYLOAD_MAX) {
-            (void)refuse(XS_002, m->len);
+            (void)refuse(STORE_MESSAGE_TOO_LONG, m->len);
             stop(s, XENSTORE_ERROR_PROTO);
             return false;
         }
@@ -183,7 +183,7 @@ static bool look(struct xenstore *s, struct half *in, struct half *out)
     *in = (struct half){r->req, atomic_read(&r->req_cons), 0};
     *out = (struct half){r->rsp, atomic_read(&r->rsp_prod), 0};
     if (req_prod - in->at > XENSTORE_RING_SIZE || out->at - rsp_cons > XENSTORE_RING_SIZE) {
-        (void)refuse(XS_001, req_prod - in->at, out->at - rsp_cons);
+        (void)refuse(STORE_RING_BROKEN, req_prod - in->at, out->at - rsp_cons);
         stop(s, XENSTORE_ERROR_RINGIDX);
         return false;
     }

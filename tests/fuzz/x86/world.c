@@ -378,7 +378,7 @@ static void faulted(int sig, siginfo_t *si, void *context)
 
 #define XEN_0 0
 static const int rule_error[RULE_LIMIT] = {
-#define RULE(id, error, protects, says, source) [RULE_##id] = XEN_##error,
+#define RULE(id, word, error, protects, says, source) [RULE_##word] = XEN_##error,
     RULE_LIST(RULE)
 #undef RULE
 };
