@@ -41,11 +41,12 @@ for command in poweroff halt reboot; do
     told 'as it says' "d1 shut down: $command"
 done
 
-printf 'su user -c "id -u; touch /etc/x || echo refused"\nexit\n' >"$work/input"
+printf 'echo I am $(whoami)\nsu user -c "id; touch /etc/x || echo refused"\nexit\n' >"$work/input"
 "$paravane" run -q --timeout 100 --hypervisor "$which" -r "$initramfs" "$guest" \
     <"$work/input" >"$out" 2>"$err"
 judge 'somebody else than root' 0 $?
-says 'has a number of his own' 1000
+says 'root has a name' 'I am root'
+says 'has a name and a number of his own' 'uid=1000(user) gid=1000(user)'
 says 'and may not write to /etc' refused
 
 # Keys end programs here.
