@@ -175,7 +175,9 @@ struct domain {
     struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */
     spinlock_t cap_lock;
     struct timer cap_timer; /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
-    uint16_t cap_next;      /* vCPU that goes on first then; only @cap_timer's handler touches it */
+    /* Whom a period begins with, and a round of it; is it not the first.  Only @cap_timer's handler. */
+    uint16_t cap_first, cap_at;
+    bool cap_rounds;
     struct timer watchdog[2]; /* SCHEDOP_watchdog */
     uint32_t watchdogs; /* bits: slots in use; they and what is set change under @watchdog_lock */
     spinlock_t watchdog_lock;

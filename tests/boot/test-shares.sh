@@ -47,7 +47,7 @@ reborn() { # LINES
         "$guests/reboot" "$1" >"$work/reborn.cfg"
 }
 reborn 'cap = 5\ncpu_weight = 16\n'
-gets 'beside one with a cap of 5% that only reboots' 940 960 --append restart-delay=0 reborn.cfg
+gets 'beside one with a cap of 5% that only reboots' 940 970 --append restart-delay=0 reborn.cfg
 reborn 'cpu_weight = 16\n'
 gets 'beside one with weight 16 that only reboots' 930 950 --append restart-delay=0 reborn.cfg
 reborn ''

@@ -13,7 +13,7 @@
 #define STEP 100000ull /* ns */
 
 static struct guest guest[4];
-static uint64_t got[4][4];
+static uint64_t got[4][32];
 
 static void start(void)
 {
@@ -249,6 +249,32 @@ Test(sched, vcpus_of_a_capped_domain_take_turns)
     for (unsigned i = 0; i < 3; i++)
         cr_assert(got[1][i] >= 3000000000ull / 200, "d2v%u got %lu us of 3 s", i,
                   (unsigned long)got[1][i] / 1000);
+}
+
+static void assert_turns(unsigned vcpus)
+{
+    const uint64_t ns = 6000000000ull, mean = ns / 100 * 3 / vcpus;
+
+    add(0, 1, 256, 0);
+    add(1, vcpus, 256, 3);
+    vcpu_set_affinity(guest[0].v, BIT(0));
+    for_each_vcpu(guest[1].d, v)
+        vcpu_set_affinity(v, BIT(0));
+    run_for(ns);
+    for (unsigned i = 0; i < vcpus; i++)
+        cr_assert(got[1][i] >= mean / 2, "d2v%u got %lu us of about %lu", i,
+                  (unsigned long)got[1][i] / 1000, (unsigned long)mean / 1000);
+}
+
+/* More than go on at once: the start of a period moves by one all the same. */
+Test(sched, nine_vcpus_of_a_capped_domain_take_turns)
+{
+    assert_turns(9);
+}
+
+Test(sched, thirty_vcpus_of_a_capped_domain_take_turns)
+{
+    assert_turns(30);
 }
 
 /* Who goes on because a period of its cap begins is not ahead of who runs, as one that has slept is. */

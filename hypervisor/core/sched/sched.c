@@ -608,30 +608,34 @@ static void forget_stop(struct vcpu *v) NO_ANALYSIS
     queue_unlock(cq);
 }
 
-static void cap_turn(struct domain *d)
+static uint16_t cap_turn(const struct domain *d, unsigned vcpu)
 {
-    d->cap_next = (uint16_t)((d->cap_next + 1) % d->max_vcpus);
+    return (uint16_t)((vcpu + 1) % d->max_vcpus);
 }
 
 /*
- * A handful of @d's vCPUs that its cap had stopped go on.  All are level then, and the first may use
- * up all of the new period: so it is another one each time.  False: there are more.
+ * A handful of @d's vCPUs that its cap had stopped go on, the first of a period behind the first of
+ * the one before: all are level then, and the first may use up all of the period.  False: there are
+ * more, for another round.
  */
 static bool cap_release(struct domain *d)
 {
     unsigned left = CAP_RELEASED_AT_ONCE;
+    const bool first_round = !d->cap_rounds;
 
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[d->cap_next];
-        if (v && atomic_read(&v->pause) & PAUSE_CAPPED) {
-            if (!left--)
-                return false;
-            forget_stop(v);
-            vcpu_unpause(v, PAUSE_CAPPED);
-        }
-        cap_turn(d);
+    if (first_round)
+        d->cap_at = d->cap_first;
+    for (unsigned i = 0; i < d->max_vcpus; i++, d->cap_at = cap_turn(d, d->cap_at)) {
+        struct vcpu *v = d->vcpu[d->cap_at];
+        if (!v || !(atomic_read(&v->pause) & PAUSE_CAPPED))
+            continue;
+        if (first_round && left == CAP_RELEASED_AT_ONCE)
+            d->cap_first = cap_turn(d, d->cap_at);
+        if (!left--)
+            return false;
+        forget_stop(v);
+        vcpu_unpause(v, PAUSE_CAPPED);
     }
-    cap_turn(d);
     return true;
 }
 
@@ -645,9 +649,11 @@ static void cap_refill(struct timer *t)
     uint64_t next = d->sched_cap.period_end;
     spin_unlock(&d->cap_lock);
 
-    if (spent) /* by an overdraft of more than a period's worth, or by those who went on first */
+    /* spent: by an overdraft of more than a period's worth, or by those who went on first */
+    d->cap_rounds = !spent && !cap_release(d);
+    if (spent)
         timer_set(t, next);
-    else if (!cap_release(d))
+    else if (d->cap_rounds)
         timer_set(t, now + CAP_RELEASE_EVERY);
 }
 
