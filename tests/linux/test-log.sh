@@ -22,8 +22,8 @@ for flavour in cloud-amd64 amd64; do
         name="$flavour, $vcpus vCPUs"
         (
             out=$work/out.xen err=$work/err.xen
-            options="-q --hypervisor xen --vcpus $vcpus --cpus $vcpus"
-            on_paravane "$image" loglevel=5 earlyprintk=xen,keep acpi=off do=nothing
+            options="-q --vcpus $vcpus --cpus $vcpus"
+            on_xen 'Grant table' "$image" loglevel=5 earlyprintk=xen,keep acpi=off do=nothing
             plain <"$out" >"$work/xen"
         ) &
         options="-q --vcpus $vcpus --cpus $vcpus"
