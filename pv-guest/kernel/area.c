@@ -2,14 +2,19 @@
 #include "errno.h"
 #include "heap.h"
 #include "inode.h"
+#include "ipc.h"
 #include "space.h"
 
 void area_free(struct area *area)
 {
+    struct inode *const file = area->file;
+    const bool segment = file && file->segment;
     list_remove(&area->link);
-    if (area->file)
-        inode_put(area->file);
     heap_free(area);
+    if (file)
+        inode_put(file);
+    if (segment)
+        segment_unmapped(file); /* which the segment itself has kept until now */
 }
 
 struct area *area_find(struct space *space, uintptr_t address)

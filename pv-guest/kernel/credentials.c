@@ -37,7 +37,7 @@ bool access_capable(enum capability which)
     return !c || has(c, which);
 }
 
-static bool in_group(const struct credentials *c, unsigned primary, unsigned group)
+bool credentials_in_group(const struct credentials *c, unsigned primary, unsigned group)
 {
     if (primary == group)
         return true;
@@ -50,7 +50,7 @@ static bool in_group(const struct credentials *c, unsigned primary, unsigned gro
 bool access_in_group(unsigned group)
 {
     const struct credentials *c = current();
-    return !c || in_group(c, c->group.file, group);
+    return !c || credentials_in_group(c, c->group.file, group);
 }
 
 /* Device files and pipes are written to wherever they stand. */
@@ -69,7 +69,7 @@ static int check(const struct inode *inode, unsigned want, const struct credenti
     unsigned mode = inode->mode;
     if (inode->uid == user)
         mode >>= 6;
-    else if (in_group(c, group, inode->gid))
+    else if (credentials_in_group(c, group, inode->gid))
         mode >>= 3;
     if (!(want & ~mode & 7))
         return 0;

@@ -37,6 +37,7 @@ enum capability {
     CAP_SETPCAP = 8,
     CAP_NET_ADMIN = 12,
     CAP_IPC_LOCK = 14,
+    CAP_IPC_OWNER = 15,
     CAP_SYS_CHROOT = 18,
     CAP_SYS_PTRACE = 19,
     CAP_SYS_ADMIN = 21,
@@ -83,6 +84,8 @@ void credentials_executed(struct credentials *c, bool set_id);
 bool access_capable(enum capability which);
 /* Is the running process in @group, for files? */
 bool access_in_group(unsigned group);
+/* Does @c, whose first group is @primary, belong to @group? */
+bool credentials_in_group(const struct credentials *c, unsigned primary, unsigned group);
 
 #define MAY_EXECUTE 1 /* or go through, of a directory */
 #define MAY_WRITE   2

@@ -3,6 +3,7 @@
 #include "errno.h"
 #include "file.h"
 #include "futex.h"
+#include "ipc.h"
 #include "pidfd.h"
 #include "platform/platform.h"
 #include "posix-timer.h"
@@ -97,6 +98,7 @@ static void process_end(struct process *p)
     pidfd_ended(p);
     timer_stop(&p->alarm);
     posix_timers_delete(p);
+    semaphores_undo(p);
     cpu_timers_free(p);
     inode_put(p->cwd);
     inode_put(p->root);

@@ -77,13 +77,14 @@ struct inode {
     int pid, index;    /* ...as well */
     bool holds_parent; /* made up, with a reference on @parent */
     unsigned device;
-    struct pipe *pipe;      /* named pipe, while open */
-    unsigned writers;       /* of a regular file: by open(2), to be written to */
-    struct socket *socket;  /* bound to this name, without a reference */
-    struct list attributes; /* sys-xattr.c */
-    struct list watches;    /* inotify.c */
-    unsigned seals;         /* SEAL_*: what may not be done to it any more */
-    bool sealable;          /* made by memfd_create */
+    struct pipe *pipe;       /* named pipe, while open */
+    unsigned writers;        /* of a regular file: by open(2), to be written to */
+    struct socket *socket;   /* bound to this name, without a reference */
+    struct segment *segment; /* of shared memory, which this is; without a reference */
+    struct list attributes;  /* sys-xattr.c */
+    struct list watches;     /* inotify.c */
+    unsigned seals;          /* SEAL_*: what may not be done to it any more */
+    bool sealable;           /* made by memfd_create */
 };
 
 /* A name in a directory.  Cookies grow, so that reading a directory can go on

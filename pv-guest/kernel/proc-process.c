@@ -2,6 +2,7 @@
 #include "cpu-time.h"
 #include "errno.h"
 #include "file.h"
+#include "ipc.h"
 #include "page.h"
 #include "print.h"
 #include "proc.h"
@@ -182,6 +183,10 @@ static const char *area_name(const struct task *task, const struct area *area, c
                              size_t size)
 {
     const struct space *space = task->space;
+    if (area->file && area->file->segment) {
+        print_to(path, size, "/SYSV%08x (deleted)", segment_key(area->file));
+        return path;
+    }
     if (area->file && path_of(area->file, path, size) > 0)
         return path;
     if (area->file)

@@ -1,4 +1,5 @@
 /* The texts of /proc about the system as a whole. */
+#include "ipc.h"
 #include "kernel.h"
 #include "mount.h"
 #include "page.h"
@@ -40,6 +41,38 @@ TEXT(pid_max)
 TEXT(overcommit)
 {
     text_add(out, "1\n");
+}
+
+/* Limits of System V IPC, as their calls' IPC_INFO tells them. */
+TEXT(msgmax)
+{
+    text_add(out, "%u\n", IPC_MESSAGE_MOST);
+}
+
+TEXT(msgmnb)
+{
+    text_add(out, "%u\n", IPC_QUEUE_MOST);
+}
+
+TEXT(msgmni)
+{
+    text_add(out, "%u\n", IPC_QUEUES_MOST);
+}
+
+TEXT(semaphore_limits)
+{
+    text_add(out, "%u\t%u\t%u\t%u\n", IPC_SET_MOST, IPC_SET_MOST * IPC_SETS_MOST,
+             IPC_OPERATIONS_MOST, IPC_SETS_MOST);
+}
+
+TEXT(shmall)
+{
+    text_add(out, "%lu\n", IPC_SEGMENT_MOST);
+}
+
+TEXT(shmmni)
+{
+    text_add(out, "%u\n", IPC_SEGMENTS_MOST);
 }
 
 TEXT(cmdline_of_kernel)

@@ -177,12 +177,20 @@ static void self_mounts_target(struct text_buffer *out, const struct process *p,
     text_add(out, "self/mounts");
 }
 
-static const struct node sys_kernel_table[] = {
-    FILE_NODE("hostname", hostname),
-    FILE_NODE("osrelease", osrelease),
-    FILE_NODE("ostype", ostype),
-    FILE_NODE("pid_max", pid_max),
+static const struct node sysvipc_table[] = {
+    FILE_NODE("msg", ipc_messages),
+    FILE_NODE("sem", ipc_semaphores),
+    FILE_NODE("shm", ipc_segments),
     END_NODE,
+};
+
+static const struct node sys_kernel_table[] = {
+    FILE_NODE("hostname", hostname), FILE_NODE("osrelease", osrelease),
+    FILE_NODE("ostype", ostype),     FILE_NODE("msgmax", msgmax),
+    FILE_NODE("msgmnb", msgmnb),     FILE_NODE("msgmni", msgmni),
+    FILE_NODE("pid_max", pid_max),   FILE_NODE("sem", semaphore_limits),
+    FILE_NODE("shmall", shmall),     FILE_NODE("shmmax", shmall),
+    FILE_NODE("shmmni", shmmni),     END_NODE,
 };
 static const struct node sys_vm_table[] = {FILE_NODE("overcommit_memory", overcommit), END_NODE};
 static const struct node sys_table[] = {
@@ -201,6 +209,7 @@ static const struct node root_table[] = {
     LINK_NODE("self", self_target, NULL),
     FILE_NODE("stat", system_stat),
     DIR_NODE("sys", sys_table, NULL),
+    DIR_NODE("sysvipc", sysvipc_table, NULL),
     {"sysrq-trigger", S_IFREG | 0200, .accept = control_sysrq},
     FILE_NODE("uptime", uptime),
     FILE_NODE("version", version),

@@ -68,6 +68,7 @@ struct process {
     struct timer alarm;
     uint64_t alarm_interval;       /* ns */
     struct list timers;            /* sys-timer.c */
+    struct list undos;             /* sys-semaphore.c */
     struct cpu_timers *cpu_timers; /* cpu-time.c: NULL as long as it had no use for any */
 
     struct linux_rlimit limits[RLIMITS];

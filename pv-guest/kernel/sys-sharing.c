@@ -2,6 +2,7 @@
 #include "credentials.h"
 #include "errno.h"
 #include "file.h"
+#include "ipc.h"
 #include "process.h"
 #include "syscall.h"
 
@@ -64,6 +65,8 @@ long syscall_unshare(const struct syscall_args *a)
         return -EINVAL;
     if (flags & (CLONE_NAMESPACES | CLONE_NEWTIME))
         return access_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+    if ((flags & CLONE_SYSVSEM) && self->process->thread_count == 1)
+        semaphores_undo(self->process);
     if (flags & CLONE_FILES)
         files_unshare(self);
     return (flags & CLONE_FILES) && self->files->refs > 1 ? -ENOMEM : 0;

@@ -42,9 +42,9 @@
     CALL(26, msync, "*ux") \
     CALL(27, mincore, "*u*") \
     CALL(28, madvise, "*ud") \
-    NONE(29, shmget) \
-    NONE(30, shmat) \
-    NONE(31, shmctl) \
+    CALL(29, shmget, "xux") \
+    CALL(30, shmat, "d*x") \
+    CALL(31, shmctl, "dd*") \
     CALL(32, dup, "d") \
     CALL(33, dup2, "dd") \
     CALL(34, pause, "") \
@@ -77,14 +77,14 @@
     CALL(61, wait4, "d*x*") \
     CALL(62, kill, "dd") \
     CALL(63, uname, "*") \
-    NONE(64, semget) \
-    NONE(65, semop) \
-    NONE(66, semctl) \
-    NONE(67, shmdt) \
-    NONE(68, msgget) \
-    NONE(69, msgsnd) \
-    NONE(70, msgrcv) \
-    NONE(71, msgctl) \
+    CALL(64, semget, "xdx") \
+    CALL(65, semop, "d*u") \
+    CALL(66, semctl, "ddd*") \
+    CALL(67, shmdt, "*") \
+    CALL(68, msgget, "xx") \
+    CALL(69, msgsnd, "d*ux") \
+    CALL(70, msgrcv, "d*udx") \
+    CALL(71, msgctl, "dd*") \
     CALL(72, fcntl, "ddx") \
     CALL(73, flock, "dx") \
     CALL(74, fsync, "d") \
@@ -233,7 +233,7 @@
     CALL(217, getdents64, "d*u") \
     CALL(218, set_tid_address, "*") \
     CALL(219, restart_syscall, "") \
-    NONE(220, semtimedop) \
+    CALL(220, semtimedop, "d*u*") \
     CALL(221, fadvise64, "duud") \
     CALL(222, timer_create, "d**") \
     CALL(223, timer_settime, "dx**") \

@@ -43,6 +43,7 @@ void check_more_of_mounts(void);      /* mounts.c */
 void check_capabilities(void);        /* capabilities.c */
 void check_openings(void);            /* openings.c */
 void check_settings(void);            /* settings.c */
+void check_ipc(void);                 /* ipc.c */
 void check_file_attributes(void);     /* attributes.c */
 void sockets_cycle(void);             /* sockets.c: make, connect, pass and close some */
 int capabilities_after_exec(void); /* capabilities.c: the answer of the program that it executes */
