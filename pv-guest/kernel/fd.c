@@ -8,6 +8,7 @@
 #include "file.h"
 #include "file-lock.h"
 #include "heap.h"
+#include "mqueue.h"
 #include "process.h"
 #include "text.h"
 
@@ -84,6 +85,7 @@ void files_unshare(struct task *task)
 void file_let_go(struct files *files, struct file *file)
 {
     record_locks_drop(files, file);
+    mqueue_closed(file);
     file_put(file);
 }
 

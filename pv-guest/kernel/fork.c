@@ -94,9 +94,14 @@ static bool unsupported(uint64_t flags)
  * give back.  One process group may have three quarters of them, so that a shell
  * can still start what ends the others.
  */
+unsigned fork_tasks_most(void)
+{
+    return MIN(MAX(page_count().total / 64, 64ul), (unsigned long)PID_MAX / 2);
+}
+
 static bool too_many(const struct process *parent)
 {
-    const unsigned most = MIN(MAX(page_count().total / 64, 64ul), (unsigned long)PID_MAX / 2);
+    const unsigned most = fork_tasks_most();
     const uint64_t limit = parent->limits[RLIMIT_NPROC].current;
     const unsigned user = parent->credentials.user.real;
     const struct process *p;

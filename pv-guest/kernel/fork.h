@@ -1,6 +1,9 @@
 /* New processes. */
 #pragma once
 
+/* How many tasks there may be. */
+unsigned fork_tasks_most(void);
+
 #include "process.h"
 
 struct fork_request {

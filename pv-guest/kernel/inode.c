@@ -3,6 +3,7 @@
 #include "heap.h"
 #include "inode.h"
 #include "inotify.h"
+#include "mqueue.h"
 #include "page.h"
 #include "print.h"
 #include "process.h"
@@ -117,6 +118,8 @@ void inode_put(struct inode *inode)
         return;
     if (!list_empty(&inode->watches))
         inotify_gone(inode);
+    if (inode->mqueue)
+        mqueue_gone(inode);
     drop_pages(inode, 0);
     heap_free(inode->pages);
     heap_free(inode->target);

@@ -81,6 +81,7 @@ struct inode {
     unsigned writers;        /* of a regular file: by open(2), to be written to */
     struct socket *socket;   /* bound to this name, without a reference */
     struct segment *segment; /* of shared memory, which this is; without a reference */
+    struct mqueue *mqueue;   /* a message queue, which this is */
     struct list attributes;  /* sys-xattr.c */
     struct list watches;     /* inotify.c */
     unsigned seals;          /* SEAL_*: what may not be done to it any more */

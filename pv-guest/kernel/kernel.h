@@ -12,3 +12,4 @@ const char *kernel_platform(void);
 const char *kernel_command_line(void);
 /* sys-info.c: the machine's name, as sethostname has set it. */
 const char *kernel_node_name(void);
+const char *kernel_domain_name(void);

@@ -9,6 +9,7 @@ struct node {
     unsigned mode;
     proc_text text;             /* a file... */
     void (*accept)(char key);   /* ...or one to write to: its first byte */
+    const char *constant;       /* ...or one that always says the same... */
     const struct node *entries; /* a directory, ended by an empty node */
     const struct dir_ops *ops;  /* a directory that is more than that */
     /* a symbolic link: its text... */
@@ -17,26 +18,33 @@ struct node {
     int (*follow)(struct inode *link, struct inode **to);
 };
 
-#define FILE_NODE(name, function)                                           \
-    {                                                                       \
-        name, S_IFREG | 0444, proc_##function, NULL, NULL, NULL, NULL, NULL \
+#define FILE_NODE(file, function)                                       \
+    {                                                                   \
+        .name = (file), .mode = S_IFREG | 0444, .text = proc_##function \
     }
-#define PRIVATE_NODE(name, function) /* for the process's user only */      \
-    {                                                                       \
-        name, S_IFREG | 0400, proc_##function, NULL, NULL, NULL, NULL, NULL \
-    }
-#define LINK_NODE(name, target, follow)                              \
-    {                                                                \
-        name, S_IFLNK | 0777, NULL, NULL, NULL, NULL, target, follow \
-    }
-#define DIR_NODE(name, entries, ops)                               \
+#define CONSTANT_NODE(file, line)                                  \
     {                                                              \
-        name, S_IFDIR | 0555, NULL, NULL, entries, ops, NULL, NULL \
+        .name = (file), .mode = S_IFREG | 0444, .constant = (line) \
     }
-#define END_NODE                                    \
-    {                                               \
-        NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL \
+#define PRIVATE_NODE(file, function) /* for the process's user only */  \
+    {                                                                   \
+        .name = (file), .mode = S_IFREG | 0400, .text = proc_##function \
     }
+#define LINK_NODE(file, leads, goes)                                                \
+    {                                                                               \
+        .name = (file), .mode = S_IFLNK | 0777, .target = (leads), .follow = (goes) \
+    }
+#define DIR_NODE(file, table, more)                                               \
+    {                                                                             \
+        .name = (file), .mode = S_IFDIR | 0555, .entries = (table), .ops = (more) \
+    }
+#define END_NODE \
+    {            \
+        NULL     \
+    }
+
+/* proc-sys.c: what is in /proc/sys. */
+extern const struct node proc_sys_table[];
 
 /* Cookies of a directory: below NUMBERS there is room for a table, above are numbers. */
 #define NUMBERS 1024

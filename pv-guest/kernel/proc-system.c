@@ -1,11 +1,13 @@
 /* The texts of /proc about the system as a whole. */
+#include "fork.h"
 #include "ipc.h"
+#include "inode.h"
 #include "kernel.h"
-#include "mount.h"
 #include "page.h"
 #include "platform/platform.h"
 #include "print.h"
 #include "proc.h"
+#include "random.h"
 #include "sys-time.h"
 
 #define TEXT(name) \
@@ -30,6 +32,49 @@ TEXT(osrelease)
 TEXT(hostname)
 {
     text_add(out, "%s\n", kernel_node_name());
+}
+
+TEXT(domainname)
+{
+    text_add(out, "%s\n", kernel_domain_name());
+}
+
+TEXT(kernel_version)
+{
+    text_add(out, "pv-guest %s on %s\n", KERNEL_VERSION, kernel_platform());
+}
+
+static void add_uuid(struct text_buffer *out, const uint8_t b[16])
+{
+    for (unsigned i = 0; i < 16; i++)
+        text_add(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
+                 i == 6   ? (b[i] & 15) | 0x40
+                 : i == 8 ? (b[i] & 63) | 0x80
+                          : b[i]);
+    text_add(out, "\n");
+}
+
+TEXT(uuid)
+{
+    uint8_t bytes[16];
+    random_bytes(bytes, sizeof(bytes));
+    add_uuid(out, bytes);
+}
+
+/* The same until the machine ends. */
+TEXT(boot_id)
+{
+    static uint8_t bytes[16];
+    static bool drawn;
+    if (!drawn)
+        random_bytes(bytes, sizeof(bytes));
+    drawn = true;
+    add_uuid(out, bytes);
+}
+
+TEXT(threads_max)
+{
+    text_add(out, "%u\n", fork_tasks_most());
 }
 
 TEXT(pid_max)
@@ -78,11 +123,6 @@ TEXT(shmmni)
 TEXT(cmdline_of_kernel)
 {
     text_add(out, "%s\n", kernel_command_line());
-}
-
-TEXT(filesystems)
-{
-    text_add(out, "nodev\trootfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n");
 }
 
 TEXT(meminfo)
@@ -176,23 +216,5 @@ TEXT(cpuinfo)
                  signature[0] >> 4 & 15, signature[0] & 15);
         add_model(out);
         text_add(out, "\n");
-    }
-}
-
-static const char *mode_of(const struct filesystem *fs)
-{
-    return fs->read_only ? "ro" : "rw";
-}
-
-TEXT(mounts)
-{
-    const struct mount *m;
-    char path[256];
-    text_add(out, "none / rootfs %s 0 0\n", mode_of(&root_filesystem));
-    list_for_each(m, &mounts, link)
-    {
-        if (path_of(m->bound ? m->covered : m->root, path, sizeof(path)) > 0)
-            text_add(out, "%s %s %s %s 0 0\n", m->source, path, m->root->fs->type,
-                     mode_of(m->root->fs));
     }
 }

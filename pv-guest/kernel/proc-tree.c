@@ -146,6 +146,17 @@ static const struct node thread_table[] = {
 };
 static const struct node thread_node = DIR_NODE(NULL, thread_table, NULL);
 
+/* Nobody but AF_UNIX, whose sockets are listed nowhere. */
+static const struct node net_table[] = {
+    CONSTANT_NODE("dev",
+                  "Inter-|   Receive                                                |  Transmit\n"
+                  " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
+                  "packets errs drop fifo colls carrier compressed"),
+    CONSTANT_NODE("route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU"
+                           "\tWindow\tIRTT"),
+    END_NODE,
+};
+
 static const struct node process_table[] = {
     FILE_NODE("cmdline", cmdline),
     FILE_NODE("comm", comm),
@@ -155,7 +166,9 @@ static const struct node process_table[] = {
     {"fd", S_IFDIR | 0500, .ops = &fd_dir},
     FILE_NODE("limits", limits),
     FILE_NODE("maps", maps),
+    FILE_NODE("mountinfo", mountinfo),
     FILE_NODE("mounts", mounts),
+    DIR_NODE("net", net_table, NULL),
     LINK_NODE("root", root_target, root_follow),
     FILE_NODE("stat", stat),
     FILE_NODE("statm", statm),
@@ -184,31 +197,27 @@ static const struct node sysvipc_table[] = {
     END_NODE,
 };
 
-static const struct node sys_kernel_table[] = {
-    FILE_NODE("hostname", hostname), FILE_NODE("osrelease", osrelease),
-    FILE_NODE("ostype", ostype),     FILE_NODE("msgmax", msgmax),
-    FILE_NODE("msgmnb", msgmnb),     FILE_NODE("msgmni", msgmni),
-    FILE_NODE("pid_max", pid_max),   FILE_NODE("sem", semaphore_limits),
-    FILE_NODE("shmall", shmall),     FILE_NODE("shmmax", shmall),
-    FILE_NODE("shmmni", shmmni),     END_NODE,
-};
-static const struct node sys_vm_table[] = {FILE_NODE("overcommit_memory", overcommit), END_NODE};
-static const struct node sys_table[] = {
-    DIR_NODE("kernel", sys_kernel_table, NULL),
-    DIR_NODE("vm", sys_vm_table, NULL),
-    END_NODE,
-};
+static void self_net_target(struct text_buffer *out, const struct process *p, int index)
+{
+    text_add(out, "self/net");
+}
 
 static const struct node root_table[] = {
     FILE_NODE("cmdline", cmdline_of_kernel),
     FILE_NODE("cpuinfo", cpuinfo),
-    FILE_NODE("filesystems", filesystems),
+    CONSTANT_NODE("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n"
+                             "  5 /dev/ptmx\n136 pts\n229 hvc\n\nBlock devices:"),
+    CONSTANT_NODE("filesystems", "nodev\trootfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
+                                 "nodev\tdevpts"),
     FILE_NODE("loadavg", loadavg),
     FILE_NODE("meminfo", meminfo),
     LINK_NODE("mounts", self_mounts_target, NULL),
+    LINK_NODE("net", self_net_target, NULL),
+    CONSTANT_NODE("partitions", "") /* nor has Linux a line without any */,
     LINK_NODE("self", self_target, NULL),
+    CONSTANT_NODE("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority"),
     FILE_NODE("stat", system_stat),
-    DIR_NODE("sys", sys_table, NULL),
+    DIR_NODE("sys", proc_sys_table, NULL),
     DIR_NODE("sysvipc", sysvipc_table, NULL),
     {"sysrq-trigger", S_IFREG | 0200, .accept = control_sysrq},
     FILE_NODE("uptime", uptime),

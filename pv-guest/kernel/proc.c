@@ -33,7 +33,10 @@ static long text_make(const struct inode *inode, struct text_buffer *b)
     if (inode->pid && !p)
         return -ESRCH;
     b->used = 0;
-    node->text(b, p, thread_of(inode));
+    if (node->constant)
+        text_add(b, *node->constant ? "%s\n" : "", node->constant);
+    else
+        node->text(b, p, thread_of(inode));
     return b->failed ? -ENOMEM : 0;
 }
 
@@ -147,8 +150,10 @@ int proc_made(struct inode *dir, const struct node *node, const char *name, int 
     inode->follow = node->follow;
     if (inode_is(inode, S_IFDIR))
         inode->dynamic = node->ops ? node->ops : &table_dir;
-    if (node->text || node->accept)
-        inode->ops = node->text ? &text_ops : &key_ops;
+    if (node->text || node->constant)
+        inode->ops = &text_ops;
+    if (node->accept)
+        inode->ops = &key_ops;
     *found = inode;
     return 0;
 }

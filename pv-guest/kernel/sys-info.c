@@ -19,6 +19,11 @@ const char *kernel_node_name(void)
     return node_name;
 }
 
+const char *kernel_domain_name(void)
+{
+    return domain_name;
+}
+
 long syscall_uname(const struct syscall_args *a)
 {
     struct linux_utsname u = {

@@ -20,6 +20,8 @@ struct linux_rlimit limit_default(unsigned which)
         return (struct linux_rlimit){0, UNLIMITED};
     if (which == RLIMIT_MEMLOCK)
         return (struct linux_rlimit){8ul << 20, 8ul << 20};
+    if (which == RLIMIT_MSGQUEUE)
+        return (struct linux_rlimit){819200, 819200};
     if (which == RLIMIT_NICE || which == RLIMIT_RTPRIO)
         return (struct linux_rlimit){0, 0};
     return (struct linux_rlimit){UNLIMITED, UNLIMITED};

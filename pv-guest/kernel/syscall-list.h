@@ -253,12 +253,12 @@
     NONE(237, mbind) \
     NONE(238, set_mempolicy) \
     NONE(239, get_mempolicy) \
-    NONE(240, mq_open) \
-    NONE(241, mq_unlink) \
-    NONE(242, mq_timedsend) \
-    NONE(243, mq_timedreceive) \
-    NONE(244, mq_notify) \
-    NONE(245, mq_getsetattr) \
+    CALL(240, mq_open, "sxo*") \
+    CALL(241, mq_unlink, "s") \
+    CALL(242, mq_timedsend, "d*uu*") \
+    CALL(243, mq_timedreceive, "d*u**") \
+    CALL(244, mq_notify, "d*") \
+    CALL(245, mq_getsetattr, "d**") \
     NONE(246, kexec_load) \
     CALL(247, waitid, "dd*x*") \
     NONE(248, add_key) \

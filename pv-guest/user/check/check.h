@@ -44,6 +44,7 @@ void check_capabilities(void);        /* capabilities.c */
 void check_openings(void);            /* openings.c */
 void check_settings(void);            /* settings.c */
 void check_ipc(void);                 /* ipc.c */
+void check_queues(void);              /* queues.c */
 void check_file_attributes(void);     /* attributes.c */
 void sockets_cycle(void);             /* sockets.c: make, connect, pass and close some */
 int capabilities_after_exec(void); /* capabilities.c: the answer of the program that it executes */

@@ -575,7 +575,7 @@ static int only(const char *name)
     static const struct {
         const char *name;
         void (*questions)(void);
-    } groups[] = {{"ipc", check_ipc}};
+    } groups[] = {{"ipc", check_ipc}, {"queues", check_queues}, {"proc", check_proc}};
     for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
         if (!strcmp(name, groups[i].name))
             groups[i].questions();
@@ -636,6 +636,7 @@ int main(int argc, char **argv)
     check_openings();
     check_settings();
     check_ipc();
+    check_queues();
     check_leaks();
     check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");

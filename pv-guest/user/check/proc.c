@@ -136,8 +136,41 @@ static void check_devices(void)
     result(good, "/dev/null, zero, full and urandom");
 }
 
+/* What programs ask a system about: each file is there and begins as it should. */
+static void check_lists(void)
+{
+    static const char *const files[][2] = {
+        {"/proc/devices", "Character devices:\n  1 mem\n"},
+        {"/proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"},
+        {"/proc/net/dev", "Inter-|   Receive "},
+        {"/proc/sysvipc/shm", "       key      shmid perms  "},
+        {"/proc/sysvipc/sem", "       key      semid perms  "},
+        {"/proc/sysvipc/msg", "       key      msqid perms  "},
+        {"/proc/sys/kernel/shmmni", "4096\n"},
+        {"/proc/sys/kernel/sem", "32000\t1024000000\t500\t32000\n"},
+        {"/proc/sys/kernel/cap_last_cap", "40\n"},
+        {"/proc/sys/kernel/ngroups_max", "65536\n"},
+        {"/proc/sys/fs/mqueue/msg_max", "10\n"},
+        {"/proc/sys/fs/pipe-max-size", "1048576\n"},
+        {"/proc/sys/net/core/somaxconn", "4096\n"},
+    };
+    int good = 1;
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (strncmp(text_of(files[i][0]), files[i][1], strlen(files[i][1]))) {
+            good = 0;
+            printf("# %s begins otherwise\n", files[i][0]);
+        }
+    good &= access("/proc/partitions", R_OK) == 0;
+    result(good, "what programs ask about is in /proc");
+    result(strstr(text_of("/proc/self/mountinfo"), " / /proc rw") &&
+               strstr(text_of("/proc/self/mountinfo"), " - proc ") &&
+               strstr(text_of("/proc/filesystems"), "nodev\tdevpts\n"),
+           "mountinfo and the list of file systems");
+}
+
 void check_proc(void)
 {
+    check_lists();
     check_self();
     check_descriptors();
     check_others();
