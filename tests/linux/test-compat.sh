@@ -102,11 +102,8 @@ try_machine() { # VCPUS
     [ "$xen" ] || return 0
     # Idle, Xen executes MWAIT as CPUID says it may, and QEMU 7.2 answers #GP: an end of Xen on EPYC with several CPUs.
     # And its console loses what does not fit into its buffer, if it does not wait.
-    options="$options$without,-monitor --hypervisor xen --append sync_console"
-    for try in 1 2; do # Xen may reset the machine (test-selftests.sh)
-        on_paravane "$image" $words acpi=off initcall_blacklist=cmos_init
-        grep -q '^=== end' "$out" && break
-    done
+    options="$options$without,-monitor --append sync_console"
+    on_xen '^=== end' "$image" $words acpi=off initcall_blacklist=cmos_init
     judge "$machine: Xen ends well" 0 "$status"
     lines "$out" >"$work/xen"
     compare xen "$machine" "$work/xen" "$work/ours"

@@ -10,7 +10,7 @@ set -u
 here=$(dirname "$0")
 . "$here/linux.sh"
 shift
-seconds=2400
+seconds=2400 try_seconds=2400
 differences=$here/selftests-differences.txt
 source=$build/oracle/selftests/tools/testing/selftests/x86
 programs=$build/tests/linux/selftests
@@ -87,12 +87,8 @@ for machine in ${*:-qemu64/1 qemu64/4 Nehalem/1}; do
     complete 'on Paravane' "$work/ours"
 
     # As domain 0 Linux has a clock chip, whose driver would take the console's interrupt.
-    options="$options --hypervisor xen"
     hang=$(listed xen '*' | sed -n 's/: hangs$//p')
-    for try in 1 2; do # with 4 vCPUs Xen reset the machine in one of two runs, in a program that passes by itself
-        on_paravane "$image" $words without="$(echo "$hang" | paste -sd,)" acpi=off initcall_blacklist=cmos_init
-        grep -q '^=== end' "$out" && break
-    done
+    on_xen '^=== end' "$image" $words without="$(echo "$hang" | paste -sd,)" acpi=off initcall_blacklist=cmos_init
     ends "$out" >"$work/xen"
     for program in $hang; do
         echo "$program: hangs" >>"$work/xen"
