@@ -9,6 +9,7 @@
 #include "sched.h"
 
 #include <xen/sched.h>
+#include <xen/vcpu.h>
 
 #define STEP 100000ull /* ns */
 
@@ -168,6 +169,19 @@ Test(sched, blocked_vcpu_takes_nothing_and_wakes)
     run_for(5000000);
     cr_assert(got[0][0] > 0);
     assert_eq_long(got[0][0] + got[1][0], 105000000);
+}
+
+/* Another CPU may send it when the vCPU has entered the hypervisor and has not announced its sleep. */
+Test(sched, nmi_that_came_before_is_not_slept_through)
+{
+    struct sched_poll poll = {.timeout = 0};
+
+    add(0, 1, 256, 0);
+    assert_ok(vcpu_hypercall(guest[0].v, __HYPERVISOR_vcpu_op, VCPUOP_send_nmi, 0, 0, 0));
+    assert_ok(vcpu_hypercall(guest[0].v, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0, 0));
+    cr_assert(!(guest[0].v->pause & PAUSE_BLOCKED), "it blocks");
+    assert_ok(guest_op(guest[0].v, __HYPERVISOR_sched_op, SCHEDOP_poll, &poll, sizeof(poll)));
+    cr_assert(!(guest[0].v->pause & PAUSE_POLLING), "it polls");
 }
 
 Test(sched, timeout_ends_a_poll)

@@ -11,10 +11,16 @@
 #define POLL_PORTS_MAX 128u
 #define NS_PER_S       1000000000ull
 
+/* An NMI waits to be delivered: it ends each sleep, whatever is masked. */
+static bool nmi_pending(const struct vcpu *v)
+{
+    return atomic_read(&v->exit_work) & EXIT_NMI;
+}
+
 /*
- * Unmask upcalls and sleep until one is pending, as one step: an event that comes between the two
- * must not be slept through.  So the intention to sleep is announced before the last look
- * (who sends sets pending first; vcpu_kick() then looks at the announcement).
+ * Unmask upcalls and sleep until one is pending, as one step: an event or NMI that comes between the
+ * two must not be slept through.  So the intention to sleep is announced before the last look (who
+ * sends sets pending or EXIT_NMI first; vcpu_kick() then looks at the announcement).
  */
 static long op_block(struct vcpu *v, guest_ptr_t arg)
 {
@@ -22,7 +28,7 @@ static long op_block(struct vcpu *v, guest_ptr_t arg)
     if (atomic_read(&v->info->evtchn_upcall_pending))
         return 0;
     atomic_or(&v->pause, PAUSE_BLOCKED);
-    if (atomic_read(&v->info->evtchn_upcall_pending))
+    if (atomic_read(&v->info->evtchn_upcall_pending) || nmi_pending(v))
         atomic_and(&v->pause, ~PAUSE_BLOCKED);
     else
         schedule();
@@ -64,7 +70,7 @@ static long op_poll(struct vcpu *v, guest_ptr_t arg)
     atomic_or(&v->domain->pollers, BIT(v->id));
     atomic_or(&v->pause, PAUSE_POLLING);
 
-    int rc = vcpu_event_pending(v) ? 1 : poll_ports(v, ports, op.nr_ports, &port);
+    int rc = vcpu_event_pending(v) || nmi_pending(v) ? 1 : poll_ports(v, ports, op.nr_ports, &port);
     if (rc) {
         atomic_and(&v->pause, ~PAUSE_POLLING);
     } else {
