@@ -1,6 +1,7 @@
 #!/bin/sh
-# What must be true of the linked image and no compiler promises.  Usage: check-image.sh PARAVANE
+# What must be true of the linked image and no compiler promises.  Usage: check-image.sh PARAVANE fast|slow
 #
+#   fast     it has the fast paths (fastpath.S), or, slow, none of them
 #   linear   the multiboot header's address fields describe one straight copy (x86/paravane.lds)
 #   w^x      no segment is both writable and executable
 #   fixed    no relocation is left: nobody would apply it
@@ -8,7 +9,7 @@
 #            once one has run, and libfdt runs before (x86/start.c)
 #   integer  no vector register is touched: they are the guest's
 set -eu
-image=$1
+image=$1 paths=$2
 failed=0
 
 fail() {
@@ -26,6 +27,12 @@ case $(readelf -lW "$image" | awk '$1 == "LOAD"') in
 *RWE*) fail w^x "a segment is writable and executable" ;;
 esac
 readelf -rW "$image" | grep -q 'There are no relocations' || fail fixed "relocations are left"
+
+found=$(nm "$image" | grep -c ' fast_\(syscall\|iret\|page_fault\)$') || true
+case $paths in
+fast) [ "$found" = 3 ] || fail fast "it has $found of 3 fast paths" ;;
+slow) [ "$found" = 0 ] || fail fast "it has $found fast paths, and should have none" ;;
+esac
 
 objdump -d --no-show-raw-insn "$image" | awk '
     /^[0-9a-f]+ </ { name = $2 }

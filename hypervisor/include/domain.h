@@ -102,7 +102,7 @@ struct vcpu {
     guest_ptr_t time_area;     /* struct vcpu_time_info copy; 0: none */
     uint8_t time_area_stale;
 
-    /* Timers: fire on @cpu. */
+    /* Timers: each fires on the CPU that set it. */
     struct timer periodic, singleshot, poll_timer;
     uint64_t period;         /* ns; 0: none */
     uint64_t period_last;    /* when the periodic timer last ticked */
@@ -175,7 +175,7 @@ struct domain {
     struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */
     spinlock_t cap_lock;
     struct timer cap_timer; /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
-    /* Whom a period begins with, and a round of it; is it not the first.  Only @cap_timer's handler. */
+    /* Only @cap_timer's handler: the vCPU that the next period begins with; where this period's next round goes on; there is one. */
     uint16_t cap_first, cap_at;
     bool cap_rounds;
     struct timer watchdog[2]; /* SCHEDOP_watchdog */
@@ -183,7 +183,7 @@ struct domain {
     spinlock_t watchdog_lock;
     uint32_t crash_reported;
     struct arch_domain arch;
-    struct timer_owner timers; /* of its vCPUs' */
+    struct timer_owner timers; /* of its vCPUs', its cap and its watchdogs */
 };
 
 #define for_each_vcpu(d, v)                          \

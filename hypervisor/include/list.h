@@ -39,6 +39,3 @@ static inline void list_remove(struct list *item)
 
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_for_each(it, head)     for (struct list *it = (head)->next; it != (head); it = it->next)
-#define list_for_each_safe(it, after, head)                               \
-    for (struct list *it = (head)->next, *after = it->next; it != (head); \
-         it = after, after = it->next)

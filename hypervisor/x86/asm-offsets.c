@@ -59,6 +59,18 @@ void asm_offsets(void)
     CONSTANT(GATE_SIZE, sizeof(struct trap_info));
     OFFSET(GATE_FLAGS, struct trap_info, flags);
     OFFSET(GATE_ADDRESS, struct trap_info, address);
+}
+
+void asm_constants(void)
+{
+    CONSTANT(RFLAGS_IF, RFLAGS_IF);
+    CONSTANT(RFLAGS_IOPL, RFLAGS_IOPL);
+    CONSTANT(RFLAGS_VM, RFLAGS_VM);
+    CONSTANT(VECTOR_PF, VECTOR_PF);
+    CONSTANT(PF_PRESENT, PF_PRESENT);
+    CONSTANT(PF_WRITE, PF_WRITE);
+    CONSTANT(PF_USER, PF_USER);
+    CONSTANT(PF_RSVD, PF_RSVD);
 
     CONSTANT(HYPERCALL_LIMIT, HYPERCALL_LIMIT);
     CONSTANT(HYPERCALL_IRET, __HYPERVISOR_iret);
@@ -73,6 +85,13 @@ void asm_offsets(void)
     OFFSET(F_RSP, struct iret_context, rsp);
     OFFSET(F_SS, struct iret_context, ss);
 }
+_Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) ==
+                   offsetof(struct vcpu_info, evtchn_upcall_pending) + 1,
+               "fastpath.S: one look at both");
+_Static_assert(offsetof(struct guest_regs, rax) == 48 &&
+                   offsetof(struct guest_regs, vector) == 120 &&
+                   offsetof(struct guest_regs, rip) == 136,
+               "entry-macros.h: save_gprs");
 _Static_assert((int64_t)HYPERVISOR_VIRT_START_ >> 43 == -16 &&
                    (int64_t)(HYPERVISOR_VIRT_END_ - 1) >> 43 == -16,
                "fastpath.S: HYPERVISOR_8_TIB");

@@ -17,12 +17,6 @@
 #define S_SS     40
 #define S_VCPU   48
 
-#define RFLAGS_IF   (1 << RFLAGS_IF_BIT)
-#define RFLAGS_IOPL 0x3000
-#define RFLAGS_VM   0x20000
-
-#define VECTOR_PF 14
-
 .macro save_gprs rbx=%rbx
         push    %r11
         push    %rcx

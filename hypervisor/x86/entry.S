@@ -286,7 +286,7 @@ entry_ist:
         jnz     2f
         testb   $3, 32(%rsp)
         jz      4f
-2:      mov     PERCPU_DATA + PERCPU_STACK_TOP(%rax), %rax               /* stack_top of the running vCPU */
+2:      mov     PERCPU_DATA + PERCPU_STACK_TOP(%rax), %rax /* stack_top of the running vCPU */
         xchg    %rax, %rsp                                /* rax -> saved rax, vector, ... */
         push    56(%rax)                                  /* ss     */
         push    48(%rax)                                  /* rsp    */
@@ -297,7 +297,7 @@ entry_ist:
         push    8(%rax)                                   /* vector */
         mov     (%rax), %rax
         jmp     entry_common
-4:      mov     PERCPU_DATA + PERCPU_CURRENT(%rax), %rax              /* percpu.current */
+4:      mov     PERCPU_DATA + PERCPU_CURRENT(%rax), %rax
         push    %rbx
         lea     8(%rsp), %rbx
         and     $-STACK_SIZE, %rbx

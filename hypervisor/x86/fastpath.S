@@ -16,11 +16,6 @@
 
 #define HYPERVISOR_8_TIB -16 /* ours begins at -16 * 8 TiB and is 8 TiB long */
 
-#define PF_PRESENT 1 /* bits of a page fault's error code */
-#define PF_WRITE   2
-#define PF_USER    4
-#define PF_RSVD    8
-
 /* What lies on the stack of a page fault: rsi rdx rcx rax rbx error rip cs rflags rsp ss vcpu. */
 #define P_RCX    16
 #define P_ERROR  40
@@ -29,7 +24,6 @@
 #define P_RFLAGS 64
 #define P_SP     72
 #define P_SS     80
-#define P_VCPU   88
 
 /* An instruction that touches guest memory, and where to go on if it faults. */
 .macro touch resume, insn:vararg
@@ -243,7 +237,10 @@ fast_iret_insn:
         mov     (%rsp), %rsp
         sysretq
 
-/* As entry_syscall found things, wherever we were: rax still says where the frame is, and that is the guest's rsp. */
+/*
+ * As entry_syscall found things, wherever we were, but for rip, cs and ss, which may be the frame's already: the twin sets all
+ * of them, or the domain ends.  rax still says where the frame is, and that is the guest's rsp.
+ */
 slow_iret:
         or      $STACK_SIZE - 1, %rsp
         sub     $STACK_TOP_RESERVE - 1 + S_VCPU, %rsp
@@ -268,7 +265,7 @@ fast_page_fault:
         cmpb    $0, VCPU_KERNEL_MODE(%rbx)
         je      .Lfault_direct
         cmpl    $PF_PRESENT | PF_WRITE | PF_USER, 8(%rsp) /* a write of its kernel's to what it may only read: perhaps */
-        jne     .Lfault_direct                                        /* to a page table, which we emulate                         */
+        jne     .Lfault_direct                            /* to a page table, which we emulate                         */
 not_fast_page_fault:
         pop     %rbx
 .Lfault_of_ours:

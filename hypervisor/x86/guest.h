@@ -39,11 +39,6 @@
 #define RFLAGS_VM   BIT(17)
 #define RFLAGS_AC   BIT(18)
 
-static inline struct guest_regs *vcpu_regs(struct vcpu *v)
-{
-    return v->arch.regs;
-}
-
 /* --- x86/bounce.c: into the guest kernel --- */
 
 /* Deliver exception @vector to the guest's handler by building the ABI's frame on its kernel stack and pointing

@@ -3,7 +3,7 @@
  *
  *   RULE(id, word, errno, protects, says, source)
  *
- * @id        stable name, AREA_NNN here and AREA-NNN to people; numbers are never reused
+ * @id        what people and tools call it: AREA_NNN in this file, AREA-NNN printed; numbers are never reused
  * @word      what C calls it: refuse(PORT_NOT_OPEN, ...), RULE_PORT_NOT_OPEN
  * @errno     what the guest gets, positive; 0 for rules that end the guest (CR) or concern its image
  * @protects  what would go wrong without the rule, one clause

@@ -10,7 +10,6 @@ enum evtchn_state {
     ECS_INTERDOMAIN,
     ECS_VIRQ,
     ECS_IPI,
-    ECS_PIRQ,
     ECS_HYPERVISOR
 };
 

@@ -1,5 +1,5 @@
 /*
- * Formatted output, and the hypervisor's last words.
+ * Formatted output.
  *
  * One engine (format_to) feeds characters to a sink: a bounded buffer for snprintf, the console for
  * printk. printk puts "(PV) " before each line and hands whole pieces to line_write(), which keeps

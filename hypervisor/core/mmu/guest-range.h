@@ -1,6 +1,6 @@
 /*
  * Which addresses are a guest's: all but the hypervisor's slots, and none through a linear window (core/mmu/guest-range.c).
- * <guest-access.h>, by include path, x86/ or tests/, reads and writes there.
+ * x86/guest-access.h reads and writes there (on the host, tests/host/machine has its own).
  */
 #pragma once
 

@@ -596,7 +596,7 @@ void vcpu_unpause(struct vcpu *v, uint32_t why) NO_ANALYSIS
 
 /* --- a new period of a cap --- */
 
-/* @v did not sleep while its cap had stopped it: it is due no CPU time for that. */
+/* While its cap had stopped @v it was due no CPU time, asleep as well or not: no credit for it. */
 static void forget_stop(struct vcpu *v) NO_ANALYSIS
 {
     struct cpu_queue *cq = queue_lock(v);
@@ -614,9 +614,9 @@ static uint16_t cap_turn(const struct domain *d, unsigned vcpu)
 }
 
 /*
- * A handful of @d's vCPUs that its cap had stopped go on, the first of a period behind the first of
- * the one before: all are level then, and the first may use up all of the period.  False: there are
- * more, for another round.
+ * At most CAP_RELEASED_AT_ONCE of @d's vCPUs that its cap had stopped go on.  They are level, so the first may use up the
+ * whole period: each period begins behind the vCPU that the one before began with.  False: more are stopped; the next
+ * round goes on at @cap_at.
  */
 static bool cap_release(struct domain *d)
 {

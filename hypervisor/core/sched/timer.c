@@ -205,7 +205,7 @@ static noinline_ void follow_head(struct timer_heap *h, struct timer_group *g, u
     const uint64_t due = MAX(t->deadline, now);
     if (due - now < WINDOW) {
         h->extras_booked = MAX(h->extras_booked, due) + EXTRA_EVERY;
-        t->deadline = MAX(due, h->extras_booked - WINDOW);
+        t->deadline = MAX(due + WINDOW, h->extras_booked) - WINDOW;
     }
     tree_insert(&h->root, t, IN_HEAP);
 }

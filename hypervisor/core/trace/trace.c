@@ -34,9 +34,6 @@ static void record_dump(const struct trace_record *r)
                     (unsigned long)r->c);
         printk_more("\n");
         break;
-    case TRACE_EVENT:
-        printk("  event upcall at <%016lx>\n", (unsigned long)r->a);
-        break;
     }
 }
 

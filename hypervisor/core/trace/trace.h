@@ -9,7 +9,7 @@
 
 #define TRACE_SLOTS 32u
 
-enum trace_kind { TRACE_EMPTY, TRACE_HYPERCALL, TRACE_TRAP, TRACE_REFUSAL, TRACE_EVENT };
+enum trace_kind { TRACE_EMPTY, TRACE_HYPERCALL, TRACE_TRAP, TRACE_REFUSAL };
 
 struct trace_record {
     uint32_t what; /* hypercall number, vector or rule */
@@ -18,7 +18,7 @@ struct trace_record {
     uint64_t a, b, c;
 };
 
-/* Written by the vCPU's own CPU only.  Hypercalls are recorded by entry.S, which knows this layout. */
+/* Written by the vCPU's own CPU only.  entry.S and fastpath.S write records, too (asm-offsets.c). */
 struct trace_ring {
     uint64_t next; /* byte offset in @record of the slot to overwrite: the oldest */
     struct trace_record record[TRACE_SLOTS];
