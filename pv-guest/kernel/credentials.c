@@ -140,12 +140,24 @@ static bool same(const struct ids *ids, unsigned id)
     return ids->real == id && ids->effective == id && ids->saved == id;
 }
 
+static bool same_user(const struct process *to)
+{
+    const struct credentials *mine = &process_current()->credentials, *its = &to->credentials;
+    return same(&its->user, mine->user.real) && same(&its->group, mine->group.real);
+}
+
 bool access_look(const struct process *to)
 {
     const struct process *const self = process_current();
-    const struct credentials *mine = &self->credentials, *its = &to->credentials;
+    const uint64_t more =
+        to->credentials.capabilities.permitted & ~self->credentials.capabilities.permitted;
     return self == to || access_capable(CAP_SYS_PTRACE) ||
-           (same(&its->user, mine->user.real) && same(&its->group, mine->group.real));
+           (same_user(to) && !more && !to->not_dumpable);
+}
+
+bool access_limit(const struct process *to)
+{
+    return process_current() == to || access_capable(CAP_SYS_RESOURCE) || same_user(to);
 }
 
 /* ---- Capabilities ---- */
@@ -188,12 +200,13 @@ void credentials_file_user_changed(struct credentials *c, unsigned old)
         own->effective |= own->permitted & FILE_CAPABILITIES;
 }
 
-void credentials_executed(struct credentials *c, bool set_id)
+void credentials_executed(struct credentials *c, bool set_id, bool no_more)
 {
     struct capabilities *const own = &c->capabilities;
+    const uint64_t most = no_more ? own->permitted : CAPABILITIES;
     const bool root = !c->user.real || !c->user.effective;
     if (set_id)
         own->ambient = 0;
-    own->permitted = root ? own->inheritable | own->bounding : own->ambient;
-    own->effective = root && !c->user.effective ? own->permitted : own->ambient;
+    own->permitted = (root ? own->inheritable | own->bounding : own->ambient) & most;
+    own->effective = root && !c->user.effective ? own->permitted : own->ambient & most;
 }

@@ -77,8 +77,9 @@ void credentials_init(struct credentials *c);
 void credentials_user_changed(struct credentials *c, const struct ids *old, bool keep);
 /* The same for the number that counts for files alone, which was @old. */
 void credentials_file_user_changed(struct credentials *c, unsigned old);
-/* A program has been executed, whose set-id bits have been looked at: @set_id if they changed anything. */
-void credentials_executed(struct credentials *c, bool set_id);
+/* A program has been executed, whose set-id bits have been looked at: @set_id if they changed anything; with @no_more
+ * (PR_SET_NO_NEW_PRIVS) nothing is permitted that was not. */
+void credentials_executed(struct credentials *c, bool set_id, bool no_more);
 
 /* May the running process do what needs that?  The kernel itself, at boot, may. */
 bool access_capable(enum capability which);
@@ -106,7 +107,10 @@ void access_drop_set_id(struct inode *inode);
 
 /* May the running process send @number to @to? */
 bool access_signal(const struct process *to, int number);
-/* May it look at what @to has open and where it is, or change its limits?  Being that user in every respect. */
+/* May it look at what @to has open and where it is?  Being that user in every respect, with all capabilities that @to
+ * has, unless @to does not let itself be looked at. */
 bool access_look(const struct process *to);
+/* May it see and change @to's limits? */
+bool access_limit(const struct process *to);
 /* May it change how @to is scheduled? */
 bool access_schedule(const struct process *to);

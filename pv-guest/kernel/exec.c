@@ -342,7 +342,9 @@ static void take_ids(struct process *p, const struct inode *program)
     c->user.saved = c->user.file = c->user.effective;
     c->group.saved = c->group.file = c->group.effective;
     p->keep_capabilities = false;
-    credentials_executed(c, user != c->user.effective || group != c->group.effective);
+    const bool changed = user != c->user.effective || group != c->group.effective;
+    p->not_dumpable = changed; /* what it has open is not for those who were it before */
+    credentials_executed(c, changed, p->no_new_privileges);
 }
 
 /*

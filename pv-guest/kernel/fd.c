@@ -107,10 +107,14 @@ void files_close_on_exec(struct files *files)
     memset(files->close_on_exec, 0, sizeof(files->close_on_exec));
 }
 
+struct file *files_find(const struct files *files, uint64_t fd)
+{
+    return files && fd < (uint64_t)files->slots ? files->table[fd] : NULL;
+}
+
 struct file *fd_file_or_path(int fd)
 {
-    const struct files *const files = task_current()->files;
-    return fd >= 0 && fd < files->slots ? files->table[fd] : NULL;
+    return files_find(task_current()->files, (uint64_t)fd);
 }
 
 struct file *fd_file(int fd)

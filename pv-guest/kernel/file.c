@@ -111,8 +111,6 @@ static long regular_open(struct file *file)
 {
     file->writes = (file->flags & O_ACCMODE) != O_RDONLY;
     file->inode->writers += file->writes;
-    if ((file->flags & O_TRUNC) && (file->flags & O_ACCMODE) != O_RDONLY)
-        return inode_resize(file->inode, 0);
     return 0;
 }
 

@@ -73,6 +73,8 @@ void files_unshare(struct task *task);
 void files_forget(struct files *files, int fd);
 void files_close_on_exec(struct files *files);
 
+/* The file @fd of @files, or NULL; of a task that is ending @files may be NULL. */
+struct file *files_find(const struct files *files, uint64_t fd);
 /* The running task's file @fd, or NULL; without a reference, and another thread may close it during
  * a wait. */
 struct file *fd_file(int fd);

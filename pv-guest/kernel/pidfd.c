@@ -140,8 +140,7 @@ static struct file *file_of(const struct process *p, int fd)
     const struct task *t;
     for_each_thread(t, p)
     {
-        struct file *file =
-            t->files && fd >= 0 && fd < t->files->slots ? t->files->table[fd] : NULL;
+        struct file *file = files_find(t->files, (uint64_t)fd);
         if (file)
             file_get(file);
         return file;

@@ -16,7 +16,7 @@ static const struct node fd_node;
 static struct file *file_of(int pid, int fd)
 {
     const struct task *t = proc_thread(process_find(pid));
-    return t && t->files && fd >= 0 && fd < t->files->end ? t->files->table[fd] : NULL;
+    return t ? files_find(t->files, (uint64_t)fd) : NULL;
 }
 
 static int fd_find(struct inode *dir, const char *name, struct inode **found)

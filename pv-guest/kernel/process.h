@@ -41,8 +41,9 @@ struct process {
     bool continued;                /* by SIGCONT, until its parent knows */
     bool has_exec;                 /* its parent may no longer move it to another group */
     int parent_death_signal;
-    bool subreaper;                       /* prctl: orphans below it become its children */
-    bool keep_capabilities, not_dumpable; /* prctl: kept and told */
+    bool subreaper;         /* prctl: orphans below it become its children */
+    bool keep_capabilities; /* prctl: kept and told */
+    bool not_dumpable;      /* prctl, exec of a set-id program: others may not look into it */
     /* of a session's leader: what was in the foreground of the terminal that it lost */
     int group_hung_up;
     int exit_signal; /* what its parent gets when it ends; 0: nothing */

@@ -38,7 +38,7 @@
 
 struct list sched_queue = LIST_INIT(sched_queue);
 cpus_t sched_sleeping;
-static cpus_t kicked;                                          /* kicked, on their way */
+static cpus_t kicked;                                          /* on their way out of their sleep */
 static struct wait_queue unloaded = WAIT_QUEUE_INIT(unloaded); /* for CPUs to let go of a space */
 static uint64_t switches;
 static uint64_t vruntime_most; /* of all that have ever run */

@@ -15,7 +15,6 @@
 #include "transfer.h"
 #include "platform/platform.h"
 
-#define SOL_SOCKET      1
 #define SCM_RIGHTS      1
 #define SCM_CREDENTIALS 2
 #define FILES_SENT_MOST 253
@@ -38,7 +37,7 @@ struct linux_mmsghdr {
     uint64_t length; /* 32 bits, and padding */
 };
 
-static void message_end(struct message *m)
+void message_end(struct message *m)
 {
     for (unsigned i = 0; i < m->file_count; i++)
         file_put(m->files[i]);
@@ -69,7 +68,7 @@ static int take_files(struct message *m, user_t at, size_t size)
         file_get(file);
         m->files[m->file_count++] = file;
     }
-    return flight_check(m->file_count);
+    return 0;
 }
 
 static bool one_of(unsigned id, const struct ids *ids)
@@ -119,7 +118,7 @@ static int take_control(struct message *m, user_t at, size_t size)
         at += step;
         size -= step;
     }
-    return 0;
+    return m->file_count ? flight_check(m->file_count) : 0;
 }
 
 /* ---- Control data of who receives ---- */
@@ -368,9 +367,11 @@ long syscall_recvmmsg(const struct syscall_args *a)
     long rc = 0, done = 0;
     if (a->arg[4]) {
         rc = timespec_read(a->arg[4], &span);
+        if (rc)
+            return rc;
         deadline = platform_time() + span;
     }
-    if (rc || !socket_file(a->arg[0], &rc))
+    if (!socket_file(a->arg[0], &rc))
         return rc;
     for (; done < count; done++) {
         const user_t at = a->arg[1] + done * sizeof(struct linux_mmsghdr);

@@ -156,19 +156,20 @@ static int bind_path(struct socket *s, const struct file *file, const struct add
     struct process *const p = process_current();
     const unsigned mode = file->inode->mode & 07777 & ~p->umask;
     const char *path = path_text(address, whole);
+    const size_t length = text_copy(text, path, SOCKADDR_UNIX + 1 - PATH_AT);
+    struct socket_name *const name = name_new(plain.bytes, PATH_AT + length + 1);
+    if (!name)
+        return -ENOMEM;
     int rc = s->name ? -EINVAL : path_make(p->cwd, path, 0, S_IFSOCK | mode, &inode);
     if (rc == -EINVAL && !path_find(p->cwd, path, PATH_NOFOLLOW, &inode)) {
         inode_put(inode);
-        return -EADDRINUSE; /* which Linux finds out first */
+        rc = -EADDRINUSE; /* which Linux finds out first */
     }
-    if (rc)
+    if (rc) {
+        name_put(name);
         return rc == -EEXIST ? -EADDRINUSE : rc;
-    const size_t length = text_copy(text, path, SOCKADDR_UNIX + 1 - PATH_AT);
-    s->name = name_new(plain.bytes, PATH_AT + length + 1);
-    if (!s->name) {
-        inode_put(inode);
-        return -ENOMEM;
     }
+    s->name = name;
     s->inode = inode;
     inode->socket = s;
     return 0;

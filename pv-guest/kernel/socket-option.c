@@ -5,8 +5,6 @@
 #include "syscall.h"
 #include "timer.h"
 
-#define SOL_SOCKET 1
-
 enum option {
     SO_DEBUG = 1,
     SO_REUSEADDR,

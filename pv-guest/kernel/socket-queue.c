@@ -329,7 +329,10 @@ static bool same_sender(const struct packet *p, const struct message *m)
            p->identity.gid == m->identity.gid;
 }
 
-/* What is in the queue, up to the size of @m or to a packet with files: bytes, *@stop if no more are to be waited for. */
+/*
+ * What is in the queue, up to the size of @m, to a packet with files, or where identities are passed to one of another
+ * sender: bytes, *@stop if no more are to be waited for.
+ */
 static long receive_ready(struct socket *s, struct message *m, struct cursor *c, size_t left,
                           bool *stop)
 {
@@ -340,10 +343,13 @@ static long receive_ready(struct socket *s, struct message *m, struct cursor *c,
     {
         const size_t n = MIN(left - done, p->size - p->taken);
         const bool files = p->file_count;
-        if (done == left || (s->pass_identity && m->length && !same_sender(p, m)))
+        *stop |= s->pass_identity && m->length && !same_sender(p, m);
+        if (done == left || *stop)
             break;
-        if (cursor_copy(c, p->data + p->taken, n, true) || take_along(p, m, peek))
-            return done ? (long)done : -EFAULT;
+        const int rc =
+            cursor_copy(c, p->data + p->taken, n, true) ? -EFAULT : take_along(p, m, peek);
+        if (rc)
+            return done ? (long)done : rc;
         done += n;
         m->length += n;
         if (!peek) {

@@ -169,11 +169,7 @@ static long socket_read(struct file *file, user_t to, size_t size)
     struct message m = {.pieces = &whole, .count = 1, .size = size};
     m.deadline = socket_deadline(file, 0, s->receive_timeout);
     const long n = socket_receive(s, &m);
-    /* Files that came along have nowhere to go. */
-    for (unsigned i = 0; i < m.file_count; i++)
-        file_put(m.files[i]);
-    heap_free(m.files);
-    name_put(m.from);
+    message_end(&m); /* files that came along have nowhere to go */
     return n;
 }
 
@@ -305,8 +301,10 @@ long syscall_socketpair(const struct syscall_args *a)
     const unsigned type = a->arg[1] & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct file *ends[2];
     int fds[2];
-    if (type < SOCK_LIMIT && a->arg[0] == AF_INET)
-        return check_inet(type, a->arg[2]) ? check_inet(type, a->arg[2]) : -EOPNOTSUPP;
+    if (type < SOCK_LIMIT && a->arg[0] == AF_INET) {
+        const int rc = check_inet(type, a->arg[2]);
+        return rc ? rc : -EOPNOTSUPP;
+    }
     const int failed = pair_create(a, ends);
     if (failed)
         return failed;

@@ -12,6 +12,7 @@
 #define AF_UNSPEC       0
 #define AF_UNIX         1
 #define AF_INET         2
+#define SOL_SOCKET      1
 #define SOCK_STREAM     1
 #define SOCK_DGRAM      2
 #define SOCK_RAW        3
@@ -180,6 +181,8 @@ struct message {
 /* socket-queue.c */
 struct packet;
 /* Bytes sent or received, or -errno. */
+/* Lets go of the files and the name that @m has. */
+void message_end(struct message *m);
 long socket_send(struct socket *s, struct message *m);
 long socket_receive(struct socket *s, struct message *m);
 /* Could something be sent now? */

@@ -81,7 +81,7 @@ long syscall_prlimit64(const struct syscall_args *a)
     struct process *p = a->arg[0] ? process_find(a->arg[0]) : process_current();
     if (!p)
         return -ESRCH;
-    return access_look(p) ? get_and_set(p, a->arg[1], a->arg[2], a->arg[3]) : -EPERM;
+    return access_limit(p) ? get_and_set(p, a->arg[1], a->arg[2], a->arg[3]) : -EPERM;
 }
 
 #define RUSAGE_CHILDREN -1

@@ -14,11 +14,6 @@ static long order(const void *one, const void *other)
     return one == other ? 0 : one < other ? 1 : 2;
 }
 
-static const struct file *file_of(const struct task *t, uint64_t fd)
-{
-    return fd < (uint64_t)t->files->slots ? t->files->table[fd] : NULL;
-}
-
 /* kcmp(pid, pid, what, fd, fd) */
 long syscall_kcmp(const struct syscall_args *a)
 {
@@ -32,7 +27,8 @@ long syscall_kcmp(const struct syscall_args *a)
         return -EPERM;
     switch ((int)a->arg[2]) {
     case KCMP_FILE: {
-        const struct file *one = file_of(t[0], a->arg[3]), *other = file_of(t[1], a->arg[4]);
+        const struct file *one = files_find(t[0]->files, a->arg[3]);
+        const struct file *other = files_find(t[1]->files, a->arg[4]);
         return one && other ? order(one, other) : -EBADF;
     }
     case KCMP_VM:

@@ -112,7 +112,9 @@ static struct task *new (void (*start)(void))
     sp[6] = (uint64_t)start;
     task->sp = (uint64_t)sp;
     task->cpu = cpu_this();
-    task->vruntime = task_current()->vruntime;
+    const struct task *const parent =
+        task_current(); /* with what it has run since it got the CPU */
+    task->vruntime = parent->vruntime + (platform_time() - parent->run_since);
     return task;
 }
 

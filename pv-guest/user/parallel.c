@@ -498,7 +498,10 @@ int main(int argc, char **argv)
     check_faults();
     check_mutex();
     check_mixture(self, rounds);
-    check_leaks(self);
+    if (argc > 2 && !strcmp(argv[2], "beside"))
+        result(1, "nothing leaks # SKIP others run beside this program, with memory of their own");
+    else
+        check_leaks(self);
     printf("1..%d\n", asked);
     return 0;
 }

@@ -60,11 +60,12 @@ static int64_t now_ms(void)
 
 /* --- The window ---------------------------------------------------------- */
 
-/* The guest hears of the window what it does not know yet; nobody else does, as any byte is a key to a hypervisor. */
+/* The guest hears of the window what it does not know yet; nobody else does, as any byte is a key to a hypervisor.  One that
+ * asks without reading the answers gets the next when it has read: see type(). */
 static void tell_window(struct session *s)
 {
     struct winsize now;
-    if (!s->tells_window || s->moves || s->is_away || !window_size(&now))
+    if (!s->tells_window || s->moves || s->is_away || s->to_guest.size || !window_size(&now))
         return;
     if (now.ws_row == s->window.ws_row && now.ws_col == s->window.ws_col)
         return;
@@ -254,6 +255,8 @@ static void type(struct session *s)
         if (sent <= 0)
             break; /* full: poll() says when; gone: read_console() sees it */
         bytes_drop(&s->to_guest, (size_t)sent);
+        if (!s->to_guest.size)
+            tell_window(s);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@
 #define SETUID       7
 #define SETPCAP      8
 #define SYS_CHROOT   18
+#define SYS_PTRACE   19
 #define SYS_ADMIN    21
 #define BIT(n)       (1u << (n))
 
@@ -176,6 +178,52 @@ static void inherits(void)
     _exit(!good);
 }
 
+/* What was given up stays so: exec gives nothing back to whoever wants no new privileges. */
+static void no_more(void)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && drop(CHOWN, 1) == 0)
+        execl("/proc/self/exe", "check", "capable", NULL);
+    _exit(1);
+}
+
+/* Whoever has fewer capabilities than another process takes no file of it. */
+static void looks_up(void)
+{
+    const pid_t pid = fork();
+    while (!pid)
+        pause();
+    const int fd = syscall(SYS_pidfd_open, pid, 0), taken = syscall(SYS_pidfd_getfd, fd, 0, 0);
+    int good = taken >= 0 && drop(SYS_PTRACE, 1) == 0 &&
+               FAILS(syscall(SYS_pidfd_getfd, fd, 0, 0), EPERM) &&
+               FAILS(syscall(SYS_kcmp, pid, getpid(), 0, 0, 0), EPERM) &&
+               syscall(SYS_prlimit64, pid, RLIMIT_CORE, NULL, NULL) == 0;
+    kill(pid, SIGKILL);
+    _exit(!good);
+}
+
+/* A process that is not to be dumped is not looked into by others of its user. */
+static void not_dumpable(void)
+{
+    int ends[2], good = pipe(ends) == 0 && setresgid(1000, 1000, 1000) == 0 &&
+                        setresuid(1000, 1000, 1000) == 0;
+    char c = 0;
+    for (int dumpable = 1; dumpable >= 0; dumpable--) {
+        const pid_t pid = fork();
+        if (!pid) {
+            prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
+            c = write(ends[1], "x", 1);
+        }
+        while (!pid)
+            pause();
+        good &= read(ends[0], &c, 1) == 1;
+        const int fd = syscall(SYS_pidfd_open, pid, 0);
+        const int taken = syscall(SYS_pidfd_getfd, fd, ends[0], 0);
+        good &= dumpable ? taken >= 0 : taken == -1 && errno == EPERM;
+        kill(pid, SIGKILL);
+    }
+    _exit(!good);
+}
+
 int capabilities_after_exec(void)
 {
     return !(get() == 0 && !(data[0].permitted & BIT(CHOWN)) && (data[0].effective & BIT(KILL)));
@@ -199,5 +247,8 @@ void check_capabilities(void)
     sum(keeps, "PR_SET_KEEPCAPS");
     sum(bounded, "the bounding set, also after exec");
     sum(inherits, "ambient capabilities");
+    sum(no_more, "PR_SET_NO_NEW_PRIVS: exec permits nothing that was not permitted");
+    sum(looks_up, "pidfd_getfd and kcmp want no fewer capabilities, prlimit does not care");
+    sum(not_dumpable, "PR_SET_DUMPABLE 0: no other process of the user takes a file");
     unlink("/tmp/check-capable");
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,28 @@ static void check_keys(void)
     munmap(m, 4096);
 }
 
+/* One that ends has files no more, but its memory takes a while. */
+static void check_compare_with_one_that_ends(void)
+{
+    int good = 1;
+    for (int round = 0; round < 20; round++) {
+        const pid_t pid = fork();
+        for (uintptr_t i = 0; !pid && i < 1000; i++) {
+            char *far = mmap((void *)(0x100000000ul + (i << 21)), 4096, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            if (far != MAP_FAILED)
+                *far = 1;
+        }
+        if (!pid)
+            _exit(0);
+        while (waitpid(pid, NULL, WNOHANG) == 0) {
+            const long order = syscall(SYS_kcmp, pid, getpid(), 0, 0, 0);
+            good &= order >= 0 || errno == EBADF || errno == ESRCH;
+        }
+    }
+    result(good, "kcmp: of a process that ends there is nothing to compare, or it is gone");
+}
+
 static void check_compare(void)
 {
     const int one = open("/", O_RDONLY), same = dup(one), other = open("/", O_RDONLY);
@@ -109,6 +132,7 @@ static void check_compare(void)
                FAILS(syscall(SYS_kcmp, self, self, 99, 0, 0), EINVAL) &&
                FAILS(syscall(SYS_kcmp, self, 0x3fffffff, 1, 0, 0), ESRCH);
     result(good, "kcmp: what two processes share");
+    check_compare_with_one_that_ends();
     good = unshare(0) == 0 && unshare(CLONE_FILES | CLONE_FS) == 0 && FAILS(unshare(1), EINVAL) &&
            fcntl(one, F_GETFD) == 0 && FAILS(syscall(SYS_setns, -1, 0), EBADF) &&
            FAILS(syscall(SYS_setns, one, 0), EINVAL);

@@ -388,6 +388,27 @@ static void check_credentials(void)
     close(s[1]);
 }
 
+/* Whoever wants to know who has sent what gets what one has sent, however much was asked for. */
+static void check_senders(void)
+{
+    int s[2], on = 1,
+              good = socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0 &&
+                     setsockopt(s[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0;
+    char text[8];
+    good &= write(s[1], "a", 1) == 1;
+    const pid_t pid = fork();
+    if (!pid)
+        _exit(write(s[1], "b", 1) != 1);
+    waitpid(pid, NULL, 0);
+    alarm(10);
+    good &= recv(s[0], text, sizeof(text), MSG_WAITALL) == 1 && text[0] == 'a' &&
+            recv(s[0], text, 1, MSG_WAITALL) == 1 && text[0] == 'b';
+    alarm(0);
+    result(good, "SO_PASSCRED: MSG_WAITALL ends where another sender's begins");
+    close(s[0]);
+    close(s[1]);
+}
+
 static void check_datagrams(void)
 {
     const int server = new_socket(SOCK_DGRAM | SOCK_NONBLOCK),
@@ -606,6 +627,7 @@ void check_sockets(void)
     check_listen();
     check_waiting();
     check_rights();
+    check_senders();
     check_cycles();
     check_credentials();
     check_datagrams();
