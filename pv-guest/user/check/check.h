@@ -44,9 +44,11 @@ void check_capabilities(void);        /* capabilities.c */
 void check_openings(void);            /* openings.c */
 void check_settings(void);            /* settings.c */
 void check_ipc(void);                 /* ipc.c */
-void check_queues(void);              /* queues.c */
-void check_file_attributes(void);     /* attributes.c */
-void sockets_cycle(void);             /* sockets.c: make, connect, pass and close some */
+void check_nonsense(void);            /* nonsense.c */
+int nonsense_rounds(int argc, char **argv);
+void check_queues(void);           /* queues.c */
+void check_file_attributes(void);  /* attributes.c */
+void sockets_cycle(void);          /* sockets.c: make, connect, pass and close some */
 int capabilities_after_exec(void); /* capabilities.c: the answer of the program that it executes */
 int users_set_id(int same);        /* users.c: the answer of the program that it executes */
 

@@ -569,81 +569,92 @@ static void check_leaks(void)
     result(!alone || after == before, "nothing leaks");
 }
 
-/* check only NAME: one group of questions, for who works on what they ask about. */
-static int only(const char *name)
+/* What takes all there is, for a while. */
+static void survive(void)
 {
-    static const struct {
-        const char *name;
-        void (*questions)(void);
-    } groups[] = {{"ipc", check_ipc}, {"queues", check_queues}, {"proc", check_proc}};
-    for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-        if (!strcmp(name, groups[i].name))
-            groups[i].questions();
-    printf("1..%d\n", number);
-    return failed || !number;
-}
-
-int main(int argc, char **argv)
-{
-    if (argc > 2 && !strcmp(argv[1], "only"))
-        return only(argv[2]);
-    if (argc > 1 && !strcmp(argv[1], "hog"))
-        hog();
-    if (argc > 1)
-        return program(argc, argv);
-    check_kernel_memory();
-    check_pointers();
-    check_exceptions();
-    check_copy_on_write();
-    check_protection();
-    check_files_in_memory();
-    check_signals();
-    check_fpu();
-    check_time();
-    check_files();
-    check_pipes();
-    check_processes();
-    check_addresses();
-    check_mappings();
-    check_names();
-    check_transfers();
-    check_locks();
-    check_events();
-    check_queued_signals();
-    check_timers();
-    check_threads();
-    check_futexes();
-    check_families();
-    check_programs();
-    check_proc();
-    check_mounts();
-    check_limits();
-    check_refusals();
-    check_users();
-    check_cpu_time();
-    check_terminals();
-    check_pidfds();
-    check_splices();
-    check_more_of_descriptors();
-    check_policies();
-    check_memory_advice();
-    check_corners();
-    check_watches();
-    check_file_attributes();
-    check_capabilities();
-    check_more_of_mounts();
-    check_sockets();
-    check_openings();
-    check_settings();
-    check_ipc();
-    check_queues();
-    check_leaks();
-    check_random();
     result(child(hog) != 0, "a memory hog ends, the kernel does not");
     child(bomb);
     while (wait(NULL) > 0 || errno == EINTR)
         ;
     result(child(divide) != 0, "after a fork bomb, fork works again");
+}
+
+/* In the order in which they are asked. */
+static const struct {
+    const char *name;
+    void (*questions)(void);
+} groups[] = {
+    {"kernel-memory", check_kernel_memory},
+    {"pointers", check_pointers},
+    {"exceptions", check_exceptions},
+    {"copy-on-write", check_copy_on_write},
+    {"protection", check_protection},
+    {"files-in-memory", check_files_in_memory},
+    {"signals", check_signals},
+    {"fpu", check_fpu},
+    {"time", check_time},
+    {"files", check_files},
+    {"pipes", check_pipes},
+    {"processes", check_processes},
+    {"addresses", check_addresses},
+    {"mappings", check_mappings},
+    {"names", check_names},
+    {"transfers", check_transfers},
+    {"locks", check_locks},
+    {"events", check_events},
+    {"queued-signals", check_queued_signals},
+    {"timers", check_timers},
+    {"threads", check_threads},
+    {"futexes", check_futexes},
+    {"families", check_families},
+    {"programs", check_programs},
+    {"proc", check_proc},
+    {"mounts", check_mounts},
+    {"limits", check_limits},
+    {"refusals", check_refusals},
+    {"users", check_users},
+    {"cpu-time", check_cpu_time},
+    {"terminals", check_terminals},
+    {"pidfds", check_pidfds},
+    {"splices", check_splices},
+    {"more-of-descriptors", check_more_of_descriptors},
+    {"policies", check_policies},
+    {"memory-advice", check_memory_advice},
+    {"corners", check_corners},
+    {"watches", check_watches},
+    {"file-attributes", check_file_attributes},
+    {"capabilities", check_capabilities},
+    {"more-of-mounts", check_more_of_mounts},
+    {"sockets", check_sockets},
+    {"openings", check_openings},
+    {"settings", check_settings},
+    {"ipc", check_ipc},
+    {"queues", check_queues},
+    {"leaks", check_leaks},
+    {"random", check_random},
+    {"nonsense", check_nonsense},
+};
+
+/* Ask all of them; or one, for who works on what it asks about (check only NAME). */
+static void ask(const char *name)
+{
+    for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+        if (!name || !strcmp(name, groups[i].name))
+            groups[i].questions();
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = argc > 2 && !strcmp(argv[1], "only") ? argv[2] : NULL;
+    if (argc > 1 && !strcmp(argv[1], "hog"))
+        hog();
+    if (argc > 1 && !strcmp(argv[1], "nonsense"))
+        return nonsense_rounds(argc, argv);
+    if (argc > 1 && !only)
+        return program(argc, argv);
+    ask(only);
+    if (!only)
+        survive();
     printf("1..%d\n", number);
     return failed != 0;
 }
