@@ -1,7 +1,7 @@
 /* The console of every other domain: a ring in a page shared with whoever serves it. */
 #pragma once
 
-#include "kernel/base.h"
+#include "kernel/lib/base.h"
 
 void console_ring_attach(void *page, unsigned port);
 void console_ring_write(const char *text, size_t size);

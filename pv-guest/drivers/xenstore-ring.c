@@ -10,7 +10,7 @@
 #include <xen/io/xs_wire.h>
 
 #include "drivers/xenstore-ring.h"
-#include "kernel/text.h"
+#include "kernel/lib/text.h"
 
 static struct xenstore_domain_interface *ring;
 static unsigned ring_port;

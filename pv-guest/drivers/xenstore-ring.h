@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "kernel/base.h"
+#include "kernel/lib/base.h"
 
 #define XENSTORE_TEXT_MAX 256 /* longer messages are read and forgotten */
 

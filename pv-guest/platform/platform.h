@@ -13,7 +13,7 @@
  * seam has no operation to mask or unmask them: platform_return and
  * platform_idle open the gate, entry code closes it.
  *
- * With several CPUs the critical section has a lock (kernel/cpu.h), taken on the
+ * With several CPUs the critical section has a lock (kernel/tasks/cpu.h), taken on the
  * way in and dropped on the way out.  The platform takes no part in that: its
  * functions are called with the lock held, but for platform_return,
  * platform_idle, platform_relax, platform_time, platform_cpuid and those that
@@ -34,8 +34,8 @@
  */
 #pragma once
 
-#include "kernel/base.h"
-#include "kernel/pte.h"
+#include "kernel/lib/base.h"
+#include "kernel/memory/pte.h"
 
 struct frame;
 

@@ -8,7 +8,7 @@
  *     tool:  DLE CSI 48 ; rows ; columns ; 0 ; 0 t      then, and after each SIGWINCH: the terminal's report behind a DLE
  *     tool:  DLE DLE                  for a DLE (Ctrl-P) that is typed
  *
- * Why a DLE: pv-guest/kernel/window.c.  Why no byte above 127, as telnet has for this: Xen takes the highest bit away.
+ * Why a DLE: pv-guest/kernel/terminals/window.c.  Why no byte above 127, as telnet has for this: Xen takes the highest bit away.
  */
 #pragma once
 

@@ -3,7 +3,7 @@
  * wiring, the FADT for switching off.  Tables are believed only after their
  * checksum; without any, the wiring of every PC since 1996 is assumed.
  */
-#include "kernel/text.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 
 struct acpi acpi = {

@@ -2,7 +2,7 @@
  * Interrupt controllers: the local APIC with its timer, the IO-APIC for the
  * serial line, and the two old PICs, silenced.
  */
-#include "kernel/print.h"
+#include "kernel/lib/print.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <xen/arch-x86/hvm/start_info.h>
 
-#include "kernel/page.h"
-#include "kernel/print.h"
-#include "kernel/text.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/print.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

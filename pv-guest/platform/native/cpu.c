@@ -2,11 +2,11 @@
  * The CPU: its segments, where traps and system calls enter the kernel, and the
  * operations on one process's part of it.
  */
-#include "kernel/errno.h"
-#include "kernel/frame.h"
-#include "kernel/page.h"
-#include "kernel/print.h"
-#include "kernel/text.h"
+#include "kernel/lib/errno.h"
+#include "kernel/entry/frame.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/print.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

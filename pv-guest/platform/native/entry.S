@@ -5,7 +5,7 @@
  *
  *      ss, rsp, rflags, cs, rip, [error code]  <- rsp
  *
- * The stubs add what is missing of struct frame (kernel/frame.h) and meet in
+ * The stubs add what is missing of struct frame (kernel/entry/frame.h) and meet in
  * enter.  SYSCALL pushes nothing, not even changes the stack, so its entry
  * builds the same picture by hand.
  *

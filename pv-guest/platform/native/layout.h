@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "kernel/layout.h"
+#include "kernel/lib/layout.h"
 
 #define IMAGE_PHYS  0x100000                   /* the image's first byte, in physical memory */
 #define IMAGE_BASE  (KERNEL_BASE + IMAGE_PHYS) /* and where it runs */

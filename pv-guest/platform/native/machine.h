@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "kernel/base.h"
-#include "kernel/pte.h"
+#include "kernel/lib/base.h"
+#include "kernel/memory/pte.h"
 #include "platform/native/layout.h"
 
 /* ---- Instructions ------------------------------------------------------------------ */

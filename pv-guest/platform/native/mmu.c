@@ -7,10 +7,10 @@
  * A process's root has a copy of the 256 entries that lead there, and the tables
  * below them never change, so nothing has to be kept in step.
  */
-#include "kernel/errno.h"
-#include "kernel/page.h"
-#include "kernel/print.h"
-#include "kernel/text.h"
+#include "kernel/lib/errno.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/print.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

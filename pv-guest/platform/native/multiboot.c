@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <xen/arch-x86/hvm/start_info.h>
 
-#include "kernel/text.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 
 enum {

@@ -7,7 +7,7 @@
  * Without it ACPI switches off, the keyboard controller restarts, and a crash
  * leaves its words on the screen and the machine standing.
  */
-#include "kernel/text.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

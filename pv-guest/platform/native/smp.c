@@ -11,9 +11,9 @@
  * An idle CPU is not woken up for that: it does not look at a process's memory,
  * and answers before it does anything else.
  */
-#include "kernel/errno.h"
-#include "kernel/page.h"
-#include "kernel/text.h"
+#include "kernel/lib/errno.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/text.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

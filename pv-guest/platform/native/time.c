@@ -2,7 +2,7 @@
  * Time: the TSC for what time it is, the local APIC's timer for the alarm, both
  * measured against the PIT at boot; the CMOS clock for the date.
  */
-#include "kernel/print.h"
+#include "kernel/lib/print.h"
 #include "platform/native/machine.h"
 #include "platform/platform.h"
 

@@ -8,9 +8,9 @@
 #include <paravane/hypercall.h>
 #include <xen/memory.h>
 
-#include "kernel/page.h"
-#include "kernel/print.h"
-#include "kernel/timer.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/print.h"
+#include "kernel/time/timer.h"
 #include "platform/platform.h"
 #include "platform/xen/balloon.h"
 #include "platform/xen/machine.h"

@@ -12,10 +12,10 @@
  */
 #include <paravane/hypercall.h>
 
-#include "kernel/layout.h"
-#include "kernel/page.h"
-#include "kernel/print.h"
-#include "kernel/text.h"
+#include "kernel/lib/layout.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/print.h"
+#include "kernel/lib/text.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

@@ -6,8 +6,8 @@
 
 #include "drivers/console-io.h"
 #include "drivers/console-ring.h"
-#include "kernel/layout.h"
-#include "kernel/page.h"
+#include "kernel/lib/layout.h"
+#include "kernel/memory/page.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

@@ -8,9 +8,9 @@
 #include <xen/io/xs_wire.h>
 
 #include "drivers/xenstore-ring.h"
-#include "kernel/control.h"
-#include "kernel/page.h"
-#include "kernel/text.h"
+#include "kernel/entry/control.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/text.h"
 #include "platform/platform.h"
 #include "platform/xen/balloon.h"
 #include "platform/xen/machine.h"

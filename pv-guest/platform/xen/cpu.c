@@ -3,7 +3,7 @@
 #include <xen/sched.h>
 #include <xen/version.h>
 
-#include "kernel/print.h"
+#include "kernel/lib/print.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

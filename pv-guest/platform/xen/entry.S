@@ -7,7 +7,7 @@
  *
  * and jumping to a handler.  rcx and r11 are there because the hypervisor gets
  * here by SYSRET, which needs them.  All stubs turn this into struct frame
- * (kernel/frame.h), which has room for exactly these two extra words where
+ * (kernel/entry/frame.h), which has room for exactly these two extra words where
  * vector and error belong, and meet in enter.
  *
  * In cs the selector is 16 bits; bits 32-39 hold the upcall mask that was in
@@ -15,7 +15,7 @@
  */
 #define __ASSEMBLY__
 #include <xen/xen.h>
-#include "kernel/layout.h"
+#include "kernel/lib/layout.h"
 
 
 #define FUNC(name) .globl name; .balign 16; name:

@@ -10,7 +10,7 @@
 #include <paravane/hypercall.h>
 #include <xen/event_channel.h>
 
-#include "kernel/print.h"
+#include "kernel/lib/print.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

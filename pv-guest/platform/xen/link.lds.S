@@ -2,7 +2,7 @@
  * The kernel image for a PV domain builder: linked high, loaded from pfn 0.
  * p_paddr is the offset into the domain's memory; virtual = p_paddr + VIRT_BASE.
  */
-#include "kernel/layout.h"
+#include "kernel/lib/layout.h"
 
 OUTPUT_FORMAT(elf64-x86-64)
 OUTPUT_ARCH(i386:x86-64)

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
-#include "kernel/base.h"
-#include "kernel/layout.h"
-#include "kernel/pte.h"
+#include "kernel/lib/base.h"
+#include "kernel/lib/layout.h"
+#include "kernel/memory/pte.h"
 
 typedef struct {
     unsigned long n;

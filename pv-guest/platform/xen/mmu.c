@@ -11,11 +11,11 @@
  * the kernel's upper half in it, and one for user mode, whose upper half is
  * empty (the hypervisor puts its own 16 slots into both).
  */
-#include "kernel/errno.h"
-#include "kernel/layout.h"
-#include "kernel/page.h"
-#include "kernel/print.h"
-#include "kernel/text.h"
+#include "kernel/lib/errno.h"
+#include "kernel/lib/layout.h"
+#include "kernel/memory/page.h"
+#include "kernel/lib/print.h"
+#include "kernel/lib/text.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

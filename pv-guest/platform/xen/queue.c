@@ -11,7 +11,7 @@
  */
 #include <paravane/hypercall.h>
 
-#include "kernel/print.h"
+#include "kernel/lib/print.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

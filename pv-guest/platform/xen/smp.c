@@ -10,9 +10,9 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#include "kernel/layout.h"
-#include "kernel/print.h"
-#include "kernel/text.h"
+#include "kernel/lib/layout.h"
+#include "kernel/lib/print.h"
+#include "kernel/lib/text.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 

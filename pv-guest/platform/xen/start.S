@@ -3,7 +3,7 @@
  * fills with hypercall stubs.
  */
 #include <xen/elfnote.h>
-#include "kernel/layout.h"
+#include "kernel/lib/layout.h"
 
 #define NOTE(type, kind, ...)                      \
         .align  4;                                 \

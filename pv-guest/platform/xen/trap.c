@@ -5,8 +5,8 @@
 #include <paravane/hypercall.h>
 #include <xen/callback.h>
 
-#include "kernel/layout.h"
-#include "kernel/print.h"
+#include "kernel/lib/layout.h"
+#include "kernel/lib/print.h"
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 
