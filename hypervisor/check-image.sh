@@ -2,11 +2,11 @@
 # What must be true of the linked image and no compiler promises.  Usage: check-image.sh PARAVANE fast|slow
 #
 #   fast     it has the fast paths (fastpath.S), or, slow, none of them
-#   linear   the multiboot header's address fields describe one straight copy (x86/paravane.lds)
+#   linear   the multiboot header's address fields describe one straight copy (x86/boot/paravane.lds)
 #   w^x      no segment is both writable and executable
 #   fixed    no relocation is left: nobody would apply it
 #   canary   only libfdt's functions look at fs, and only at the canary: the FS base is a guest's
-#            once one has run, and libfdt runs before (x86/start.c)
+#            once one has run, and libfdt runs before (x86/boot/start.c)
 #   integer  no vector register is touched: they are the guest's
 set -eu
 image=$1 paths=$2

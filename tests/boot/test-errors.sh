@@ -104,7 +104,7 @@ printf 'name="a"\nkernel="%s"\n' "$sample" >"$work/a.cfg"
 fails 'an option behind a file' 2 'options go before the first one' hint "$work/a.cfg" -q
 
 # Words for the hypervisor: all that it reads are known, others are warned of.
-words=$(sed -n 's/.*cmdline_\(get\|flag\|number\|denies\)("\([^"]*\)".*/\2/p' "$2"/hypervisor/core/*/*.c "$2"/hypervisor/x86/*.c | sort -u)
+words=$(sed -n 's/.*cmdline_\(get\|flag\|number\|denies\)("\([^"]*\)".*/\2/p' "$2"/hypervisor/core/*/*.c "$2"/hypervisor/x86/*/*.c | sort -u)
 [ "$(echo "$words" | wc -l)" -ge 15 ]
 result $? 'the words that the hypervisor reads are found'
 for word in $words com1=115200,8n1 com2 loglvl=all guest_loglvl=all dom0_mem=64M,max:1G no-bootscrub; do

@@ -1,5 +1,5 @@
 /*
- * The flush clock and the requests to flush: hypervisor/core/memory/tlb.h, arch_tlb_flush() and arch_serve_flush() in x86/tlb.c.
+ * The flush clock and the requests to flush: hypervisor/core/memory/tlb.h, arch_tlb_flush() and arch_serve_flush() in x86/memory/tlb.c.
  *
  * One frame is mapped writable by two entries, in the tables of two domains that run on all CPUs.  Two CPUs each remove one of
  * them (stamp the frame, give the reference back); whoever gives back the last one changes the frame's role and has those CPUs

@@ -11,7 +11,7 @@
 #include "domain-config.h"
 #include "elf.h"
 
-/* What the loader handed over; filled by x86/start.c, kept for rebuilds. */
+/* What the loader handed over; filled by x86/boot/start.c, kept for rebuilds. */
 struct boot_module {
     uint64_t start, size; /* machine addresses; the memory stays reserved */
     char cmdline[1024];

@@ -2,7 +2,7 @@
  * Consoles: the serial line, the console rings that the hypervisor serves, console_io.
  *
  * core/console/console.c shares the line (line.h) and decides who gets input (the focus); core/dispatch/debug-keys.c is what
- * the hypervisor does with its own; core/console/console-io.c is the hypercall; x86/serial.c moves bytes.
+ * the hypervisor does with its own; core/console/console-io.c is the hypercall; x86/machine/serial.c moves bytes.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Strings, as in ISO C.  (Moving memory: x86/copy.c; the hosted build has the host's.) */
+/* Strings, as in ISO C.  (Moving memory: x86/memory/copy.c; the hosted build has the host's.) */
 #include "lib.h"
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) any_word_t;

@@ -1,6 +1,6 @@
 /*
  * Which addresses are a guest's: all but the hypervisor's slots, and none through a linear window (core/mmu/guest-range.c).
- * x86/guest-access.h reads and writes there (on the host, tests/host/machine has its own).
+ * x86/memory/guest-access.h reads and writes there (on the host, tests/host/machine has its own).
  */
 #pragma once
 

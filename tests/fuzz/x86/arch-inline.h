@@ -1,6 +1,6 @@
 /*
  * The inline half of arch.h for fuzz-x86 and fuzz-frames: one CPU, one vCPU, some frames in an array, and a door that asks a model of the guest's
- * pages.  In the place of hypervisor/x86/arch-inline.h; all else of x86/ is the real thing.
+ * pages.  In the place of hypervisor/x86/machine/arch-inline.h; all else of x86/ is the real thing.
  */
 #pragma once
 
@@ -78,7 +78,7 @@ static inline void arch_relax(void)
 {
 }
 
-/* --- the door, as hypervisor/x86/guest-access.h has it: the range is checked first --- */
+/* --- the door, as hypervisor/x86/memory/guest-access.h has it: the range is checked first --- */
 
 /* 0, or -XEN_EFAULT: some byte is not there, or may not be written. */
 must_check int fuzz_copy(void *to, const void *from, uint64_t va, size_t n);

@@ -6,7 +6,7 @@
 #include "guest-range.h"
 
 /* Pairs (faulting instruction, where to go on) in section .fixup_table; the page-fault and
- * protection-fault handlers look there when ring 0 faults (x86/traps.c). */
+ * protection-fault handlers look there when ring 0 faults (x86/entry/traps.c). */
 #define FIXUP(fault, resume)                                                    \
     ".pushsection .fixup_table, \"a\"\n\t.balign 8\n\t.quad " fault ", " resume \
     "\n\t.popsection\n\t"

@@ -39,7 +39,7 @@
 #define RFLAGS_VM   BIT(17)
 #define RFLAGS_AC   BIT(18)
 
-/* --- x86/bounce.c: into the guest kernel --- */
+/* --- x86/entry/bounce.c: into the guest kernel --- */
 
 /* Deliver exception @vector to the guest's handler by building the ABI's frame on its kernel stack and pointing
  * the saved registers at the handler.  @error is pushed for the vectors that have one.  Crashes the
@@ -55,7 +55,7 @@ void guest_failsafe(struct vcpu *v);
 /* Switch between the guest's kernel and user mode: swapgs, CR3, v->kernel_mode. */
 void guest_toggle_mode(struct vcpu *v);
 
-/* --- x86/emulate.c: privileged instructions of the guest --- */
+/* --- x86/emulate/emulate.c: privileged instructions of the guest --- */
 
 /* #GP: emulate if it is one of the instructions a PV kernel may execute; else deliver #GP(error). */
 void emulate_privileged(struct vcpu *v, uint32_t error);
@@ -67,13 +67,13 @@ void fpu_device_not_available(struct vcpu *v);
 /* Load what of @v's choices lives in CR4 and TSC_AUX (at context switch, after v->cpu is set). */
 void control_restore(const struct vcpu *v);
 
-/* Writable page tables: a guest kernel's plain store to its own L1 table. True if done (core/..., x86/emulate-pt.c). */
+/* Writable page tables: a guest kernel's plain store to its own L1 table. True if done (core/..., x86/emulate/emulate-pt.c). */
 bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error);
 
 /* Fetch up to @n instruction bytes at the guest's rip: how many could be read. */
 unsigned guest_fetch(struct vcpu *v, uint8_t *bytes, unsigned n);
 
-/* --- x86/fpu.c --- */
+/* --- x86/vcpu/fpu.c --- */
 int fpu_init_vcpu(struct vcpu *v); /* allocates the image */
 void fpu_free_vcpu(struct vcpu *v);
 void fpu_save(struct vcpu *v); /* v stops running on this CPU */
@@ -81,13 +81,13 @@ void fpu_save(struct vcpu *v); /* v stops running on this CPU */
 void fpu_restore(struct vcpu *v);
 void fpu_probe(void); /* boot */
 
-/* --- x86/debugreg.c --- */
+/* --- x86/emulate/debugreg.c --- */
 void debugreg_save(struct vcpu *v);
 void debugreg_restore(struct vcpu *v);
 void debugreg_trap(struct vcpu *v); /* #DB: record DR6 for the guest */
 void debugreg_reset(void);          /* #DB of ours: forget DR6 */
 
-/* --- x86/descriptors.c --- */
+/* --- x86/vcpu/descriptors.c --- */
 /* A new vCPU's view: no guest table, so every GDT page shows zeros (loading from there is #GP, as on Xen), no LDT. */
 int descriptors_init_vcpu(struct vcpu *v) must_check;
 int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries);
@@ -104,7 +104,7 @@ bool descriptor_sanitize(uint64_t *d);
 /* A new vCPU's registers and views, in its area (arch_vcpu_init). 0 or -XEN_ENOMEM. */
 int cpu_state_init(struct vcpu *v) must_check;
 
-/* --- x86/cpuid.c, msr.c: policies --- */
+/* --- x86/emulate/cpuid.c, msr.c: policies --- */
 struct cpuid_leaf {
     uint32_t a, b, c, d;
 };
@@ -116,11 +116,11 @@ extern bool cpuid_vendor_is_amd;                  /* or Hygon */
 bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
-/* --- x86/io.c --- */
+/* --- x86/emulate/io.c --- */
 /* Ports [@first, @first + @count) stay the hypervisor's: a hardware domain finds nothing there (boot). */
 void io_claim(uint16_t first, unsigned count);
 
-/* --- x86/paging.c: the hypervisor's own mappings --- */
+/* --- x86/memory/paging.c: the hypervisor's own mappings --- */
 extern uint64_t *hypervisor_l4;
 /* Map one 4 KiB page of the hypervisor's space; tables are made as needed.  0 or -XEN_ENOMEM. */
 int hyp_map(uint64_t va, mfn_t m, uint64_t flags);

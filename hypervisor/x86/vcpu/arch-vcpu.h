@@ -46,7 +46,7 @@ struct arch_vcpu {
     uint16_t fault_error;    /* ... and its error code */
     struct guest_regs *regs; /* at the top of its stack */
 
-    /* Context switch (x86/vcpu.c). */
+    /* Context switch (x86/vcpu/vcpu.c). */
     uint64_t hyp_sp;   /* saved stack pointer while not running */
     uint64_t area;     /* virtual address of its vCPU area */
     uint64_t *area_pt; /* its 64 L1 entries */
@@ -57,20 +57,20 @@ struct arch_vcpu {
     /* active and swapped-out GS base, while not running */
     uint64_t fs_base, gs_base, gs_base_other;
 
-    /* Descriptor tables (x86/descriptors.c). */
+    /* Descriptor tables (x86/vcpu/descriptors.c). */
     uint64_t gdt_mfn[14];
     uint32_t gdt_frames, gdt_entries;
     uint64_t ldt_base;
     uint32_t ldt_entries;
     uint32_t ldt_mapped; /* bit per LDT page shown in the view */
 
-    /* Control registers, debug registers, ports, FPU (x86/emulate.c, debugreg.c, fpu.c). */
+    /* Control registers, debug registers, ports, FPU (x86/emulate/emulate.c, debugreg.c, fpu.c). */
     uint64_t cr4; /* the guest's view */
     uint64_t xcr0;
     uint64_t dr[4], dr6, dr7;
     /* I/O breakpoints that the guest reads back and the CPU never sees */
     uint64_t dr7_io;
-    uint64_t msr_kept[3]; /* MCG_STATUS, MC0_CTL2, MC1_CTL2: x86/msr.c */
+    uint64_t msr_kept[3]; /* MCG_STATUS, MC0_CTL2, MC1_CTL2: x86/emulate/msr.c */
     uint32_t tsc_aux;
     uint32_t fpu_cpu; /* CPU that last loaded @fpu; ~0: none */
     guest_ptr_t iobitmap;

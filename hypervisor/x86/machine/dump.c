@@ -187,5 +187,5 @@ void hypervisor_fault(const struct guest_regs *regs, uint64_t cr2)
                (unsigned long)e[1], (unsigned long)e[2], (unsigned long)e[3]);
     if (!(regs->cs & 3))
         dump_own_stack(regs->rsp);
-    bug("hypervisor/x86/traps.c", 0, "a fault in the hypervisor");
+    bug("hypervisor/x86/entry/traps.c", 0, "a fault in the hypervisor");
 }

@@ -1,7 +1,7 @@
 /*
  * From the loader to C: multiboot 1 puts us at boot_entry in 32-bit protected mode without paging.  We build
  * the smallest page tables that reach the image, the low gigabyte and the direct map, enter long mode,
- * and jump to the high half.  x86/paging.c replaces these tables at once.
+ * and jump to the high half.  x86/memory/paging.c replaces these tables at once.
  *
  * QEMU's loader takes ELF64 files only through the header's address fields (flag 16): it copies the file
  * linearly to image_start's physical address.
