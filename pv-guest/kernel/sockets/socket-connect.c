@@ -19,10 +19,9 @@ long syscall_listen(const struct syscall_args *a)
     struct socket *s = file->object;
     if (s->type == SOCK_DGRAM)
         return -EOPNOTSUPP;
-    if (socket_alone(s))
-        return -EADDRNOTAVAIL; /* the address that it would be given, as bind says */
-    if (!s->name || s->connected)
-        return -EINVAL;
+    rc = socket_inet(s) ? inet_listen(s) : !s->name || s->connected ? -EINVAL : 0;
+    if (rc)
+        return rc;
     s->listening = true;
     s->backlog = MIN((unsigned)a->arg[1], (unsigned)BACKLOG_MOST);
     s->identity = identity_current();
@@ -44,6 +43,14 @@ static int connectable(const struct socket *s)
     return s->connected ? -EISCONN : s->listening ? -EINVAL : 0;
 }
 
+void socket_offer(struct socket *listener, struct socket *end)
+{
+    list_add(&end->waiting, &listener->pending);
+    listener->pending_count++;
+    listener->arrived++;
+    socket_wake(listener);
+}
+
 /* The end that @listener is going to accept. */
 static int make_end(struct socket *s, struct socket *listener)
 {
@@ -56,10 +63,7 @@ static int make_end(struct socket *s, struct socket *listener)
     end->name->refs++;
     s->identity = identity_current();
     socket_join(s, end);
-    list_add(&end->waiting, &listener->pending);
-    listener->pending_count++;
-    listener->arrived++;
-    socket_wake(listener);
+    socket_offer(listener, end);
     socket_wake(s);
     return 0;
 }
@@ -125,15 +129,6 @@ static int connect_datagrams(struct socket *s, const struct address *address)
     return 0;
 }
 
-static int connect_nowhere(const struct socket *s, const struct address *address)
-{
-    if (address->family == AF_UNSPEC && address->size >= ADDRESS_FAMILY)
-        return 0;
-    if (address->size < SOCKADDR_INET)
-        return -EINVAL;
-    return address->family == AF_INET ? -ENETUNREACH : -EAFNOSUPPORT;
-}
-
 long syscall_connect(const struct syscall_args *a)
 {
     struct address address;
@@ -147,12 +142,12 @@ long syscall_connect(const struct syscall_args *a)
         return rc;
     if (address.size < ADDRESS_FAMILY)
         return -EINVAL;
-    if (socket_alone(s))
-        return connect_nowhere(s, &address);
-    if (s->type == SOCK_DGRAM)
+    if (s->type == SOCK_DGRAM && !socket_inet(s))
         return connect_datagrams(s, &address);
     file_get(file);
-    rc = connect_stream(s, &address, socket_deadline(file, 0, s->send_timeout));
+    const uint64_t deadline = socket_deadline(file, 0, s->send_timeout);
+    rc = socket_inet(s) ? inet_connect(s, &address, deadline)
+                        : connect_stream(s, &address, deadline);
     file_put(file);
     return rc;
 }
@@ -210,7 +205,10 @@ static long accept(const struct syscall_args *a, unsigned flags)
     file_put(file);
     if (rc < 0 || !a->arg[1])
         return rc;
-    const int told = name_write(end->peer ? end->peer->name : NULL, a->arg[1], a->arg[2]);
+    const struct socket_name *name = socket_inet(end) ? end->remote
+                                     : end->peer      ? end->peer->name
+                                                      : NULL;
+    const int told = name_write(name, a->arg[1], a->arg[2]);
     if (told)
         (void)!fd_close(rc);
     return told ? told : rc;

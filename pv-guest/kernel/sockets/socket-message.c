@@ -169,7 +169,7 @@ static int give_files(struct control *c, struct message *m)
 static int give_control(struct control *c, const struct socket *s, struct message *m)
 {
     int rc = 0;
-    if (s->pass_identity)
+    if (s->pass_identity && !socket_inet(s))
         rc = give_record(c, SCM_CREDENTIALS, &m->identity, sizeof(m->identity));
     return rc || !m->file_count ? rc : give_files(c, m);
 }
@@ -233,6 +233,8 @@ static int take_pieces(struct message *m, const struct linux_msghdr *h)
 
 static long send_message(int fd, const struct linux_msghdr *h, unsigned flags)
 {
+    long unused;
+    const struct file *file = socket_file(fd, &unused);
     struct address to;
     struct message m = {.flags = flags, .identity = identity_current()};
     int rc = (int32_t)h->name_size < 0 ? -EINVAL : 0;
@@ -242,7 +244,8 @@ static long send_message(int fd, const struct linux_msghdr *h, unsigned flags)
     }
     if (!rc)
         rc = take_pieces(&m, h);
-    if (!rc && h->control_size)
+    /* Nothing can come along in the network. */
+    if (!rc && h->control_size && !(file && socket_inet(file->object)))
         rc = take_control(&m, h->control, h->control_size);
     const long n = rc ? rc : with_socket(fd, &m, true);
     heap_free((void *)(uintptr_t)m.pieces);

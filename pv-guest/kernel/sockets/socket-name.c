@@ -96,7 +96,7 @@ void name_put(struct socket_name *name)
         heap_free(name);
 }
 
-static struct socket_name *name_new(const void *bytes, size_t size)
+struct socket_name *name_new(const void *bytes, size_t size)
 {
     struct socket_name *name = heap_alloc(sizeof(*name));
     if (!name)
@@ -175,14 +175,6 @@ static int bind_path(struct socket *s, const struct file *file, const struct add
     return 0;
 }
 
-/* There is no address of the network that could be this machine's. */
-static int bind_inet(const struct address *address)
-{
-    if (address->size < SOCKADDR_INET)
-        return -EINVAL;
-    return address->family == AF_INET ? -EADDRNOTAVAIL : -EAFNOSUPPORT;
-}
-
 long syscall_bind(const struct syscall_args *a)
 {
     struct address address;
@@ -194,8 +186,8 @@ long syscall_bind(const struct syscall_args *a)
     rc = address_read(&address, a->arg[1], a->arg[2]);
     if (rc)
         return rc;
-    if (socket_alone(s))
-        return bind_inet(&address);
+    if (socket_inet(s))
+        return inet_bind(s, &address);
     if (address.size == PATH_AT && address.family == AF_UNIX)
         return socket_bind_any(s);
     rc = address_check_unix(&address);
@@ -226,16 +218,22 @@ int name_write(const struct socket_name *name, user_t to, user_t size)
                 : address_write(&none, sizeof(none), to, size);
 }
 
-long syscall_getsockname(const struct syscall_args *a)
+/* Tell the name of a socket like @s. */
+static int tell(const struct socket *s, const struct socket_name *name, user_t to, user_t size)
 {
     static const uint16_t nowhere[SOCKADDR_INET / 2] = {AF_INET};
+    return !name && socket_inet(s) ? address_write(nowhere, sizeof(nowhere), to, size)
+                                   : name_write(name, to, size);
+}
+
+long syscall_getsockname(const struct syscall_args *a)
+{
     long rc;
     const struct file *file = socket_file(a->arg[0], &rc);
     if (!file)
         return rc;
     const struct socket *s = file->object;
-    return socket_alone(s) ? address_write(nowhere, sizeof(nowhere), a->arg[1], a->arg[2])
-                           : name_write(s->name, a->arg[1], a->arg[2]);
+    return tell(s, s->name, a->arg[1], a->arg[2]);
 }
 
 long syscall_getpeername(const struct syscall_args *a)
@@ -245,5 +243,7 @@ long syscall_getpeername(const struct syscall_args *a)
     if (!file)
         return rc;
     const struct socket *s = file->object;
+    if (socket_inet(s))
+        return s->remote ? tell(s, s->remote, a->arg[1], a->arg[2]) : -ENOTCONN;
     return s->peer ? name_write(s->peer->name, a->arg[1], a->arg[2]) : -ENOTCONN;
 }

@@ -5,33 +5,6 @@
 #include "syscall.h"
 #include "timer.h"
 
-enum option {
-    SO_DEBUG = 1,
-    SO_REUSEADDR,
-    SO_TYPE,
-    SO_ERROR,
-    SO_DONTROUTE,
-    SO_BROADCAST,
-    SO_SNDBUF,
-    SO_RCVBUF,
-    SO_KEEPALIVE,
-    SO_OOBINLINE,
-    SO_PRIORITY = 12,
-    SO_LINGER,
-    SO_REUSEPORT = 15,
-    SO_PASSCRED,
-    SO_PEERCRED,
-    SO_RCVLOWAT,
-    SO_SNDLOWAT,
-    SO_RCVTIMEO,
-    SO_SNDTIMEO,
-    SO_ACCEPTCONN = 30,
-    SO_SNDBUFFORCE = 32,
-    SO_RCVBUFFORCE,
-    SO_PROTOCOL = 38,
-    SO_DOMAIN,
-};
-
 /* The answer to @option, in bytes of @value: how many. */
 static int answer(struct socket *s, unsigned option, int32_t value[4])
 {
@@ -68,12 +41,18 @@ static int answer(struct socket *s, unsigned option, int32_t value[4])
     case SO_BROADCAST:
     case SO_KEEPALIVE:
     case SO_OOBINLINE:
-    case SO_PRIORITY:
     case SO_REUSEPORT:
+        value[0] = socket_option(s, option);
+        break;
+    case SO_PRIORITY:
+        value[0] = s->priority;
+        break;
     case SO_PROTOCOL:
+        value[0] = !socket_inet(s) ? 0 : s->type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
         break;
     case SO_LINGER:
-        value[1] = 0;
+        value[0] = s->linger[0];
+        value[1] = s->linger[1];
         return 8;
     case SO_PEERCRED:
         value[0] = s->peer_identity.pid;
@@ -102,7 +81,7 @@ long syscall_getsockopt(const struct syscall_args *a)
         return rc;
     struct socket *s = file->object;
     if (a->arg[1] != SOL_SOCKET)
-        return socket_alone(s) ? -ENOPROTOOPT : -EOPNOTSUPP;
+        return socket_inet(s) ? inet_option_get(s, a) : -EOPNOTSUPP;
     if (user_read(&room, a->arg[4], sizeof(room)))
         return -EFAULT;
     if (room < 0)
@@ -139,6 +118,21 @@ static int set_timeout(uint64_t *timeout, user_t at, int size)
     return 0;
 }
 
+static void turn(struct socket *s, unsigned option, int on)
+{
+    s->options = (s->options & ~(1ul << option)) | (on ? 1ul << option : 0);
+}
+
+static int set_linger(struct socket *s, user_t at, int size)
+{
+    if (size < (int)sizeof(s->linger))
+        return -EINVAL;
+    if (user_read(s->linger, at, sizeof(s->linger)))
+        return -EFAULT;
+    s->linger[0] = !!s->linger[0];
+    return 0;
+}
+
 static int set(struct socket *s, unsigned option, int value)
 {
     switch (option) {
@@ -160,15 +154,21 @@ static int set(struct socket *s, unsigned option, int value)
     case SO_DEBUG:
         if (value && !access_capable(CAP_NET_ADMIN))
             return -EACCES;
+        turn(s, option, value);
         break;
     case SO_REUSEADDR:
     case SO_DONTROUTE:
     case SO_BROADCAST:
     case SO_KEEPALIVE:
     case SO_OOBINLINE:
-    case SO_PRIORITY:
-    case SO_LINGER:
     case SO_REUSEPORT:
+        turn(s, option, value);
+        break;
+    case SO_PRIORITY:
+        if ((value < 0 || value > 6) && !access_capable(CAP_NET_ADMIN))
+            return -EPERM;
+        s->priority = value;
+        break;
     case SO_RCVLOWAT:
         break; /* which makes no difference here */
     default:
@@ -189,16 +189,14 @@ long syscall_setsockopt(const struct syscall_args *a)
     struct socket *s = file->object;
     if (size < 0)
         return -EINVAL;
-    if (a->arg[1] != SOL_SOCKET && !socket_alone(s))
-        return -EOPNOTSUPP;
+    if (a->arg[1] != SOL_SOCKET)
+        return socket_inet(s) ? inet_option_set(s, a) : -EOPNOTSUPP;
     if (size < (int32_t)sizeof(value))
         return -EINVAL;
     if (user_read(&value, a->arg[3], sizeof(value)))
         return -EFAULT;
-    if (a->arg[1] != SOL_SOCKET)
-        return 0; /* where nobody is reached, how that is to be done may be set to anything */
-    if (a->arg[2] == SO_LINGER && size < 8)
-        return -EINVAL;
+    if (a->arg[2] == SO_LINGER)
+        return set_linger(s, a->arg[3], size);
     if (a->arg[2] == SO_RCVTIMEO || a->arg[2] == SO_SNDTIMEO)
         return set_timeout(a->arg[2] == SO_RCVTIMEO ? &s->receive_timeout : &s->send_timeout,
                            a->arg[3], size);

@@ -166,7 +166,7 @@ static long send_piece(struct socket *s, struct message *m, struct cursor *c, si
     return size;
 }
 
-static long send_stream(struct socket *s, struct message *m)
+long socket_send_stream(struct socket *s, struct message *m)
 {
     struct cursor c = {m->pieces, 0};
     size_t done = 0;
@@ -259,23 +259,32 @@ static long send_datagram(struct socket *s, struct message *m)
     return rc ? rc : (long)m->size;
 }
 
-/* There is nobody in the network. */
-static long send_nowhere(const struct socket *s, const struct message *m)
+int packet_send(struct socket *s, struct message *m, struct socket *to, struct socket_name *name)
 {
-    if (s->type == SOCK_DGRAM)
-        return m->to ? -ENETUNREACH : -EDESTADDRREQ;
-    if (!(m->flags & MSG_NOSIGNAL))
-        signal_broken_pipe();
-    return -EPIPE;
+    struct packet *p;
+    struct cursor c = {m->pieces, 0};
+    const int rc = packet_new(s, m, &c, m->size, &p);
+    if (rc)
+        return rc;
+    s->sent -= p->cost; /* who sends so does not wait for room */
+    p->cost = 0;
+    name_put(p->name);
+    p->name = name;
+    name->refs++;
+    if (!to || to->shut_read || to->bytes + to->packets * PACKET_COST > to->receive_size)
+        packet_free(p);
+    else
+        deliver(p, to);
+    return 0;
 }
 
 long socket_send(struct socket *s, struct message *m)
 {
-    if (socket_alone(s))
-        return send_nowhere(s, m);
+    if (socket_inet(s))
+        return inet_send(s, m);
     if (m->flags & MSG_OOB)
         return -EOPNOTSUPP;
-    return s->type == SOCK_STREAM ? send_stream(s, m) : send_datagram(s, m);
+    return s->type == SOCK_STREAM ? socket_send_stream(s, m) : send_datagram(s, m);
 }
 
 /* ---- Receiving ---- */
@@ -284,7 +293,7 @@ long socket_send(struct socket *s, struct message *m)
 static int take_along(struct packet *p, struct message *m, bool stays)
 {
     m->identity = p->identity;
-    if (!m->from && p->name) {
+    if (!m->from && p->name && !(socket_inet(p->from) && p->from->type == SOCK_STREAM)) {
         m->from = p->name;
         p->name->refs++;
     }
@@ -407,19 +416,10 @@ static long receive_datagram(struct socket *s, struct message *m)
     return rc ? rc : (long)n;
 }
 
-static long receive_nothing(struct socket *s, struct message *m)
-{
-    if (s->type == SOCK_STREAM)
-        return -ENOTCONN;
-    const int rc = wait_packet(s, m->deadline);
-    return MIN(rc, 0);
-}
-
 long socket_receive(struct socket *s, struct message *m)
 {
-    if (socket_alone(s))
-        return receive_nothing(s, m);
-    if (m->flags & MSG_OOB)
-        return -EOPNOTSUPP;
+    const int rc = socket_inet(s) ? inet_receive_check(s, m) : m->flags & MSG_OOB ? -EOPNOTSUPP : 0;
+    if (rc)
+        return rc;
     return s->type == SOCK_STREAM ? receive_stream(s, m) : receive_datagram(s, m);
 }

@@ -1,10 +1,4 @@
-/*
- * Sockets: their beginning and end, and what they are as files.
- *
- * AF_UNIX connects processes of this machine.  There is no network: a socket of
- * AF_INET is one that never gets another end.  It answers as on a Linux without
- * any interface: no address can be reached.
- */
+/* Sockets: their beginning and end, and what they are as files. */
 #include "socket.h"
 #include "credentials.h"
 #include "errno.h"
@@ -14,9 +8,6 @@
 #include "process.h"
 #include "syscall.h"
 #include "platform/platform.h"
-
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
 
 struct list all_sockets = LIST_INIT(all_sockets);
 
@@ -45,6 +36,8 @@ void socket_put(struct socket *s)
     if (--s->refs)
         return;
     list_remove(&s->all);
+    heap_free(s->settings);
+    name_put(s->remote);
     name_put(s->name); /* until now others could ask for it */
     heap_free(s);
 }
@@ -110,6 +103,8 @@ void socket_join(struct socket *one, struct socket *other)
     one->peer = other;
     other->peer = one;
     one->connected = other->connected = one->type != SOCK_DGRAM;
+    if (socket_inet(one))
+        return; /* where nobody is told who it is */
     one->peer_identity = other->identity;
     other->peer_identity = one->identity;
 }
@@ -140,6 +135,18 @@ static void end_pending(struct socket *s)
         socket_end(p);
     }
     s->pending_count = 0;
+}
+
+void socket_leave(struct socket *s)
+{
+    leave_peer(s, true);
+}
+
+void socket_unlisten(struct socket *s)
+{
+    s->listening = false;
+    end_pending(s);
+    socket_wake(s);
 }
 
 void socket_end(struct socket *s)
@@ -187,8 +194,6 @@ static int socket_poll(struct file *file)
     const struct socket *s = file->object;
     const bool connects = s->type != SOCK_DGRAM;
     int ready = s->error ? POLLERR : 0;
-    if (socket_alone(s))
-        return connects ? POLLHUP | POLLOUT : POLLOUT;
     if (s->packets || s->pending_count || s->shut_read)
         ready |= POLLIN;
     if (s->shut_read)
@@ -327,9 +332,9 @@ long syscall_shutdown(const struct syscall_args *a)
     if (!file || how > 2)
         return file ? -EINVAL : rc;
     struct socket *s = file->object, *peer = s->peer;
-    if (socket_alone(s))
-        return -ENOTCONN;
     const bool read = how != 1, write = how != 0;
+    if (socket_inet(s))
+        return inet_shutdown(s, read, write);
     s->shut_read |= read;
     s->shut_write |= write;
     socket_wake(s);

@@ -13,6 +13,9 @@
 #define AF_UNIX         1
 #define AF_INET         2
 #define SOL_SOCKET      1
+#define IPPROTO_IP      0
+#define IPPROTO_TCP     6
+#define IPPROTO_UDP     17
 #define SOCK_STREAM     1
 #define SOCK_DGRAM      2
 #define SOCK_RAW        3
@@ -37,6 +40,7 @@
 #define MSG_DONTWAIT     0x40
 #define MSG_EOR          0x80
 #define MSG_WAITALL      0x100
+#define MSG_ERRQUEUE     0x2000
 #define MSG_NOSIGNAL     0x4000
 #define MSG_WAITFORONE   0x10000
 #define MSG_CMSG_CLOEXEC 0x40000000
@@ -85,8 +89,9 @@ struct socket {
 
     /* Names. */
     struct socket_name *name;
-    struct inode *inode;  /* bound in the file system... */
-    struct list abstract; /* ...or linked in abstract_sockets */
+    struct socket_name *remote; /* AF_INET: whom it is connected to, or sends to */
+    struct inode *inode;        /* bound in the file system... */
+    struct list abstract;       /* ...or linked in abstract_sockets */
     struct identity identity, peer_identity;
 
     /* What has arrived. */
@@ -103,6 +108,10 @@ struct socket {
     size_t sent, send_size, receive_size;
     uint64_t send_timeout, receive_timeout; /* ns; 0: none */
     bool pass_identity;                     /* SO_PASSCRED */
+    uint64_t options;                       /* bit n: SO_* number n is on */
+    int32_t priority, linger[2];
+    int32_t *settings; /* inet-option.c: NULL as long as all are as at first */
+    bool connecting;   /* AF_INET: connected by a call that did not wait, and has not been told */
 
     /* socket-garbage.c */
     unsigned in_flight;
@@ -110,13 +119,47 @@ struct socket {
     struct list work;
 };
 
+struct message;
+
 extern struct list all_sockets;
 extern const struct file_ops socket_ops;
 
-/* A socket for the network: nobody is at the other end. */
-static inline bool socket_alone(const struct socket *s)
+static inline bool socket_inet(const struct socket *s)
 {
     return s->family == AF_INET;
+}
+
+/* What getsockopt and setsockopt ask about. */
+enum option {
+    SO_DEBUG = 1,
+    SO_REUSEADDR,
+    SO_TYPE,
+    SO_ERROR,
+    SO_DONTROUTE,
+    SO_BROADCAST,
+    SO_SNDBUF,
+    SO_RCVBUF,
+    SO_KEEPALIVE,
+    SO_OOBINLINE,
+    SO_PRIORITY = 12,
+    SO_LINGER,
+    SO_REUSEPORT = 15,
+    SO_PASSCRED,
+    SO_PEERCRED,
+    SO_RCVLOWAT,
+    SO_SNDLOWAT,
+    SO_RCVTIMEO,
+    SO_SNDTIMEO,
+    SO_ACCEPTCONN = 30,
+    SO_SNDBUFFORCE = 32,
+    SO_RCVBUFFORCE,
+    SO_PROTOCOL = 38,
+    SO_DOMAIN,
+};
+/* Is @option, one that is on or off, on? */
+static inline bool socket_option(const struct socket *s, enum option option)
+{
+    return s->options >> option & 1;
 }
 
 /* One reference; NULL without memory. */
@@ -143,11 +186,33 @@ int socket_error_take(struct socket *s);
 struct identity identity_current(void);
 /* @one and @other are ends of one connection from now on. */
 void socket_join(struct socket *one, struct socket *other);
+/* @s has left its peer, if it has one, which learns that the connection was reset. */
+void socket_leave(struct socket *s);
+/* @s takes no connections any more, and ends those that it has not accepted. */
+void socket_unlisten(struct socket *s);
+/* socket-connect.c: @end stands among those that @listener can accept. */
+void socket_offer(struct socket *listener, struct socket *end);
+
+/* socket-inet.c: as the calls of these names. */
+MUST_CHECK int inet_bind(struct socket *s, const struct address *address);
+/* May @s, which has a port then, listen? */
+MUST_CHECK int inet_listen(struct socket *s);
+/* @deadline 0: it does not wait, -EINPROGRESS. */
+MUST_CHECK int inet_connect(struct socket *s, const struct address *address, uint64_t deadline);
+MUST_CHECK int inet_shutdown(struct socket *s, bool read, bool write);
+long inet_send(struct socket *s, struct message *m);
+struct syscall_args;
+/* inet-option.c: getsockopt and setsockopt of any level but SOL_SOCKET, for sockets of AF_INET. */
+long inet_option_get(struct socket *s, const struct syscall_args *a);
+long inet_option_set(struct socket *s, const struct syscall_args *a);
+/* 0 if @s may wait for something to receive. */
+MUST_CHECK int inet_receive_check(struct socket *s, const struct message *m);
 
 /* socket-name.c */
 MUST_CHECK int address_read(struct address *to, user_t at, uint64_t size);
 /* Tell @name, or that there is none, as accept and its kin do; @size is where its size stands. */
 MUST_CHECK int name_write(const struct socket_name *name, user_t to, user_t size);
+struct socket_name *name_new(const void *bytes, size_t size); /* NULL without memory */
 void name_put(struct socket_name *name);
 /* The socket of AF_UNIX that @address names, with a reference, for one of @type. */
 MUST_CHECK int socket_find(const struct address *address, unsigned type, struct socket **found);
@@ -185,6 +250,11 @@ struct packet;
 void message_end(struct message *m);
 long socket_send(struct socket *s, struct message *m);
 long socket_receive(struct socket *s, struct message *m);
+/* To whom it is connected. */
+long socket_send_stream(struct socket *s, struct message *m);
+/* One datagram under @name into the queue of @to, if there is room; else it is lost. */
+MUST_CHECK int packet_send(struct socket *s, struct message *m, struct socket *to,
+                           struct socket_name *name);
 /* Could something be sent now? */
 bool socket_has_room(const struct socket *s);
 /* What FIONREAD tells: bytes that a read would give. */

@@ -35,6 +35,7 @@ enum capability {
     CAP_SETGID = 6,
     CAP_SETUID = 7,
     CAP_SETPCAP = 8,
+    CAP_NET_BIND_SERVICE = 10,
     CAP_NET_ADMIN = 12,
     CAP_IPC_LOCK = 14,
     CAP_IPC_OWNER = 15,

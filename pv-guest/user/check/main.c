@@ -628,6 +628,7 @@ static const struct {
     {"sockets", check_sockets},
     {"openings", check_openings},
     {"settings", check_settings},
+    {"inet", check_inet},
     {"ipc", check_ipc},
     {"queues", check_queues},
     {"leaks", check_leaks},

@@ -148,7 +148,7 @@ static void check_full(void)
     close(fds[1]);
 }
 
-/* Sockets of the Internet, which nobody can be reached by. */
+/* Sockets of the Internet, before they are connected. */
 static void check_unconnected(void)
 {
     struct sockaddr_in name = {0};
