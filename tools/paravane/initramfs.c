@@ -366,8 +366,9 @@ enum verdict initramfs_add(struct initramfs *i, const char *what)
     const char *target = colon ? colon + 1 : "";
     target += strspn(target, "/");
     const size_t n = strlen(target);
-    char *name = n == 0 || target[n - 1] == '/' ? memory_format("%s%s", target, last)
-                                                : memory_strdup(target);
+    char *name = strcmp(target, ".") == 0         ? memory_strdup("")
+                 : n == 0 || target[n - 1] == '/' ? memory_format("%s%s", target, last)
+                                                  : memory_strdup(target);
     add_parents(i, name);
     enum verdict v = add_tree(i, path, name);
     free(name);

@@ -46,7 +46,8 @@ void initramfs_data(struct initramfs *i, const char *name, unsigned mode, const 
 /*
  * "PATH" or "PATH:/TARGET": a file, a symlink or a folder with all that is in it, of whatever kind,
  * with its mode; a file with two names is one file there, too.  Owners and dates are not kept:
- * root, and 1970.  Without a target, or with one that ends in a slash, it keeps its last name.
+ * root, and 1970.  Without a target, or with one that ends in a slash, it keeps its last name;
+ * with the target "/." what is in a folder comes into the root.
  * NO_FILE if something cannot be read or is too large.
  */
 enum verdict initramfs_add(struct initramfs *i, const char *what);

@@ -38,16 +38,20 @@ static char *newest(const char *pattern, bool domain0)
     return copy;
 }
 
-/* build/oracle/guests of the build that this program is from, and of the source tree. */
-static char *fetched(bool domain0)
+/* The newest file that @pattern matches below build/oracle of the build that this program is from, or of the source tree. */
+static char *fetched(const char *pattern, bool domain0)
 {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     self[n > 0 ? n : 0] = '\0';
-    char *pattern = memory_format("%s/oracle/guests/*/boot/vmlinuz-*", dirname(dirname(self)));
-    char *path = newest(pattern, domain0);
-    free(pattern);
-    return path ? path : newest(SOURCE_ROOT "/build/oracle/guests/*/boot/vmlinuz-*", domain0);
+    char *here = memory_format("%s/oracle/%s", dirname(dirname(self)), pattern);
+    char *there = memory_format("%s/build/oracle/%s", SOURCE_ROOT, pattern);
+    char *path = newest(here, domain0);
+    if (!path)
+        path = newest(there, domain0);
+    free(here);
+    free(there);
+    return path;
 }
 
 enum verdict linux_find_kernel(bool domain0, char **path)
@@ -55,13 +59,30 @@ enum verdict linux_find_kernel(bool domain0, char **path)
     const char *named = getenv("PARAVANE_LINUX");
     *path = named ? memory_strdup(named) : newest("/boot/vmlinuz-*", domain0);
     if (!*path)
-        *path = fetched(domain0);
+        *path = fetched("guests/*/boot/vmlinuz-*", domain0);
     return *path ? VERDICT_OK
                  : verdict_say(VERDICT_NO_FILE,
                                "there is no Linux kernel in /boot that can be read%s; install "
                                "linux-image-amd64, or run tools/setup --guests, which only fetches "
                                "one, or name one: paravane run --linux KERNEL",
                                domain0 ? " (the cloud flavour has no console on Xen)" : "");
+}
+
+/* The tree's modules are those of the kernel that was fetched with it. */
+enum verdict linux_find_xl(char **kernel, char **tree)
+{
+    char *order = fetched("dom0/tree/modules/order", false);
+
+    *tree = NULL;
+    *kernel = order ? fetched("guests/amd64/boot/vmlinuz-*", true) : NULL;
+    if (*kernel)
+        *tree = memory_format("%s:/.", dirname(dirname(order)));
+    free(order);
+    return *tree
+               ? VERDICT_OK
+               : verdict_say(
+                     VERDICT_NO_FILE,
+                     "there is no xl for domain 0; run tools/setup --dom0, which only fetches it");
 }
 
 /* --- The user land --------------------------------------------------------- */
@@ -99,6 +120,7 @@ static const char init[] =
     "on='bare machine'; read -r on 2>/dev/null </sys/hypervisor/type\n"
     "echo \"Linux $(uname -r) on $on, $(grep -c ^processor /proc/cpuinfo) CPU, $(free -m | awk "
     "'/^Mem/ {print $2}') MiB; exit powers off\"\n"
+    "[ ! -x /etc/rc ] || /etc/rc\n"
     "cd /root\n"
     "trap 'poweroff -f' USR2\n"
     "trap 'halt -f' USR1\n"

@@ -19,6 +19,14 @@
  */
 enum verdict linux_find_kernel(bool domain0, char **path);
 
+/*
+ * For domain 0 with xl: Debian's kernel, and what tools/setup --dom0 has made, in the words of --add.  The caller frees both.
+ * NO_FILE if they were not fetched.
+ */
+enum verdict linux_find_xl(char **kernel, char **tree);
+#define LINUX_XL_MIB \
+    384 /* with 64 MiB for its bounce buffers, which domain 0 has whatever else there is */
+
 /* An initramfs with busybox and an /init that gives a shell and powers off when that ends. */
 enum verdict linux_initramfs(struct bytes *out);
 

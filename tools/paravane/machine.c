@@ -307,6 +307,23 @@ static void add_gdb(struct arguments *a, const struct machine *m)
     add(a, memory_strdup("-S"));
 }
 
+/* A comma in a name is doubled. */
+static void add_devices(struct arguments *a, const struct machine *m)
+{
+    for (size_t i = 0; i < m->disk_count; i++) {
+        struct bytes drive = {0};
+        bytes_format(&drive, "if=none,format=raw,id=disk%zu,file=", i);
+        append_quoted(&drive, m->disks[i]);
+        add(a, memory_strdup("-drive"));
+        add(a, drive.data);
+        add(a, memory_strdup("-device"));
+        add(a, memory_format("virtio-blk-pci,drive=disk%zu", i));
+    }
+    if (m->net)
+        add_words(a, (const char *const[]){"-netdev", "user,id=net0", "-device",
+                                           "virtio-net-pci,netdev=net0,romfile=", NULL});
+}
+
 static void add_machine(struct arguments *a, const struct machine *m, uint64_t memory_mib)
 {
     static const char *const bare[] = {
@@ -328,6 +345,7 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
         add(a, memory_strdup("-device"));
         add(a, memory_format("isa-debug-exit,iobase=%#x,iosize=4", DEBUG_EXIT_PORT));
     }
+    add_devices(a, m);
     if (m->strace_ram)
         add_strace(a, m, memory_mib);
     if (m->gdb)

@@ -43,6 +43,9 @@ struct machine {
     const char *accel, *cpu;              /* cpu NULL: the default of the accelerator */
     const char *append;                   /* more words for the hypervisor, or NULL */
     const char *tree;                     /* a tree to use instead of ours, or NULL */
+    const char **disks;                   /* files, raw, each a virtio disk */
+    size_t disk_count;
+    bool net; /* a virtio network interface */
     unsigned cpus;
     unsigned memory_mib; /* 0: as much as the domains need */
 };

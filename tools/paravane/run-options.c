@@ -22,6 +22,7 @@
 /* clang-format off */
 #define OPTION_LIST(O)                                                                             \
     O(linux, 0, NULL, "boot Linux to a shell; without a KERNEL the newest that is installed")      \
+    O(xl, 0, NULL, "boot Debian's Linux as domain 0, with Xen's xl (from tools/setup --dom0)")      \
     O(add, 0, "PATH[:/TARGET]", "put this file or folder into the initramfs, too (many times)")    \
     O(ramdisk, 'r', "FILE", "the guest's ramdisk (initramfs)")                                     \
     O(extra, 'x', "TEXT", "more words for the guest's command line (many times)")                  \
@@ -34,6 +35,8 @@
     O(native, 0, NULL, "no hypervisor: boot KERNEL on the bare machine")                           \
     O(dom0, 0, NULL, "start the guest as the privileged domain 0, from plain modules")             \
     O(privileged, 0, NULL, "the same as --dom0")                                                   \
+    O(disk, 0, "FILE", "a virtio disk of domain 0's, or of the bare machine's (many times)")       \
+    O(net, 0, NULL, "a virtio network interface, behind QEMU's own network")                       \
     O(accel, 0, "WHICH", "auto (default), tcg or kvm; auto is tcg")                                \
     O(cpu, 0, "MODEL", "QEMU's CPU model (default qemu64; host with kvm)")                         \
     O(icount, 0, NULL, "count instructions: the TSC is their number, runs repeat exactly")         \
@@ -117,6 +120,7 @@ void run_options_help(FILE *out)
 {
     fprintf(out, "usage: paravane run [options] KERNEL [guest's command line]\n"
                  "       paravane run [options] --linux [KERNEL [more words]]\n"
+                 "       paravane run [options] --xl\n"
                  "       paravane run [options] FILE.cfg [FILE.cfg ...]\n\n"
                  "Boots a paravirtualized guest (ELF or bzImage), or the guests that xl.cfg files\n"
                  "describe, in QEMU, and exits with the verdict (`paravane explain`).\n"
@@ -247,6 +251,10 @@ static bool *flag_of(struct run_options *o, int option)
     switch (option) {
     case OPTION_linux:
         return &o->boot_linux;
+    case OPTION_xl:
+        return &o->boot_xl;
+    case OPTION_net:
+        return &o->machine.net;
     case OPTION_dom0:
     case OPTION_privileged:
         return &o->machine.privileged;
@@ -341,6 +349,13 @@ static enum verdict set_value(struct run_options *o, int option)
     case OPTION_gdb:
         o->machine.gdb = true;
         return optarg ? set_number("gdb", optarg, 1, 65535, &o->machine.gdb_port) : VERDICT_OK;
+    case OPTION_disk:
+        o->machine.disks = memory_resize(o->machine.disks,
+                                         (o->machine.disk_count + 1) * sizeof(*o->machine.disks));
+        o->machine.disks[o->machine.disk_count++] = optarg;
+        return file_exists(optarg) ? VERDICT_OK
+                                   : verdict_say(VERDICT_NO_FILE,
+                                                 "cannot read the disk %s; check the path", optarg);
     case OPTION_add:
         o->added = memory_resize(o->added, (o->added_count + 1) * sizeof(*o->added));
         o->added[o->added_count++] = optarg;
@@ -375,6 +390,7 @@ static enum verdict settle_native(struct run_options *o)
         bool given;
     } others[] = {
         {"hypervisor", strcmp(o->hypervisor, "paravane") != 0},
+        {"xl", o->boot_xl},
         {"dom0", o->machine.privileged},
         {"explain", o->machine.explain},
         {"append", o->machine.append},
@@ -435,6 +451,8 @@ bool run_options_is_config(const char *path)
 /* What one option means for others. */
 static enum verdict settle(struct run_options *o)
 {
+    if (o->boot_xl)
+        o->boot_linux = o->machine.privileged = true;
     if (o->operand_count < 1 && !o->boot_linux)
         return wrong_usage("run needs a KERNEL or a FILE.cfg");
     if (o->machine.icount && strcmp(o->machine.accel, "kvm") == 0)

@@ -21,6 +21,7 @@ struct run_options {
     unsigned memory_mib, max_memory_mib, vcpus; /* 0: not given */
     unsigned copies;
     bool boot_linux, print_command;
+    bool boot_xl;    /* Linux as domain 0, with xl */
     bool help;       /* it was asked for and given, and nothing is to be run */
     char **operands; /* KERNEL [args...] or a.cfg b.cfg ... */
     int operand_count;

@@ -128,10 +128,28 @@ static enum verdict from_configs(struct domain_list *list, const struct run_opti
     return v;
 }
 
-/* --linux finds what was not named. */
+static void add_first(struct run_options *o, char *what)
+{
+    o->added = memory_resize(o->added, (o->added_count + 1) * sizeof(*o->added));
+    memmove(o->added + 1, o->added, o->added_count++ * sizeof(*o->added));
+    o->added[0] = what;
+}
+
+/* --linux and --xl find what was not named.  What they find is kept for the whole run. */
 static enum verdict find_linux(struct run_options *o, const struct machine *m)
 {
     static char *operands[2];
+    if (o->boot_xl) {
+        char *kernel, *tree;
+        const enum verdict v = linux_find_xl(&kernel, &tree);
+        if (v)
+            return v;
+        add_first(o, tree);
+        operands[0] = kernel;
+        if (o->operand_count == 0)
+            o->operands = operands, o->operand_count = 1;
+        return VERDICT_OK;
+    }
     if (!o->boot_linux || o->operand_count)
         return VERDICT_OK;
     enum verdict v = linux_find_kernel(m->is_xen, &operands[0]);
@@ -208,8 +226,9 @@ static enum verdict read_domains(struct domain_list *list, struct run_options *o
     enum verdict v = configs ? from_configs(list, o) : from_kernel(list, o);
     for (size_t i = 0; !v && i < list->count; i++) {
         domain_settle(&list->domains[i]);
-        if (o->boot_linux && !o->memory_mib && list->domains[i].memory_mib < LINUX_DEFAULT_MIB)
-            list->domains[i].memory_mib = LINUX_DEFAULT_MIB;
+        const unsigned enough = o->boot_xl ? LINUX_XL_MIB : LINUX_DEFAULT_MIB;
+        if (o->boot_linux && !o->memory_mib && list->domains[i].memory_mib < enough)
+            list->domains[i].memory_mib = enough;
         v = domain_check(&list->domains[i], o->machine.native);
         warn_of_cpus(&list->domains[i], o->machine.cpus);
     }
@@ -370,6 +389,7 @@ int command_run(int argc, char **argv)
     free(list.domains);
     free(o.machine.hypervisor);
     free(o.added);
+    free(o.machine.disks);
     strace_close(o.session.strace);
     output_close(o.session.log);
     v = output_check(v);
