@@ -111,6 +111,8 @@ static long regular_open(struct file *file)
 {
     file->writes = (file->flags & O_ACCMODE) != O_RDONLY;
     file->inode->writers += file->writes;
+    if (file->inode->fs)
+        file->inode->fs->writers += file->writes;
     return 0;
 }
 
@@ -195,6 +197,8 @@ static long regular_ioctl(struct file *file, unsigned command, user_t arg)
 static void regular_release(struct file *file)
 {
     file->inode->writers -= file->writes;
+    if (file->inode->fs)
+        file->inode->fs->writers -= file->writes;
 }
 
 const struct file_ops regular_ops = {

@@ -23,6 +23,7 @@ struct filesystem {
     bool read_only;
     bool gone; /* mounted nowhere: it ends with the last of its inodes */
     uint64_t inodes, pages;
+    uint64_t writers;                 /* open files that may be written to, wherever they are */
     uint64_t inodes_most, pages_most; /* 0: as many as there is memory for */
 };
 

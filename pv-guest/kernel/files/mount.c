@@ -3,6 +3,7 @@
  *
  * The covered directory points to the root on top of it, where a walk goes on;
  * the root's parent is the covered directory's, so ".." needs to know nothing.
+ * Only what is bound in a second place keeps its parent, and ".." leads there.
  */
 #include "credentials.h"
 #include "errno.h"
@@ -236,28 +237,12 @@ static int detach_all(struct mount *m)
 /* And what makes no difference here: nosuid, nodev, noexec, silent, noatime and so on. */
 #define MS_SUPPORTED (MS_RDONLY | MS_REMOUNT | MS_BIND | MS_REC | 0xc0ed840eu)
 
-/* Is anything of @fs open for writing? */
-static bool being_written(const struct filesystem *fs)
-{
-    const struct task *t;
-    for_each_task(t)
-    {
-        for (int fd = 0; t->files && fd < t->files->end; fd++) {
-            const struct file *file = t->files->table[fd];
-            if (file && file->inode && file->inode->fs == fs && inode_is(file->inode, S_IFREG) &&
-                (file->flags & O_ACCMODE) != O_RDONLY)
-                return true;
-        }
-    }
-    return false;
-}
-
 /* Change what is mounted at @root: whether it is only to be read, and what @o says. */
 static int remount(struct inode *root, unsigned flags, const struct mount_options *o)
 {
     if (root != root_inode && !root->covers)
         return -EINVAL;
-    if ((flags & MS_RDONLY) && being_written(root->fs))
+    if ((flags & MS_RDONLY) && root->fs->writers)
         return -EBUSY;
     const int rc = mount_options_apply(o, root);
     if (!rc)

@@ -155,6 +155,14 @@ static int walk_follow(struct walk *w, struct inode *link)
     return far ? -EXDEV : 0;
 }
 
+/* Is @inode, a directory, @root or somewhere in it? */
+static bool is_below(const struct inode *inode, const struct inode *root)
+{
+    while (inode && inode != root && inode != inode->parent)
+        inode = inode->parent;
+    return inode == root;
+}
+
 /* "..", which leads nowhere in a root. */
 static int walk_up(struct walk *w)
 {
@@ -165,7 +173,8 @@ static int walk_up(struct walk *w)
     if ((w->resolve & PATH_NO_MOUNTS) && w->at->parent->fs != w->at->fs)
         return -EXDEV;
     walk_move(w, w->at->parent);
-    return 0;
+    /* A directory that is bound in a second place leads up where it was first. */
+    return (w->resolve & (PATH_BENEATH | PATH_IN_ROOT)) && !is_below(w->at, w->root) ? -EXDEV : 0;
 }
 
 /* Down to @found, or what is mounted there. */

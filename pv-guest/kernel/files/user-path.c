@@ -44,21 +44,39 @@ static void path_arg_end(struct path_arg *p)
     heap_free(p->text);
 }
 
+/* As user_path_find, of what has been read. */
+static int find(const struct path_arg *p, unsigned at_flags, struct inode **found)
+{
+    if (!p->text[0] && (at_flags & AT_EMPTY_PATH)) {
+        *found = p->start;
+        inode_get(*found);
+        return 0;
+    }
+    return path_find(
+        p->start, p->text,
+        (at_flags & PATH_RESOLVE) | (at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0), found);
+}
+
 int user_path_find(int dirfd, user_t path, unsigned at_flags, struct inode **found)
 {
     struct path_arg p;
     int rc = path_arg(&p, dirfd, path, at_flags);
     if (rc)
         return rc;
-    if (!p.text[0] && (at_flags & AT_EMPTY_PATH)) {
-        *found = p.start;
-        inode_get(*found);
-    } else {
-        rc = path_find(p.start, p.text,
-                       (at_flags & PATH_RESOLVE) |
-                           (at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0),
-                       found);
-    }
+    rc = find(&p, at_flags, found);
+    path_arg_end(&p);
+    return rc;
+}
+
+int user_path_find_text(int dirfd, user_t path, unsigned at_flags, struct inode **found,
+                        char text[PATH_MAX])
+{
+    struct path_arg p;
+    int rc = path_arg(&p, dirfd, path, at_flags);
+    if (rc)
+        return rc;
+    text_copy(text, p.text, PATH_MAX);
+    rc = find(&p, at_flags, found);
     path_arg_end(&p);
     return rc;
 }

@@ -26,7 +26,11 @@ struct page {
     bool free;      /* first page of a free block */
     bool protected; /* owned by platform/: read-only, the hypervisor takes it for a page table */
     uint8_t heap_class;
-    uint64_t used; /* of a process's table: which groups of entries (table.c) */
+    union {
+        uint64_t used; /* of a process's table: which groups of entries (table.c) */
+        void *
+            heap_free; /* of the heap's: objects that nobody has; each of the others is one of @refs */
+    };
 };
 
 #define PAGE_ORDERS 11

@@ -44,15 +44,15 @@ int flight_check(unsigned count)
     const struct process *self = process_current();
     const unsigned uid = self->credentials.user.effective;
     const struct socket *s;
-    const struct packet *p;
     if (access_capable(CAP_SYS_RESOURCE))
         return 0;
     list_for_each(s, &all_sockets, all)
     {
-        list_for_each(p, &s->queue, link)
-        {
-            if (p->file_count && p->identity.uid == uid)
-                count += p->file_count;
+        unsigned left = s->packets_with_files;
+        for (struct list *l = s->queue.next; left; l = l->next) {
+            const struct packet *p = list_entry(l, struct packet, link);
+            left -= p->file_count != 0;
+            count += p->identity.uid == uid ? p->file_count : 0;
         }
     }
     return count > self->limits[RLIMIT_NOFILE].current ? -ETOOMANYREFS : 0;
@@ -69,10 +69,11 @@ static void reach(struct socket *s, struct list *work)
 
 static void reach_content(struct socket *s, struct list *work)
 {
-    const struct packet *p;
     struct socket *end;
-    list_for_each(p, &s->queue, link)
-    {
+    unsigned left = s->packets_with_files;
+    for (struct list *l = s->queue.next; left; l = l->next) {
+        const struct packet *p = list_entry(l, struct packet, link);
+        left -= p->file_count != 0;
         for (unsigned i = 0; i < p->file_count; i++)
             reach(socket_of(p->files[i]), work);
     }
@@ -118,7 +119,7 @@ static bool find_garbage(struct list *doomed)
     {
         if (s->reached || s->dead)
             continue;
-        s->packets = 0;
+        s->packets = s->packets_with_files = 0;
         s->bytes = 0;
         move_packets(&s->queue, doomed);
     }

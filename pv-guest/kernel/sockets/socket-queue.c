@@ -58,7 +58,7 @@ void packet_free(struct packet *p)
 
 void socket_queue_drop(struct socket *s)
 {
-    s->packets = 0;
+    s->packets = s->packets_with_files = 0;
     s->bytes = 0;
     packets_drop(&s->queue);
 }
@@ -96,6 +96,7 @@ static void deliver(struct packet *p, struct socket *to)
 {
     list_add(&p->link, &to->queue);
     to->packets++;
+    to->packets_with_files += p->file_count != 0;
     to->bytes += p->size;
     to->arrived++;
     socket_wake(to);
@@ -106,6 +107,7 @@ static void consume(struct socket *s, struct packet *p)
 {
     list_remove(&p->link);
     s->packets--;
+    s->packets_with_files -= p->file_count != 0;
     s->bytes -= p->size - p->taken;
     packet_free(p);
     socket_wake(s); /* who waits to send here */
@@ -290,7 +292,7 @@ long socket_send(struct socket *s, struct message *m)
 /* ---- Receiving ---- */
 
 /* What came with @p besides bytes: it moves to @m, or is doubled if the packet stays. */
-static int take_along(struct packet *p, struct message *m, bool stays)
+static int take_along(struct socket *s, struct packet *p, struct message *m, bool stays)
 {
     m->identity = p->identity;
     if (!m->from && p->name && !(socket_inet(p->from) && p->from->type == SOCK_STREAM)) {
@@ -312,8 +314,10 @@ static int take_along(struct packet *p, struct message *m, bool stays)
         p->files = NULL;
     }
     m->file_count = p->file_count;
-    if (!stays)
+    if (!stays) {
         p->file_count = 0;
+        s->packets_with_files--;
+    }
     return 0;
 }
 
@@ -356,7 +360,7 @@ static long receive_ready(struct socket *s, struct message *m, struct cursor *c,
         if (done == left || *stop)
             break;
         const int rc =
-            cursor_copy(c, p->data + p->taken, n, true) ? -EFAULT : take_along(p, m, peek);
+            cursor_copy(c, p->data + p->taken, n, true) ? -EFAULT : take_along(s, p, m, peek);
         if (rc)
             return done ? (long)done : rc;
         done += n;
@@ -408,7 +412,7 @@ static long receive_datagram(struct socket *s, struct message *m)
     m->length = p->size;
     if (n < p->size)
         m->told |= MSG_TRUNC;
-    int rc = take_along(p, m, peek);
+    int rc = take_along(s, p, m, peek);
     if (!rc)
         rc = cursor_copy(&c, p->data, n, true);
     if (!peek)

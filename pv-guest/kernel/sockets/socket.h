@@ -96,7 +96,7 @@ struct socket {
 
     /* What has arrived. */
     struct list queue; /* struct packet */
-    unsigned packets;
+    unsigned packets, packets_with_files;
     size_t bytes;
     uint64_t arrived; /* packets and connections that ever did */
 

@@ -150,9 +150,7 @@ static long exec_at(const struct syscall_args *a, char *path)
 {
     struct inode *program;
     const unsigned flags = a->arg[4];
-    long rc = user_read_text(path, a->arg[1], PATH_MAX);
-    if (rc >= 0)
-        rc = user_path_find(a->arg[0], a->arg[1], flags, &program);
+    long rc = user_path_find_text(a->arg[0], a->arg[1], flags, &program, path);
     if (rc)
         return rc;
     if (inode_is(program, S_IFLNK))

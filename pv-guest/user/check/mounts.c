@@ -4,12 +4,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdint.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "check.h"
+
+#define SYS_OPENAT2 437
 
 #define FOLDER "/tmp/check-mounts"
 #define AT     FOLDER "/at"
@@ -75,6 +80,54 @@ static void check_detach(void)
     result(good, "MNT_EXPIRE: the second time, if nobody was there");
 }
 
+/* A file that is open nowhere but in a message counts as well. */
+static void check_under_way(void)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.head = {CMSG_LEN(sizeof(int)), 0, SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec piece = {"x", 1};
+    struct msghdr m = {.msg_iov = &piece,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+    int ends[2];
+    int good = mount_tmpfs(NULL) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0;
+    const int fd = open(AT "/f", O_CREAT | O_RDWR, 0600);
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    good &= sendmsg(ends[0], &m, 0) == 1 && close(fd) == 0 &&
+            FAILS(mount(NULL, AT, NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY);
+    close(ends[0]);
+    close(ends[1]);
+    good &= mount(NULL, AT, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0 && umount(AT) == 0;
+    result(good, "a file under way keeps its file system writable");
+}
+
+/* Up from a directory that is bound in a second place: on Linux that is here, in this kernel it was there. */
+static void check_bound_beneath(void)
+{
+    const struct {
+        uint64_t flags, mode, resolve;
+    } beneath = {O_RDONLY, 0, 8 /* RESOLVE_BENEATH */},
+      in_root = {O_RDONLY, 0, 16 /* RESOLVE_IN_ROOT */};
+    mkdir(OTHER, 0755);
+    int good = mkdir(FOLDER "/start", 0755) == 0 && mkdir(FOLDER "/start/at", 0755) == 0 &&
+               mount(OTHER, FOLDER "/start/at", NULL, MS_BIND, NULL) == 0;
+    const int start = open(FOLDER "/start", O_RDONLY);
+    good &= syscall(SYS_OPENAT2, start, "at/../other", &beneath, sizeof(beneath)) == -1 &&
+            (errno == EXDEV || errno == ENOENT) &&
+            syscall(SYS_OPENAT2, start, "at/../other", &in_root, sizeof(in_root)) == -1 &&
+            (errno == EXDEV || errno == ENOENT) &&
+            syscall(SYS_OPENAT2, start, "at/.", &beneath, sizeof(beneath)) >= 0;
+    close(start);
+    result(good, "no path leads out of a directory by way of what is bound in it");
+    umount2(FOLDER "/start/at", MNT_DETACH);
+    rmdir(FOLDER "/start/at");
+    rmdir(FOLDER "/start");
+    rmdir(OTHER);
+}
+
 static void check_bind(void)
 {
     struct stat a, b;
@@ -112,7 +165,9 @@ void check_more_of_mounts(void)
     umount(AT);
     check_options();
     check_detach();
+    check_under_way();
     check_bind();
+    check_bound_beneath();
     rmdir(AT);
     rmdir(FOLDER);
 }
