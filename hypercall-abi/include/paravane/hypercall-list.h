@@ -133,19 +133,19 @@
     OP(CONSOLEIO_read, PRIV, "")
 
 #define GNTTABOP_LIST(OP)                                                                         \
-    OP(GNTTABOP_map_grant_ref, NO, "host:x64 flags:x32 ref:u32 domain:dom status:d16> handle:u32> bus:ma>")\
-    OP(GNTTABOP_unmap_grant_ref, NO, "host:x64 bus:ma handle:u32 status:d16>")                    \
+    OP(GNTTABOP_map_grant_ref, YES, "host:x64 flags:x32 ref:u32 domain:dom status:d16> handle:u32> bus:ma>")\
+    OP(GNTTABOP_unmap_grant_ref, YES, "host:x64 bus:ma handle:u32 status:d16>")                    \
     OP(GNTTABOP_setup_table, YES, "domain:dom frames:u32 status:d16> list:ptr")                   \
     OP(GNTTABOP_dump_table, NO, "domain:dom status:d16>")                                         \
     OP(GNTTABOP_transfer, NO, "mfn:mfn domain:dom ref:u32 status:d16>")                           \
-    OP(GNTTABOP_copy, NO, "from:x64 from_domain:dom from_offset:u16 to:x64 to_domain:dom to_offset:u16 -:u32 length:u16 flags:x16 status:d16>")\
+    OP(GNTTABOP_copy, YES, "from:x64 from_domain:dom from_offset:u16 to:x64 to_domain:dom to_offset:u16 -:u32 length:u16 flags:x16 status:d16>")\
     OP(GNTTABOP_query_size, YES, "domain:dom frames:u32> most:u32> status:d16>")                  \
-    OP(GNTTABOP_unmap_and_replace, NO, "host:x64 new:x64 handle:u32 status:d16>")                 \
+    OP(GNTTABOP_unmap_and_replace, YES, "host:x64 new:x64 handle:u32 status:d16>")                 \
     OP(GNTTABOP_set_version, YES, "version:u32~")                                                 \
-    OP(GNTTABOP_get_status_frames, NO, "frames:u32 domain:dom status:d16> list:ptr")              \
+    OP(GNTTABOP_get_status_frames, YES, "frames:u32 domain:dom status:d16> list:ptr")              \
     OP(GNTTABOP_get_version, YES, "domain:dom version:u32>")                                      \
-    OP(GNTTABOP_swap_grant_ref, NO, "a:u32 b:u32 status:d16>")                                    \
-    OP(GNTTABOP_cache_flush, NO, "at:x64 offset:u16 length:u16 op:x32")
+    OP(GNTTABOP_swap_grant_ref, YES, "a:u32 b:u32 status:d16>")                                    \
+    OP(GNTTABOP_cache_flush, YES, "at:x64 offset:u16 length:u16 op:x32")
 
 #define VMASST_CMD_LIST(OP)                                                                       \
     OP(VMASST_CMD_enable, YES, "")                                                                \

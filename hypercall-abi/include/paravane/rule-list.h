@@ -184,9 +184,40 @@
     RULE(GT_002, GRANT_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "grant_table_op %lu is not served", "xen/grant_table.h") \
     RULE(GT_003, GRANT_DOMAIN_NOT_ALLOWED, EPERM, "a domain manages its own grant table only", "grant table of domain %lu is not the caller's, and the caller has no control role", "xen/grant_table.h") \
     RULE(GT_004, GRANT_FRAMES_LIMIT, 0, "a grant table is limited", "%lu grant frames, at most %lu (or memory is short)", "xen/grant_table.h") \
-    RULE(GT_005, GRANT_VERSION_2, ENOSYS, "version 2 of the grant table is not served", "grant table version 2 asked for", "xen/grant_table.h") \
     RULE(GT_006, GRANT_VERSION_UNKNOWN, EINVAL, "grant table versions are 1 and 2", "grant table version %lu", "xen/grant_table.h") \
-    RULE(GT_007, GRANT_DOMAIN_MISSING, ESRCH, "a grant table belongs to a domain that exists", "domain %lu does not exist", "xen/grant_table.h")
+    RULE(GT_007, GRANT_DOMAIN_MISSING, ESRCH, "a grant table belongs to a domain that exists", "domain %lu does not exist", "xen/grant_table.h") \
+    RULE(GT_008, GRANT_TRANSFER, ENOSYS, "frames change hands by memory_op only", "transfer of frames is not served", "xen/grant_table.h") \
+    RULE(GT_009, GRANT_CONTINUATION, EINVAL, "the upper bits of the command are Xen's own", "grant_table_op command %lx: bits from 20 on must be 0", "xen/grant_table.h") \
+    RULE(GT_010, GRANT_TABLE_MISSING, 0, "a grant table belongs to a domain that exists", "domain %lu has no grant table", "xen/grant_table.h") \
+    RULE(GT_011, GRANT_LIST_UNWRITABLE, 0, "frame numbers go where the guest can have them", "the list at %lx cannot be written", "xen/grant_table.h") \
+    RULE(GT_012, GRANT_STATUS_FRAMES, 0, "status frames are those of a table of version 2", "%lu status frames asked for, there are %lu", "xen/grant_table.h") \
+    RULE(GT_013, GRANT_TABLE_IN_USE, EBUSY, "an entry that is mapped keeps its meaning", "a table of version %lu with %lu entries in use cannot change it", "xen/grant_table.h") \
+    RULE(GT_014, GRANT_ENTRY_NOT_VERSION_1, ERANGE, "nothing is lost by going back to version 1", "reserved entry %lu, flags %lx, frame %lx: version 1 cannot say that", "xen/grant_table.h") \
+    RULE(GT_015, GRANT_STATUS_MAPPED, EBUSY, "status frames go when nobody maps them", "a status frame is still mapped", "xen/grant_table.h") \
+    RULE(GT_016, GRANT_STATUS_NO_MEMORY, ENOMEM, "version 2 needs frames for the status", "no memory for status frames", "xen/grant_table.h") \
+    RULE(GT_017, GRANT_REF_RANGE, 0, "a reference is an index into the granter's table", "grant reference %lu, the table has %lu", "xen/grant_table.h") \
+    RULE(GT_018, GRANT_NOT_PERMITTED, 0, "a frame is used by whom it was granted to", "grant reference %lu has flags %lx and names domain %lu", "xen/grant_table.h") \
+    RULE(GT_019, GRANT_READ_ONLY, 0, "what was granted for reading is not written to", "grant reference %lu is read-only", "xen/grant_table.h") \
+    RULE(GT_020, GRANT_ENTRY_UNSTABLE, 0, "nobody waits for a guest that keeps changing its entry", "grant reference %lu changes all the time", "xen/grant_table.h") \
+    RULE(GT_021, GRANT_PINNED_OTHERWISE, 0, "an entry has one user at a time, and counts that end", "grant reference %lu is in use by domain %lu, counts %08lx", "xen/grant_table.h") \
+    RULE(GT_022, GRANT_FRAME_NOT_GRANTERS, 0, "a domain grants its own frames", "frame or reference %lx: the frame is not the granter's", "xen/grant_table.h") \
+    RULE(GT_023, GRANT_NO_MEMORY, 0, "what is in use is written down", "no memory to note that grant reference %lu is in use", "xen/grant_table.h") \
+    RULE(GT_024, GRANT_MAP_FLAGS, 0, "a mapping is for the CPU, for devices, or both", "mapping with flags %lx", "xen/grant_table.h") \
+    RULE(GT_025, GRANT_GRANTER_MISSING, 0, "a grant is of a domain that exists", "domain %lu does not exist", "xen/grant_table.h") \
+    RULE(GT_026, GRANT_NO_HANDLE, 0, "the number of mappings is limited", "all handles are in use (%lu frames of them, or memory is short)", "xen/grant_table.h") \
+    RULE(GT_027, GRANT_NO_SLOT, 0, "a grant is mapped by an entry of the caller's own L1 tables", "no L1 entry at %lx (flags %lx)", "xen/grant_table.h") \
+    RULE(GT_028, GRANT_ROLE_CONFLICT, 0, "a page table is never writable", "frame %lx cannot be written to: it is %lu", "xen/grant_table.h") \
+    RULE(GT_029, GRANT_HANDLE_BAD, 0, "one handle is unmapped once", "handle %lu is not in use, or just being unmapped", "xen/grant_table.h") \
+    RULE(GT_030, GRANT_DEVICE_ADDRESS, 0, "a device mapping is named by its address", "device address %lx, the frame is %lx", "xen/grant_table.h") \
+    RULE(GT_031, GRANT_NOT_MAPPED_THERE, 0, "what is unmapped is the mapping itself, with its rights", "the entry at %lx does not map frame %lx as the handle says", "xen/grant_table.h") \
+    RULE(GT_032, GRANT_REPLACE_BY_PTE, 0, "a mapping is replaced where it has an address", "handle %lu was mapped by its entry's address", "xen/grant_table.h") \
+    RULE(GT_033, GRANT_COPY_FRAME_NOT_SELF, 0, "others' frames are named by references", "a frame of domain %lu, %lu named by number", "xen/grant_table.h") \
+    RULE(GT_034, GRANT_COPY_BOUNDS, 0, "a copy stays within its frames", "copy from offset %lu to offset %lu, %lu bytes", "xen/grant_table.h") \
+    RULE(GT_035, GRANT_COPY_PART, 0, "a copy stays within the part that was granted", "copy from offset %lu to offset %lu, %lu bytes: not granted", "xen/grant_table.h") \
+    RULE(GT_036, GRANT_SWAP_IN_USE, 0, "an entry that is in use keeps its place", "grant reference %lu is in use", "xen/grant_table.h") \
+    RULE(GT_037, GRANT_CACHE_RANGE, EINVAL, "a range is within one frame of memory", "offset %lu, length %lu, operation %lx", "xen/grant_table.h") \
+    RULE(GT_038, GRANT_CACHE_FRAME, EPERM, "caches are flushed of what is one's own", "frame %lx is not the caller's", "xen/grant_table.h") \
+    RULE(GT_039, GRANT_CACHE_INVALIDATE, EOPNOTSUPP, "on x86 nothing in a cache is forgotten", "invalidation alone is not supported", "xen/grant_table.h")
 
 /* A kernel image: the tool's and the builder's verdict is "image". */
 #define RULE_LIST_IMAGE(RULE) \

@@ -391,6 +391,7 @@ static bool teardown(struct domain *d, bool *alone)
         let_go(d);
     }
     release_frames(d);
+    grant_table_release(d); /* device mappings of its own frames, too */
     if (atomic_read(&d->tot_pages)) {
         if (!r->reported)
             printk("d%u: others still hold %u of its frames\n", d->id, d->tot_pages);

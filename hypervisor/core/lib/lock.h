@@ -21,6 +21,7 @@
     RANK(DOMAINS)   /* the table of domains */                                     \
     RANK(EVTCHN)    /* one domain's event channels (lower domid first when two) */ \
     RANK(GRANT)     /* one domain's grant table */                                 \
+    RANK(MAPTRACK)  /* one vCPU's free handles of mapped grants; making more */    \
     RANK(CONSOLE)   /* console rings and the input focus */                        \
     RANK(QUEUES)    /* one domain's event queues */                                \
     RANK(WORK)      /* the list of work for the idle vCPU */                       \

@@ -346,6 +346,9 @@ void page_release(struct domain *d, struct page_info *pg);
  * WRITABLE, never counted in tot_pages; given back with page_unshare().  Takes @d->mmu. */
 void *page_alloc_shared(struct domain *d);
 void page_unshare(struct domain *d, void *va);
+/* Take one back that no guest maps: true, and it is out of everybody's reach, for page_free_virt() or page_shared_restore(). */
+bool page_shared_take(void *va) must_check;
+void page_shared_restore(void *va);
 
 /* --- audit (core/mmu/audit.c) ------------------------------------------------------------------------- */
 

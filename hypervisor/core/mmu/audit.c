@@ -68,13 +68,17 @@ static int level_of(const struct page_info *pg)
     return page_state_type(pg->state) - PAGE_TYPE_L1 + 1;
 }
 
-static void count_mapping(mfn_t m, pte_t e)
+static void count_mapping(const struct page_info *table, mfn_t m, pte_t e)
 {
     enum page_type type = page_state_type(mfn_to_page(m)->state);
 
     audit_count(m, e.v & PTE_RW);
     if ((e.v & PTE_RW) && type != PAGE_TYPE_WRITABLE)
         differ(m.n, "I2: a writable entry's target type", type, PAGE_TYPE_WRITABLE);
+    for (const struct audit_holder *h = holders; mfn_to_page(m)->owner != table->owner && h;
+         h = h->next)
+        if (h->foreign)
+            h->foreign(table->owner);
 }
 
 /* An entry of a table of @level > 1.  One that names a table of that level itself makes the tables below it memory that can be read
@@ -106,7 +110,7 @@ static void count_entry(const struct page_info *table, int level, pte_t e)
     if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
         return;
     if (level == 1)
-        count_mapping(m, e);
+        count_mapping(table, m, e);
     else
         count_link(table, level, e);
 }
@@ -255,6 +259,9 @@ unsigned page_audit(void)
     for (uint64_t f = 0; f < max_mfn; f++)
         compare_frame(f);
     compare_totals();
+    for (const struct audit_holder *h = holders; h; h = h->next)
+        if (h->compare)
+            audit.differences += h->compare();
     audit.differences += arch_audit_cpus();
     page_free_virt(audit.tally, order);
     audit.tally = NULL;

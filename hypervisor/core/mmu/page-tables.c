@@ -234,6 +234,28 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
     return 0;
 }
 
+bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead)
+{
+    const pte_t old = pte(atomic_read(slot));
+
+    if (pte_mfn(old).n != m.n || (old.v & (PTE_P | PTE_RW)) != (writable ? PTE_P | PTE_RW : PTE_P))
+        return false;
+    atomic_exchange(slot, instead.v); /* visible to all before the clock is read: tlb.h */
+    tlb_stamp(mfn_to_page(m));
+    return true;
+}
+
+uint64_t *l1_slot_at(const struct domain *d, uint64_t maddr)
+{
+    const mfn_t m = maddr_to_mfn(maddr);
+
+    /* The lock keeps the role, and the role the frame. */
+    return maddr % sizeof(uint64_t) == 0 && mfn_valid(m) &&
+                   page_is_table_of(mfn_to_page(m), d->id, PAGE_TYPE_L1)
+               ? maddr_to_virt(maddr)
+               : NULL;
+}
+
 /*
  * Most tables are sparse: look at many slots at a time, first four groups and then one.
  */

@@ -28,6 +28,15 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
 /* The same as one exchange: -XEN_EAGAIN, nothing changed, if the slot no longer holds @expected. */
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want) must_check;
 
+/*
+ * For entries of grants (core/grants).  l1_remove() empties @slot, or stores @instead, if it holds a present entry of frame @m with
+ * just this right to write; false: it does not.  What the entry held is the caller's now, to be given back by page_put_mapped() when no
+ * TLB has it any more; @instead brings what it holds along.  The frame is stamped.
+ */
+bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead) must_check;
+/* The slot at machine address @maddr, if that is one in an L1 table of @d; else NULL. */
+uint64_t *l1_slot_at(const struct domain *d, uint64_t maddr);
+
 /* The L1 slot that maps @va in @v's kernel tables, or NULL: no L1 table there, or not a guest address. */
 uint64_t *l1_slot(const struct vcpu *v, uint64_t va);
 

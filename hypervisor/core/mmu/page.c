@@ -296,6 +296,10 @@ struct page_info *page_alloc_for(struct domain *d, unsigned order)
     return pg;
 }
 
+/* Of a page that the hypervisor shares, and that nobody maps. */
+#define SHARED_STATE \
+    (PAGE_REF_ONE | PAGE_SHARED | 1 | (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT)
+
 void *page_alloc_shared(struct domain *d)
 {
     struct page_info *pg = page_alloc(0);
@@ -308,8 +312,7 @@ void *page_alloc_shared(struct domain *d)
     mutex_lock(&d->mmu);
     pg->linear = 0;
     atomic_set(&pg->owner, d->id);
-    atomic_set_release(&pg->state, PAGE_REF_ONE | PAGE_SHARED | 1 |
-                                       (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
+    atomic_set_release(&pg->state, SHARED_STATE);
     mutex_unlock(&d->mmu);
     return va;
 }
@@ -317,4 +320,17 @@ void *page_alloc_shared(struct domain *d)
 void page_unshare(struct domain *d, void *va)
 {
     page_put_and_type(mfn_to_page(virt_to_mfn(va)));
+}
+
+bool page_shared_take(void *va)
+{
+    uint64_t alone = SHARED_STATE;
+
+    return atomic_compare_exchange(&mfn_to_page(virt_to_mfn(va))->state, &alone,
+                                   (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
+}
+
+void page_shared_restore(void *va)
+{
+    atomic_set_release(&mfn_to_page(virt_to_mfn(va))->state, SHARED_STATE);
 }

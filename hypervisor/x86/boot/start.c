@@ -9,6 +9,7 @@
 #include "builder.h"
 #include "debug-keys.h"
 #include "evtchn.h"
+#include "grant-table.h"
 #include "guest.h"
 #include "sched.h"
 #include "strace.h"
@@ -219,6 +220,7 @@ void hypervisor_main(uint32_t multiboot_info)
     sched_init_cpu(0, vcpu_create(&idle_domain, 0)); /* run queue and idle vCPU */
     evtchn_audit_init();                             /* the audit is to count what they hold */
     xenstore_audit_init();
+    grant_audit_init();
     console_init(&debug_keys);
     become_idle();
 }

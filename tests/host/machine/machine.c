@@ -4,6 +4,7 @@
 #include "builder.h"
 #include "debug-keys.h"
 #include "evtchn.h"
+#include "grant-table.h"
 #include "lib.h"
 #include "race.h"
 #include "sched.h"
@@ -117,6 +118,8 @@ void machine_start(unsigned cpus, uint64_t frames)
     machine_on_cpu(0);
     evtchn_audit_init(); /* the audit is to count what they hold */
     xenstore_audit_init();
+    grant_audit_init();
+    grant_audit_strict = true;
     console_init(&debug_keys);
 }
 
