@@ -330,7 +330,7 @@ static void let_go(struct domain *d)
     mutex_unlock(&d->mmu);
 }
 
-static void unpin_frame(struct domain *d, struct page_info *pg)
+static void unpin_frame(struct domain *d, struct page_info *pg) REQUIRES(&d->mmu)
 {
     if (page_state_of(pg, d->id) & PAGE_PINNED)
         (void)page_table_unpin(d, page_to_mfn(pg));

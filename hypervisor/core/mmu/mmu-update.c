@@ -111,7 +111,7 @@ static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uin
 
 /* An upper-level table could lose its role while its own entry changes, through linear entries elsewhere: hold it. */
 static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned slot, pte_t want,
-                        bool preserve_ad)
+                        bool preserve_ad) REQUIRES(&md->tables->mmu)
 {
     enum page_type type = page_state_type(atomic_read(&pg->state));
     int rc = page_get_and_type(pg, md->tables, type);
@@ -126,7 +126,7 @@ static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned s
 
 /* What is no L1 table. */
 static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t value,
-                                  bool preserve_ad)
+                                  bool preserve_ad) REQUIRES(&md->tables->mmu)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
@@ -141,7 +141,7 @@ static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t
 }
 
 static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t value,
-                               bool preserve_ad)
+                               bool preserve_ad) REQUIRES(&md->tables->mmu)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
@@ -166,6 +166,7 @@ static inline int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t
 }
 
 static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t value)
+    REQUIRES(&md->tables->mmu)
 {
     if (likely((ptr & 7) == MMU_NORMAL_PT_UPDATE))
         return entry_update(md, ptr, value, false);
@@ -182,7 +183,7 @@ static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t v
 }
 
 /* The caller should pause, within a list: without the lock.  True if it is being ended. */
-static noinline_ cold_ bool requests_pause(const struct mmu_domains *md)
+static noinline_ cold_ bool requests_pause(const struct mmu_domains *md) REQUIRES(&md->tables->mmu)
 {
     if (md->referenced_tables || md->referenced_frames)
         return false; /* pause_point_on */
@@ -194,7 +195,7 @@ static noinline_ cold_ bool requests_pause(const struct mmu_domains *md)
 
 /* Apply @count requests at @requests; *done counts those applied. */
 static int requests_apply(struct mmu_domains *md, guest_ptr_t requests, uint32_t count,
-                          uint32_t *done)
+                          uint32_t *done) REQUIRES(&md->tables->mmu)
 {
     mmu_update_t chunk[CHUNK];
     int rc;
@@ -280,6 +281,7 @@ long hypercall_update_va_mapping(struct vcpu *v, const struct hypercall_args *a)
     int rc;
 
     mutex_lock(&d->mmu);
+    mutex_is_held(&v->domain->mmu);
     uint64_t *slot = l1_slot(v, va);
     if (likely(slot))
         rc = l1_update(d, d, slot, want, false);
@@ -301,6 +303,7 @@ long hypercall_update_va_mapping_otherdomain(struct vcpu *v, const struct hyperc
     if (rc)
         return rc;
     mutex_lock(&d->mmu);
+    mutex_is_held(&v->domain->mmu);
     uint64_t *slot = l1_slot(v, a->arg[0]);
     if (slot)
         rc = l1_update(d, md.frames, slot, pte(a->arg[1]), false);

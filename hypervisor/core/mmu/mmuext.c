@@ -113,11 +113,13 @@ static inline __attribute__((always_inline)) int op_apply(struct vcpu *v, struct
         return pin_op(d, owner, op);
     case MMUEXT_NEW_BASEPTR:
         mutex_lock(&d->mmu);
+        mutex_is_held(&v->domain->mmu);
         rc = vcpu_new_root(v, mfn(op->arg1.mfn));
         mutex_unlock(&d->mmu);
         return rc;
     case MMUEXT_NEW_USER_BASEPTR:
         mutex_lock(&d->mmu);
+        mutex_is_held(&v->domain->mmu);
         rc = vcpu_new_user_root(v, mfn(op->arg1.mfn));
         mutex_unlock(&d->mmu);
         return rc;

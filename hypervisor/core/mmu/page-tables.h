@@ -10,23 +10,26 @@
 
 /* A frame of @d is about to become a table of @level (its state already says so, count 1, not validated): check every entry
  * and take its references.  0; or the first bad entry's -errno, everything undone.  Preemptible. */
-int page_table_validate(struct domain *d, struct page_info *pg, int level) must_check;
+int page_table_validate(struct domain *d, struct page_info *pg, int level)
+    REQUIRES(&d->mmu) must_check;
 /* The last type reference is going: drop every entry's references.  Preemptible. */
 void page_table_invalidate(struct page_info *pg, int level);
 
-/* MMUEXT_PIN_Ln_TABLE / UNPIN. */
-int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level) must_check;
-int page_table_unpin(struct domain *d, mfn_t m);
+/* MMUEXT_PIN_Ln_TABLE / UNPIN, for @d, of a table of @owner, whose lock is needed. */
+int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)
+    REQUIRES(&owner->mmu) must_check;
+int page_table_unpin(struct domain *d, mfn_t m) REQUIRES(&d->mmu);
 
 /* Replace one entry of the validated table @pg (index @slot) by @want; new frames must be @owner's. */
 int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot,
-                      pte_t want, bool preserve_ad) must_check;
+                      pte_t want, bool preserve_ad) REQUIRES(&d->mmu) must_check;
 /* The same for a level-1 table, the hot one. */
-int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want,
-              bool preserve_ad) must_check;
+int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
+    REQUIRES(&d->mmu) must_check;
 
 /* The same as one exchange: -XEN_EAGAIN, nothing changed, if the slot no longer holds @expected. */
-int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want) must_check;
+int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
+    REQUIRES(&d->mmu) must_check;
 
 /*
  * For entries of grants (core/grants).  l1_remove() empties @slot, or stores @instead, if it holds a present entry of frame @m with
@@ -38,12 +41,12 @@ bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead) must_check
 uint64_t *l1_slot_at(const struct domain *d, uint64_t maddr);
 
 /* The L1 slot that maps @va in @v's kernel tables, or NULL: no L1 table there, or not a guest address. */
-uint64_t *l1_slot(const struct vcpu *v, uint64_t va);
+uint64_t *l1_slot(const struct vcpu *v, uint64_t va) REQUIRES(&v->domain->mmu);
 
 /* Give @v its first root before it runs (builder, VCPUOP_initialise): takes reference and type. Takes @d->mmu itself. */
 int vcpu_load_root(struct vcpu *v, mfn_t l4) must_check;
 /* MMUEXT_NEW_BASEPTR, NEW_USER_BASEPTR (0: none) for the running vCPU. */
-int vcpu_new_root(struct vcpu *v, mfn_t l4) must_check;
-int vcpu_new_user_root(struct vcpu *v, mfn_t l4) must_check;
+int vcpu_new_root(struct vcpu *v, mfn_t l4) REQUIRES(&v->domain->mmu) must_check;
+int vcpu_new_user_root(struct vcpu *v, mfn_t l4) REQUIRES(&v->domain->mmu) must_check;
 /* Let go of both roots (teardown, VCPUOP_initialise failing).  Not while any CPU has them loaded. */
 void vcpu_drop_roots(struct vcpu *v);

@@ -92,6 +92,7 @@ static int page_earn_type(struct page_info *pg, struct domain *d, uint64_t old, 
     if (page_state_type(old) != type)
         tlb_flush_for_page(pg);
 
+    mutex_is_held(&d->mmu); /* whoever wants a protected type has it */
     if (type_is_table(type))
         rc = page_table_validate(d, pg, type - PAGE_TYPE_L1 + 1);
     else

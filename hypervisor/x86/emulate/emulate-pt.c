@@ -304,7 +304,7 @@ static bool bit_offset_inside(const struct store *s, struct guest_regs *regs)
 
 /* Exchange the entry until no A or D bit was set by the CPU in between. */
 static int store_apply(struct domain *d, const struct store *s, struct guest_regs *regs,
-                       uint64_t *slot, unsigned shift)
+                       uint64_t *slot, unsigned shift) REQUIRES(&d->mmu)
 {
     for (;;) {
         uint64_t entry = atomic_read(slot), mask = size_mask(s->size) << shift;
@@ -335,7 +335,7 @@ static inline unsigned is_plain_store(const uint8_t *bytes, unsigned got)
 
 /* Make that store.  0 or -errno. */
 static inline int plain_store(struct domain *d, const uint8_t *bytes, struct guest_regs *regs,
-                              uint64_t *slot)
+                              uint64_t *slot) REQUIRES(&d->mmu)
 {
     uint64_t *reg = gpr(regs, (bytes[2] >> 3 & 7) | (bytes[0] & 4) << 1);
     uint64_t old;
@@ -364,6 +364,7 @@ static inline bool maps_l1_table(const struct domain *d, pte_t entry)
 /* Make the store that the guest's kernel tried at @entry's page.  The length of the instruction, or 0: it is not one of ours, or the
  * entry may not say that. */
 static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
+    REQUIRES(&v->domain->mmu)
 {
     struct domain *d = v->domain;
     struct guest_regs *regs = v->arch.regs;
@@ -375,6 +376,7 @@ static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
     unsigned got = likely(!guest_read(bytes, guest_ptr(regs->rip), sizeof(bytes)))
                        ? 15
                        : guest_fetch(v, bytes, 15);
+    mutex_is_held(&d->mmu);
     unsigned length = got == 15 && !(address & 7) ? is_plain_store(bytes, got) : 0;
     if (likely(length))
         return plain_store(d, bytes, regs, slot) == 0 ? length : 0;
@@ -401,6 +403,7 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
     unsigned length = 0;
 
     mutex_lock(&d->mmu);
+    mutex_is_held(&v->domain->mmu);
     const uint64_t *slot = l1_slot(v, address);
     if (slot) {
         const pte_t entry = pte(atomic_read(slot));
