@@ -162,6 +162,10 @@ struct domain {
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
+    /* Those of them that are woken later, a few at a time (evtchn.c; atomic), and whose turn it is: only @wake_timer's handler. */
+    uint64_t wake_later;
+    uint8_t wake_turn;
+    struct timer wake_timer;
     /* its event queues; NULL: 2-level.  Changes under both locks */
     struct evtchn_fifo *evtchn_fifo;
     spinlock_t evtchn_queue_lock; /* guards the queues, see evtchn-fifo.c */

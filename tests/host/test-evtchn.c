@@ -564,3 +564,154 @@ Test(evtchn, random_against_a_model)
                 check_port(0, p), check_port(1, p);
     }
 }
+
+/* --- many pollers of one port ------------------------------------------------------------------ */
+
+static struct guest many;
+static uint32_t polled; /* of MANY, which all poll, and which it may send to */
+
+/* As SCHEDOP_poll leaves a vCPU that sleeps. */
+static void sleep_on(struct vcpu *v, uint32_t port)
+{
+    evtchn_poll_begin(v);
+    v->poll_port = port;
+}
+
+static void pollers_start(void)
+{
+    start();
+    guest_create(&many, 3, 32, 40);
+    machine_enter(many.v);
+    struct evtchn_bind_ipi ipi = {.vcpu = 0};
+    assert_ok(op(&many, bind_ipi, &ipi));
+    polled = ipi.port;
+    for_each_vcpu(many.d, v)
+        sleep_on(v, polled);
+}
+
+static void pollers_finish(void)
+{
+    guest_destroy(&many);
+    finish();
+}
+
+TestSuite(pollers, .init = pollers_start, .fini = pollers_finish);
+
+static unsigned asleep(void)
+{
+    unsigned count = 0;
+
+    for_each_vcpu(many.d, v)
+        count += (v->pause & PAUSE_POLLING) != 0;
+    return count;
+}
+
+static void send_again(void)
+{
+    struct evtchn_send send = {polled};
+
+    clear_pending(&many, polled);
+    assert_ok(op(&many, send, &send));
+}
+
+Test(pollers, one_event_wakes_few_at_once_and_all_in_the_end)
+{
+    send_again();
+    assert_eq_long(asleep(), 36);
+    assert_eq_long(__builtin_popcountl(many.d->wake_later), 36);
+    machine_advance(9999);
+    assert_eq_long(asleep(), 36);
+    for (unsigned left = 28; left > 4; left -= 8) {
+        machine_advance(10000);
+        assert_eq_long(asleep(), left);
+    }
+    machine_advance(20000);
+    assert_eq_long(asleep(), 0);
+    cr_assert(!many.d->wake_later && !many.d->wake_timer.queued);
+}
+
+/* The bit is gone from shared_info when their turn comes: they are woken all the same. */
+Test(pollers, who_is_woken_later_need_not_find_the_port_pending)
+{
+    send_again();
+    clear_pending(&many, polled);
+    machine_advance(100000);
+    assert_eq_long(asleep(), 0);
+}
+
+Test(pollers, an_event_meanwhile_wakes_no_fewer)
+{
+    send_again();
+    send_again();
+    assert_eq_long(asleep(), 32);
+    machine_advance(100000);
+    assert_eq_long(asleep(), 0);
+    send_again(); /* nobody is asleep: nothing is noted */
+    cr_assert(!many.d->wake_later && !many.d->wake_timer.queued);
+}
+
+Test(pollers, a_new_poll_is_not_ended_by_an_old_event)
+{
+    struct vcpu *v = many.d->vcpu[30];
+
+    send_again();
+    cr_assert(many.d->wake_later & BIT(30));
+    vcpu_unpause(v, PAUSE_POLLING); /* its time was over first */
+    sleep_on(v, polled + 1);
+    machine_advance(100000);
+    cr_assert(v->pause & PAUSE_POLLING);
+    assert_eq_long(asleep(), 1);
+}
+
+/* The first are back in their poll, and are noted, before it is the last one's turn. */
+Test(pollers, the_last_are_not_kept_waiting_by_the_first)
+{
+    unsigned rounds = 0;
+
+    for (; many.d->vcpu[39]->pause & PAUSE_POLLING; rounds++) {
+        cr_assert(rounds < 8, "vCPU 39 is kept waiting");
+        for (unsigned i = 0; i < 20; i++)
+            if (!(many.d->vcpu[i]->pause & PAUSE_POLLING))
+                sleep_on(many.d->vcpu[i], polled);
+        send_again();
+        machine_advance(10000);
+    }
+}
+
+Test(pollers, moments_of_two_domains_are_apart)
+{
+    struct guest more;
+
+    vcpu_unpause(many.v, PAUSE_POLLING); /* it gives up its CPU to the new domain */
+    guest_create(&more, 4, 32, 40);
+    sleep_on(many.v, polled);
+    struct evtchn_bind_ipi ipi = {.vcpu = 0};
+    assert_ok(op(&more, bind_ipi, &ipi));
+    for_each_vcpu(more.d, v)
+        sleep_on(v, ipi.port);
+    evtchn_set_pending(more.d, ipi.port);
+    evtchn_set_pending(many.d, polled);
+    assert_eq_long(many.d->wake_timer.deadline - more.d->wake_timer.deadline, 10000);
+    machine_advance(200000);
+    assert_eq_long(asleep(), 0);
+    cr_assert(!more.d->wake_later);
+    guest_destroy(&more);
+}
+
+/* A reset closes the port; who slept on it has been promised to be woken. */
+Test(pollers, a_reset_forgets_nobody)
+{
+    struct evtchn_reset reset = {DOMID_SELF};
+
+    send_again();
+    assert_ok(op(&many, reset, &reset));
+    machine_advance(100000);
+    assert_eq_long(asleep(), 0);
+}
+
+/* pollers_finish() destroys it with its timer set. */
+Test(pollers, a_domain_ends_with_some_asleep)
+{
+    send_again();
+    cr_assert(many.d->wake_timer.queued);
+}

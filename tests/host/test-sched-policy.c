@@ -305,7 +305,20 @@ Test(sched_policy, yield_lets_others_run_but_not_for_long)
     cr_assert(e[0].vruntime <= before + SCHED_YIELD_SPAN + 1);
 }
 
-Test(sched_policy, queue_stays_sorted)
+/* Who waits, by a search through all. */
+static struct sched_entity *first_of(struct sched_entity *e, unsigned count)
+{
+    struct sched_entity *first = NULL;
+
+    for (unsigned i = 0; i < count; i++)
+        if (e[i].queued &&
+            (!first || e[i].vruntime < first->vruntime ||
+             (e[i].vruntime == first->vruntime && e[i].node.order < first->node.order)))
+            first = &e[i];
+    return first;
+}
+
+Test(sched_policy, least_goes_first)
 {
     struct sched_queue q;
     struct sched_entity e[64];
@@ -321,17 +334,62 @@ Test(sched_policy, queue_stays_sorted)
         } else {
             sched_enqueue(&q, x);
         }
-        uint64_t last = 0;
+        cr_assert(sched_first(&q) == first_of(e, 64));
         unsigned n = 0;
-        list_for_each(it, &q.waiting)
+        heap_for_each(it, q.first)
         {
-            const struct sched_entity *i = list_entry(it, struct sched_entity, link);
-            cr_assert(i->vruntime >= last);
-            last = i->vruntime;
+            cr_assert(it->key <= q.last);
             n++;
         }
         assert_eq_long(n, q.count);
     }
+}
+
+/* Those who are level take turns in the order in which they came, whatever else goes on in the queue. */
+Test(sched_policy, equals_go_in_order_of_arrival)
+{
+    struct sched_queue q;
+    struct sched_entity e[50], other[50];
+    sched_queue_init(&q);
+    q.arrivals = ~0u - 30; /* the count of arrivals wraps meanwhile */
+    for (unsigned i = 0; i < 50; i++) {
+        sched_entity_init(&other[i], 256, 1);
+        other[i].vruntime = q.floor + 1 + (i % 7 < 3) * 10;
+        sched_enqueue(&q, &other[i]);
+        sched_entity_init(&e[i], 256, 1);
+        sched_enqueue(&q, &e[i]);
+        if (i % 3 == 0)
+            sched_dequeue(&q, &other[i]);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        cr_assert(sched_first(&q) == &e[i], "turn %u", i);
+        sched_dequeue(&q, &e[i]);
+    }
+}
+
+/* Behind the last of those who wait, and no further. */
+Test(sched_policy, yield_goes_behind_the_last)
+{
+    struct sched_queue q;
+    struct sched_entity e[4];
+    sched_queue_init(&q);
+    for (unsigned i = 0; i < 4; i++) {
+        sched_entity_init(&e[i], 256, 1);
+        e[i].vruntime = q.floor + i * 1000;
+        if (i < 3)
+            sched_enqueue(&q, &e[i]);
+    }
+    e[3].vruntime = q.floor;
+    sched_give_way(&q, &e[3]);
+    assert_eq_long(e[3].vruntime, e[2].vruntime + 1);
+
+    /* a new queue has a new last */
+    for (unsigned i = 0; i < 3; i++)
+        sched_dequeue(&q, &e[i]);
+    sched_enqueue(&q, &e[1]);
+    e[3].vruntime = q.floor;
+    sched_give_way(&q, &e[3]);
+    assert_eq_long(e[3].vruntime, e[1].vruntime + 1);
 }
 
 /* --- caps

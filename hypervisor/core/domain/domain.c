@@ -132,7 +132,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
     d->slow_paths = domain_tracer.slow_paths;
     d->max_vcpus = (uint16_t)MIN(max_vcpus, MAX_VCPUS);
     string_copy(d->name, name, sizeof(d->name));
-    evtchn_init_locks(d);
+    evtchn_begin(d);
     d->arch = (struct arch_domain)ARCH_DOMAIN_INIT;
     r->end_work.run = end_work;
     timer_init(&r->zombie_timer, zombie_look);

@@ -66,10 +66,7 @@ static long op_poll(struct vcpu *v, guest_ptr_t arg)
         return refuse(ARGUMENT_UNREADABLE, ports.va);
 
     uint32_t port = 0;
-    atomic_set(&v->poll_port, ~0u);
-    atomic_or(&v->domain->pollers, BIT(v->id));
-    atomic_or(&v->pause, PAUSE_POLLING);
-
+    evtchn_poll_begin(v);
     int rc = vcpu_event_pending(v) || nmi_pending(v) ? 1 : poll_ports(v, ports, op.nr_ports, &port);
     if (rc) {
         atomic_and(&v->pause, ~PAUSE_POLLING);

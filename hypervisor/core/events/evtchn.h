@@ -17,8 +17,8 @@ enum evtchn_state {
  * True: there is more to do; it is called again after a preemption point, without the lock between the two. */
 typedef bool (*evtchn_notify_fn)(struct domain *d, uint32_t port);
 
-void evtchn_init_locks(struct domain *d); /* once, before the domain is listed */
-int evtchn_init(struct domain *d);        /* -XEN_ENOMEM */
+void evtchn_begin(struct domain *d); /* locks and timer: once, before the domain is listed */
+int evtchn_init(struct domain *d);   /* -XEN_ENOMEM */
 /* @d, which nobody else can find yet, may have as many ports as the ABI knows; if there is no memory for that, as many as others. */
 void evtchn_allow_all_ports(struct domain *d);
 /* The three steps of the end: @d is dying, and opens no port any more; all are closed, peers become unbound, the
@@ -34,6 +34,8 @@ void evtchn_set_pending(struct domain *d, uint32_t port);
 /* Raise @virq: on vCPU @v for per-vCPU ones, global ones via vCPU 0 of @d.  Nothing happens if unbound. */
 void virq_raise(struct vcpu *v, unsigned virq);
 void virq_raise_global(struct domain *d, unsigned virq);
+/* SCHEDOP_poll: @v, which runs, is about to sleep until some ports are pending, and will look at them now. */
+void evtchn_poll_begin(struct vcpu *v);
 /* SCHEDOP_poll: has @port of @d been signalled?  1, 0, or -1: there is no such port. */
 int evtchn_poll_port(struct domain *d, uint32_t port);
 

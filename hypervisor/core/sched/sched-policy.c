@@ -19,40 +19,18 @@
 #define FLOOR_START (1000ull * SCHED_SLEEP_CREDIT)
 #define NEVER_RAN   0
 
-static struct sched_entity *entity_of(struct list *link)
-{
-    return list_entry(link, struct sched_entity, link);
-}
-
 void sched_queue_init(struct sched_queue *q)
 {
-    list_init(&q->waiting);
-    q->floor = FLOOR_START;
-    q->count = 0;
+    *q = (struct sched_queue){.floor = FLOOR_START};
 }
 
 void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t sharers)
 {
-    list_init(&e->link);
+    e->node = (struct heap_node){0};
     e->vruntime = NEVER_RAN;
     e->weight = weight ? weight : SCHED_WEIGHT_NORMAL;
     e->credit = SCHED_SLEEP_CREDIT / sharers;
     e->queued = false;
-}
-
-struct sched_entity *sched_first(const struct sched_queue *q)
-{
-    return list_empty(&q->waiting) ? NULL : entity_of(q->waiting.next);
-}
-
-/* Insert before the first that is further ahead; equals stay in order of arrival.  From the back:
- * whoever has just run belongs there. */
-static void insert_sorted(struct sched_queue *q, struct sched_entity *e)
-{
-    struct list *at = q->waiting.prev;
-    while (at != &q->waiting && entity_of(at)->vruntime > e->vruntime)
-        at = at->prev;
-    list_add_before(at->next, &e->link);
 }
 
 void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
@@ -61,7 +39,10 @@ void sched_enqueue(struct sched_queue *q, struct sched_entity *e)
         e->vruntime = q->floor;
     else if (e->vruntime < q->floor - e->credit)
         e->vruntime = q->floor - e->credit;
-    insert_sorted(q, e);
+    if (!q->first || e->vruntime > q->last)
+        q->last = e->vruntime;
+    e->node.order = q->arrivals++;
+    heap_insert(&q->first, &e->node);
     e->queued = true;
     q->count++;
 }
@@ -74,7 +55,7 @@ void sched_forget_credit(const struct sched_queue *q, struct sched_entity *e)
 
 void sched_dequeue(struct sched_queue *q, struct sched_entity *e)
 {
-    list_remove(&e->link);
+    heap_remove(&q->first, &e->node);
     e->queued = false;
     q->count--;
 }
@@ -121,9 +102,9 @@ uint64_t sched_slice(const struct sched_queue *q, const struct sched_entity *run
  */
 void sched_give_way(struct sched_queue *q, struct sched_entity *e)
 {
-    if (list_empty(&q->waiting))
+    if (!q->first)
         return;
-    uint64_t behind = entity_of(q->waiting.prev)->vruntime + 1;
+    uint64_t behind = q->last + 1;
     uint64_t limit = sched_first(q)->vruntime + SCHED_YIELD_SPAN;
     if (behind > limit)
         behind = limit;

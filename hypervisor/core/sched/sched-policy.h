@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "list.h"
+#include "heap.h"
 
 #define SCHED_WEIGHT_NORMAL 256u
 #define SCHED_SLICE         6000000u /* ns: longest run while others wait */
@@ -18,18 +18,22 @@
 
 /* Something that wants a CPU. */
 struct sched_entity {
-    struct list link;
-    uint64_t vruntime; /* CPU time consumed, in ns scaled by NORMAL / weight */
-    uint32_t weight;   /* share relative to others; at least 1 */
-    uint32_t credit;   /* ns of weighted time that it may lag behind the queue when it has slept */
+    union {
+        struct heap_node node;
+        uint64_t vruntime; /* the node's key: CPU time consumed, in ns scaled by NORMAL / weight */
+    };
+    uint32_t weight; /* share relative to others; at least 1 */
+    uint32_t credit; /* ns of weighted time that it may lag behind the queue when it has slept */
     uint8_t queued;
 };
 
-/* Those that wait for one CPU, least vruntime first; the running one is not among them. */
+/* Those that wait for one CPU, least vruntime first, equals in order of arrival; the running one is not among them. */
 struct sched_queue {
-    struct list waiting;
+    struct heap_node *first;
     uint64_t floor; /* never falls: least vruntime that anybody who kept wanting the CPU has */
-    uint32_t count;
+    uint64_t
+        last; /* nobody who waits has more; somebody has it who does, or was taken out of turn */
+    uint32_t count, arrivals;
 };
 
 void sched_queue_init(struct sched_queue *q);
@@ -44,7 +48,10 @@ void sched_enqueue(struct sched_queue *q, struct sched_entity *e);
 void sched_forget_credit(const struct sched_queue *q, struct sched_entity *e);
 void sched_dequeue(struct sched_queue *q, struct sched_entity *e);
 /* The one that should run now, left in the queue; NULL if nobody waits. */
-struct sched_entity *sched_first(const struct sched_queue *q);
+static inline struct sched_entity *sched_first(const struct sched_queue *q)
+{
+    return q->first ? container_of(q->first, struct sched_entity, node) : NULL;
+}
 /* @e ran on @q's CPU for @ns. */
 void sched_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ns);
 /* Should @woken, just queued, take the CPU from @running, just charged? */

@@ -324,9 +324,9 @@ static bool steal(unsigned cpu) NO_ANALYSIS
 
         struct vcpu *v = NULL;
         spin_lock(&from->lock);
-        list_for_each(it, &from->queue.waiting)
+        heap_for_each(it, from->queue.first)
         {
-            struct vcpu *candidate = vcpu_of(list_entry(it, struct sched_entity, link));
+            struct vcpu *candidate = vcpu_of(container_of(it, struct sched_entity, node));
             if (!candidate->is_idle && (candidate->affinity & BIT(cpu))) {
                 v = candidate;
                 break;
@@ -505,7 +505,7 @@ void schedule(void)
 void sched_yield(void)
 {
     struct vcpu *v = current_vcpu();
-    if (list_empty(&queues[v->cpu].queue.waiting) && !(v->exit_work & EXIT_RESCHEDULE))
+    if (!queues[v->cpu].queue.first && !(v->exit_work & EXIT_RESCHEDULE))
         return;
     uint8_t outer = v->unwinding;
     v->unwinding = true;

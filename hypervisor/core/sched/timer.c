@@ -1,10 +1,8 @@
 /*
  * Software timers: one pairing heap per physical CPU, and its alarm.
  *
- * A pairing heap is a tree in which no child is due before its parent; two trees are merged by
- * hanging the later root below the earlier.  It needs no memory beyond the timers themselves, so
- * arming one cannot fail, and arming a timer that is not the earliest, the most frequent case, is
- * one comparison and one link.
+ * A pairing heap (heap.h) needs no memory beyond the timers themselves, so arming one cannot fail,
+ * and arming a timer that is not the earliest, the most frequent case, is one comparison and one link.
  *
  * A timer is guarded by the lock of the heap of its @cpu, whether it is queued or not, so that two
  * CPUs may set and stop the same one.
@@ -46,7 +44,7 @@ enum { NOT_QUEUED, IN_HEAP, IN_GROUP };
 
 struct timer_heap {
     spinlock_t lock;
-    struct timer *root;    /* earliest; NULL: none */
+    struct heap_node *root; /* earliest; NULL: none */
     uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
     struct timer *running; /* whose handler runs now */
@@ -72,76 +70,15 @@ void timer_init_owned(struct timer *t, void (*fire)(struct timer *), struct time
     *t = (struct timer){.fire = fire, .group = &owner->group[0], .owned = true};
 }
 
-/* Merge two trees that have no siblings: the new root. */
-static inline struct timer *meld(struct timer *a, struct timer *b)
+static struct timer *timer_of(struct heap_node *n)
 {
-    if (b->deadline < a->deadline) {
-        struct timer *swap = a;
-        a = b;
-        b = swap;
-    }
-    b->prev = a;
-    b->next = a->child;
-    if (b->next)
-        b->next->prev = b;
-    a->child = b;
-    return a;
+    return n ? container_of(n, struct timer, node) : NULL;
 }
 
-/* Merge a list of siblings into one tree: in pairs from the left, then the pairs from the right. */
-static struct timer *meld_siblings(struct timer *first)
+static inline void tree_insert(struct heap_node **root, struct timer *t, uint8_t where)
 {
-    struct timer *pairs = NULL;
-    while (first) {
-        struct timer *a = first, *b = a->next;
-        first = b ? b->next : NULL;
-        if (b)
-            a = meld(a, b);
-        a->next = pairs;
-        pairs = a;
-    }
-
-    struct timer *root = NULL;
-    while (pairs) {
-        struct timer *t = pairs;
-        pairs = t->next;
-        root = root ? meld(root, t) : t;
-    }
-    if (root)
-        root->prev = root->next = NULL;
-    return root;
-}
-
-/* --- trees: of the heap, and of each group ---------------------------------------------------- */
-
-static inline void tree_insert(struct timer **root, struct timer *t, uint8_t where)
-{
-    t->child = t->next = t->prev = NULL;
     t->queued = where;
-    *root = *root ? meld(*root, t) : t;
-}
-
-static inline void tree_take_root(struct timer **root)
-{
-    struct timer *t = *root;
-    *root = unlikely(t->child) ? meld_siblings(t->child) : NULL;
-}
-
-static void tree_remove(struct timer **root, struct timer *t)
-{
-    if (t == *root) {
-        tree_take_root(root);
-        return;
-    }
-    struct timer *orphans = t->child ? meld_siblings(t->child) : NULL;
-    if (t->prev->child == t)
-        t->prev->child = t->next;
-    else
-        t->prev->next = t->next;
-    if (t->next)
-        t->next->prev = t->prev;
-    if (orphans)
-        *root = meld(*root, orphans);
+    heap_insert(root, &t->node);
 }
 
 /* --- heads and those behind them --------------------------------------------------------------- */
@@ -153,7 +90,7 @@ static noinline_ void insert_beside_head(struct timer_heap *h, struct timer_grou
     if (!t->owned) {
         tree_insert(&h->root, t, IN_HEAP);
     } else if (t->deadline < g->head->deadline) {
-        tree_remove(&h->root, g->head);
+        heap_remove(&h->root, &g->head->node);
         tree_insert(&g->others, g->head, IN_GROUP);
         g->head = t;
         tree_insert(&h->root, t, IN_HEAP);
@@ -162,7 +99,7 @@ static noinline_ void insert_beside_head(struct timer_heap *h, struct timer_grou
     }
 }
 
-static inline void heap_insert(struct timer_heap *h, struct timer *t)
+static inline void timer_enqueue(struct timer_heap *h, struct timer *t)
 {
     struct timer_group *g = t->group;
     if (unlikely(g->head)) {
@@ -176,20 +113,20 @@ static inline void heap_insert(struct timer_heap *h, struct timer *t)
 /* The group's head has left: the earliest of the others follows. */
 static struct timer *next_head(struct timer_group *g)
 {
-    struct timer *t = g->others;
-    tree_take_root(&g->others);
+    struct timer *t = timer_of(g->others);
+    heap_take_root(&g->others);
     g->head = t;
     return t;
 }
 
-static void heap_remove(struct timer_heap *h, struct timer *t)
+static void timer_dequeue(struct timer_heap *h, struct timer *t)
 {
     struct timer_group *g = t->group;
 
     if (t->queued == IN_GROUP) {
-        tree_remove(&g->others, t);
+        heap_remove(&g->others, &t->node);
     } else {
-        tree_remove(&h->root, t);
+        heap_remove(&h->root, &t->node);
         if (g->others && g->head == t)
             tree_insert(&h->root, next_head(g), IN_HEAP);
         else if (g->head == t)
@@ -214,8 +151,8 @@ static noinline_ void follow_head(struct timer_heap *h, struct timer_group *g, u
 
 static void heap_program(struct timer_heap *h)
 {
-    if (h->root && h->root->deadline < h->programmed) {
-        h->programmed = h->root->deadline;
+    if (h->root && h->root->key < h->programmed) {
+        h->programmed = h->root->key;
         arch_timer_program(h->programmed);
     }
 }
@@ -239,7 +176,7 @@ static noinline_ struct timer_heap *requeue_begin(struct timer_heap *h, struct t
     const unsigned cpu = this_cpu();
     for (;;) {
         if (t->queued)
-            heap_remove(h, t);
+            timer_dequeue(h, t);
         if (likely(t->cpu == cpu))
             return h;
         if (t->owned)
@@ -255,7 +192,7 @@ static noinline_ struct timer_heap *requeue_begin(struct timer_heap *h, struct t
 /* @t is the earliest of all, and nobody is behind it. */
 static inline bool is_root_alone(const struct timer_heap *h, const struct timer *t)
 {
-    return h->root == t && !t->child && !t->group->others;
+    return h->root == &t->node && !t->node.child && !t->group->others;
 }
 
 void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
@@ -269,7 +206,7 @@ void timer_set(struct timer *t, uint64_t deadline) NO_ANALYSIS
         if (!here || t->queued)
             h = requeue_begin(h, t);
         t->deadline = deadline;
-        heap_insert(h, t);
+        timer_enqueue(h, t);
     }
     heap_program(h);
     spin_unlock(&h->lock);
@@ -289,7 +226,7 @@ void timer_stop(struct timer *t) NO_ANALYSIS
     if (atomic_read_acquire(&t->queued)) {
         h = timer_lock(t);
         if (t->queued)
-            heap_remove(h, t);
+            timer_dequeue(h, t);
         spin_unlock(&h->lock);
     }
     if (unlikely(atomic_read_acquire(&h->running) == t) && h != &heaps[this_cpu()])
@@ -337,7 +274,7 @@ static inline void program_next(struct timer_heap *h, uint64_t now)
     if (unlikely(now >= h->alarm_at))
         h->alarm_at = alarm_handler() ? now + timer_alarm_period : ~0ull;
 
-    const struct timer *t = h->root;
+    const struct timer *t = timer_of(h->root);
     const uint64_t latest = now + timer_alarm_period;
     if (unlikely(h->alarm_at == ~0ull)) {
         h->programmed = ~0ull;
@@ -353,10 +290,11 @@ static inline void program_next(struct timer_heap *h, uint64_t now)
 /* Run the handler of @t, the root.  The heap is not locked meanwhile. */
 static inline void fire_root(struct timer_heap *h, struct timer *t, uint64_t now) NO_ANALYSIS
 {
-    struct timer_group *g = t->group;
     /* In this order: timer_stop(), which takes no lock for a timer that is in no heap, must find it running. */
     atomic_set_release(&h->running, t);
-    h->root = unlikely(t->child) ? meld_siblings(t->child) : NULL;
+    heap_take_root(&h->root);
+    t = atomic_read(&h->running); /* no register has to keep it over a call that is seldom made */
+    struct timer_group *g = t->group;
     if (unlikely(g->others))
         follow_head(h, g, now);
     else
@@ -373,7 +311,7 @@ static noinline_ void fire_others(struct timer_heap *h, uint64_t now)
 {
     unsigned left = TIMERS_AT_ONCE - 1;
 
-    for (struct timer *t; left && (t = h->root) && t->deadline <= now; left--)
+    for (struct timer *t; left && (t = timer_of(h->root)) && t->deadline <= now; left--)
         fire_root(h, t, now);
 }
 
@@ -384,10 +322,10 @@ void timer_interrupt(void)
 
     spin_lock(&h->lock);
     h->programmed = 0; /* handlers that arm timers leave the hardware to us */
-    struct timer *t = h->root;
+    struct timer *t = timer_of(h->root);
     if (t && t->deadline <= now) {
         fire_root(h, t, now);
-        t = h->root;
+        t = timer_of(h->root);
         if (unlikely(t && t->deadline <= now))
             fire_others(h, now);
     }

@@ -5,13 +5,14 @@
  */
 #pragma once
 
-#include "types.h"
+#include "heap.h"
 
 struct timer {
-    uint64_t deadline;
+    union {
+        struct heap_node node;
+        uint64_t deadline; /* the node's key */
+    };
     void (*fire)(struct timer *);
-    struct timer *child;       /* pairing heap: first child, */
-    struct timer *next, *prev; /* siblings; @prev of a first child is the parent */
     struct timer_group *group; /* its owner's, or nobody's, of the CPU @cpu */
     uint16_t cpu;              /* whose heap it is, or last was, in */
     uint8_t queued;            /* where; 0: nowhere */
@@ -20,8 +21,8 @@ struct timer {
 
 /* One owner's timers on one CPU; guarded by the heap's lock. */
 struct timer_group {
-    struct timer *head;   /* the earliest, which is in the heap; NULL: none is queued */
-    struct timer *others; /* root of a tree of their own */
+    struct timer *head;       /* the earliest, which is in the heap; NULL: none is queued */
+    struct heap_node *others; /* root of a heap of their own */
 };
 struct timer_owner {
     struct timer_group group[MAX_CPUS];
