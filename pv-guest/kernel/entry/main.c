@@ -138,11 +138,11 @@ static void init_create(void)
     struct task *const task = p ? task_create(p, init_start) : NULL;
     if (!task || !(task->files = files_new()))
         panic("no memory for the first process");
-    p->cwd = p->root = root_inode;
+    p->places->cwd = p->places->root = root_inode;
     inode_get(root_inode);
     inode_get(root_inode);
     p->session = p->group = p->pid;
-    p->umask = 022;
+    p->places->umask = 022;
     task->timer_slack = task->timer_slack_first = 50000;
     for (unsigned i = 0; i < RLIMITS; i++)
         p->limits[i] = limit_default(i);

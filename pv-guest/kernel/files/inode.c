@@ -17,7 +17,7 @@ struct filesystem root_filesystem = {.type = "rootfs", .magic = 0x858458f6, .num
 struct inode *inode_root(void)
 {
     const struct process *p = process_current();
-    return p ? p->root : root_inode;
+    return p ? p->places->root : root_inode;
 }
 
 void inode_changed(struct inode *inode)

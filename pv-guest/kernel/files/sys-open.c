@@ -69,7 +69,8 @@ static int nameless_inode(const struct opening *o, struct inode **inode)
          : dir->dynamic          ? -EOPNOTSUPP
                                  : access_check(dir, MAY_WRITE | MAY_EXECUTE);
     if (!rc)
-        rc = inode_new_in(dir, S_IFREG | (o->mode & 07777 & ~process_current()->umask), inode);
+        rc = inode_new_in(dir, S_IFREG | (o->mode & 07777 & ~process_current()->places->umask),
+                          inode);
     inode_put(dir);
     return rc;
 }

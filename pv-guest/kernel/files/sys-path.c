@@ -133,8 +133,8 @@ long syscall_chdir(const struct syscall_args *a)
     const int rc = find_place(a->arg[0], &inode);
     if (rc)
         return rc;
-    inode_put(process_current()->cwd);
-    process_current()->cwd = inode;
+    inode_put(process_current()->places->cwd);
+    process_current()->places->cwd = inode;
     return 0;
 }
 
@@ -150,8 +150,8 @@ long syscall_chroot(const struct syscall_args *a)
         inode_put(inode);
         return -EPERM;
     }
-    inode_put(p->root);
-    p->root = inode;
+    inode_put(p->places->root);
+    p->places->root = inode;
     return 0;
 }
 
@@ -166,8 +166,8 @@ long syscall_fchdir(const struct syscall_args *a)
     if (rc)
         return rc;
     inode_get(file->inode);
-    inode_put(process_current()->cwd);
-    process_current()->cwd = file->inode;
+    inode_put(process_current()->places->cwd);
+    process_current()->places->cwd = file->inode;
     return 0;
 }
 
@@ -176,7 +176,7 @@ long syscall_getcwd(const struct syscall_args *a)
     char *text = heap_alloc(PATH_MAX);
     if (!text)
         return -ENOMEM;
-    long n = path_of(process_current()->cwd, text, MIN(a->arg[1], (uint64_t)PATH_MAX));
+    long n = path_of(process_current()->places->cwd, text, MIN(a->arg[1], (uint64_t)PATH_MAX));
     if (n >= 0)
         n = user_write(a->arg[0], text, n + 1) ? -EFAULT : n + 1;
     heap_free(text);
@@ -185,7 +185,7 @@ long syscall_getcwd(const struct syscall_args *a)
 
 long syscall_umask(const struct syscall_args *a)
 {
-    const unsigned old = process_current()->umask;
-    process_current()->umask = a->arg[0] & 0777;
+    const unsigned old = process_current()->places->umask;
+    process_current()->places->umask = a->arg[0] & 0777;
     return old;
 }

@@ -68,7 +68,12 @@ static long file_at(struct file *file, user_t at, size_t size, uint64_t offset, 
 static long transfer_at(const struct syscall_args *a, transfer_fn fn)
 {
     struct file *file = fd_file(a->arg[0]);
-    return file ? file_at(file, a->arg[1], a->arg[2], a->arg[3], fn) : -EBADF;
+    if (!file)
+        return -EBADF;
+    file_get(file); /* another thread may close it meanwhile */
+    const long rc = file_at(file, a->arg[1], a->arg[2], a->arg[3], fn);
+    file_put(file);
+    return rc;
 }
 
 long syscall_pread64(const struct syscall_args *a)

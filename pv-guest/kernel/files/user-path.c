@@ -19,7 +19,7 @@ struct path_arg {
 static int path_arg(struct path_arg *p, int dirfd, user_t path, unsigned flags)
 {
     const bool always = flags & (PATH_BENEATH | PATH_IN_ROOT);
-    p->start = process_current()->cwd;
+    p->start = process_current()->places->cwd;
     p->text = heap_alloc(PATH_MAX);
     if (!p->text)
         return -ENOMEM;
@@ -87,7 +87,7 @@ int user_path_make(int dirfd, user_t path, unsigned flags, unsigned mode, struct
     int rc = path_arg(&p, dirfd, path, flags);
     if (rc)
         return rc;
-    const unsigned permissions = mode & 07777 & ~process_current()->umask;
+    const unsigned permissions = mode & 07777 & ~process_current()->places->umask;
     rc = path_make(p.start, p.text, flags, (mode & S_IFMT) | permissions, made);
     path_arg_end(&p);
     return rc;

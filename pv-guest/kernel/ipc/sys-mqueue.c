@@ -183,7 +183,7 @@ static int make(struct inode *dir, const char *name, unsigned mode,
         rc = queue_new(a, &q);
     if (rc)
         return rc;
-    rc = inode_new_in(dir, S_IFREG | (mode & 0777 & ~process_current()->umask), made);
+    rc = inode_new_in(dir, S_IFREG | (mode & 0777 & ~process_current()->places->umask), made);
     if (rc) {
         list_remove(&q->all);
         queue_count--;

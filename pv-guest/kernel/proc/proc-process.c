@@ -136,8 +136,8 @@ static void add_ids(struct text_buffer *out, const char *what, const struct ids 
 TEXT(status)
 {
     const char letter = state_letter(p, task);
-    text_add(out, "Name:\t%s\nUmask:\t%04o\nState:\t%c (%s)\n", name_of(p, task), p->umask, letter,
-             state_word(letter));
+    text_add(out, "Name:\t%s\nUmask:\t%04o\nState:\t%c (%s)\n", name_of(p, task), p->places->umask,
+             letter, state_word(letter));
     text_add(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", p->pid,
              task ? task->tid : p->pid, p->parent ? p->parent->pid : 0);
     add_ids(out, "Uid", &p->credentials.user);

@@ -103,12 +103,12 @@ static void exe_target(struct text_buffer *out, const struct process *p, int ind
 
 static void cwd_target(struct text_buffer *out, const struct process *p, int index)
 {
-    give_inode(out, p && !p->zombie ? p->cwd : NULL);
+    give_inode(out, p && !p->zombie ? p->places->cwd : NULL);
 }
 
 static void root_target(struct text_buffer *out, const struct process *p, int index)
 {
-    give_inode(out, p && !p->zombie ? p->root : NULL);
+    give_inode(out, p && !p->zombie ? p->places->root : NULL);
 }
 
 static int follow_inode(const struct process *p, struct inode *inode, struct inode **to)
@@ -131,13 +131,13 @@ static int exe_follow(struct inode *link, struct inode **to)
 static int cwd_follow(struct inode *link, struct inode **to)
 {
     const struct process *p = process_find(link->pid);
-    return follow_inode(p, p && !p->zombie ? p->cwd : NULL, to);
+    return follow_inode(p, p && !p->zombie ? p->places->cwd : NULL, to);
 }
 
 static int root_follow(struct inode *link, struct inode **to)
 {
     const struct process *p = process_find(link->pid);
-    return follow_inode(p, p && !p->zombie ? p->root : NULL, to);
+    return follow_inode(p, p && !p->zombie ? p->places->root : NULL, to);
 }
 
 static const struct node thread_table[] = {

@@ -217,6 +217,7 @@ void signal_forget_ignored(int number)
 
 void signal_reset(struct process *p)
 {
+    actions_unshare(p);
     for (int n = 1; n <= SIGNAL_COUNT; n++) {
         const uint64_t keep = p->actions[n].handler == SIG_IGN ? SIG_IGN : SIG_DFL;
         p->actions[n] = (struct linux_sigaction){.handler = keep};

@@ -61,7 +61,7 @@ static int path_socket(const struct address *address, struct socket **found)
 {
     char text[SOCKADDR_UNIX];
     struct inode *inode;
-    int rc = path_find(process_current()->cwd, path_text(address, text), 0, &inode);
+    int rc = path_find(process_current()->places->cwd, path_text(address, text), 0, &inode);
     if (rc)
         return rc;
     *found = inode->socket;
@@ -154,14 +154,14 @@ static int bind_path(struct socket *s, const struct file *file, const struct add
     char whole[SOCKADDR_UNIX];
     struct inode *inode;
     struct process *const p = process_current();
-    const unsigned mode = file->inode->mode & 07777 & ~p->umask;
+    const unsigned mode = file->inode->mode & 07777 & ~p->places->umask;
     const char *path = path_text(address, whole);
     const size_t length = text_copy(text, path, SOCKADDR_UNIX + 1 - PATH_AT);
     struct socket_name *const name = name_new(plain.bytes, PATH_AT + length + 1);
     if (!name)
         return -ENOMEM;
-    int rc = s->name ? -EINVAL : path_make(p->cwd, path, 0, S_IFSOCK | mode, &inode);
-    if (rc == -EINVAL && !path_find(p->cwd, path, PATH_NOFOLLOW, &inode)) {
+    int rc = s->name ? -EINVAL : path_make(p->places->cwd, path, 0, S_IFSOCK | mode, &inode);
+    if (rc == -EINVAL && !path_find(p->places->cwd, path, PATH_NOFOLLOW, &inode)) {
         inode_put(inode);
         rc = -EADDRINUSE; /* which Linux finds out first */
     }

@@ -141,7 +141,7 @@ static int script_args(struct exec_args *to, const struct exec_args *from, const
 /* *file with a reference: @program, or if that is NULL what @path leads to. */
 static int open_program(struct inode *program, const char *path, struct inode **file)
 {
-    int rc = program ? 0 : path_find(process_current()->cwd, path, 0, file);
+    int rc = program ? 0 : path_find(process_current()->places->cwd, path, 0, file);
     if (rc)
         return rc;
     if (program) {

@@ -100,8 +100,7 @@ static void process_end(struct process *p)
     posix_timers_delete(p);
     semaphores_undo(p);
     cpu_timers_free(p);
-    inode_put(p->cwd);
-    inode_put(p->root);
+    places_drop(p);
     if (p->program)
         inode_put(p->program);
     signal_set_drop(&p->signals, ~0ul);

@@ -8,8 +8,8 @@
 #include "platform/platform.h"
 #include "text.h"
 
-/* What a thread shares; a process that shares less, or another one more, is not to be had. */
-#define CLONE_SHARED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+/* What a thread shares; it shares where paths start (CLONE_FS), too, whether or not it is asked to. */
+#define CLONE_SHARED (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
 
 static struct wait_queue vfork_parents = WAIT_QUEUE_INIT(vfork_parents);
 
@@ -28,7 +28,6 @@ static void process_inherit(struct process *child, const struct process *parent)
     child->group = parent->group;
     child->session = parent->session;
     credentials_copy(&child->credentials, &parent->credentials);
-    child->umask = parent->umask;
     child->nice = parent->nice;
     child->io_priority = parent->io_priority;
     child->personality = parent->personality;
@@ -38,13 +37,10 @@ static void process_inherit(struct process *child, const struct process *parent)
     child->arguments_end = parent->arguments_end;
     child->variables_start = parent->variables_start;
     child->variables_end = parent->variables_end;
-    memcpy(child->actions, parent->actions, sizeof(child->actions));
+    memcpy(child->own_actions, parent->actions, sizeof(child->own_actions));
     memcpy(child->limits, parent->limits, sizeof(child->limits));
-    child->cwd = parent->cwd;
-    child->root = parent->root;
+    places_copy(child, parent);
     child->program = parent->program;
-    inode_get(child->cwd);
-    inode_get(child->root);
     if (child->program)
         inode_get(child->program);
 }
@@ -81,12 +77,19 @@ static struct space *child_space(struct task *parent, uint64_t flags)
     return parent->space;
 }
 
-/* All or nothing: see CLONE_SHARED.  A child process may share memory and files. */
-static bool unsupported(uint64_t flags)
+/* What cannot be asked for: 0 or -errno. */
+static int check_flags(const struct process *parent, uint64_t flags)
 {
-    if (flags & CLONE_THREAD)
-        return (flags & CLONE_SHARED) != CLONE_SHARED || (flags & (CLONE_VFORK | CLONE_PIDFD));
-    return flags & (CLONE_SIGHAND | CLONE_FS | CLONE_PARENT | CLONE_NAMESPACES);
+    if (flags & CLONE_NAMESPACES)
+        return access_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM; /* there are none */
+    if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
+        return -EINVAL;
+    if ((flags & CLONE_PARENT) && parent == init_process)
+        return -EINVAL;
+    if (!(flags & CLONE_THREAD))
+        return 0;
+    return (flags & CLONE_SHARED) != CLONE_SHARED || (flags & (CLONE_VFORK | CLONE_PIDFD)) ? -EINVAL
+                                                                                           : 0;
 }
 
 /*
@@ -156,19 +159,32 @@ static int process_equip(struct task *child, struct process *p, const struct for
     return rc;
 }
 
+/* What it has in common with its creator; without memory for that, a copy, as if nobody had asked. */
+static void process_share(struct process *p, struct process *creator, uint64_t flags)
+{
+    if (flags & CLONE_FS)
+        (void)!places_share(p, creator);
+    if (flags & CLONE_SIGHAND)
+        (void)!actions_share(p, creator);
+}
+
 /* A task for @request that could begin at once: 0 and *made, or -errno. */
 static int child_create(const struct fork_request *r, struct task *parent, struct task **made)
 {
     const bool thread = r->flags & CLONE_THREAD;
-    struct process *p = thread ? parent->process : process_create(parent->process);
+    struct process *const creator = parent->process;
+    struct process *p = thread                    ? creator
+                        : r->flags & CLONE_PARENT ? process_create(creator->parent)
+                                                  : process_create(creator);
     struct task *child = p ? task_create(p, NULL) : NULL;
     const int rc = child ? process_equip(child, p, r) : -ENOMEM;
 
     if (!rc) {
         task_inherit(child, parent);
         if (!thread) {
-            process_inherit(p, parent->process);
-            p->exit_signal = r->exit_signal;
+            process_inherit(p, creator);
+            p->exit_signal = r->flags & CLONE_PARENT ? creator->exit_signal : r->exit_signal;
+            process_share(p, creator, r->flags);
         }
         if (!(r->flags & CLONE_VM) || (r->flags & CLONE_VFORK))
             child->alternate = parent->alternate;
@@ -194,8 +210,9 @@ static int write_tid(struct task *child, const struct fork_request *r)
 long task_fork(const struct fork_request *r)
 {
     struct task *const parent = task_current();
-    if (unsupported(r->flags))
-        return -EINVAL;
+    const int refused = check_flags(parent->process, r->flags);
+    if (refused)
+        return refused;
     if ((r->flags & CLONE_SETTLS) && r->tls >= USER_END)
         return -EPERM; /* no base for FS that a platform would take */
     if (too_many(parent->process))

@@ -14,6 +14,8 @@ struct process *process_create(struct process *parent)
     struct process *p = heap_alloc(sizeof(*p));
     if (!p)
         return NULL;
+    p->places = &p->own_places;
+    p->actions = p->own_actions;
     list_init(&p->threads);
     list_init(&p->children);
     list_init(&p->sibling);
@@ -39,6 +41,7 @@ void process_free(struct process *p)
     pidfd_gone(p);
     signal_set_drop(&p->signals, ~0ul);
     credentials_drop(&p->credentials);
+    actions_unshare(p);
     list_remove(&p->sibling);
     list_remove(&p->link);
     heap_free(p);

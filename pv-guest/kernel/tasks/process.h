@@ -13,6 +13,14 @@
 
 struct inode;
 
+/* Where paths start, and what files that are made have not.  Processes that share it (CLONE_FS) point to one that is
+ * neither's own, of which @refs counts them. */
+struct places {
+    unsigned refs;
+    struct inode *cwd, *root;
+    unsigned umask;
+};
+
 /**
  * struct process - what the threads of a program share, besides memory and files.
  *
@@ -50,17 +58,15 @@ struct process {
 
     struct credentials credentials;
 
-    /* Files (sys-path.c): where paths start. */
-    struct inode *cwd, *root;
     struct inode *program; /* what was executed */
-    unsigned umask;
+    struct places *places, own_places;
 
     /* Where exec put what the process was called with; it may have moved on since. */
     uint64_t arguments_start, arguments_end, variables_start, variables_end;
 
     /* Signals (signal.c). */
     struct signal_set signals; /* for whichever thread takes them */
-    struct linux_sigaction actions[SIGNAL_COUNT + 1];
+    struct linux_sigaction *actions, own_actions[SIGNAL_COUNT + 1];
 
     /* Time. */
     uint64_t start_time;                    /* platform_time */
@@ -91,6 +97,17 @@ extern struct process *init_process; /* pid 1 */
 struct process *process_create(struct process *parent);
 void process_free(struct process *process);
 struct process *process_find(int pid);
+
+/* process-sharing.c: @child starts where @parent is, and moves alone; or both together, -ENOMEM. */
+void places_copy(struct process *child, const struct process *parent);
+MUST_CHECK int places_share(struct process *child, struct process *parent);
+void places_drop(struct process *p);
+/* @p moves alone from now on. */
+void places_unshare(struct process *p);
+/* Both do at a signal what either has said; -ENOMEM. */
+MUST_CHECK int actions_share(struct process *child, struct process *parent);
+/* What @p says from now on concerns nobody else. */
+void actions_unshare(struct process *p);
 
 static inline struct process *process_current(void)
 {

@@ -36,7 +36,9 @@ long syscall_kcmp(const struct syscall_args *a)
     case KCMP_FILES:
         return order(t[0]->files, t[1]->files);
     case KCMP_FS:
+        return order(t[0]->process->places, t[1]->process->places);
     case KCMP_SIGHAND:
+        return order(t[0]->process->actions, t[1]->process->actions);
     case KCMP_IO:
     case KCMP_SYSVSEM: /* what a process has is shared by its threads and nobody else */
         return order(t[0]->process, t[1]->process);
@@ -63,6 +65,8 @@ long syscall_unshare(const struct syscall_args *a)
         return access_capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
     if ((flags & CLONE_SYSVSEM) && self->process->thread_count == 1)
         semaphores_undo(self->process);
+    if (flags & CLONE_FS)
+        places_unshare(self->process);
     if (flags & CLONE_FILES)
         files_unshare(self);
     return (flags & CLONE_FILES) && self->files->refs > 1 ? -ENOMEM : 0;

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,8 +170,83 @@ static void check_clone(void)
     result(good, "clone3");
 }
 
+static void other_handler(int number)
+{
+}
+
+/* A child that goes elsewhere, closes a descriptor and has another handler. */
+static int change_everything(void *arg)
+{
+    const struct sigaction action = {.sa_handler = other_handler};
+    umask(0123);
+    close(*(int *)arg);
+    sigaction(SIGUSR2, &action, NULL);
+    return chdir("/tmp") != 0;
+}
+
+/* What of it a process sees whose child was made with @flags: bits. */
+static int seen_changes(unsigned flags)
+{
+    static char stack[65536] __attribute__((aligned(16)));
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    char place[64] = "";
+    int status, fd = dup(0);
+    sigaction(SIGUSR2, &action, NULL);
+    const mode_t mask = umask(022);
+    if (chdir("/") ||
+        waitpid(clone(change_everything, stack + sizeof(stack), CLONE_VM | flags | SIGCHLD, &fd),
+                &status, 0) < 0 ||
+        status)
+        return -1;
+    sigaction(SIGUSR2, NULL, &action);
+    const int seen = (getcwd(place, sizeof(place)) && !strcmp(place, "/tmp")) |
+                     (umask(mask) == 0123) << 1 | (action.sa_handler == other_handler) << 2 |
+                     (fcntl(fd, F_GETFD) == -1) << 3;
+    close(fd);
+    signal(SIGUSR2, SIG_DFL);
+    return chdir("/") ? -1 : seen;
+}
+
+static pid_t tester;
+
+/* A sibling's end is its parent's business. */
+static void make_sibling(void)
+{
+    const pid_t pid = syscall(SYS_clone, CLONE_PARENT | SIGUSR2, 0, 0, 0, 0);
+    if (pid == 0)
+        _exit(getppid() == tester ? 5 : 9);
+    _exit(pid < 0 || !FAILS(waitpid(pid, NULL, 0), ECHILD));
+}
+
+static void check_sharing(void)
+{
+    int status, good = 1, fives = 0;
+    tester = getpid();
+    result(seen_changes(0) == 0,
+           "a child that shares memory has its own place, mask, handlers and descriptors");
+    result(seen_changes(CLONE_FS) == 3 && seen_changes(CLONE_SIGHAND) == 4 &&
+               seen_changes(CLONE_FILES) == 8 &&
+               seen_changes(CLONE_FS | CLONE_SIGHAND | CLONE_FILES) == 15,
+           "CLONE_FS, CLONE_SIGHAND and CLONE_FILES share them");
+    fflush(stdout);
+    const pid_t pid = fork();
+    if (pid == 0)
+        make_sibling();
+    for (int i = 0; i < 2; i++) {
+        const pid_t ended = waitpid(-1, &status, 0);
+        good &= WIFEXITED(status) && WEXITSTATUS(status) == (ended == pid ? 0 : 5);
+        fives += ended != pid;
+    }
+    result(good && fives == 1, "CLONE_PARENT makes a sibling");
+    result(FAILS(syscall(SYS_clone, CLONE_SIGHAND | SIGCHLD, 0, 0, 0, 0), EINVAL) &&
+               FAILS(syscall(SYS_clone, CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0), EINVAL) &&
+               FAILS(syscall(SYS_clone, CLONE_THREAD | CLONE_VM, 0, 0, 0, 0), EINVAL),
+           "handlers are shared with memory alone, and threads share both");
+}
+
 void check_families(void)
 {
+    check_sharing();
     check_waitid();
     check_groups();
     check_orphans();
