@@ -56,6 +56,10 @@ void guest_main(void)
     setup = (struct gnttab_setup_table){.dom = DOMID_SELF, .nr_frames = 1, .frame_list = {frames}};
     tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 2), -XEN_EINVAL,
            "setup_table: two at once");
+    setup.frame_list.p = (void *)0x1000;
+    tap_is(hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1), 0,
+           "setup_table: nowhere to write to");
+    tap_is(setup.status, GNTST_bad_virt_addr, "setup_table: nowhere to write to: status");
     get.dom = 77;
     tap_is(hypercall_grant_table_op(GNTTABOP_get_version, &get, 1), guest_role(-XEN_ESRCH),
            "get_version: no such domain");
