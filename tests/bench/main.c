@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "console.h"
 #include "event.h"
+#include "grant.h"
 #include "memory.h"
 #include "string.h"
 #include "tap.h"
@@ -709,6 +710,103 @@ static void bench_event_channels(void)
     event_disable();
 }
 
+/* --- grants, of this domain to itself --------------------------------------- */
+
+#define GRANT_FIRST 20u
+static struct gnttab_map_grant_ref grant_maps[8];
+static struct gnttab_unmap_grant_ref grant_unmaps[8];
+static struct gnttab_copy grant_copies[8];
+static unsigned grant_count;
+static uint32_t grant_flags;
+static char *granted, *grant_window;
+
+static void run_grant_map(unsigned long n)
+{
+    hypercall_grant_table_op(GNTTABOP_map_grant_ref, grant_maps, grant_count);
+}
+
+static void run_grant_unmap(unsigned long n)
+{
+    hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, grant_unmaps, grant_count);
+}
+
+static void grants_prepare_unmap(void)
+{
+    for (unsigned i = 0; i < grant_count; i++)
+        grant_unmaps[i] = (struct gnttab_unmap_grant_ref){
+            .host_addr = grant_flags & GNTMAP_host_map ? grant_maps[i].host_addr : 0,
+            .dev_bus_addr = grant_flags & GNTMAP_device_map ? grant_maps[i].dev_bus_addr : 0,
+            .handle = grant_maps[i].handle};
+}
+
+static void grants_map(void)
+{
+    for (unsigned i = 0; i < grant_count; i++)
+        grant_maps[i] =
+            (struct gnttab_map_grant_ref){.host_addr = (unsigned long)grant_window + i * PAGE_SIZE,
+                                          .flags = grant_flags,
+                                          .ref = GRANT_FIRST + i,
+                                          .dom = grant_self()};
+    run_grant_map(1);
+    grants_prepare_unmap();
+}
+
+static void grants_unmap(void)
+{
+    if (grant_unmaps[0].host_addr || grant_unmaps[0].dev_bus_addr)
+        run_grant_unmap(1);
+}
+
+/* Mapped in run_grant_map(): to be unmapped before the next time. */
+static void grants_unmap_last(void)
+{
+    grants_prepare_unmap();
+    grants_unmap();
+}
+
+static void bench_mapping(const char *what, unsigned count, uint32_t flags)
+{
+    char map_row[80] = "grant map, ", unmap_row[80] = "grant unmap, ";
+
+    memcpy(map_row + strlen(map_row), what, strlen(what));
+    memcpy(unmap_row + strlen(unmap_row), what, strlen(what));
+    grant_count = count;
+    grant_flags = flags;
+    grants_map(); /* pages of counts and handles are there then; the entries not present */
+    report(map_row, measure(grants_unmap_last, run_grant_map, 1, count));
+    grants_unmap_last();
+    report(unmap_row, measure(grants_map, run_grant_unmap, 1, count));
+}
+
+LOOP(run_copy, hypercall_grant_table_op(GNTTABOP_copy, grant_copies, 1))
+
+static void bench_copy(const char *name, unsigned length)
+{
+    grant_copies[0] =
+        (struct gnttab_copy){.source = {.u.ref = GRANT_FIRST, .domid = grant_self()},
+                             .dest = {.u.gmfn = page_mfn(granted + PAGE_SIZE), .domid = DOMID_SELF},
+                             .len = (uint16_t)length,
+                             .flags = GNTCOPY_source_gref};
+    report(name, measure(NULL, run_copy, 100, 1));
+}
+
+static void bench_grants(void)
+{
+    granted = page_alloc();
+    for (unsigned i = 1; i < 8; i++)
+        page_alloc(); /* one behind the other */
+    grant_window = page_alloc();
+    for (unsigned i = 1; i < 8; i++)
+        page_alloc();
+    for (unsigned i = 0; i < 8; i++)
+        grant_allow(GRANT_FIRST + i, grant_self(), page_mfn(granted + i * PAGE_SIZE), 0);
+    bench_mapping("1", 1, GNTMAP_host_map);
+    bench_mapping("per entry of 8", 8, GNTMAP_host_map);
+    bench_mapping("per entry of 8, devices only", 8, GNTMAP_device_map);
+    bench_copy("grant copy, 64 bytes", 64);
+    bench_copy("grant copy, 4096 bytes", 4096);
+}
+
 /* --- the console ----------------------------------------------------------- */
 
 static char blank[65];
@@ -740,6 +838,7 @@ void guest_main(void)
     bench_traps();
     bench_emulation();
     bench_event_channels();
+    bench_grants();
     bench_console();
     console_printf("bench: done\n");
 }

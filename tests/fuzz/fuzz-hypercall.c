@@ -12,6 +12,7 @@
 #include "arch.h"
 #include "builder.h"
 #include "console.h"
+#include "grant-table.h"
 #include "guest.h"
 #include "lib.h"
 #include "runstate.h"
@@ -184,6 +185,130 @@ static guest_ptr_t put_calls(struct program *p, unsigned count)
     return machine_put(AT_STRUCT + 0x200, call, sizeof(call));
 }
 
+/* --- grants: guest 1 and 2 have entries 8 to 15 for each other (happening()) --- */
+
+#define GRANT_FIRST 8u
+#define GRANTS      8u
+
+static uint64_t some_slot(struct program *p)
+{
+    const uint64_t b = take(p, 1);
+
+    return b & 3 ? guest_va((unsigned)(b >> 2))
+                 : mfn_to_maddr(mfn(some_mfn(p))) + (b >> 2) * 8 + (b == 252);
+}
+
+static struct gnttab_copy_ptr some_side(struct program *p, bool by_ref)
+{
+    struct gnttab_copy_ptr side = {.offset = (uint16_t)(take(p, 1) % 9 * 512)};
+    const uint64_t b = take(p, 1);
+
+    if (by_ref)
+        side.u.ref = GRANT_FIRST + b % GRANTS;
+    else
+        side.u.gmfn = some_mfn(p);
+    side.domid = (domid_t)(by_ref ? 1 + (b >> 4) % 2 : b >> 4 ? DOMID_SELF : 1);
+    return side;
+}
+
+static guest_ptr_t put_copies(struct program *p, unsigned count)
+{
+    struct gnttab_copy op[8] = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        op[i].flags = (uint16_t)take(p, 1) % 4;
+        op[i].source = some_side(p, op[i].flags & GNTCOPY_source_gref);
+        op[i].dest = some_side(p, op[i].flags & GNTCOPY_dest_gref);
+        op[i].len = (uint16_t)(take(p, 1) * 16);
+    }
+    return machine_put(AT_STRUCT, op, sizeof(op));
+}
+
+static guest_ptr_t put_maps(struct program *p, unsigned count)
+{
+    struct gnttab_map_grant_ref op[8] = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        op[i].host_addr = some_slot(p);
+        op[i].flags = (uint32_t)take(p, 1) % 32;
+        if (op[i].host_addr < PAGE_SIZE * max_mfn)
+            op[i].flags |= GNTMAP_contains_pte;
+        op[i].ref = GRANT_FIRST + (uint32_t)take(p, 1) % GRANTS;
+        op[i].dom = (domid_t)(1 + take(p, 1) % 2);
+    }
+    return machine_put(AT_STRUCT, op, sizeof(op));
+}
+
+/* Of both kinds: the second word is a device's address, or the entry that replaces. */
+static guest_ptr_t put_unmaps(struct program *p, unsigned count, bool replace)
+{
+    struct gnttab_unmap_grant_ref op[8] = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        op[i].host_addr = take(p, 1) % 4 ? some_slot(p) : 0;
+        op[i].dev_bus_addr = replace          ? some_slot(p)
+                             : take(p, 1) % 2 ? mfn_to_maddr(mfn(some_mfn(p)))
+                                              : 0;
+        op[i].handle = (grant_handle_t)take(p, 1) % 16;
+    }
+    return machine_put(AT_STRUCT, op, sizeof(op));
+}
+
+static void shape_grants(struct program *p, uint64_t *arg)
+{
+    const unsigned count = 1 + (unsigned)take(p, 1) % 8;
+    uint32_t words[4] = {0};
+
+    arg[0] = take(p, 1) % 13;
+    arg[2] = count;
+    switch (arg[0]) {
+    case GNTTABOP_map_grant_ref:
+        arg[1] = put_maps(p, count).va;
+        return;
+    case GNTTABOP_unmap_grant_ref:
+    case GNTTABOP_unmap_and_replace:
+        arg[1] = put_unmaps(p, count, arg[0] == GNTTABOP_unmap_and_replace).va;
+        return;
+    case GNTTABOP_copy:
+        arg[1] = put_copies(p, count).va;
+        return;
+    case GNTTABOP_set_version:
+    case GNTTABOP_swap_grant_ref:
+        for (unsigned i = 0; i < 4; i++)
+            words[i] = arg[0] == GNTTABOP_set_version ? 1 + (uint32_t)take(p, 1) % 2
+                                                      : GRANT_FIRST + (uint32_t)take(p, 1) % GRANTS;
+        arg[1] = machine_put(AT_STRUCT, words, sizeof(words)).va;
+        arg[2] = 1;
+        return;
+    default:
+        arg[1] = put_struct(p).va;
+        arg[2] = take(p, 1) % 3;
+    }
+}
+
+/* @g writes to an entry of its table, whatever the version. */
+static void write_grant(struct program *p, struct guest *g)
+{
+    static const uint16_t flags[] = {GTF_permit_access,
+                                     GTF_permit_access,
+                                     GTF_permit_access,
+                                     GTF_permit_access | GTF_readonly,
+                                     GTF_permit_access | GTF_sub_page,
+                                     GTF_transitive,
+                                     0,
+                                     GTF_permit_access | GTF_reading};
+    const grant_ref_t ref = GRANT_FIRST + (grant_ref_t)take(p, 1) % GRANTS;
+    const uint16_t f = flags[take(p, 1) % ARRAY_SIZE(flags)];
+    const domid_t to = (domid_t)(1 + take(p, 1) % 2);
+    const uint64_t frame = some_mfn(p);
+
+    if (g->d->grants->version == 1)
+        *grant_entry_v1(g->d->grants, ref) = (grant_entry_v1_t){f, to, (uint32_t)frame};
+    else
+        *grant_entry_v2(g->d->grants, ref) =
+            (grant_entry_v2_t){.sub_page = {{f, to}, 64, 1024, frame}};
+}
+
 static void shape(struct program *p, unsigned number, uint64_t *arg)
 {
     unsigned count = 1 + (unsigned)take(p, 1) % 8;
@@ -215,9 +340,7 @@ static void shape(struct program *p, unsigned number, uint64_t *arg)
         arg[1] = (take(p, 1) % 4 ? put_event(p) : put_struct(p)).va;
         return;
     case __HYPERVISOR_grant_table_op:
-        arg[0] = take(p, 1) % 13;
-        arg[1] = put_struct(p).va;
-        arg[2] = take(p, 1) % 3;
+        shape_grants(p, arg);
         return;
     case __HYPERVISOR_console_io:
         arg[0] = take(p, 1) % 3;
@@ -247,10 +370,10 @@ static void wild(struct program *p, unsigned number, uint64_t *arg)
 static unsigned some_number(struct program *p)
 {
     static const uint8_t busy[] = {
-        __HYPERVISOR_mmu_update,       __HYPERVISOR_mmuext_op,     __HYPERVISOR_memory_op,
-        __HYPERVISOR_event_channel_op, __HYPERVISOR_vcpu_op,       __HYPERVISOR_update_va_mapping,
-        __HYPERVISOR_multicall,        __HYPERVISOR_sched_op,      __HYPERVISOR_mmu_update,
-        __HYPERVISOR_mmuext_op,        __HYPERVISOR_grant_table_op};
+        __HYPERVISOR_mmu_update,       __HYPERVISOR_mmuext_op,      __HYPERVISOR_memory_op,
+        __HYPERVISOR_event_channel_op, __HYPERVISOR_vcpu_op,        __HYPERVISOR_update_va_mapping,
+        __HYPERVISOR_multicall,        __HYPERVISOR_sched_op,       __HYPERVISOR_mmu_update,
+        __HYPERVISOR_mmuext_op,        __HYPERVISOR_grant_table_op, __HYPERVISOR_grant_table_op};
     unsigned b = (unsigned)take(p, 1);
     return b & 3 ? busy[(b >> 2) % ARRAY_SIZE(busy)] : (b >> 2) % 48;
 }
@@ -304,7 +427,7 @@ static void happening(struct program *p)
 
     if (g->d->shut_down)
         return;
-    switch (take(p, 1) % 8) {
+    switch (take(p, 1) % 12) {
     case 0:
         for (unsigned n = (unsigned)take(p, 1) % 40; n; n--)
             console_input(" 1/ax\r"[take(p, 1) % 6]);
@@ -327,8 +450,11 @@ static void happening(struct program *p)
     case 6:
         give_memory_back();
         break;
-    default:
+    case 7:
         machine_window(WINDOW_BYTES, WINDOW_BYTES);
+        break;
+    default:
+        write_grant(p, g);
     }
 }
 
@@ -447,10 +573,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         free_frames = page_free_count();
     }
+    grant_audit_strict = false; /* these guests write to GTF bits as well */
     guest_create(&guest[0], 1, 48, 2);
     guest_create(&guest[1], 2, 48, 2);
     guest[1].d->roles = ROLE_CONTROL | ROLE_HARDWARE;
     serve_rings();
+    for (unsigned i = 0; i < GRANTS; i++) /* so that most programs have something to map */
+        for (unsigned g = 0; g < 2; g++)
+            *grant_entry_v1(guest[g].d->grants, GRANT_FIRST + i) = (grant_entry_v1_t){
+                GTF_permit_access, (domid_t)(2 - g), (uint32_t)guest[g].mfn[20 + i]};
     if (machine_catch_end(run_program, &p))
         abort(); /* with a keeper alive no guest may end the machine */
     check();

@@ -219,6 +219,7 @@ REFUSED_AS(PORTS_NO_MEMORY)
 REFUSED_AS(QUEUES_NO_MEMORY)
 REFUSED_AS(EXCHANGE_NO_MEMORY)
 REFUSED_AS(CONTEXT_NO_MEMORY)
+REFUSED_AS(GRANT_STATUS_NO_MEMORY)
 
 static long event(unsigned cmd, void *arg, size_t size)
 {
@@ -343,6 +344,73 @@ Test(exhaustion, grant_table_that_grows)
 {
     cr_assert(until_it_works("grants", grow_grants, general_error, NULL) >= 1);
     assert_eq_long(g.d->grants->frames, 2);
+}
+
+static grant_ref_t mapped_ref;
+
+/* A grant to itself, which leaves nothing behind; of reference 0 nobody is permitted anything. */
+static long map_grant(void)
+{
+    struct gnttab_map_grant_ref m = {.flags = GNTMAP_device_map, .ref = mapped_ref, .dom = g.d->id};
+    *grant_entry_v1(g.d->grants, mapped_ref) =
+        (grant_entry_v1_t){.flags = mapped_ref ? GTF_permit_access : 0,
+                           .domid = g.d->id,
+                           .frame = (uint32_t)g.mfn[50]};
+    assert_ok(hypercall(&g, grant_table_op, GNTTABOP_map_grant_ref,
+                        machine_put(0x3000, &m, sizeof(m)).va, 1));
+    machine_get(&m, 0x3000, sizeof(m));
+    if (m.status)
+        return m.status;
+    struct gnttab_unmap_grant_ref u = {.dev_bus_addr = m.dev_bus_addr, .handle = m.handle};
+    assert_ok(hypercall(&g, grant_table_op, GNTTABOP_unmap_grant_ref,
+                        machine_put(0x3000, &u, sizeof(u)).va, 1));
+    machine_get(&u, 0x3000, sizeof(u));
+    assert_ok(u.status);
+    return 0;
+}
+
+static bool no_space(long status)
+{
+    return status == GNTST_no_space;
+}
+
+/* What is made for handles stays, also when the first page of them could not be made: so each allocation fails in a new domain. */
+Test(exhaustion, grant_that_is_mapped)
+{
+    unsigned n = 1;
+
+    for (bool hit = true; hit; n++) {
+        mapped_ref = 0;
+        fails_at = n;
+        const long status = map_grant();
+        hit = !fails_at;
+        fails_at = 0;
+        assert_eq_long(status, hit ? GNTST_no_space : GNTST_general_error);
+        world_check();
+        if (hit) {
+            guest_destroy(&g);
+            guest_create(&g, 1, 64, 2);
+        }
+    }
+    cr_assert(n > 3);
+    mapped_ref = 20;
+    cr_assert(until_it_works("the first map", map_grant, no_space, NULL) >= 1);
+    mapped_ref = 300; /* in the next page of counts */
+    cr_assert(until_it_works("map in another page", map_grant, no_space, NULL) >= 1);
+}
+
+static long to_version_2(void)
+{
+    struct gnttab_set_version v = {2};
+
+    return hypercall(&g, grant_table_op, GNTTABOP_set_version,
+                     machine_put(0x3000, &v, sizeof(v)).va, 1);
+}
+
+Test(exhaustion, grant_table_of_version_2)
+{
+    cr_assert(until_it_works("version 2", to_version_2, is_GRANT_STATUS_NO_MEMORY, NULL) >= 1);
+    assert_eq_long(g.d->grants->version, 2);
 }
 
 static long populate(void)

@@ -234,6 +234,21 @@ Test(grants, the_lost_entry_leaves_the_handle)
     assert_eq_long(a.d->grants->pinned, 0);
 }
 
+/* The right frame with another right, in both directions. */
+Test(grants, entry_with_other_rights_is_not_unmapped)
+{
+    allow(REF, 2, PAGE, 0);
+    struct gnttab_map_grant_ref rw = map_by(b.v, REF, guest_va(WINDOW), GNTMAP_host_map),
+                                ro = map_by(b.v, REF, guest_va(WINDOW + 1),
+                                            GNTMAP_host_map | GNTMAP_readonly);
+    assert_eq_long(unmap(rw.handle, guest_va(WINDOW + 1), 0), GNTST_general_error);
+    cr_assert(last_rule(b.v) == RULE_GRANT_NOT_MAPPED_THERE);
+    assert_eq_long(unmap(ro.handle, guest_va(WINDOW), 0), GNTST_general_error);
+    assert_eq_long(unmap(rw.handle, guest_va(WINDOW), 0), GNTST_okay);
+    assert_eq_long(bits(REF), GTF_reading);
+    assert_eq_long(unmap(ro.handle, guest_va(WINDOW + 1), 0), GNTST_okay);
+}
+
 Test(grants, a_table_with_a_granted_frame_is_not_taken_again)
 {
     /* an L1 table of b's in which nothing but the grant is mapped */
