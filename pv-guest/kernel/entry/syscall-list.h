@@ -149,10 +149,10 @@
     CALL(133, mknod, "sox") \
     NONE(134, uselib) \
     CALL(135, personality, "x") \
-    NONE(136, ustat) \
+    CALL(136, ustat, "u*") \
     CALL(137, statfs, "s*") \
     CALL(138, fstatfs, "d*") \
-    NONE(139, sysfs) \
+    CALL(139, sysfs, "dxx") \
     CALL(140, getpriority, "dd") \
     CALL(141, setpriority, "ddd") \
     CALL(142, sched_setparam, "d*") \
@@ -166,7 +166,7 @@
     CALL(150, munlock, "*u") \
     CALL(151, mlockall, "x") \
     CALL(152, munlockall, "") \
-    NONE(153, vhangup) \
+    CALL(153, vhangup, "") \
     NONE(154, modify_ldt) \
     NONE(155, pivot_root) \
     NONE(156, _sysctl) \
@@ -219,11 +219,11 @@
     CALL(203, sched_setaffinity, "du*") \
     CALL(204, sched_getaffinity, "du*") \
     NONE(205, set_thread_area) \
-    NONE(206, io_setup) \
-    NONE(207, io_destroy) \
-    NONE(208, io_getevents) \
-    NONE(209, io_submit) \
-    NONE(210, io_cancel) \
+    CALL(206, io_setup, "u*") \
+    CALL(207, io_destroy, "*") \
+    CALL(208, io_getevents, "*dd**") \
+    CALL(209, io_submit, "*d*") \
+    CALL(210, io_cancel, "***") \
     NONE(211, get_thread_area) \
     NONE(212, lookup_dcookie) \
     CALL(213, epoll_create, "d") \
@@ -323,8 +323,8 @@
     CALL(307, sendmmsg, "d*ux") \
     CALL(308, setns, "dx") \
     CALL(309, getcpu, "***") \
-    NONE(310, process_vm_readv) \
-    NONE(311, process_vm_writev) \
+    CALL(310, process_vm_readv, "d*u*ux") \
+    CALL(311, process_vm_writev, "d*u*ux") \
     CALL(312, kcmp, "dddxx") \
     NONE(313, finit_module) \
     CALL(314, sched_setattr, "d*x") \
@@ -346,7 +346,7 @@
     CALL(330, pkey_alloc, "xx") \
     CALL(331, pkey_free, "d") \
     CALL(332, statx, "dsxx*") \
-    NONE(333, io_pgetevents) \
+    CALL(333, io_pgetevents, "*dd***") \
     CALL(334, rseq, "*uxx") \
     CALL(424, pidfd_send_signal, "dd*x") \
     NONE(425, io_uring_setup) \

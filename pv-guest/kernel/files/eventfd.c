@@ -102,6 +102,21 @@ static const struct file_ops event_ops = {
     .arrived = counter_arrived,
     .release = counter_release,
 };
+
+bool is_eventfd(const struct file *file)
+{
+    return file->ops == &event_ops;
+}
+
+void eventfd_count(struct file *file)
+{
+    struct counter *c = file->object;
+    if (c->count < COUNT_MOST)
+        c->count++;
+    c->arrived++;
+    wake(c);
+}
+
 static const struct file_ops timer_ops = {
     .name = "timerfd",
     .read = counter_read,

@@ -108,5 +108,8 @@ void dev_init(void);
 void dev_populate(struct inode *dir);
 /* @inode is device @device from now on, whether or not there is one. */
 void dev_assign(struct inode *inode, unsigned device);
+/* eventfd.c: has @file been made by eventfd; count one in it. */
+bool is_eventfd(const struct file *file);
+void eventfd_count(struct file *file);
 MUST_CHECK int pipe_new(unsigned flags, struct file **reader, struct file **writer);
 extern const struct file_ops fifo_ops;

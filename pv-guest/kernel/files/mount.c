@@ -66,6 +66,11 @@ static const struct {
     {"devpts", DEVPTS_MAGIC, terminals_populate},
 };
 
+const char *mount_type(unsigned i)
+{
+    return i < ARRAY_SIZE(types) ? types[i].type : NULL;
+}
+
 /* A new tree of @type: *root with a reference; -ENODEV if there is no such file system. */
 static int tree_make(const char *type, struct inode **root)
 {

@@ -29,6 +29,8 @@ MUST_CHECK int mount_options_read(char *text, struct mount_options *o);
 MUST_CHECK int mount_options_apply(const struct mount_options *o, struct inode *root);
 
 extern struct list mounts;
+/* The @i-th kind of file system that can be mounted; NULL: there are no more. */
+const char *mount_type(unsigned i);
 
 /* The kernel's own mount at boot: /proc. */
 void mount_init(void);

@@ -51,7 +51,7 @@ long syscall_write(const struct syscall_args *a)
 
 /* ---- At a place other than the file's own ---- */
 
-static long file_at(struct file *file, user_t at, size_t size, uint64_t offset, transfer_fn fn)
+long file_transfer_at(struct file *file, user_t at, size_t size, uint64_t offset, transfer_fn fn)
 {
     if (!file_seekable(file))
         return -ESPIPE;
@@ -71,7 +71,7 @@ static long transfer_at(const struct syscall_args *a, transfer_fn fn)
     if (!file)
         return -EBADF;
     file_get(file); /* another thread may close it meanwhile */
-    const long rc = file_at(file, a->arg[1], a->arg[2], a->arg[3], fn);
+    const long rc = file_transfer_at(file, a->arg[1], a->arg[2], a->arg[3], fn);
     file_put(file);
     return rc;
 }
@@ -116,7 +116,7 @@ long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offs
         if (!v.size)
             continue;
         const long rc = offset == HERE ? fn(file, v.base, v.size)
-                                       : file_at(file, v.base, v.size, offset + done, fn);
+                                       : file_transfer_at(file, v.base, v.size, offset + done, fn);
         if (rc < 0)
             return done ? done : rc;
         done += rc;
@@ -212,7 +212,7 @@ long end_transfer(struct end *e, user_t at, size_t size, transfer_fn fn)
 {
     if (e->offset == HERE)
         return fn(e->file, at, size);
-    const long n = file_at(e->file, at, size, e->offset, fn);
+    const long n = file_transfer_at(e->file, at, size, e->offset, fn);
     e->offset += n > 0 ? n : 0;
     return n;
 }

@@ -12,6 +12,8 @@ typedef long (*transfer_fn)(struct file *file, user_t at, size_t size);
 /* As read and write: -EBADF if it is not open for that, -EINVAL if its kind cannot do it. */
 long file_read(struct file *file, user_t to, size_t size);
 long file_write(struct file *file, user_t from, size_t size);
+/* As @fn, at @offset, which the file itself does not keep: -ESPIPE, -EINVAL. */
+long file_transfer_at(struct file *file, user_t at, size_t size, uint64_t offset, transfer_fn fn);
 /* The pieces of memory that @vector lists, one after the other; from @offset of the file on, or from HERE. */
 long file_vector(struct file *file, user_t vector, unsigned count, uint64_t offset, transfer_fn fn);
 

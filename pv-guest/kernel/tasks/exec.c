@@ -6,6 +6,7 @@
  *      argc | argv[0..] NULL | envp[0..] NULL | auxiliary vector | ... |
  *      16 random bytes | strings | path
  */
+#include "aio.h"
 #include "errno.h"
 #include "exec.h"
 #include "file.h"
@@ -368,6 +369,7 @@ static int commit(struct space *space, const struct elf_image *image, const stru
     files_unshare(task);
     files_close_on_exec(task->files);
     signal_reset(p);
+    aio_drop(p);
     posix_timers_delete(p);
     take_ids(p, program);
     set_name(task, path);

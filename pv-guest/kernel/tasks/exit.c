@@ -1,4 +1,5 @@
 /* The end of tasks and processes, and parents who wait for it. */
+#include "aio.h"
 #include "cpu-time.h"
 #include "errno.h"
 #include "file.h"
@@ -99,6 +100,7 @@ static void process_end(struct process *p)
     timer_stop(&p->alarm);
     posix_timers_delete(p);
     semaphores_undo(p);
+    aio_drop(p);
     cpu_timers_free(p);
     places_drop(p);
     if (p->program)

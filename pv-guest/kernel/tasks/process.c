@@ -21,6 +21,7 @@ struct process *process_create(struct process *parent)
     list_init(&p->sibling);
     list_init(&p->timers);
     list_init(&p->undos);
+    list_init(&p->aio_contexts);
     wait_init(&p->threads_end);
     wait_init(&p->child_wait);
     signal_set_init(&p->signals);

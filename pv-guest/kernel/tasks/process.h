@@ -76,6 +76,7 @@ struct process {
     uint64_t alarm_interval;       /* ns */
     struct list timers;            /* sys-timer.c */
     struct list undos;             /* sys-semaphore.c */
+    struct list aio_contexts;      /* sys-aio.c */
     struct cpu_timers *cpu_timers; /* cpu-time.c: NULL as long as it had no use for any */
 
     struct linux_rlimit limits[RLIMITS];

@@ -18,7 +18,6 @@
 #include "tty.h"
 
 #define PTYS_MAX    256 /* of one devpts: a minor number each */
-#define PTY_MAJOR   136
 #define PTMX_DEVICE DEVICE(5, 2)
 
 /**

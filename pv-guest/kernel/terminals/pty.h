@@ -1,6 +1,8 @@
 /* Pairs of terminals, and the file system that their slaves' names are in. */
 #pragma once
 
+#define PTY_MAJOR 136 /* of the slaves' device numbers */
+
 #include "file.h"
 
 #define DEVPTS_MAGIC 0x1cd1

@@ -1,7 +1,9 @@
 /* Terminals as files: who may use one, and what it can be asked. */
 #include "credentials.h"
 #include "errno.h"
+#include "pty.h"
 #include "signal.h"
+#include "syscall.h"
 #include "text.h"
 #include "tty.h"
 
@@ -362,3 +364,16 @@ static long session_open(struct file *file)
 }
 
 const struct file_ops tty_session_ops = TTY_FILE_OPS(session_open);
+
+/* The console can be opened again by another session; a pair of terminals is over. */
+long syscall_vhangup(const struct syscall_args *a)
+{
+    struct tty *tty = tty_of_session(process_current()->session);
+    if (!access_capable(CAP_SYS_TTY_CONFIG))
+        return -EPERM;
+    if (tty && tty->device >> 8 == PTY_MAJOR)
+        tty_hang_up(tty);
+    else if (tty)
+        give_up(tty);
+    return 0;
+}

@@ -46,6 +46,7 @@ void check_settings(void);            /* settings.c */
 void check_ipc(void);                 /* ipc.c */
 void check_nonsense(void);            /* nonsense.c */
 int nonsense_rounds(int argc, char **argv);
+void check_aio(void);              /* aio.c */
 void check_inet(void);             /* inet.c */
 void check_queues(void);           /* queues.c */
 void check_file_attributes(void);  /* attributes.c */

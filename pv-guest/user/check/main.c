@@ -655,6 +655,7 @@ static const struct {
     {"sockets", check_sockets},
     {"openings", check_openings},
     {"settings", check_settings},
+    {"aio", check_aio},
     {"inet", check_inet},
     {"ipc", check_ipc},
     {"queues", check_queues},
