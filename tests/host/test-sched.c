@@ -311,6 +311,45 @@ Test(sched, a_period_of_a_cap_begins_no_sleepers_turn)
     }
 }
 
+/* The others that still wait when one has used up the cap are stopped where they wait. */
+Test(sched, nobody_begins_to_run_over_the_cap)
+{
+    unsigned over_steps = 0;
+
+    add(0, 1, 256, 0);
+    add(1, 3, 256, 3);
+    const struct domain *d = guest[1].d;
+    vcpu_set_affinity(guest[0].v, BIT(0));
+    for_each_vcpu(guest[1].d, v)
+        vcpu_set_affinity(v, BIT(0));
+    run_for(200000000);
+    for (unsigned i = 0; i < 3000; i++) {
+        const struct vcpu *before = machine.cpu[0].current;
+        run_for(STEP);
+        const struct vcpu *after = machine.cpu[0].current;
+        const bool over = !sched_cap_left(&d->sched_cap, d->cap);
+        cr_assert(!over || after == before || after->domain != d, "d2v%u begins", after->id);
+        over_steps += over;
+    }
+    cr_assert(over_steps > 1000);
+}
+
+Test(sched, periods_of_caps_begin_apart)
+{
+    for (unsigned i = 0; i < 4; i++)
+        add(i, 1, 256, 10);
+    run_for(200000000);
+    for (unsigned i = 0; i < 4; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            const uint64_t apart = (guest[i].d->sched_cap.period_end + SCHED_CAP_PERIOD -
+                                    guest[k].d->sched_cap.period_end % SCHED_CAP_PERIOD) %
+                                   SCHED_CAP_PERIOD;
+            cr_assert(apart > 5000000 && apart < SCHED_CAP_PERIOD - 5000000, "d%u and d%u: %lu us",
+                      i + 1, k + 1, (unsigned long)apart / 1000);
+        }
+    }
+}
+
 Test(sched, affinity_is_kept)
 {
     add(0, 1, 256, 0);

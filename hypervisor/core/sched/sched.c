@@ -39,6 +39,11 @@
 /* vCPUs of one domain that go on as a period of its cap begins, and ns until the next of them do. */
 #define CAP_RELEASED_AT_ONCE 8u
 #define CAP_RELEASE_EVERY    100000u
+/* vCPUs of domains over their caps that are taken off a queue when somebody else is to run. */
+#define CAP_STOPPED_AT_ONCE 16u
+
+/* ns between the beginnings of periods of domains with numbers next to each other: by the golden section all are far apart. */
+#define CAP_APART (SCHED_CAP_PERIOD * 618ull / 1000)
 
 struct cpu_queue {
     spinlock_t lock;
@@ -357,14 +362,26 @@ static enum vcpu_run_state state_of(const struct vcpu *v)
     return pause & (PAUSE_DOWN | PAUSE_DOMAIN) ? VCPU_OFFLINE : VCPU_RUNNABLE;
 }
 
-/* The next to run, taken from the queue: the idle vCPU if nobody waits. */
-static struct vcpu *pick(struct cpu_queue *cq)
+/* @v waited, and its domain has used up its cap meanwhile: it is stopped without having run. */
+static cold_ bool cap_stops(struct vcpu *v, uint64_t now)
 {
-    struct sched_entity *e = sched_first(&cq->queue);
-    if (!e)
-        return cq->idle;
-    sched_dequeue(&cq->queue, e);
-    return vcpu_of(e);
+    cap_charge(v, now, 0);
+    return !wants_cpu(v);
+}
+
+/* The next to run, taken from the queue: the idle vCPU if nobody waits. */
+static struct vcpu *pick(struct cpu_queue *cq, uint64_t now)
+{
+    for (unsigned stopped = 0;; stopped++) {
+        struct sched_entity *e = sched_first(&cq->queue);
+        if (!e)
+            return cq->idle;
+        struct vcpu *v = vcpu_of(e);
+        sched_dequeue(&cq->queue, e);
+        /* Many could be stopped in a row: others among them begin a slice that is over. */
+        if (likely(!v->domain->cap) || stopped == CAP_STOPPED_AT_ONCE || !cap_stops(v, now))
+            return v;
+    }
 }
 
 /*
@@ -463,7 +480,7 @@ static void reschedule(bool give_way) NO_ANALYSIS
             sched_give_way(&cq->queue, &prev->sched);
         sched_enqueue(&cq->queue, &prev->sched);
     }
-    struct vcpu *next = pick(cq);
+    struct vcpu *next = pick(cq, now);
     if (next != prev) {
         if (!prev->is_idle) {
             vcpu_set_runstate(prev, state_of(prev), now);
@@ -639,7 +656,7 @@ static bool cap_release(struct domain *d)
     return true;
 }
 
-/* Caps' periods begin together: those of many vCPUs of many domains are not released in one go. */
+/* A new period: not all of many vCPUs are released in one go. */
 static void cap_refill(struct timer *t)
 {
     struct domain *d = container_of(t, struct domain, cap_timer);
@@ -813,6 +830,7 @@ void sched_domain_init(struct domain *d)
     d->cap_lock = (spinlock_t)SPINLOCK_INIT(CAP);
     d->watchdog_lock = (spinlock_t)SPINLOCK_INIT(WATCHDOG);
     timer_init_owned(&d->cap_timer, cap_refill, &d->timers);
+    d->sched_cap.period_end = d->id * CAP_APART % SCHED_CAP_PERIOD;
 }
 
 void sched_domain_destroy(struct domain *d)
