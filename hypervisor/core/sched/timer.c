@@ -45,9 +45,9 @@ enum { NOT_QUEUED, IN_HEAP, IN_GROUP };
 struct timer_heap {
     spinlock_t lock;
     struct heap_node *root; /* earliest; NULL: none */
-    uint64_t programmed;   /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
+    uint64_t programmed;    /* when the hardware will interrupt, 0 while timer_interrupt() runs; ~0:
                               never */
-    struct timer *running; /* whose handler runs now */
+    struct timer *running;  /* whose handler runs now */
     /* Of timers without an owner.  They are all in the heap: @head says only that there may be one. */
     struct timer_group nobodys;
     /* When the extras so far have all been served, at one in EXTRA_EVERY. */
