@@ -19,7 +19,7 @@
 /* CR0 as every guest sees it, TS apart: protected mode with everything a 64-bit kernel expects. */
 #define CR0_GUEST (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 
-/* --- control registers (emulate.c) ----------------------------------------------- */
+/* --- control registers (control-registers.c) ----------------------------------------------- */
 
 /* What a guest reads back after asking for CR4 = @want: its own choice among a few bits, the
  * machine's among others. */
