@@ -18,7 +18,7 @@
 
 #include "check.h"
 
-/* As Linux's aio_abi.h has them, which the C library need not bring. */
+/* As Linux's headers have them, which the C library need not bring. */
 typedef unsigned long aio_context_t;
 enum { IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC };
 #define IOCB_FLAG_RESFD 1
