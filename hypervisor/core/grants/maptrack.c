@@ -48,7 +48,7 @@ static noinline_ struct maptrack *maptrack_make(struct domain *d)
     return other;
 }
 
-static uint32_t list_pop(struct maptrack *m, struct maptrack_list *l)
+static inline uint32_t list_pop(struct maptrack *m, struct maptrack_list *l)
 {
     spin_lock(&l->lock);
     const uint32_t handle = l->head;
@@ -61,8 +61,8 @@ static uint32_t list_pop(struct maptrack *m, struct maptrack_list *l)
 }
 
 /* Entries @first to @last, @count of them, are a chain. */
-static void list_push(struct maptrack *m, struct maptrack_list *l, uint32_t first, uint32_t last,
-                      uint32_t count)
+static inline void list_push(struct maptrack *m, struct maptrack_list *l, uint32_t first,
+                             uint32_t last, uint32_t count)
 {
     spin_lock(&l->lock);
     maptrack_at(m, last)->ref = l->head;
