@@ -31,7 +31,8 @@ struct batch {
     bool locked;            /* d->mmu */
 };
 
-static void batch_lock(struct batch *b)
+/* Both at most once a span: the analysis of locks is told by mutex_is_held(). */
+static void batch_lock(struct batch *b) NO_ANALYSIS
 {
     if (b->locked)
         return;
@@ -39,7 +40,7 @@ static void batch_lock(struct batch *b)
     b->locked = true;
 }
 
-static void batch_unlock(struct batch *b)
+static void batch_unlock(struct batch *b) NO_ANALYSIS
 {
     if (b->locked)
         mutex_unlock(&b->d->mmu);
@@ -75,8 +76,9 @@ static inline struct domain *batch_granter(struct batch *b, domid_t id)
 /* --- map ----------------------------------------------------------------------------------------------- */
 
 /* The page-table slot that an element names; NULL: none in a table of the caller's. */
-static uint64_t *slot_of(const struct batch *b, uint64_t at, uint32_t flags)
+static uint64_t *slot_of(const struct batch *b, uint64_t at, uint32_t flags) REQUIRES(&b->d->mmu)
 {
+    mutex_is_held(&b->v->domain->mmu);
     return flags & GNTMAP_contains_pte ? l1_slot_at(b->d, at) : l1_slot(b->v, at);
 }
 
@@ -97,6 +99,7 @@ static int16_t host_map(struct batch *b, struct domain *granter, uint64_t at, ui
                         mfn_t m)
 {
     batch_lock(b);
+    mutex_is_held(&b->d->mmu);
     uint64_t *slot = slot_of(b, at, flags);
     if (unlikely(!slot))
         return deny(GRANT_NO_SLOT, GNTST_general_error, at, flags);
@@ -228,8 +231,9 @@ struct unmap_op {
 
 /* The entry at @op->new moves to @slot, with all that it holds. */
 static bool replace_host(const struct batch *b, const struct unmap_op *op, uint64_t *slot, mfn_t m,
-                         bool writable)
+                         bool writable) REQUIRES(&b->d->mmu)
 {
+    mutex_is_held(&b->v->domain->mmu);
     uint64_t *from = l1_slot(b->v, op->new);
 
     if (!from || from == slot)
@@ -247,6 +251,7 @@ static int16_t host_unmap(struct batch *b, const struct unmap_op *op, uint16_t f
     const bool writable = !(flags & GNTMAP_readonly);
 
     batch_lock(b);
+    mutex_is_held(&b->d->mmu);
     uint64_t *slot = slot_of(b, op->host, flags);
     if (unlikely(op->replace && op->new)) {
         if (flags & GNTMAP_contains_pte)

@@ -153,10 +153,10 @@ bool grant_table_grow(struct domain *d, uint32_t want)
 
     if (atomic_read(&t->frames) >= want)
         return true;
-    mutex_lock(&t->change);
+    mutex_lock(&d->grants->change);
     while (grown && t->frames < want)
         grown = grow_one(d);
-    mutex_unlock(&t->change);
+    mutex_unlock(&d->grants->change);
     return grown;
 }
 
@@ -242,7 +242,7 @@ static bool status_take(struct grant_table *t)
     return true;
 }
 
-static void status_free(struct grant_table *t) REQUIRES(&t->change)
+static void status_free(struct grant_table *t)
 {
     while (t->status_frames) {
         atomic_set(&t->status_frames, t->status_frames - 1);
@@ -276,7 +276,7 @@ int grant_table_set_version(struct domain *d, uint32_t version)
     struct grant_table *t = d->grants;
     int rc = 0;
 
-    mutex_lock(&t->change);
+    mutex_lock(&d->grants->change);
     if (version != t->version) {
         if (version == 2 && !status_grow(d, status_frames_for(t->frames)))
             rc = refuse(GRANT_STATUS_NO_MEMORY);
@@ -289,7 +289,7 @@ int grant_table_set_version(struct domain *d, uint32_t version)
         if (t->version == 1 && (!rc || status_take(t)))
             status_free(t);
     }
-    mutex_unlock(&t->change);
+    mutex_unlock(&d->grants->change);
     return rc;
 }
 
