@@ -51,6 +51,8 @@ judge 'typing stdin, whose end ends the shell' 0 $?
 says 'what it read' 'length 3'
 ask 'typing a file' 0 run --input "$work/input" "$sample" shell
 says 'what it read, too' 'length 3'
+ask 'typing a path of which there is no file' 0 run --input /no/such/file "$sample" shell
+told 'is not silent' 'there is no file /no/such/file: this is what is typed'
 
 ask 'a log' 0 run --log "$work/log" "$sample" say:logged~
 holds "$work/log" 'has the guest' 'logged'

@@ -220,6 +220,13 @@ static void input_text(struct bytes *out, const char *text)
         bytes_append(out, "\n", 1);
 }
 
+/* One word that begins as a path does: who meant a file should hear that there is none. */
+static bool looks_like_path(const char *text)
+{
+    return (*text == '/' || !strncmp(text, "./", 2) || !strncmp(text, "../", 3)) &&
+           !strpbrk(text, " \t\n\\;|&");
+}
+
 static enum verdict set_input(struct run_options *o, const char *text)
 {
     void *data;
@@ -227,6 +234,8 @@ static enum verdict set_input(struct run_options *o, const char *text)
 
     o->session.read_stdin = false;
     if (!file_exists(text)) {
+        if (looks_like_path(text))
+            verdict_warn("there is no file %s: this is what is typed", text);
         input_text(&o->session.input, text);
         return VERDICT_OK;
     }

@@ -85,7 +85,8 @@ void files_unshare(struct task *task)
 void file_let_go(struct files *files, struct file *file)
 {
     record_locks_drop(files, file);
-    mqueue_closed(file);
+    if (file->ops == &mqueue_ops)
+        mqueue_closed(file);
     file_put(file);
 }
 

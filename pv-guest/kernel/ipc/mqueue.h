@@ -2,6 +2,7 @@
 #pragma once
 
 struct file;
+struct file_ops;
 struct inode;
 
 /* Limits, which are Linux's. */
@@ -11,5 +12,6 @@ struct inode;
 
 /* The queue that @inode is goes with it. */
 void mqueue_gone(struct inode *inode);
-/* The running process has closed @file, which may be a queue: what arrives there is not told to it any more. */
+extern const struct file_ops mqueue_ops;
+/* The running process has closed @file, which is a queue: what arrives there is not told to it any more. */
 void mqueue_closed(const struct file *file);

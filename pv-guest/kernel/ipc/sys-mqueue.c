@@ -114,12 +114,12 @@ static uint64_t mqueue_arrived(struct file *file)
     return file->inode->mqueue->arrived;
 }
 
-static const struct file_ops mqueue_ops = {
+const struct file_ops mqueue_ops = {
     .read = mqueue_read, .poll = mqueue_poll, .arrived = mqueue_arrived};
 
 void mqueue_closed(const struct file *file)
 {
-    if (file->ops == &mqueue_ops && file->inode->mqueue->owner == process_current()->pid)
+    if (file->inode->mqueue->owner == process_current()->pid)
         file->inode->mqueue->owner = 0;
 }
 

@@ -99,8 +99,10 @@ static void process_end(struct process *p)
     pidfd_ended(p);
     timer_stop(&p->alarm);
     posix_timers_delete(p);
-    semaphores_undo(p);
-    aio_drop(p);
+    if (!list_empty(&p->undos))
+        semaphores_undo(p);
+    if (!list_empty(&p->aio_contexts))
+        aio_drop(p);
     cpu_timers_free(p);
     places_drop(p);
     if (p->program)

@@ -42,7 +42,8 @@ void process_free(struct process *p)
     pidfd_gone(p);
     signal_set_drop(&p->signals, ~0ul);
     credentials_drop(&p->credentials);
-    actions_unshare(p);
+    if (p->actions != p->own_actions)
+        actions_unshare(p);
     list_remove(&p->sibling);
     list_remove(&p->link);
     heap_free(p);
