@@ -121,6 +121,8 @@ static long set_version(struct vcpu *v, guest_ptr_t arg)
 
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
+    (void)
+        pause_point(); /* up to 72 frames will be cleared, and a batch may ask for it over and over */
     const long rc = op.version == 1 || op.version == 2 ? grant_table_set_version(d, op.version)
                                                        : refuse(GRANT_VERSION_UNKNOWN, op.version);
     op.version = atomic_read(&d->grants->version);

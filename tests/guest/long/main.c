@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "console.h"
 #include "event.h"
+#include "grant.h"
 #include "memory.h"
 #include "string.h"
 #include "tap.h"
@@ -605,11 +606,76 @@ static void talk_lines(void)
     console_write(text, sizeof(text));
 }
 
+/* --- grants, to itself --- */
+
+#define GRANT_REF 20u
+
+/* 64 lists of 64 copies of 4088 bytes within one frame, the dearest kind. */
+static void copies(void)
+{
+    static struct gnttab_copy list[64];
+    uint64_t *page = page_alloc();
+
+    for (unsigned i = 0; i < 64; i++)
+        list[i] = (struct gnttab_copy){
+            .source = {.u.gmfn = page_mfn(page), .domid = DOMID_SELF},
+            .dest = {.u.gmfn = page_mfn(page), .domid = DOMID_SELF, .offset = 8},
+            .len = 4088};
+    for (unsigned i = 0; i < 64; i++)
+        calls[i] = CALL(grant_table_op, GNTTABOP_copy, (unsigned long)list, 64);
+    multicall(64);
+    expect(list[63].status, GNTST_okay, "copy");
+    page_free(page);
+}
+
+/* 16 times 64 mappings in one list, and away with them in one. */
+static void mappings(void)
+{
+    static struct gnttab_map_grant_ref maps[64];
+    static struct gnttab_unmap_grant_ref unmaps[64];
+    static void *windows[64];
+
+    for (unsigned i = 0; i < 64; i++) {
+        windows[i] = windows[i] ? windows[i] : page_alloc();
+        maps[i] = (struct gnttab_map_grant_ref){.host_addr = (unsigned long)windows[i],
+                                                .flags = GNTMAP_host_map | GNTMAP_device_map,
+                                                .ref = GRANT_REF,
+                                                .dom = grant_self()};
+    }
+    grant_allow(GRANT_REF, grant_self(), page_mfn(calls), 0);
+    for (unsigned round = 0; round < 16; round++) {
+        hypercall_grant_table_op(GNTTABOP_map_grant_ref, maps, 64);
+        expect(maps[63].status, GNTST_okay, "map");
+        for (unsigned i = 0; i < 64; i++)
+            unmaps[i] = (struct gnttab_unmap_grant_ref){.host_addr = maps[i].host_addr,
+                                                        .dev_bus_addr = maps[i].dev_bus_addr,
+                                                        .handle = maps[i].handle};
+        hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, unmaps, 64);
+        expect(unmaps[63].status, GNTST_okay, "unmap");
+    }
+}
+
+/* The largest table changes its version to and fro. */
+static void versions(void)
+{
+    static struct gnttab_set_version to[2] = {{2}, {1}};
+    static xen_pfn_t frames[64];
+    struct gnttab_setup_table most = {.dom = DOMID_SELF, .nr_frames = 64, .frame_list = {frames}};
+
+    hypercall_grant_table_op(GNTTABOP_setup_table, &most, 1);
+    expect(most.status, GNTST_okay, "64 frames");
+    for (unsigned i = 0; i < 64; i++)
+        calls[i] = CALL(grant_table_op, GNTTABOP_set_version, (unsigned long)&to[i & 1], 1);
+    multicall(64);
+    expect(calls[63].result, 0, "version 1");
+}
+
 static void (*const operations[])(void) = {
     many_l2_entries, many_pins,  tree,        many_gdts,        many_trap_tables,  all_ports,
     many_polls,      grow_large, grow_small,  exchange,         live_again,        crash,
     commit,          talk,       many_resets, commit_colliding, commit_long_paths, commit_reversed,
     ring_set_back,   talk_lines, empty_store, longest_paths,    no_port_left,      busy_ports,
+    copies,          mappings,   versions,
 };
 
 void guest_main(void)
