@@ -11,6 +11,7 @@
  */
 #include "guest.h"
 #include "lib.h"
+#include "instruction.h"
 #include "page-tables.h"
 #include "strace.h"
 
@@ -26,23 +27,6 @@ struct store {
     uint64_t immediate;
 };
 
-/* By the number that instructions use. */
-static const uint8_t gpr_offset[16] = {
-    offsetof(struct guest_regs, rax), offsetof(struct guest_regs, rcx),
-    offsetof(struct guest_regs, rdx), offsetof(struct guest_regs, rbx),
-    offsetof(struct guest_regs, rsp), offsetof(struct guest_regs, rbp),
-    offsetof(struct guest_regs, rsi), offsetof(struct guest_regs, rdi),
-    offsetof(struct guest_regs, r8),  offsetof(struct guest_regs, r9),
-    offsetof(struct guest_regs, r10), offsetof(struct guest_regs, r11),
-    offsetof(struct guest_regs, r12), offsetof(struct guest_regs, r13),
-    offsetof(struct guest_regs, r14), offsetof(struct guest_regs, r15),
-};
-
-static inline uint64_t *gpr(struct guest_regs *regs, unsigned n)
-{
-    return (uint64_t *)((char *)regs + gpr_offset[n]);
-}
-
 static uint64_t size_mask(unsigned size)
 {
     return size == 8 ? ~0ull : (1ull << size * 8) - 1;
@@ -57,14 +41,14 @@ static bool is_high_byte(const struct store *s)
 static uint64_t reg_read(struct guest_regs *regs, const struct store *s)
 {
     if (is_high_byte(s))
-        return *gpr(regs, s->reg - 4) >> 8 & 0xff;
-    return *gpr(regs, s->reg) & size_mask(s->size);
+        return *insn_reg(regs, s->reg - 4) >> 8 & 0xff;
+    return *insn_reg(regs, s->reg) & size_mask(s->size);
 }
 
 static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n, bool high,
                       uint64_t value)
 {
-    uint64_t *r = gpr(regs, high ? n - 4 : n);
+    uint64_t *r = insn_reg(regs, high ? n - 4 : n);
 
     if (high)
         *r = (*r & ~0xff00ull) | (value & 0xff) << 8;
@@ -337,7 +321,7 @@ static inline unsigned is_plain_store(const uint8_t *bytes, unsigned got)
 static inline int plain_store(struct domain *d, const uint8_t *bytes, struct guest_regs *regs,
                               uint64_t *slot) REQUIRES(&d->mmu)
 {
-    uint64_t *reg = gpr(regs, (bytes[2] >> 3 & 7) | (bytes[0] & 4) << 1);
+    uint64_t *reg = insn_reg(regs, (bytes[2] >> 3 & 7) | (bytes[0] & 4) << 1);
     uint64_t old;
     int rc;
 

@@ -1,8 +1,8 @@
 /*
  * One instruction of a guest, decoded as far as the work on it needs.
  *
- * Bytes are fetched as guest memory, as far as needed and each once.  An instruction changes nothing before it can no
- * longer fault, string instructions excepted, which stop between two elements.
+ * Bytes are fetched as guest memory, eight at most at once, and each is decoded once.  An instruction changes nothing
+ * before it can no longer fault, string instructions excepted, which stop between two elements.
  */
 #pragma once
 
@@ -61,7 +61,7 @@ bool insn_immediate(struct insn *i, unsigned bytes, int64_t *value);
 /* The instruction is done: flags and rip as after it. */
 void insn_retire(struct vcpu *v, const struct insn *i);
 
-/* General register @n, in the processor's numbers. */
+/* General register @n, below 16, in the processor's numbers. */
 static inline uint64_t *insn_reg(struct guest_regs *r, unsigned n)
 {
     static const uint8_t offset[16] = {
@@ -74,7 +74,7 @@ static inline uint64_t *insn_reg(struct guest_regs *r, unsigned n)
         offsetof(struct guest_regs, r12), offsetof(struct guest_regs, r13),
         offsetof(struct guest_regs, r14), offsetof(struct guest_regs, r15),
     };
-    return (uint64_t *)((char *)r + offset[n & 15]);
+    return (uint64_t *)((char *)r + offset[n]);
 }
 
 /* What kind of code is running, by its code segment.  False: no such segment any more. */
