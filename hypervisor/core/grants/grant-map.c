@@ -31,7 +31,7 @@ struct batch {
     bool locked;            /* d->mmu */
 };
 
-/* Both at most once a span: the analysis of locks is told by mutex_is_held(). */
+/* It takes the lock once a span, and the analysis of locks is told by mutex_is_held(). */
 static void batch_lock(struct batch *b) NO_ANALYSIS
 {
     if (b->locked)
@@ -98,8 +98,7 @@ static pte_t pte_of(mfn_t m, uint32_t flags)
 static int16_t host_map(struct batch *b, struct domain *granter, uint64_t at, uint32_t flags,
                         mfn_t m)
 {
-    batch_lock(b);
-    mutex_is_held(&b->d->mmu);
+    mutex_is_held(&b->d->mmu); /* map_one() */
     uint64_t *slot = slot_of(b, at, flags);
     if (unlikely(!slot))
         return deny(GRANT_NO_SLOT, GNTST_general_error, at, flags);
@@ -154,6 +153,9 @@ static int16_t map_one(struct batch *b, struct gnttab_map_grant_ref *op)
     struct domain *granter = batch_granter(b, op->dom);
     if (unlikely(!granter))
         return deny(GRANT_GRANTER_MISSING, GNTST_bad_domain, op->dom);
+    /* Before anything is pinned: whoever waits for the lock leaves nothing half done, which the audit could meet. */
+    if (op->flags & GNTMAP_host_map)
+        batch_lock(b);
     struct maptrack_entry *e = maptrack_new(b->v, &handle);
     if (unlikely(!e))
         return deny(GRANT_NO_HANDLE, GNTST_no_space, b->d->grants->max_maptrack_frames);

@@ -57,7 +57,8 @@ static void entry_release(struct maptrack_entry *e)
                         !(e->flags & GNTMAP_readonly));
     grant_unpin(e->granter->grants, e->ref, grant_pins_of(e->flags));
     domain_put(e->granter);
-    e->flags = 0;
+    e->granter = NULL; /* and the entry is nobody's, on no list */
+    e->flags = MAPTRACK_TAKEN;
 }
 
 void grant_table_release(struct domain *d)
