@@ -2,7 +2,9 @@
  * The audit of grants: G1 to G5 of grant-table.h, recounted from the handles.
  *
  * Each handle's part is taken off the pins of the entry that it names; what is left over nobody has.  Then it is put back.
- * Nobody else runs meanwhile (audit.c), and no copy is in progress: within one there is no preemption point.
+ * Nobody else runs meanwhile (audit.c), and nothing is half done: whoever is put aside has no copy in progress, and waits for
+ * a lock with nothing pinned that no handle has.  G2 is recounted for devices' pins (host mappings: I3 and I4), G3 on the
+ * host alone, where guests do not write to their own bits.
  */
 #include "arch.h"
 #include "audit.h"

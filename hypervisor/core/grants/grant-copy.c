@@ -4,8 +4,7 @@
  * A side is claimed (pinned, its frame referenced; the one that is written to typed as well) and stays so while the next
  * elements name the same: a backend's copies come in runs.  At a preemption point nothing is claimed.
  *
- * Unlike a mapping a copy reaches the frame of an entry that was pinned already by what the pin says, not by what the guest shows
- * there now.  Both sides may be the same frame; what overlaps is copied forwards.
+ * Of an entry that was pinned already the frame is what the pin says, not what the guest shows there now.  Both sides may be the same frame; what overlaps is copied forwards.
  */
 #include "arch.h"
 #include "grant-table.h"
@@ -38,7 +37,7 @@ static uint32_t side_pins(const struct side *s)
     return s->writes ? PIN_HOST_WRITE : PIN_HOST_READ;
 }
 
-/* The reference to the frame goes last: while an entry is pinned its frame has one. */
+/* Pin and reference go in the same stretch; a copy needs no flush between them, as no page-table entry names the frame. */
 static void side_release(struct side *s)
 {
     if (!s->claimed)

@@ -1,8 +1,8 @@
 /*
  * One entry of a grant table: judged, pinned, unpinned.
  *
- * The shared entry lies in memory that its guest writes to at any time, from any CPU.  So each word of it is read once,
- * what was read is what is judged, and what is set in it is set by an exchange with what was judged (version 1), or set first and
+ * The shared entry lies in memory that its guest writes to at any time, from any CPU.  So what was read is what is judged and
+ * used, never the word again; and what is set in it is set by an exchange with what was judged (version 1), or set first and
  * then looked at again (version 2, whose GTF bits lie elsewhere).  A guest that keeps changing the word has its entry refused:
  * no loop here waits for it.
  *
@@ -80,7 +80,8 @@ static int16_t mark_v2(const uint32_t *word, grant_status_t *s, const struct req
     atomic_or(s, r->writes ? GTF_reading | GTF_writing : GTF_reading);
     *seen = atomic_read(word);
     status = judge(r, *seen);
-    if (unlikely(status)) /* nobody else writes, or this one had no need to ask */
+    if (unlikely(
+            status)) /* bits that others' pins stand for stay: reading, of an entry that was pinned */
         atomic_and(s, r->fresh ? ~(GTF_reading | GTF_writing) : ~GTF_writing);
     return status;
 }

@@ -21,7 +21,7 @@ static struct domain *grant_domain(struct vcpu *v, domid_t id, int16_t *status)
 {
     if (id == DOMID_SELF)
         id = v->domain->id;
-    /* Before looking, so that nobody learns from the answer which domains exist. */
+    /* Before looking: the refusal says nothing about that domain. */
     if (id != v->domain->id && !domain_has(v->domain, ROLE_CONTROL)) {
         *status = deny(GRANT_DOMAIN_NOT_ALLOWED, GNTST_permission_denied, id);
         return NULL;

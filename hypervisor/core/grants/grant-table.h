@@ -117,8 +117,8 @@ struct grant_part {
 
 /*
  * Pin entry @ref of @t for domain @mapper, @pins being what to add to the counts: GNTST_*.  The shared entry is judged if nobody has it
- * pinned, or nobody for writing and this one wants that; each word of it is read once, and its GTF bits are set by bounded
- * exchanges.  @whole: not a part of a frame.  No reference to the frame is taken: whoever uses it takes one,
+ * pinned, or nobody for writing and this one wants that; what was judged last is what counts, and its GTF bits are set in few
+ * tries.  @whole: not a part of a frame.  No reference to the frame is taken: whoever uses it takes one,
  * as from the granter.  Takes @t->lock.
  */
 int16_t grant_pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins, bool whole,

@@ -69,7 +69,7 @@ long ipc_get(struct ipc_table *table, const struct ipc_request *request,
              int (*create)(const struct ipc_request *request, struct ipc **made));
 /* The object @id, or NULL.  Without a reference. */
 struct ipc *ipc_find(const struct ipc_table *table, int id);
-/* The object that @id names, or, for IPC's *_STAT calls, the one in place @id.  NULL: there is none. */
+/* The object in @place of the table, for the *_STAT calls.  NULL: there is none. */
 struct ipc *ipc_find_place(const struct ipc_table *table, int place);
 static inline void ipc_hold(struct ipc *ipc)
 {
