@@ -48,6 +48,9 @@
 
 /* ns between two looks whether a zombie's frames have come back */
 #define ZOMBIE_LOOKS 10000000ull
+/* All looks at frames together take one part in so many of a CPU, but no look waits longer than: */
+#define ZOMBIE_WALK_SHARE 100u
+#define ZOMBIE_WALK_LATER 10000000000ull
 /* ns between two looks whether its vCPUs have come to their stop */
 #define STOP_LOOKS       1000000ull
 #define ZOMBIE_LAST_LOOK 100u /* a second after the last domain has ended */
@@ -381,6 +384,23 @@ static unsigned dissolve(struct domain *d)
     return left;
 }
 
+/*
+ * Frames that others hold are freed by whoever lets go of the last reference; to walk over all of them again is for those
+ * that somebody gave it meanwhile.  A walk takes long, and others decide how often it is in vain: so it is rare.
+ */
+static void release_again(struct domain *d)
+{
+    static uint64_t after; /* of all domains: the next walk */
+    const uint64_t begin = arch_now();
+
+    if (begin < atomic_read(&after))
+        return;
+    release_frames(d);
+    grant_table_release(d);
+    const uint64_t end = arch_now();
+    atomic_set(&after, end + MIN((end - begin) * ZOMBIE_WALK_SHARE, ZOMBIE_WALK_LATER));
+}
+
 /* True when it is gone.  @alone: no other domain is left that could have frames. */
 static bool teardown(struct domain *d, bool *alone)
 {
@@ -389,9 +409,12 @@ static bool teardown(struct domain *d, bool *alone)
     if (!r->stopped) {
         r->stopped = true;
         let_go(d);
+        release_frames(d);
+        grant_table_release(d);     /* device mappings of its own frames, too */
+        r->end_work.account = NULL; /* how long others hold its frames is not its affair */
+    } else {
+        release_again(d);
     }
-    release_frames(d);
-    grant_table_release(d); /* device mappings of its own frames, too */
     if (atomic_read(&d->tot_pages)) {
         if (!r->reported)
             printk("d%u: others still hold %u of its frames\n", d->id, d->tot_pages);

@@ -35,9 +35,10 @@
 #define SEARCH_LONG 16u   /* one that looks at fewer is as cheap as the rest of its call */
 #define BUSY_COST   8u    /* a look into a queue is as dear as so many */
 
-#define WAKE_AT_ONCE 4u     /* pollers that one event wakes */
-#define WAKE_IN_TURN 8u     /* of the others, at one moment */
-#define WAKE_EVERY   10000u /* ns between two such moments of a CPU's */
+#define WAKE_AT_ONCE 4u       /* pollers that one event wakes */
+#define WAKE_IN_TURN 8u       /* of the others, at one moment */
+#define WAKE_EVERY   10000u   /* ns between two such moments of a CPU's */
+#define WAKE_AHEAD   1000000u /* ns, at most: moments that nobody needs any more are booked, too */
 
 #define BUCKETS_2LEVEL (PORTS_2LEVEL / PORTS_PER_BUCKET)
 #define BUCKETS_FIFO   (EVTCHN_FIFO_NR_CHANNELS / PORTS_PER_BUCKET)
@@ -60,8 +61,9 @@ static uint64_t wake_booked[MAX_CPUS]; /* the last moment so far; only its CPU l
 static uint64_t wake_moment(void)
 {
     uint64_t *booked = &wake_booked[this_cpu()];
+    const uint64_t now = arch_now();
 
-    *booked = MAX(*booked, arch_now()) + WAKE_EVERY;
+    *booked = MIN(MAX(*booked, now) + WAKE_EVERY, now + WAKE_AHEAD);
     return *booked;
 }
 

@@ -79,9 +79,11 @@ void grant_table_release(struct domain *d)
 
 static void active_destroy(struct grant_table *t)
 {
-    for (unsigned i = 0; t->active && i < ACTIVE_PAGES_MOST; i++)
+    for (unsigned i = 0; t->active && i < ACTIVE_PAGES_MOST; i++) {
         if (t->active[i])
             page_free_virt(t->active[i], 0);
+        t->active[i] = NULL;
+    }
     if (t->active)
         mem_free(t->active, ACTIVE_PAGES_MOST * sizeof(t->active[0]));
 }
@@ -97,7 +99,9 @@ void grant_table_destroy(struct domain *d)
         page_unshare(d, t->frame[--t->frames]);
     while (t->status_frames)
         page_unshare(d, t->status[--t->status_frames]);
+    (void)preempt_point();
     active_destroy(t);
+    (void)preempt_point();
     d->grants = NULL;
     mem_free(t, sizeof(*t));
 }

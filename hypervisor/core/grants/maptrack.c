@@ -7,6 +7,7 @@
 #include "maptrack.h"
 #include "arch.h"
 #include "lib.h"
+#include "sched.h"
 
 static struct maptrack *maptrack_create(const struct domain *d)
 {
@@ -30,8 +31,11 @@ static struct maptrack *maptrack_create(const struct domain *d)
 void maptrack_destroy(struct maptrack *m)
 {
     if (m->page) {
-        for (uint32_t i = 0; i < m->limit / MAPTRACK_PER_PAGE; i++)
+        for (uint32_t i = 0; i < m->limit / MAPTRACK_PER_PAGE; i++) {
             page_free_virt(m->page[i], 0);
+            if (i % 64 == 63)
+                (void)preempt_point();
+        }
         mem_free(m->page, m->pages_most * sizeof(m->page[0]));
     }
     mem_free(m, sizeof(*m) + m->lists * sizeof(m->list[0]));
