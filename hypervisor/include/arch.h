@@ -82,6 +82,14 @@ bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end);
 /* The first frame of the @i-th 2 MiB of the machine-to-phys table; MFN_NONE: no such part (no RAM there). */
 mfn_t arch_m2p_frame(uint64_t i);
 
+/*
+ * The first @n feature words, in Xen's numbering (<xen/arch-x86/cpufeatureset.h>): the processor's, or, if @guests, those that guests
+ * are shown.  Words that it does not know are zero.
+ */
+void arch_cpu_features(uint32_t *words, unsigned n, bool guests);
+uint32_t arch_tsc_khz(void);
+uint8_t arch_address_bits(void); /* of a machine address */
+
 /* The serial line. */
 /* waits while the line is busy, a FIFO at a time */
 void arch_serial_write(const char *s, size_t n);

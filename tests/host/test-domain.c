@@ -602,7 +602,7 @@ Test(domain, platform_calls)
     static const unsigned number[] = {__HYPERVISOR_domctl, __HYPERVISOR_sysctl};
     static const uint32_t version[] = {0x15, 0x15};
     for (unsigned i = 0; i < 2; i++) {
-        uint32_t words[512] = {1, version[i]};
+        uint32_t words[512] = {9999, version[i], b.d->id};
         const uint64_t at = machine_put(0x3000, words, sizeof(words)).va;
         assert_refused(&a, vcpu_hypercall(a.v, number[i], at, 0, 0, 0), ROLE_MISSING);
         assert_refused(&b, vcpu_hypercall(b.v, number[i], at, 0, 0, 0), CONTROL_OP_UNKNOWN);

@@ -1,4 +1,7 @@
 /* A record as a line.  See strace-format.h. */
+/* Before anything includes <xen/...>: the toolstack's structures. */
+#define __XEN_TOOLS__ 1
+
 #include "strace-format.h"
 
 #include <ctype.h>
@@ -7,11 +10,14 @@
 #include <xen/xen.h>
 #include <xen/callback.h>
 #include <xen/errno.h>
+#include <xen/domctl.h>
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
+#include <xen/platform.h>
 #include <xen/sched.h>
+#include <xen/sysctl.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 #include <paravane/hypercall-list.h>
@@ -54,7 +60,11 @@ static const struct operation {
 #define SHUTDOWN_NAME(name)     {"SHUTDOWN", #name, NULL, name},
 #define VIRQ_NAME(name)         {"VIRQ", #name, NULL, name},
 #define CALLBACKTYPE_NAME(name) {"CALLBACKTYPE", #name, NULL, name},
-        SHUTDOWN_LIST(SHUTDOWN_NAME) VIRQ_LIST(VIRQ_NAME) CALLBACKTYPE_LIST(CALLBACKTYPE_NAME)};
+#define DOMCTL_NAME(name)       {"DOMCTL", #name, NULL, name},
+#define SYSCTL_NAME(name)       {"SYSCTL", #name, NULL, name},
+#define XENPF_NAME(name)        {"XENPF", #name, NULL, name},
+        DOMCTL_LIST(DOMCTL_NAME) SYSCTL_LIST(SYSCTL_NAME) XENPF_LIST(XENPF_NAME)
+            SHUTDOWN_LIST(SHUTDOWN_NAME) VIRQ_LIST(VIRQ_NAME) CALLBACKTYPE_LIST(CALLBACKTYPE_NAME)};
 
 static const struct structure {
     const char *name, *fields;

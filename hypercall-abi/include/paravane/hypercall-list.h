@@ -30,7 +30,7 @@
     CALL(set_callbacks,               3, FAST,  "event:va failsafe:va syscall:va")               \
     CALL(fpu_taskswitch,              1, FAST,  "set:u")                                         \
     NONE(sched_op_compat,             2, "op:u arg:x")                                           \
-    CALL(platform_op,                 1, FAST,  "op:array:command")                              \
+    CALL(platform_op,                 1, FAST,  "op:array:platform")                             \
     CALL(set_debugreg,                2, FAST,  "reg:u value:x")                                 \
     CALL(get_debugreg,                1, FAST,  "reg:u")                                         \
     CALL(update_descriptor,           2, FAST,  "descriptor:ma value:x")                         \
@@ -57,8 +57,8 @@
     CALL(event_channel_op,            2, FAST,  "cmd:op:EVTCHNOP arg:sub")                       \
     CALL(physdev_op,                  2, FAST,  "cmd:op:PHYSDEVOP arg:sub")                      \
     NONE(hvm_op,                      2, "op:u arg:ptr")                                         \
-    CALL(sysctl,                      1, FAST,  "op:array:command")                              \
-    CALL(domctl,                      1, FAST,  "op:array:command")                              \
+    CALL(sysctl,                      1, BATCH, "op:array:sysctl")                               \
+    CALL(domctl,                      1, BATCH, "op:array:domctl")                               \
     NONE(kexec_op,                    2, "op:u arg:ptr")                                         \
     NONE(tmem_op,                     1, "op:ptr")                                               \
     NONE(argo_op,                     5, "cmd:u arg1:ptr arg2:ptr arg3:x arg4:x")                \
@@ -239,6 +239,52 @@
 #define CALLBACKTYPE_LIST(N)                                                                     \
     N(CALLBACKTYPE_event) N(CALLBACKTYPE_failsafe) N(CALLBACKTYPE_syscall) N(CALLBACKTYPE_nmi)   \
     N(CALLBACKTYPE_sysenter) N(CALLBACKTYPE_syscall32)
+/* Of <xen/domctl.h>, <xen/sysctl.h>, <xen/platform.h>, which want __XEN_TOOLS__. */
+#define DOMCTL_LIST(N)                                                                            \
+    N(XEN_DOMCTL_createdomain) N(XEN_DOMCTL_destroydomain) N(XEN_DOMCTL_pausedomain)              \
+    N(XEN_DOMCTL_unpausedomain) N(XEN_DOMCTL_getdomaininfo) N(XEN_DOMCTL_setvcpuaffinity)         \
+    N(XEN_DOMCTL_shadow_op) N(XEN_DOMCTL_max_mem) N(XEN_DOMCTL_setvcpucontext)                    \
+    N(XEN_DOMCTL_getvcpucontext) N(XEN_DOMCTL_getvcpuinfo) N(XEN_DOMCTL_max_vcpus)                \
+    N(XEN_DOMCTL_scheduler_op) N(XEN_DOMCTL_setdomainhandle) N(XEN_DOMCTL_setdebugging)           \
+    N(XEN_DOMCTL_irq_permission) N(XEN_DOMCTL_iomem_permission) N(XEN_DOMCTL_ioport_permission)   \
+    N(XEN_DOMCTL_hypercall_init)                              N(XEN_DOMCTL_settimeoffset)        \
+    N(XEN_DOMCTL_getvcpuaffinity) N(XEN_DOMCTL_real_mode_area) N(XEN_DOMCTL_resumedomain)         \
+    N(XEN_DOMCTL_sendtrigger) N(XEN_DOMCTL_subscribe) N(XEN_DOMCTL_gethvmcontext)                 \
+    N(XEN_DOMCTL_sethvmcontext) N(XEN_DOMCTL_set_address_size) N(XEN_DOMCTL_get_address_size)     \
+    N(XEN_DOMCTL_assign_device) N(XEN_DOMCTL_bind_pt_irq) N(XEN_DOMCTL_memory_mapping)            \
+    N(XEN_DOMCTL_ioport_mapping) N(XEN_DOMCTL_set_ext_vcpucontext)                                \
+    N(XEN_DOMCTL_get_ext_vcpucontext) N(XEN_DOMCTL_set_opt_feature)                               \
+    N(XEN_DOMCTL_test_assign_device) N(XEN_DOMCTL_set_target) N(XEN_DOMCTL_deassign_device)       \
+    N(XEN_DOMCTL_unbind_pt_irq) N(XEN_DOMCTL_get_device_group) N(XEN_DOMCTL_debug_op)             \
+    N(XEN_DOMCTL_gethvmcontext_partial) N(XEN_DOMCTL_vm_event_op) N(XEN_DOMCTL_mem_sharing_op)    \
+    N(XEN_DOMCTL_gettscinfo) N(XEN_DOMCTL_settscinfo) N(XEN_DOMCTL_getpageframeinfo3)             \
+    N(XEN_DOMCTL_setvcpuextstate) N(XEN_DOMCTL_getvcpuextstate)                                   \
+    N(XEN_DOMCTL_set_access_required) N(XEN_DOMCTL_audit_p2m) N(XEN_DOMCTL_set_virq_handler)      \
+    N(XEN_DOMCTL_set_broken_page_p2m) N(XEN_DOMCTL_setnodeaffinity)                               \
+    N(XEN_DOMCTL_getnodeaffinity) N(XEN_DOMCTL_cacheflush) N(XEN_DOMCTL_get_vcpu_msrs)            \
+    N(XEN_DOMCTL_set_vcpu_msrs) N(XEN_DOMCTL_setvnumainfo) N(XEN_DOMCTL_psr_cmt_op)               \
+    N(XEN_DOMCTL_monitor_op) N(XEN_DOMCTL_psr_alloc) N(XEN_DOMCTL_soft_reset)                     \
+    N(XEN_DOMCTL_vuart_op) N(XEN_DOMCTL_get_cpu_policy) N(XEN_DOMCTL_set_cpu_policy)              \
+    N(XEN_DOMCTL_get_paging_mempool_size) N(XEN_DOMCTL_set_paging_mempool_size)                   \
+    N(XEN_DOMCTL_gdbsx_guestmemio) N(XEN_DOMCTL_gdbsx_pausevcpu) N(XEN_DOMCTL_gdbsx_unpausevcpu)  \
+    N(XEN_DOMCTL_gdbsx_domstatus)
+#define SYSCTL_LIST(N)                                                                            \
+    N(XEN_SYSCTL_readconsole) N(XEN_SYSCTL_tbuf_op) N(XEN_SYSCTL_physinfo)                        \
+    N(XEN_SYSCTL_sched_id) N(XEN_SYSCTL_perfc_op) N(XEN_SYSCTL_getdomaininfolist)                 \
+    N(XEN_SYSCTL_debug_keys) N(XEN_SYSCTL_getcpuinfo) N(XEN_SYSCTL_availheap)                     \
+    N(XEN_SYSCTL_get_pmstat) N(XEN_SYSCTL_cpu_hotplug) N(XEN_SYSCTL_pm_op)                        \
+    N(XEN_SYSCTL_page_offline_op) N(XEN_SYSCTL_lockprof_op) N(XEN_SYSCTL_cputopoinfo)             \
+    N(XEN_SYSCTL_numainfo) N(XEN_SYSCTL_cpupool_op) N(XEN_SYSCTL_scheduler_op)                    \
+    N(XEN_SYSCTL_coverage_op) N(XEN_SYSCTL_psr_cmt_op) N(XEN_SYSCTL_pcitopoinfo)                  \
+    N(XEN_SYSCTL_psr_alloc) N(XEN_SYSCTL_get_cpu_levelling_caps)                                  \
+    N(XEN_SYSCTL_get_cpu_featureset) N(XEN_SYSCTL_livepatch_op) N(XEN_SYSCTL_get_cpu_policy)
+#define XENPF_LIST(N)                                                                             \
+    N(XENPF_settime32) N(XENPF_settime64) N(XENPF_add_memtype) N(XENPF_del_memtype)               \
+    N(XENPF_read_memtype) N(XENPF_microcode_update) N(XENPF_platform_quirk)                       \
+    N(XENPF_efi_runtime_call) N(XENPF_firmware_info) N(XENPF_enter_acpi_sleep)                    \
+    N(XENPF_change_freq) N(XENPF_getidletime) N(XENPF_set_processor_pminfo) N(XENPF_get_cpuinfo)  \
+    N(XENPF_get_cpu_version) N(XENPF_cpu_online) N(XENPF_cpu_offline) N(XENPF_cpu_hotadd)         \
+    N(XENPF_mem_hotadd) N(XENPF_core_parking) N(XENPF_resource_op) N(XENPF_get_symbol)
 
 /*
  * Structures that arrays hold: S(name, fields).  A field is "name:kind", with its width in bits behind the
@@ -251,5 +297,7 @@
     S(update,  "ptr:update val:pte")                                                             \
     S(frame,   ":mfn")                                                                           \
     S(mmuext,  "cmd:op32:MMUEXT arg1:x64 arg2:x64")                                              \
-    S(command, "cmd:u32 version:x32")
+    S(platform, "cmd:op32:XENPF version:x32")                                                    \
+    S(sysctl,  "cmd:op32:SYSCTL version:x32")                                                    \
+    S(domctl,  "cmd:op32:DOMCTL version:x32 domain:dom")
 /* clang-format on */

@@ -12,7 +12,7 @@
  *
  * Areas: HC hypercalls in general, PT page tables, MX mmuext_op, DT descriptor tables, ME memory_op, EV event
  * channels, VC vCPUs and time, SC scheduling, CB callbacks and traps, CP CPU state (registers, ports), CN console,
- * XV versions, GT grants, XS xenstore, PR privilege, CR crashes, IM images and boot configuration.
+ * XV versions, GT grants, XS xenstore, PR privilege, CT domctl and sysctl, CR crashes, IM images and boot configuration.
  */
 #pragma once
 
@@ -20,7 +20,7 @@
 #define RULE_LIST(RULE)                                                                            \
     RULE_LIST_GENERAL(RULE) RULE_LIST_PAGES(RULE) RULE_LIST_CPU(RULE) RULE_LIST_EVENTS(RULE)       \
     RULE_LIST_MEMORY(RULE) RULE_LIST_IMAGE(RULE) RULE_LIST_ROOM(RULE) RULE_LIST_TREE(RULE)         \
-    RULE_LIST_STORE(RULE) RULE_LIST_CRASH(RULE)
+    RULE_LIST_STORE(RULE) RULE_LIST_CONTROL(RULE) RULE_LIST_CRASH(RULE)
 
 /* Hypercalls in general, privilege, console, version. */
 #define RULE_LIST_GENERAL(RULE)                                                                    \
@@ -280,6 +280,25 @@
     RULE(XS_008, STORE_REPLY_TOO_LONG, E2BIG, "a reply has at most 4096 bytes", "xenstore directory of %lu bytes", "xen/io/xs_wire.h") \
     RULE(XS_009, STORE_EVENT_LOST, 0, "a guest's store is bounded", "xenstore: no room for a watch event (%lu bytes are in use), it is lost", "hypercall-abi/manual.md") \
     RULE(XS_010, STORE_MESSAGE_UNKNOWN, ENOSYS, "an unknown message changes nothing", "xenstore message type %lu is not served", "xen/io/xs_wire.h")
+
+/* domctl and sysctl, for who has the role. */
+#define RULE_LIST_CONTROL(RULE)                                                                    \
+    RULE(CT_001, CONTROL_DOMAIN_MISSING, ESRCH, "a domain that is named exists", "domain %lu does not exist", "xen/domctl.h") \
+    RULE(CT_002, DOMAIN_NUMBER_RESERVED, EINVAL, "the highest numbers are no domains'", "domain number %lu is reserved", "xen/domctl.h") \
+    RULE(CT_003, CONTROL_VCPU_RANGE, EINVAL, "a vCPU has a number below the domain's limit", "vCPU %lu of a domain with at most %lu", "xen/domctl.h") \
+    RULE(CT_004, CONTROL_VCPU_MISSING, ESRCH, "a vCPU that is named exists", "vCPU %lu does not exist", "xen/domctl.h") \
+    RULE(CT_005, AFFINITY_NOT_NAMED, EINVAL, "a caller says which affinity it means, and where it is", "vCPU affinity with flags %lx: none is named, or its bitmap is null", "xen/domctl.h") \
+    RULE(CT_006, AFFINITY_EMPTY, EINVAL, "a vCPU can run somewhere", "affinity %lx names no CPU of the machine", "xen/domctl.h") \
+    RULE(CT_007, AFFINITY_OVERRIDDEN, EBUSY, "a pin override is undone by who made it", "vCPU %lu is pinned by SCHEDOP_pin_override", "xen/sched.h") \
+    RULE(CT_008, FEATURESET_UNKNOWN, EINVAL, "a set of features exists", "no set of features %lu (there are no hardware-assisted guests)", "xen/sysctl.h") \
+    RULE(CT_009, FEATURESET_NO_ROOM, ENOBUFS, "a caller learns that there is more", "%lu feature words were given, there are %lu", "xen/sysctl.h") \
+    RULE(CT_010, POOL_MISSING, ENOENT, "there is one pool of CPUs", "no CPU pool from number %lu up", "xen/sysctl.h") \
+    RULE(CT_011, POOL_OP_UNKNOWN, ENOSYS, "there is one pool of CPUs", "CPU pool operation %lu is not served", "xen/sysctl.h") \
+    RULE(CT_012, SCHEDULER_POOL_MISSING, ESRCH, "there is one pool of CPUs", "no CPU pool %lu", "xen/sysctl.h") \
+    RULE(CT_013, SCHEDULER_OTHER, EINVAL, "parameters are those of the scheduler that is used", "parameters of scheduler %lu, the scheduler is credit2 (6)", "xen/domctl.h") \
+    RULE(CT_014, SCHEDULER_OP_UNKNOWN, EINVAL, "an unknown operation changes nothing", "scheduler operation %lu does not exist", "xen/domctl.h") \
+    RULE(CT_015, SCHEDULER_FIXED, ENOSYS, "what is not served changes nothing", "the scheduler's parameters cannot be changed", "xen/domctl.h") \
+    RULE(CT_016, ADDRESS_SIZE_OTHER, EINVAL, "guests are 64-bit", "address size %lu", "xen/domctl.h")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \

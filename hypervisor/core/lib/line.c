@@ -1,6 +1,8 @@
 /* The serial line: one writer at a time, and a hurry that waits for nobody. */
 #include "line.h"
 
+#include "log.h"
+
 #define URGENT_SPINS 100000000u
 
 struct serial_line serial_line;
@@ -42,6 +44,7 @@ void line_write(const char *s, size_t n)
 {
     bool entered = line_enter();
     line_take(hypervisor_owner);
+    log_append(s, n);
     for (; n; n--, s++) {
         if (*s == '\n')
             line_emit('\r');

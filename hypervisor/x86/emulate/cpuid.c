@@ -155,6 +155,35 @@ static void features_without(void)
         features_clear(avx512f, ARRAY_SIZE(avx512f));
 }
 
+static uint32_t host_word(unsigned word)
+{
+    static const struct {
+        uint32_t leaf, subleaf;
+        uint8_t at;
+    } place[] = {{1, 0, 3},          {1, 0, 2}, {0x80000001, 0, 3}, {0x80000001, 0, 2},
+                 {0xd, 1, 0},        {7, 0, 1}, {7, 0, 2},          {0x80000007, 0, 3},
+                 {0x80000008, 0, 1}, {7, 0, 3}, {7, 1, 0},          {0x80000021, 0, 0}};
+
+    if (word >= ARRAY_SIZE(place) ||
+        host_leaf(place[word].leaf & 0x80000000, 0).a < place[word].leaf)
+        return 0;
+    const struct cpuid_leaf l = host_leaf(place[word].leaf, place[word].subleaf);
+    return (const uint32_t[]){l.a, l.b, l.c, l.d}[place[word].at];
+}
+
+void arch_cpu_features(uint32_t *words, unsigned n, bool guests)
+{
+    for (unsigned w = 0; w < n; w++) {
+        const uint32_t *shown = feature_word(w);
+        words[w] = !guests ? host_word(w) : shown ? *shown : 0;
+    }
+}
+
+uint8_t arch_address_bits(void)
+{
+    return (uint8_t)policy.extended[8].a;
+}
+
 /* --- making the policy ----------------------------------------------------------- */
 
 static void host_read(void)
@@ -257,7 +286,7 @@ void cpuid_probe(void)
 /* --- the hypervisor's own leaves ------------------------------------------------- */
 
 /* ns = (tsc << shift) * mul >> 32, so kHz = (10^6 << 32) / mul >> shift. */
-static uint32_t tsc_khz(void)
+uint32_t arch_tsc_khz(void)
 {
     uint64_t khz = tsc_scale.mul ? (1000000ull << 32) / tsc_scale.mul : 0;
     return (uint32_t)(tsc_scale.shift < 0 ? khz << -tsc_scale.shift : khz >> tsc_scale.shift);
@@ -270,7 +299,7 @@ static struct cpuid_leaf time_leaf(uint32_t subleaf)
     case 0:
         return (struct cpuid_leaf){.a = cpuid_has_rdtscp ? BIT(2) : 0};
     case 2:
-        return (struct cpuid_leaf){.a = tsc_khz()};
+        return (struct cpuid_leaf){.a = arch_tsc_khz()};
     default:
         return (struct cpuid_leaf){0};
     }

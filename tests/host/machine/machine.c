@@ -627,6 +627,22 @@ void arch_time_info(struct vcpu *v, struct vcpu_time_info *out)
     out->tsc_shift = 1;
 }
 
+void arch_cpu_features(uint32_t *words, unsigned n, bool guests)
+{
+    for (unsigned w = 0; w < n; w++)
+        words[w] = w << 8 | guests;
+}
+
+uint8_t arch_address_bits(void)
+{
+    return 40;
+}
+
+uint32_t arch_tsc_khz(void)
+{
+    return 2600000;
+}
+
 uint64_t arch_wallclock_boot_ns(void)
 {
     return 1700000000ull * 1000000000ull;

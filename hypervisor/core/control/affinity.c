@@ -1,0 +1,75 @@
+/*
+ * On which physical CPUs a vCPU may run: its hard affinity.  The scheduler has no soft one; as far as a toolstack can see it is
+ * always all CPUs, and setting it is refused unless it says so.
+ */
+#include "control.h"
+
+#include "sched.h"
+
+/* What Xen calls the CPUs of the pool: there is one, with all of them. */
+static uint64_t pool(void)
+{
+    return arch_cpus_online();
+}
+
+static int vcpu_find(struct domain *d, const struct xen_domctl_vcpuaffinity *op, struct vcpu **v)
+{
+    if (op->vcpu >= d->max_vcpus)
+        return refuse(CONTROL_VCPU_RANGE, op->vcpu, d->max_vcpus);
+    *v = d->vcpu[op->vcpu];
+    if (!*v)
+        return refuse(CONTROL_VCPU_MISSING, op->vcpu);
+    if (!op->flags || ((op->flags & XEN_VCPUAFFINITY_HARD) && !op->cpumap_hard.bitmap.p) ||
+        ((op->flags & XEN_VCPUAFFINITY_SOFT) && !op->cpumap_soft.bitmap.p))
+        return refuse(AFFINITY_NOT_NAMED, op->flags);
+    return 0;
+}
+
+int affinity_get(struct domain *d, const struct xen_domctl_vcpuaffinity *op)
+{
+    struct vcpu *v;
+    int rc = vcpu_find(d, op, &v);
+
+    if (!rc && (op->flags & XEN_VCPUAFFINITY_HARD))
+        rc = control_write_cpus(&op->cpumap_hard, atomic_read(&v->affinity));
+    if (!rc && (op->flags & XEN_VCPUAFFINITY_SOFT))
+        rc = control_write_cpus(&op->cpumap_soft, ~0ull);
+    return rc;
+}
+
+static int set_hard(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
+{
+    uint64_t set;
+    int rc = control_read_cpus(&op->cpumap_hard, &set);
+
+    if (rc)
+        return rc;
+    if (!(set & pool()))
+        return refuse(AFFINITY_EMPTY, set);
+    if (v->pin_affinity)
+        return refuse(AFFINITY_OVERRIDDEN, v->id);
+    vcpu_set_affinity(v, set);
+    return control_write_cpus(&op->cpumap_hard, set & pool());
+}
+
+static int set_soft(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
+{
+    uint64_t set;
+    int rc = control_read_cpus(&op->cpumap_soft, &set);
+
+    if (rc)
+        return rc;
+    return control_write_cpus(&op->cpumap_soft, set & pool() & atomic_read(&v->affinity));
+}
+
+int affinity_set(struct domain *d, struct xen_domctl_vcpuaffinity *op)
+{
+    struct vcpu *v;
+    int rc = vcpu_find(d, op, &v);
+
+    if (!rc && (op->flags & XEN_VCPUAFFINITY_HARD))
+        rc = set_hard(v, op);
+    if (!rc && (op->flags & XEN_VCPUAFFINITY_SOFT))
+        rc = set_soft(v, op);
+    return rc;
+}

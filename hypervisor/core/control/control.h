@@ -1,0 +1,59 @@
+/*
+ * What the calls of the control role share: domctl.c, sysctl.c and platform-op.c take them apart, the other files of this folder answer.
+ *
+ * As in Xen the structure is read first, then its version is compared, then the role: a caller of another version learns
+ * so (-EACCES) whoever it is, and everybody without the role gets -EPERM, before a domain is looked for, so that nothing about
+ * other domains can be told from the answer.  What an operation answers is written back, whole, when it has succeeded.
+ */
+#pragma once
+
+/* Before anything includes <xen/...>: the toolstack's structures. */
+#define __XEN_TOOLS__ 1
+
+#include "arch.h"
+#include "refuse.h"
+
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
+
+/*
+ * Read @size bytes of @arg to @op and look at the two words that it begins with: 0 or -errno.  @roles: any of them will do, given
+ * @number and @op; NULL: the control role.
+ */
+int control_enter(struct vcpu *v, unsigned number, guest_ptr_t arg, void *op, size_t size,
+                  uint32_t version) must_check;
+int control_may(const struct vcpu *v, unsigned number, uint32_t cmd, uint16_t roles) must_check;
+
+/* A set of physical CPUs to and from a bitmap of the caller's; bits that no CPU has are written as zeroes.  0 or -XEN_EFAULT. */
+int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set) must_check;
+int control_read_cpus(const struct xenctl_bitmap *from, uint64_t *set) must_check;
+/* CPUs are numbered below this. */
+unsigned control_cpu_limit(void);
+
+/* The pointer in a XEN_GUEST_HANDLE_64. */
+#define control_pointer(handle) guest_ptr((uint64_t)(handle).p)
+
+/* --- domain-info.c --- */
+
+void domain_info_get(struct domain *d, struct xen_domctl_getdomaininfo *info);
+/* getdomaininfolist: those from a number up, as many as there is room for. */
+int domain_info_list(struct xen_sysctl_getdomaininfolist *op) must_check;
+int vcpu_info_get(struct domain *d, struct xen_domctl_getvcpuinfo *op) must_check;
+
+/* --- affinity.c --- */
+
+int affinity_get(struct domain *d, const struct xen_domctl_vcpuaffinity *op) must_check;
+int affinity_set(struct domain *d, struct xen_domctl_vcpuaffinity *op) must_check;
+
+/* --- machine-info.c --- */
+
+void physinfo_get(struct xen_sysctl_physinfo *op);
+int cputopoinfo_get(struct xen_sysctl_cputopoinfo *op) must_check;
+int numainfo_get(struct xen_sysctl_numainfo *op) must_check;
+int featureset_get(struct xen_sysctl_cpu_featureset *op) must_check;
+
+/* --- scheduler-op.c: pools of CPUs and the scheduler's parameters --- */
+
+int cpupool_op(struct xen_sysctl_cpupool_op *op) must_check;
+int scheduler_parameters(struct xen_sysctl_scheduler_op *op) must_check;
+int scheduler_of_domain(struct domain *d, struct xen_domctl_scheduler_op *op) must_check;

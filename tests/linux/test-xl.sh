@@ -1,0 +1,65 @@
+#!/bin/sh
+# Does the unmodified xl of Debian's Xen 4.17, in Debian's Linux as domain 0, say of this hypervisor what it says of Xen?
+#   test-xl.sh BUILD
+# The same files boot on both, side by side.  Of what xl prints, numbers that belong to one machine or one moment are made
+# alike first.  tools/setup --dom0 fetches xl; without it, or without Xen, there is nothing to ask.
+set -u
+. "$(dirname "$0")/linux.sh"
+
+if ! [ -e "$build/oracle/dom0/tree" ] || ! [ -e "$build/oracle/xen-4.17" ]; then
+    echo "ok 1 - xl in domain 0 # SKIP tools/setup --dom0 has not fetched it"
+    echo 1..1
+    exit
+fi
+
+cat >"$work/commands" <<'END'
+for verb in info list 'list -v' vcpu-list uptime sched-credit2 cpupool-list 'vcpu-pin 0 0 0' 'domid Domain-0' 'domname 0' \
+    'domid nobody' 'vcpu-pin 0 7 0' 'destroy nobody' 'list 5'; do
+    echo "== xl $verb"
+    xl $verb 2>&1
+    echo "== status $?"
+done
+echo "== xl dmesg"
+xl dmesg | sed 's/^/= /' | head -n 3
+xl dmesg -c >/dev/null
+echo "= left: $(xl dmesg | wc -c)"
+echo "== xenstore"
+xenstore-ls -f /local/domain/0
+echo "== end"
+END
+
+boot() { # HYPERVISOR NAME
+    for try in 1 2 3; do
+        status=0
+        "$paravane" run --xl --hypervisor "$1" --timeout "$seconds" --add "$work/commands:/commands" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
+        plain_text "$work/$2"
+        [ "$1" = xen ] && ! grep -q '^== end' "$work/$2" || break
+    done
+    echo $status >"$work/$2.status"
+}
+
+# Memory, time, the processor's features, and who the hypervisor is.
+alike() {
+    sed -n '/^== xl info/,/^== end/p' "$1" | grep -v '^\[' |
+        sed -e 's/^\(cpu_mhz\|hw_caps\|virt_caps\|total_memory\|free_memory\|xen_extra\|xen_version\|xen_caps\|xen_changeset\|xen_commandline\|cc_[a-z_]*\|build_id\) *:.*/\1/' \
+            -e 's/ *[0-9][0-9]*\.[0-9]\( \|$\)/ TIME\1/' -e 's/[0-9]*:[0-9][0-9]:[0-9][0-9]/TIME/' -e '/^= /d'
+}
+
+boot paravane ours &
+boot xen xen
+wait
+judge 'domain 0 ends well' 0 "$(cat "$work/ours.status")"
+grep -q '^== end' "$work/ours" && grep -q '^== end' "$work/xen"
+result $? 'xl was asked on both'
+alike "$work/ours" >"$work/ours.alike"
+alike "$work/xen" >"$work/xen.alike"
+diff "$work/xen.alike" "$work/ours.alike" >"$work/diff"
+result $? 'xl says the same on both (< Xen, > here)'
+comment <"$work/diff"
+grep -q '^= (PV) Paravane' "$work/ours"
+result $? 'xl dmesg shows what the hypervisor said at boot'
+grep -q '^= left: 0$' "$work/ours"
+result $? 'xl dmesg -c leaves nothing'
+grep -q '^Domain-0  *0  *384  *1  *r-----  *[0-9.]*$' "$work/ours"
+result $? 'xl list shows domain 0'
+plan
