@@ -87,8 +87,19 @@ mfn_t arch_m2p_frame(uint64_t i);
  * are shown.  Words that it does not know are zero.
  */
 void arch_cpu_features(uint32_t *words, unsigned n, bool guests);
+void arch_cpu_ids(unsigned cpu, uint32_t *apic, uint32_t *acpi); /* of a CPU that is online */
 uint32_t arch_tsc_khz(void);
 uint8_t arch_address_bits(void); /* of a machine address */
+
+/*
+ * Lines of interrupts, numbered as the machine's GSIs are, below arch_line_count().  Bind: from now on line @gsi, which @d has mapped,
+ * signals @port of @d and arrives on @cpu; 0 or -errno.  Move: it arrives on @cpu.  Release: it is closed, and nobody's.  @d's
+ * evtchn_lock is held.
+ */
+unsigned arch_line_count(void);
+int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu) must_check;
+void arch_line_move(unsigned gsi, unsigned cpu);
+void arch_line_release(unsigned gsi);
 
 /* The serial line. */
 /* waits while the line is busy, a FIFO at a time */

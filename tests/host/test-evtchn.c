@@ -365,6 +365,67 @@ Test(evtchn, unserved_operations)
     cr_assert(op(&a, bind_pirq, &pirq) < 0);
 }
 
+/* --- physical interrupts --- */
+
+static long bind_pirq(struct guest *g, uint32_t pirq, uint32_t *port)
+{
+    struct evtchn_bind_pirq o = {.pirq = pirq};
+    long rc = op(g, bind_pirq, &o);
+    *port = o.port;
+    return rc;
+}
+
+Test(evtchn, a_line_signals_the_port_that_is_bound_to_it)
+{
+    uint32_t port, second;
+
+    assert_refused(&a, bind_pirq(&a, 5, &port), PIRQ_BIND_NOT_ALLOWED);
+    a.d->roles = ROLE_HARDWARE;
+    assert_refused(&a, bind_pirq(&a, 256, &port), PIRQ_UNKNOWN);
+    assert_refused(&a, bind_pirq(&a, 15, &port), PIRQ_NOT_MAPPED);
+    assert_refused(&a, bind_pirq(&a, 0, &port), PIRQ_BUSY); /* the hypervisor's */
+    assert_ok(bind_pirq(&a, 5, &port));
+    assert_refused(&a, bind_pirq(&a, 5, &second), PIRQ_BOUND);
+    assert_eq_long(status(&a, DOMID_SELF, port).status, EVTCHNSTAT_pirq);
+    assert_eq_long(status(&a, DOMID_SELF, port).u.pirq, 5);
+    cr_assert(!pending(&a, port));
+    cr_assert(machine_line(5));
+    cr_assert(pending(&a, port));
+    /* A refused bind has left no port behind: the next one is the next. */
+    assert_eq_long(alloc_unbound(&a, 2), port + 1);
+}
+
+Test(evtchn, a_closed_line_is_nobodys)
+{
+    uint32_t port;
+    struct evtchn_close o;
+
+    a.d->roles = b.d->roles = ROLE_HARDWARE;
+    assert_ok(bind_pirq(&a, 5, &port));
+    o.port = port;
+    machine_enter(b.v);
+    assert_refused(&b, bind_pirq(&b, 5, &port), PIRQ_BUSY);
+    machine_enter(a.v);
+    assert_ok(op(&a, close, &o));
+    cr_assert(!machine_line(5));
+    machine_enter(b.v);
+    assert_ok(bind_pirq(&b, 5, &port));
+}
+
+Test(evtchn, a_domains_end_closes_its_lines)
+{
+    struct guest c;
+    uint32_t port;
+
+    guest_create(&c, 3, 32, 1);
+    c.d->roles = ROLE_HARDWARE;
+    machine_enter(c.v);
+    assert_ok(bind_pirq(&c, 7, &port));
+    machine_enter(a.v);
+    guest_destroy(&c);
+    cr_assert(!machine_line(7));
+}
+
 Test(evtchn, arguments_that_cannot_be_read_change_nothing)
 {
     static const uint64_t bad[] = {0, 0x1000, HYPERVISOR_VIRT_START_, 0x0000800000000000ull,

@@ -23,15 +23,32 @@ echo "== xl dmesg"
 xl dmesg | sed 's/^/= /' | head -n 3
 xl dmesg -c >/dev/null
 echo "= left: $(xl dmesg | wc -c)"
+echo "== disk"
+mount -t ext4 /dev/vda /mnt && cat /mnt/hello
+dd if=/dev/urandom of=/tmp/data bs=64k count=32 2>/dev/null
+cp /tmp/data /mnt/data
+sync
+umount /mnt
+mount -t ext4 /dev/vda /mnt && cmp /tmp/data /mnt/data && echo "2 MiB come back as they were"
+umount /mnt
+echo "== network"
+ip link set eth0 up
+udhcpc -i eth0 -n -q -f 2>&1 | grep lease
 echo "== xenstore"
 xenstore-ls -f /local/domain/0
 echo "== end"
 END
 
+truncate -s 16M "$work/disk"
+mkdir "$work/files"
+echo 'hello from the disk' >"$work/files/hello"
+/sbin/mke2fs -q -t ext4 -d "$work/files" "$work/disk"
+
 boot() { # HYPERVISOR NAME
     for try in 1 2 3; do
         status=0
-        "$paravane" run --xl --hypervisor "$1" --timeout "$seconds" --add "$work/commands:/commands" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
+        cp "$work/disk" "$work/disk.$2"
+        "$paravane" run --xl --hypervisor "$1" --disk "$work/disk.$2" --net --timeout "$seconds" --add "$work/commands:/commands" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
         plain_text "$work/$2"
         [ "$1" = xen ] && ! grep -q '^== end' "$work/$2" || break
     done
@@ -56,6 +73,10 @@ alike "$work/xen" >"$work/xen.alike"
 diff "$work/xen.alike" "$work/ours.alike" >"$work/diff"
 result $? 'xl says the same on both (< Xen, > here)'
 comment <"$work/diff"
+grep -q '^2 MiB come back as they were' "$work/ours"
+result $? 'domain 0 reads and writes a disk'
+grep -q 'lease of 10.0.2.15 obtained' "$work/ours"
+result $? 'it gets its address over the network'
 grep -q '^= (PV) Paravane' "$work/ours"
 result $? 'xl dmesg shows what the hypervisor said at boot'
 grep -q '^= left: 0$' "$work/ours"

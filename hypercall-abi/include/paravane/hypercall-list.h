@@ -219,6 +219,10 @@
     OP(PHYSDEVOP_set_iopl, YES, "iopl:u32")                                                       \
     OP(PHYSDEVOP_set_iobitmap, YES, "bitmap:ptr ports:u32")                                       \
     OP(PHYSDEVOP_apic_read, PRIV, "apic:ma register:x32 value:x32>")                              \
+    OP(PHYSDEVOP_alloc_irq_vector, PRIV, "irq:u32 vector:u32>")                                   \
+    OP(PHYSDEVOP_map_pirq, PRIV, "domain:dom type:u32 index:u32 pirq:u32~ bus:u32 devfn:u32")     \
+    OP(PHYSDEVOP_unmap_pirq, PRIV, "domain:dom pirq:u32")                                         \
+    OP(PHYSDEVOP_setup_gsi, PRIV, "gsi:u32 triggering:u8 polarity:u8")                            \
     OP(PHYSDEVOP_apic_write, PRIV, "apic:ma register:x32 value:x32")
 
 /* Every list of sub-operations with the call it belongs to: LIST(call, LIST-prefix). */

@@ -96,6 +96,12 @@
     RULE(CP_009, PHYSDEV_OP_UNKNOWN, ENOSYS, "interrupts and devices are not the guest's", "physdev_op sub-operation %lu is not served", "xen/physdev.h") \
     RULE(CP_010, DEBUG_REGISTER_RESERVED_BITS, EINVAL, "the upper halves of DR6 and DR7 are reserved", "debug register %lu: %lx has bits above 31", "xen/xen.h") \
     RULE(CP_011, PIRQ_NOT_OWNED, EINVAL, "interrupts of devices are not the guest's", "physical interrupt %lu is not the caller's", "xen/physdev.h") \
+    RULE(CP_012, LINE_RANGE, EINVAL, "a line of interrupts exists", "interrupt line %lu, there are %lu", "xen/physdev.h") \
+    RULE(CP_013, LINE_IN_USE, EEXIST, "how a line in use is triggered does not change", "interrupt line %lu is bound, or the hypervisor's", "xen/physdev.h") \
+    RULE(CP_014, PIRQ_TYPE_UNKNOWN, EINVAL, "an unknown kind of interrupt changes nothing", "map_pirq of type %lu", "xen/physdev.h") \
+    RULE(CP_015, MESSAGE_INTERRUPT, ENOSYS, "messages would reach any vector", "message-signalled interrupts (map_pirq of type %lu) are not served", "xen/physdev.h") \
+    RULE(CP_016, PIRQ_OTHER_NUMBER, EINVAL, "a line's interrupt has the line's number", "interrupt line %lu as physical interrupt %lu", "xen/physdev.h") \
+    RULE(CP_017, PIRQ_OF_OTHER, ESRCH, "a domain maps its own interrupts", "physical interrupts of domain %lu", "xen/physdev.h") \
     RULE(CP_020, CONTEXT_NOT_CANONICAL, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
     RULE(CP_021, CONTEXT_WITHOUT_USER_ROOT, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 
@@ -114,6 +120,9 @@
     RULE(EV_011, VIRQ_BOUND_ALREADY, EEXIST, "a VIRQ has one port", "VIRQ %lu of vCPU %lu is bound already, to port %lu", "xen/event_channel.h") \
     RULE(EV_012, PIRQ_UNKNOWN, EINVAL, "physical interrupts are numbered", "physical interrupt %lu does not exist", "xen/event_channel.h") \
     RULE(EV_013, PIRQ_BIND_NOT_ALLOWED, EPERM, "physical interrupts belong to the hardware domain", "physical interrupt %lu is not the caller's", "xen/event_channel.h") \
+    RULE(EV_029, PIRQ_NOT_MAPPED, EPERM, "an interrupt is mapped before it is bound", "physical interrupt %lu is not mapped", "xen/physdev.h") \
+    RULE(EV_030, PIRQ_BOUND, EEXIST, "an interrupt has one port", "physical interrupt %lu is bound already", "xen/event_channel.h") \
+    RULE(EV_031, PIRQ_BUSY, EBUSY, "nobody takes another's interrupts", "physical interrupt %lu is another's, or the hypervisor's", "xen/event_channel.h") \
     RULE(EV_014, PORT_NOT_OPEN, EINVAL, "only an open port is closed", "port %lu is not open", "xen/event_channel.h") \
     RULE(EV_015, PORT_CANNOT_SEND, EINVAL, "only a sending end is sent through", "port %lu is not interdomain, IPI or unbound", "xen/event_channel.h") \
     RULE(EV_016, PORT_CANNOT_MOVE, EINVAL, "per-vCPU VIRQs and IPIs stay on their vCPU", "port %lu cannot be moved to another vCPU", "xen/event_channel.h") \
@@ -298,7 +307,9 @@
     RULE(CT_013, SCHEDULER_OTHER, EINVAL, "parameters are those of the scheduler that is used", "parameters of scheduler %lu, the scheduler is credit2 (6)", "xen/domctl.h") \
     RULE(CT_014, SCHEDULER_OP_UNKNOWN, EINVAL, "an unknown operation changes nothing", "scheduler operation %lu does not exist", "xen/domctl.h") \
     RULE(CT_015, SCHEDULER_FIXED, ENOSYS, "what is not served changes nothing", "the scheduler's parameters cannot be changed", "xen/domctl.h") \
-    RULE(CT_016, ADDRESS_SIZE_OTHER, EINVAL, "guests are 64-bit", "address size %lu", "xen/domctl.h")
+    RULE(CT_016, ADDRESS_SIZE_OTHER, EINVAL, "guests are 64-bit", "address size %lu", "xen/domctl.h") \
+    RULE(CT_017, SLEEP_FLAGS, EINVAL, "an unknown flag changes nothing", "enter_acpi_sleep with flags %lx", "xen/platform.h") \
+    RULE(CT_018, SLEEP_STATE_UNKNOWN, EINVAL, "what cannot wake does not sleep", "ACPI sleep state %lu, only soft-off (5) is served", "xen/platform.h")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \

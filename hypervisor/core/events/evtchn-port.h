@@ -32,7 +32,7 @@ struct evtchn {
      * it may still be that queue's tail. */
     uint16_t priority : 4, last_priority : 4, last_vcpu : 7;
     uint16_t saved : 1; /* signalled while the event array had no word for it */
-    uint32_t peer;      /* INTERDOMAIN: the remote port; VIRQ: its number */
+    uint32_t peer;      /* INTERDOMAIN: the remote port; VIRQ, PIRQ: its number */
     union {
         struct domain *remote;   /* INTERDOMAIN */
         evtchn_notify_fn notify; /* HYPERVISOR */

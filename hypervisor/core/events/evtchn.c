@@ -8,7 +8,7 @@
  *
  *     FREE --alloc_unbound--> UNBOUND --peer's bind_interdomain--> INTERDOMAIN
  *       |                        ^------------peer's close---------------'
- *       +--bind_virq, bind_ipi--> VIRQ, IPI;   at start of day: HYPERVISOR
+ *       +--bind_virq, bind_ipi, bind_pirq--> VIRQ, IPI, PIRQ;   at start of day: HYPERVISOR
  *     every open state --close--> FREE
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
@@ -39,6 +39,8 @@
 #define WAKE_IN_TURN 8u       /* of the others, at one moment */
 #define WAKE_EVERY   10000u   /* ns between two such moments of a CPU's */
 #define WAKE_AHEAD   1000000u /* ns, at most: moments that nobody needs any more are booked, too */
+
+#define PIRQS 256u /* numbers of physical interrupts; those of lines are below arch_line_count() */
 
 #define BUCKETS_2LEVEL (PORTS_2LEVEL / PORTS_PER_BUCKET)
 #define BUCKETS_FIFO   (EVTCHN_FIFO_NR_CHANNELS / PORTS_PER_BUCKET)
@@ -357,6 +359,8 @@ static void close_locked(struct domain *d, struct evtchn *e, uint32_t port)
         for_each_vcpu(d, v)
             if (v->virq_port[e->peer] == port)
                 atomic_set(&v->virq_port[e->peer], 0);
+    } else if (e->state == ECS_PIRQ) {
+        arch_line_release(e->peer);
     } else if (e->state == ECS_INTERDOMAIN) {
         struct evtchn *other = port_of(e->remote, e->peer);
         other->remote = NULL;
@@ -612,12 +616,43 @@ static long op_bind_ipi(struct domain *d, guest_ptr_t arg)
     return 0;
 }
 
+/* The interrupt may come as soon as it is bound: its port is ready before. */
+static long bind_pirq(struct domain *d, uint32_t pirq)
+{
+    spin_lock(&d->evtchn_lock);
+    long port = port_find(d);
+    if (port >= 0) {
+        struct evtchn *e = port_at(d, (uint32_t)port);
+        e->peer = pirq;
+        e->state = ECS_PIRQ;
+        const int rc = arch_line_bind(d, pirq, (uint32_t)port, d->vcpu[0]->cpu);
+        if (rc) {
+            e->state = ECS_FREE;
+            e->peer = 0;
+            port = rc;
+        }
+    }
+    spin_unlock(&d->evtchn_lock);
+    preempt_after_search();
+    return port;
+}
+
 static long op_bind_pirq(struct domain *d, guest_ptr_t arg)
 {
     struct evtchn_bind_pirq op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return op.pirq >= 256 ? refuse(PIRQ_UNKNOWN, op.pirq) : refuse(PIRQ_BIND_NOT_ALLOWED, op.pirq);
+    if (op.pirq >= PIRQS)
+        return refuse(PIRQ_UNKNOWN, op.pirq);
+    if (!domain_has(d, ROLE_HARDWARE))
+        return refuse(PIRQ_BIND_NOT_ALLOWED, op.pirq);
+    const long port = bind_pirq(d, op.pirq);
+    if (port < 0)
+        return port;
+    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_pirq, port)),
+                        (uint32_t)port))
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return 0;
 }
 
 static long op_close(struct domain *d, guest_ptr_t arg)
@@ -697,6 +732,10 @@ static void status_fill(const struct evtchn *e, uint32_t port, struct evtchn_sta
         op->status = EVTCHNSTAT_virq;
         op->u.virq = e->peer;
         break;
+    case ECS_PIRQ:
+        op->status = EVTCHNSTAT_pirq;
+        op->u.pirq = e->peer;
+        break;
     case ECS_IPI:
         op->status = EVTCHNSTAT_ipi;
         break;
@@ -751,9 +790,12 @@ static long op_bind_vcpu(struct domain *d, guest_ptr_t arg)
 
     spin_lock(&d->evtchn_lock);
     bool movable = e->state == ECS_UNBOUND || e->state == ECS_INTERDOMAIN ||
-                   e->state == ECS_HYPERVISOR || (e->state == ECS_VIRQ && virq_is_global(e->peer));
+                   e->state == ECS_HYPERVISOR || e->state == ECS_PIRQ ||
+                   (e->state == ECS_VIRQ && virq_is_global(e->peer));
     if (movable)
         e->vcpu = (uint8_t)op.vcpu;
+    if (e->state == ECS_PIRQ)
+        arch_line_move(e->peer, d->vcpu[op.vcpu]->cpu);
     spin_unlock(&d->evtchn_lock);
     return movable ? 0 : refuse(PORT_CANNOT_MOVE, op.port);
 }

@@ -10,7 +10,8 @@ enum evtchn_state {
     ECS_INTERDOMAIN,
     ECS_VIRQ,
     ECS_IPI,
-    ECS_HYPERVISOR
+    ECS_HYPERVISOR,
+    ECS_PIRQ
 };
 
 /* A port whose other end is the hypervisor (a console ring): @notify runs on the guest's send, with d->evtchn_lock held.

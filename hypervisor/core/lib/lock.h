@@ -23,6 +23,7 @@
     RANK(GRANT)     /* one domain's grant table */                                 \
     RANK(MAPTRACK)  /* one vCPU's free handles of mapped grants; making more */    \
     RANK(CONSOLE)   /* console rings and the input focus */                        \
+    RANK(LINES)     /* lines of interrupts, and their IO-APIC */                   \
     RANK(QUEUES)    /* one domain's event queues */                                \
     RANK(WORK)      /* the list of work for the idle vCPU */                       \
     RANK(SCHED)     /* one CPU's run queue */                                      \

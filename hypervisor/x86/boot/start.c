@@ -6,6 +6,7 @@
  * own stack, builds the guests and idles.
  */
 #include "machine.h"
+#include "lines.h"
 #include "builder.h"
 #include "debug-keys.h"
 #include "evtchn.h"
@@ -210,6 +211,7 @@ void hypervisor_main(uint32_t multiboot_info)
     lapic_init();
     percpu_of(0)->apic_id = lapic_id();
     ioapic_init();
+    lines_init();
     time_init(); /* system time 0 */
     smp_boot_cpu_online();
     arch_tlb_flush_local(); /* starts the flush clock */

@@ -85,7 +85,7 @@ static void madt_entry(const uint8_t *e, unsigned length)
     switch (e[0]) {
     case MADT_LAPIC:
         if (length >= 8 && u32_at(e, 4) & 1 && acpi.cpus < MAX_CPUS)
-            acpi.apic_id[acpi.cpus++] = e[3];
+            acpi.acpi_id[acpi.cpus] = e[2], acpi.apic_id[acpi.cpus++] = e[3];
         break;
     case MADT_IOAPIC:
         if (length >= 12 && u32_at(e, 8) == 0)
@@ -163,6 +163,15 @@ static void fadt_read(const struct table_header *t)
     const struct table_header *d = table_map(dsdt);
     if (d && !memcmp(d->signature, "DSDT", 4))
         dsdt_read(d);
+}
+
+void arch_cpu_ids(unsigned cpu, uint32_t *apic_id, uint32_t *acpi_id)
+{
+    *apic_id = percpu_of(cpu)->apic_id;
+    *acpi_id = cpu;
+    for (unsigned i = 0; i < acpi.cpus; i++)
+        if (acpi.apic_id[i] == *apic_id)
+            *acpi_id = acpi.acpi_id[i];
 }
 
 /* --- the root -------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* The IO-APIC, for the serial line's interrupt, and the two old PICs, silenced. */
+/* The IO-APIC, and the two old PICs, silenced. */
 #include "machine.h"
 #include "guest.h"
 
@@ -48,6 +48,25 @@ void ioapic_init(void)
         ioapic_write(IOAPIC_ENTRY(i), ENTRY_MASKED);
 }
 
+unsigned ioapic_pins(void)
+{
+    return pins;
+}
+
+void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low, bool masked)
+{
+    ioapic_write(IOAPIC_ENTRY(pin), ENTRY_MASKED);
+    ioapic_write(IOAPIC_ENTRY(pin) + 1, percpu_of(cpu)->apic_id << 24);
+    ioapic_write(IOAPIC_ENTRY(pin), vector | (low ? ENTRY_LOW : 0) | (level ? ENTRY_LEVEL : 0) |
+                                        (masked ? ENTRY_MASKED : 0));
+}
+
+void ioapic_mask(unsigned pin, bool masked)
+{
+    const uint32_t entry = ioapic_read(IOAPIC_ENTRY(pin)) & ~(uint32_t)ENTRY_MASKED;
+    ioapic_write(IOAPIC_ENTRY(pin), entry | (masked ? ENTRY_MASKED : 0));
+}
+
 void ioapic_route_isa(unsigned irq, uint8_t vector)
 {
     unsigned pin = acpi.isa_gsi[irq];
@@ -55,8 +74,6 @@ void ioapic_route_isa(unsigned irq, uint8_t vector)
         return;
     /* MPS flags: 3 in bits 1:0 is active low, 3 in bits 3:2 is level; ISA's default is high, edge.
      */
-    uint32_t entry = vector | ((acpi.isa_flags[irq] & 3) == 3 ? ENTRY_LOW : 0) |
-                     ((acpi.isa_flags[irq] >> 2 & 3) == 3 ? ENTRY_LEVEL : 0);
-    ioapic_write(IOAPIC_ENTRY(pin) + 1, percpu_of(0)->apic_id << 24);
-    ioapic_write(IOAPIC_ENTRY(pin), entry);
+    ioapic_route(pin, vector, 0, (acpi.isa_flags[irq] >> 2 & 3) == 3,
+                 (acpi.isa_flags[irq] & 3) == 3, false);
 }

@@ -4,6 +4,7 @@
  */
 #include "machine.h"
 #include "guest.h"
+#include "lines.h"
 #include "sched.h"
 #include "timer.h"
 #include "traps.h"
@@ -140,6 +141,9 @@ void interrupt(unsigned vector)
     /* Masked PICs and the spurious vector are not in service: no end of interrupt for them. */
     if (vector == INTERRUPT_SPURIOUS || vector < INTERRUPT_SERIAL)
         return;
+    /* A line that is triggered by its level is masked first, or it would be there again at once. */
+    if (vector >= INTERRUPT_LINE && vector < INTERRUPT_LINE + LINES_MAX)
+        line_interrupt(vector - INTERRUPT_LINE);
     lapic_write(LAPIC_EOI, 0);
 
     switch (vector) {
@@ -164,6 +168,8 @@ void interrupt(unsigned vector)
     case INTERRUPT_ERROR:
         lapic_write(LAPIC_ERROR_STATUS, 0);
         printk("CPU%u: APIC error %x\n", this_cpu(), lapic_read(LAPIC_ERROR_STATUS));
+        break;
+    case INTERRUPT_LINE ... INTERRUPT_LINE + LINES_MAX - 1:
         break;
     default:
         printk("CPU%u: interrupt %x that nobody asked for\n", this_cpu(), vector);

@@ -206,6 +206,7 @@ extern const char trampoline[], trampoline_syscall32[], trampoline_sysenter[],
 enum interrupt_vector {
     INTERRUPT_PIC_FIRST = 0x20, /* the masked PICs' spurious ones: 16 */
     INTERRUPT_SERIAL = 0x30,    /* one for each port: 0x30, 0x31 */
+    INTERRUPT_LINE = 0x40,      /* lines.c: one for each, up to 0x7f */
     INTERRUPT_TIMER = 0xf0,
     INTERRUPT_KICK = 0xf1,
     INTERRUPT_FLUSH = 0xf2,
@@ -231,6 +232,10 @@ void lapic_startup_ipi(uint32_t apic_id, uint64_t entry);
 
 void pic_mask(void);
 void ioapic_init(void);
+unsigned ioapic_pins(void);
+/* For lines.c, under its lock: @vector goes to @cpu when @pin is signalled; open or close it. */
+void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low, bool masked);
+void ioapic_mask(unsigned pin, bool masked);
 /* Deliver ISA interrupt @irq as @vector to the boot CPU. */
 void ioapic_route_isa(unsigned irq, uint8_t vector);
 
@@ -242,6 +247,7 @@ struct acpi_info {
     uint64_t ioapic;            /* the one that serves GSI 0 */
     uint32_t isa_gsi[16];       /* where ISA interrupts go */
     uint16_t isa_flags[16];     /* MPS flags: polarity, trigger */
+    uint8_t acpi_id[MAX_CPUS];  /* the firmware's number of each of these */
     uint32_t apic_id[MAX_CPUS]; /* of enabled processors, the boot CPU among them */
     unsigned cpus;
     uint16_t pm_timer; /* port; 0: none */

@@ -8,6 +8,7 @@
  * Input comes by interrupt, byte by byte, to console_input().
  */
 #include "machine.h"
+#include "lines.h"
 #include "console.h"
 #include "guest.h"
 
@@ -127,6 +128,7 @@ void serial_interrupts_on(void)
     for (unsigned i = 0; i < PORTS; i++) {
         if (!port[i].on)
             continue;
+        lines_reserve(port[i].irq);
         ioapic_route_isa(port[i].irq, (uint8_t)(INTERRUPT_SERIAL + i));
         outb(port[i].base + UART_INTERRUPT_ENABLE, 1);
         if (port[i].early)

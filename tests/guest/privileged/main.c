@@ -7,6 +7,7 @@
  * else.
  */
 #include "guest.h"
+#include "string.h"
 #include "tap.h"
 
 #include <paravane/hypercall.h>
@@ -43,6 +44,28 @@ static void test_platform_op(void)
     op.u.firmware_info.type = XEN_FW_DISK_INFO;
     op.u.firmware_info.index = 255;
     tap_is(platform(&op, XENPF_firmware_info), guest_role(-XEN_ESRCH), "platform_op: no disk 255");
+
+    op.u.pcpu_info.xen_cpuid = 0;
+    tap_is(platform(&op, XENPF_get_cpuinfo), guest_role(0), "platform_op: CPU 0");
+    if (guest_is_first()) {
+        tap_is(op.u.pcpu_info.flags, XEN_PCPU_FLAGS_ONLINE, "platform_op: CPU 0 is online");
+        tap_is(op.u.pcpu_info.max_present, 0, "platform_op: the highest CPU");
+        tap_is(op.u.pcpu_info.apic_id, 0, "platform_op: CPU 0's APIC");
+        tap_is(op.u.pcpu_info.acpi_id, 0, "platform_op: CPU 0's number in ACPI");
+    }
+    op.u.pcpu_info.xen_cpuid = 1;
+    tap_is(platform(&op, XENPF_get_cpuinfo), guest_role(0), "platform_op: CPU 1 of 1");
+    if (guest_is_first())
+        tap_is(op.u.pcpu_info.flags, XEN_PCPU_FLAGS_INVALID, "platform_op: CPU 1 is not there");
+    memset(&op.u, 0, sizeof(op.u));
+    op.u.enter_acpi_sleep.flags = 0x80;
+    op.u.enter_acpi_sleep.sleep_state = 5;
+    tap_is(platform(&op, XENPF_enter_acpi_sleep), guest_role(-XEN_EINVAL),
+           "platform_op: sleep with flag 0x80");
+    op.u.enter_acpi_sleep.flags = 0;
+    op.u.enter_acpi_sleep.sleep_state = 99;
+    tap_is(platform(&op, XENPF_enter_acpi_sleep), guest_role(-XEN_EINVAL),
+           "platform_op: no sleep state 99");
 }
 
 void guest_main(void)

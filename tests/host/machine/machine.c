@@ -638,6 +638,53 @@ uint8_t arch_address_bits(void)
     return 40;
 }
 
+/* --- lines: 16 of them; the first is reserved, and who has the hardware role has mapped all but the last --- */
+
+static struct {
+    struct domain *owner;
+    uint32_t port;
+} line[16];
+
+unsigned arch_line_count(void)
+{
+    return ARRAY_SIZE(line);
+}
+
+int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
+{
+    if (gsi >= ARRAY_SIZE(line) - 1)
+        return refuse(PIRQ_NOT_MAPPED, gsi);
+    if (line[gsi].owner == d)
+        return refuse(PIRQ_BOUND, gsi);
+    if (gsi == 0 || line[gsi].owner)
+        return refuse(PIRQ_BUSY, gsi);
+    line[gsi].owner = d;
+    line[gsi].port = port;
+    return 0;
+}
+
+void arch_line_move(unsigned gsi, unsigned cpu)
+{
+}
+
+void arch_line_release(unsigned gsi)
+{
+    line[gsi].owner = NULL;
+}
+
+bool machine_line(unsigned gsi)
+{
+    if (line[gsi].owner)
+        evtchn_set_pending(line[gsi].owner, line[gsi].port);
+    return line[gsi].owner;
+}
+
+void arch_cpu_ids(unsigned cpu, uint32_t *apic, uint32_t *acpi)
+{
+    *apic = 2 * cpu;
+    *acpi = 100 + cpu;
+}
+
 uint32_t arch_tsc_khz(void)
 {
     return 2600000;

@@ -91,6 +91,8 @@ void machine_advance(uint64_t ns);
 int machine_catch_end(void (*f)(void *), void *arg);
 
 /* Copy @n bytes to offset @at of the window; its guest address. */
+/* A device signals line @gsi; false: nobody has bound it. */
+bool machine_line(unsigned gsi);
 guest_ptr_t machine_put(size_t at, const void *from, size_t n);
 void machine_get(void *to, size_t at, size_t n);
 /* Shrink (or grow again) what the door lets through. */

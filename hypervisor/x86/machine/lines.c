@@ -1,0 +1,173 @@
+/*
+ * Lines: interrupts of devices, for domains with the hardware role.
+ *
+ *     device -> pin of the IO-APIC -> vector INTERRUPT_LINE + pin -> line_interrupt() -> the event channel that is bound to it
+ *
+ * A line has the number of its pin (a GSI), and the same number as pirq; the pins of the first IO-APIC are all there are.  A domain maps
+ * a line to say that it means to use it, says how it is triggered, and binds it to a port: from then on the pin is open, and the line
+ * is nobody else's.  A line that is triggered by its level stays asserted until its device has been served, so its pin is
+ * masked when it arrives and opened again when the guest says that it has done so (PHYSDEVOP_eoi): a guest that does not, or that has
+ * ended, gets no further interrupt, and nobody is disturbed.  What triggers by an edge needs no masking.
+ *
+ * Lines of the hypervisor's own devices, the serial lines and the interval timer, are reserved.
+ */
+#include "machine.h"
+#include "evtchn.h"
+#include "lines.h"
+#include "lock.h"
+#include "refuse.h"
+
+static struct line {
+    struct domain *user; /* who has bound it, or NULL */
+    uint32_t port;       /* its */
+    bool reserved, level, low;
+    bool in_service; /* triggered by level, and masked until the user has served it */
+    uint16_t cpu;    /* where it arrives */
+} lines[LINES_MAX];
+static unsigned count;
+static spinlock_t lock = SPINLOCK_INIT(LINES); /* guards all of it, and the IO-APIC's registers */
+
+void lines_init(void)
+{
+    count = MIN(ioapic_pins(), LINES_MAX);
+    for (unsigned gsi = 0; gsi < count; gsi++)
+        lines[gsi].level = lines[gsi].low = gsi >= ARRAY_SIZE(acpi.isa_gsi);
+    for (unsigned irq = 0; irq < ARRAY_SIZE(acpi.isa_gsi); irq++)
+        if (acpi.isa_gsi[irq] < count) {
+            struct line *l = &lines[acpi.isa_gsi[irq]];
+            /* MPS flags; ISA's default is high, edge. */
+            l->low = (acpi.isa_flags[irq] & 3) == 3;
+            l->level = (acpi.isa_flags[irq] >> 2 & 3) == 3;
+        }
+    lines_reserve(0); /* the interval timer's */
+}
+
+void lines_reserve(unsigned irq)
+{
+    if (acpi.isa_gsi[irq] < count)
+        lines[acpi.isa_gsi[irq]].reserved = true;
+}
+
+unsigned arch_line_count(void)
+{
+    return count;
+}
+
+static bool is_mapped(const struct domain *d, unsigned gsi)
+{
+    return gsi < count && (atomic_read(&d->arch.lines) & BIT(gsi));
+}
+
+/* The pin as the line's record has it. */
+static void route(unsigned gsi, bool masked)
+{
+    const struct line *l = &lines[gsi];
+    ioapic_route(gsi, (uint8_t)(INTERRUPT_LINE + gsi), l->cpu, l->level, l->low, masked);
+}
+
+int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
+{
+    int rc = 0;
+
+    if (!is_mapped(d, gsi))
+        return refuse(PIRQ_NOT_MAPPED, gsi);
+    spin_lock(&lock);
+    struct line *l = &lines[gsi];
+    if (l->user == d)
+        rc = refuse(PIRQ_BOUND, gsi);
+    else if (l->reserved || l->user)
+        rc = refuse(PIRQ_BUSY, gsi);
+    if (!rc) {
+        l->user = d;
+        l->port = port;
+        l->cpu = (uint16_t)cpu;
+        l->in_service = false;
+        route(gsi, false);
+    }
+    spin_unlock(&lock);
+    return rc;
+}
+
+void arch_line_move(unsigned gsi, unsigned cpu)
+{
+    spin_lock(&lock);
+    lines[gsi].cpu = (uint16_t)cpu;
+    route(gsi, lines[gsi].in_service);
+    spin_unlock(&lock);
+}
+
+void arch_line_release(unsigned gsi)
+{
+    spin_lock(&lock);
+    route(gsi, true);
+    lines[gsi].user = NULL;
+    lines[gsi].in_service = false;
+    spin_unlock(&lock);
+}
+
+void line_interrupt(unsigned gsi)
+{
+    spin_lock(&lock);
+    struct line *l = &lines[gsi];
+    /* The pin of a line that was released a moment ago is closed, its interrupt may have been under way. */
+    if (l->user) {
+        if (l->level) {
+            l->in_service = true;
+            ioapic_mask(gsi, true);
+        }
+        evtchn_set_pending(l->user, l->port);
+    }
+    spin_unlock(&lock);
+}
+
+int line_map(struct domain *d, unsigned gsi)
+{
+    if (gsi >= count)
+        return refuse(LINE_RANGE, gsi, count);
+    atomic_or(&d->arch.lines, BIT(gsi));
+    return 0;
+}
+
+int line_unmap(struct domain *d, unsigned gsi)
+{
+    if (!is_mapped(d, gsi))
+        return refuse(PIRQ_NOT_OWNED, gsi);
+    spin_lock(&lock);
+    const bool bound = lines[gsi].user == d;
+    spin_unlock(&lock);
+    if (bound)
+        return refuse(PIRQ_BUSY, gsi);
+    atomic_and(&d->arch.lines, ~BIT(gsi));
+    return 0;
+}
+
+int line_configure(unsigned gsi, bool level, bool low)
+{
+    int rc = 0;
+
+    if (gsi >= count)
+        return refuse(LINE_RANGE, gsi, count);
+    spin_lock(&lock);
+    if (lines[gsi].user || lines[gsi].reserved) {
+        rc = refuse(LINE_IN_USE, gsi);
+    } else {
+        lines[gsi].level = level;
+        lines[gsi].low = low;
+    }
+    spin_unlock(&lock);
+    return rc;
+}
+
+int line_served(struct domain *d, unsigned gsi)
+{
+    if (!is_mapped(d, gsi))
+        return refuse(PIRQ_NOT_OWNED, gsi);
+    spin_lock(&lock);
+    struct line *l = &lines[gsi];
+    if (l->user == d && l->in_service) {
+        l->in_service = false;
+        ioapic_mask(gsi, false);
+    }
+    spin_unlock(&lock);
+    return 0;
+}
