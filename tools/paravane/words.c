@@ -10,10 +10,12 @@
 
 /* What Paravane reads (the test `errors` compares), and Xen's log levels, which it takes as they come. */
 static const char *const known[] = {
-    "ap-wait",      "audit-pause",  "bootscrub",      "com1",     "com2",
-    "console",      "debug-exit",   "dom0_max_vcpus", "dom0_mem", "explain",
-    "guest_loglvl", "loglvl",       "maxcpus",        "nmi",      "noreboot",
-    "nosmp",        "reboot-limit", "restart-delay",  "store",    "strace",
+    "ap-wait",      "audit-pause", "bootscrub",         "com1",
+    "com2",         "console",     "debug-exit",        "dom0_max_vcpus",
+    "dom0_mem",     "explain",     "gnttab_max_frames", "gnttab_max_maptrack_frames",
+    "guest_loglvl", "loglvl",      "maxcpus",           "nmi",
+    "noreboot",     "nosmp",       "reboot-limit",      "restart-delay",
+    "store",        "strace",
 };
 
 static bool is_known(const char *word)
