@@ -28,7 +28,7 @@ unsigned control_cpu_limit(void)
 int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set)
 {
     const guest_ptr_t at = control_pointer(to->bitmap);
-    const unsigned limit = control_cpu_limit(), bytes = (to->nr_bits + 7) / 8;
+    const unsigned limit = control_cpu_limit(), bytes = to->nr_bits / 8 + !!(to->nr_bits % 8);
     const unsigned known = MIN(bytes, (limit + 7) / 8);
 
     set &= limit < 64 ? BIT(limit) - 1 : ~0ull;

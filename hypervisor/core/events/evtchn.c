@@ -352,21 +352,28 @@ long evtchn_alloc_hypervisor(struct domain *d, evtchn_notify_fn notify)
     return port;
 }
 
-/* Close an open port; evtchn_lock held, and the remote domain's if it is interdomain. */
-static void close_locked(struct domain *d, struct evtchn *e, uint32_t port)
+/* Whatever the open port was bound to is no longer bound to it. */
+static noinline_ void port_unbind(struct domain *d, struct evtchn *e, uint32_t port)
 {
     if (e->state == ECS_VIRQ) {
         for_each_vcpu(d, v)
             if (v->virq_port[e->peer] == port)
                 atomic_set(&v->virq_port[e->peer], 0);
-    } else if (e->state == ECS_PIRQ) {
-        arch_line_release(e->peer);
     } else if (e->state == ECS_INTERDOMAIN) {
         struct evtchn *other = port_of(e->remote, e->peer);
         other->remote = NULL;
         other->dom = d->id;
         other->state = ECS_UNBOUND;
+    } else if (e->state == ECS_PIRQ) {
+        arch_line_release(e->peer);
     }
+}
+
+/* Close an open port; evtchn_lock held, and the remote domain's if it is interdomain. */
+static void close_locked(struct domain *d, struct evtchn *e, uint32_t port)
+{
+    if (e->state != ECS_UNBOUND)
+        port_unbind(d, e, port);
     port_free(d, e, port);
 }
 

@@ -38,8 +38,8 @@ struct request {
     domid_t mapper;
     uint16_t type; /* TYPE_OF_* */
     bool writes;
-    bool
-        fresh; /* nobody has it pinned: the entry has to name the mapper, and be of the right type */
+    /* Nobody has it pinned: the entry has to name the mapper, and be of the right type. */
+    bool fresh;
 };
 
 /* Does a shared entry's first word allow it?  GNTST_*. */
@@ -80,8 +80,7 @@ static int16_t mark_v2(const uint32_t *word, grant_status_t *s, const struct req
     atomic_or(s, r->writes ? GTF_reading | GTF_writing : GTF_reading);
     *seen = atomic_read(word);
     status = judge(r, *seen);
-    if (unlikely(
-            status)) /* bits that others' pins stand for stay: reading, of an entry that was pinned */
+    if (unlikely(status)) /* what others' pins stand for stays: reading, if it was pinned */
         atomic_and(s, r->fresh ? ~(GTF_reading | GTF_writing) : ~GTF_writing);
     return status;
 }

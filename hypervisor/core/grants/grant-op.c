@@ -13,6 +13,8 @@
 /* Bits of the command above these say, in Xen, where a call that was interrupted goes on; here none is. */
 #define CMD_BITS 20
 
+#define LIST_SPAN 64u /* short elements between two preemption points */
+
 /*
  * The domain that a grant operation names: referenced, or NULL and *status.  Only a domain's own
  * table may be touched unless it controls others.
@@ -44,14 +46,26 @@ static int16_t frames_write(guest_ptr_t list, void *const *page, uint32_t n)
     return GNTST_okay;
 }
 
+/* An operation about one table: its structure, of @size, is read, and written back with its status. */
+static int table_op_read(void *op, guest_ptr_t arg, unsigned count, size_t size)
+{
+    if (count != 1)
+        return refuse(GRANT_COUNT, count);
+    return guest_read(op, arg, size) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
+}
+
+static int table_op_write(guest_ptr_t arg, const void *op, size_t size)
+{
+    return guest_write(arg, op, size) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
+}
+
 static long setup_table(struct vcpu *v, guest_ptr_t arg, unsigned count)
 {
     struct gnttab_setup_table op;
+    int rc = table_op_read(&op, arg, count, sizeof(op));
 
-    if (count != 1)
-        return refuse(GRANT_COUNT, count);
-    if (guest_read(&op, arg, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    if (rc)
+        return rc;
     struct domain *d = grant_domain(v, op.dom, &op.status);
     if (d) {
         op.status = grant_table_grow(d, op.nr_frames)
@@ -63,19 +77,16 @@ static long setup_table(struct vcpu *v, guest_ptr_t arg, unsigned count)
                 frames_write(guest_ptr((uint64_t)op.frame_list.p), d->grants->frame, op.nr_frames);
         domain_put(d);
     }
-    if (guest_write(arg, &op, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return table_op_write(arg, &op, sizeof(op));
 }
 
 static long get_status_frames(struct vcpu *v, guest_ptr_t arg, unsigned count)
 {
     struct gnttab_get_status_frames op;
+    int rc = table_op_read(&op, arg, count, sizeof(op));
 
-    if (count != 1)
-        return refuse(GRANT_COUNT, count);
-    if (guest_read(&op, arg, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    if (rc)
+        return rc;
     struct domain *d = grant_domain(v, op.dom, &op.status);
     if (d) {
         struct grant_table *t = d->grants;
@@ -88,19 +99,16 @@ static long get_status_frames(struct vcpu *v, guest_ptr_t arg, unsigned count)
         mutex_unlock(&t->change);
         domain_put(d);
     }
-    if (guest_write(arg, &op, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return table_op_write(arg, &op, sizeof(op));
 }
 
 static long query_size(struct vcpu *v, guest_ptr_t arg, unsigned count)
 {
     struct gnttab_query_size op;
+    int rc = table_op_read(&op, arg, count, sizeof(op));
 
-    if (count != 1)
-        return refuse(GRANT_COUNT, count);
-    if (guest_read(&op, arg, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    if (rc)
+        return rc;
     struct domain *d = grant_domain(v, op.dom, &op.status);
     if (d) {
         op.nr_frames = atomic_read(&d->grants->frames);
@@ -108,9 +116,7 @@ static long query_size(struct vcpu *v, guest_ptr_t arg, unsigned count)
         op.status = GNTST_okay;
         domain_put(d);
     }
-    if (guest_write(arg, &op, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return table_op_write(arg, &op, sizeof(op));
 }
 
 /* The version in force goes back to the guest whatever the answer. */
@@ -121,8 +127,8 @@ static long set_version(struct vcpu *v, guest_ptr_t arg)
 
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    (void)
-        pause_point(); /* up to 72 frames will be cleared, and a batch may ask for it over and over */
+    /* Up to 72 frames will be cleared, and a batch may ask for it over and over. */
+    (void)pause_point();
     const long rc = op.version == 1 || op.version == 2 ? grant_table_set_version(d, op.version)
                                                        : refuse(GRANT_VERSION_UNKNOWN, op.version);
     op.version = atomic_read(&d->grants->version);
@@ -149,14 +155,12 @@ static long get_version(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-#define SWAP_SPAN 64u /* elements between two preemption points */
-
 static long swap_refs(struct vcpu *v, guest_ptr_t ops, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         const guest_ptr_t at = guest_ptr_add(ops, i * sizeof(struct gnttab_swap_grant_ref));
         struct gnttab_swap_grant_ref op;
-        if (i && i % SWAP_SPAN == 0 && pause_point())
+        if (i && i % LIST_SPAN == 0 && pause_point())
             break;
         if (guest_read(&op, at, sizeof(op)))
             return refuse(ARGUMENT_UNREADABLE, at.va);
@@ -192,7 +196,7 @@ static long cache_flush(struct vcpu *v, guest_ptr_t ops, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         const guest_ptr_t at = guest_ptr_add(ops, i * sizeof(struct gnttab_cache_flush));
         struct gnttab_cache_flush op;
-        if (i && i % SWAP_SPAN == 0 && pause_point())
+        if (i && i % LIST_SPAN == 0 && pause_point())
             break;
         if (guest_read(&op, at, sizeof(op)))
             return refuse(ARGUMENT_UNREADABLE, at.va);
@@ -203,26 +207,19 @@ static long cache_flush(struct vcpu *v, guest_ptr_t ops, unsigned count)
     return 0;
 }
 
-/* Operations on lists: @size is of their elements. */
-static long list_op(struct vcpu *v, unsigned cmd, guest_ptr_t ops, unsigned count, size_t size)
-{
-    if (unlikely(!guest_range_ok(ops.va, count * size)))
-        return refuse(ARGUMENT_UNREADABLE, ops.va);
-    switch (cmd) {
-    case GNTTABOP_map_grant_ref:
-        return grant_map(v, ops, count);
-    case GNTTABOP_unmap_grant_ref:
-        return grant_unmap(v, ops, count);
-    case GNTTABOP_copy:
-        return grant_copy(v, ops, count);
-    case GNTTABOP_unmap_and_replace:
-        return grant_unmap_and_replace(v, ops, count);
-    case GNTTABOP_swap_grant_ref:
-        return swap_refs(v, ops, count);
-    default:
-        return cache_flush(v, ops, count);
-    }
-}
+/* Operations on lists. */
+static const struct {
+    long (*serve)(struct vcpu *v, guest_ptr_t ops, unsigned count);
+    size_t size; /* of an element */
+} lists[] = {
+    [GNTTABOP_map_grant_ref] = {grant_map, sizeof(struct gnttab_map_grant_ref)},
+    [GNTTABOP_unmap_grant_ref] = {grant_unmap, sizeof(struct gnttab_unmap_grant_ref)},
+    [GNTTABOP_copy] = {grant_copy, sizeof(struct gnttab_copy)},
+    [GNTTABOP_unmap_and_replace] = {grant_unmap_and_replace,
+                                    sizeof(struct gnttab_unmap_and_replace)},
+    [GNTTABOP_swap_grant_ref] = {swap_refs, sizeof(struct gnttab_swap_grant_ref)},
+    [GNTTABOP_cache_flush] = {cache_flush, sizeof(struct gnttab_cache_flush)},
+};
 
 /* grant_table_op(cmd, arg, count) */
 long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
@@ -233,18 +230,11 @@ long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
 
     if (unlikely((int)count < 0))
         return refuse(GRANT_COUNT, count);
+    if (likely(cmd < ARRAY_SIZE(lists) && lists[cmd].serve))
+        return likely(guest_range_ok(arg.va, count * lists[cmd].size))
+                   ? lists[cmd].serve(v, arg, count)
+                   : refuse(ARGUMENT_UNREADABLE, arg.va);
     switch (cmd) {
-    case GNTTABOP_map_grant_ref:
-        return list_op(v, cmd, arg, count, sizeof(struct gnttab_map_grant_ref));
-    case GNTTABOP_unmap_grant_ref:
-    case GNTTABOP_unmap_and_replace:
-        return list_op(v, cmd, arg, count, sizeof(struct gnttab_unmap_grant_ref));
-    case GNTTABOP_copy:
-        return list_op(v, cmd, arg, count, sizeof(struct gnttab_copy));
-    case GNTTABOP_swap_grant_ref:
-        return list_op(v, cmd, arg, count, sizeof(struct gnttab_swap_grant_ref));
-    case GNTTABOP_cache_flush:
-        return list_op(v, cmd, arg, count, sizeof(struct gnttab_cache_flush));
     case GNTTABOP_setup_table:
         return setup_table(v, arg, count);
     case GNTTABOP_query_size:

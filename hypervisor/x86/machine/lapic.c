@@ -136,14 +136,33 @@ void arch_kick_cpu(unsigned cpu)
 
 /* --- arrival --------------------------------------------------------------------------------- */
 
+static cold_ void unexpected(unsigned vector)
+{
+    printk("CPU%u: interrupt %x that nobody asked for\n", this_cpu(), vector);
+}
+
+/* From a pin of the IO-APIC. */
+static noinline_ void device_interrupt(unsigned vector)
+{
+    /* A line that is triggered by its level is masked first, or it would be there again at once. */
+    if (vector >= INTERRUPT_LINE)
+        line_interrupt(vector - INTERRUPT_LINE);
+    lapic_write(LAPIC_EOI, 0);
+    if (vector < INTERRUPT_SERIAL + 2)
+        serial_interrupt(vector - INTERRUPT_SERIAL);
+    else if (vector < INTERRUPT_LINE)
+        unexpected(vector);
+}
+
 void interrupt(unsigned vector)
 {
     /* Masked PICs and the spurious vector are not in service: no end of interrupt for them. */
     if (vector == INTERRUPT_SPURIOUS || vector < INTERRUPT_SERIAL)
         return;
-    /* A line that is triggered by its level is masked first, or it would be there again at once. */
-    if (vector >= INTERRUPT_LINE && vector < INTERRUPT_LINE + LINES_MAX)
-        line_interrupt(vector - INTERRUPT_LINE);
+    if (vector < INTERRUPT_LINE + LINES_MAX) {
+        device_interrupt(vector);
+        return;
+    }
     lapic_write(LAPIC_EOI, 0);
 
     switch (vector) {
@@ -161,18 +180,12 @@ void interrupt(unsigned vector)
     case INTERRUPT_STOP:
         for (;;)
             __asm__ volatile("cli; hlt");
-    case INTERRUPT_SERIAL:
-    case INTERRUPT_SERIAL + 1:
-        serial_interrupt(vector - INTERRUPT_SERIAL);
-        break;
     case INTERRUPT_ERROR:
         lapic_write(LAPIC_ERROR_STATUS, 0);
         printk("CPU%u: APIC error %x\n", this_cpu(), lapic_read(LAPIC_ERROR_STATUS));
         break;
-    case INTERRUPT_LINE ... INTERRUPT_LINE + LINES_MAX - 1:
-        break;
     default:
-        printk("CPU%u: interrupt %x that nobody asked for\n", this_cpu(), vector);
+        unexpected(vector);
         break;
     }
 }

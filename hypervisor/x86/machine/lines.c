@@ -53,13 +53,13 @@ unsigned arch_line_count(void)
     return count;
 }
 
-static bool is_mapped(const struct domain *d, unsigned gsi)
+static bool is_mapped(const struct domain *d, unsigned gsi) REQUIRES(&lock)
 {
-    return gsi < count && (atomic_read(&d->arch.lines) & BIT(gsi));
+    return gsi < count && (d->arch.lines & BIT(gsi));
 }
 
 /* The pin as the line's record has it. */
-static void route(unsigned gsi, bool masked)
+static void route(unsigned gsi, bool masked) REQUIRES(&lock)
 {
     const struct line *l = &lines[gsi];
     ioapic_route(gsi, (uint8_t)(INTERRUPT_LINE + gsi), l->cpu, l->level, l->low, masked);
@@ -69,11 +69,11 @@ int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
 {
     int rc = 0;
 
-    if (!is_mapped(d, gsi))
-        return refuse(PIRQ_NOT_MAPPED, gsi);
     spin_lock(&lock);
-    struct line *l = &lines[gsi];
-    if (l->user == d)
+    struct line *l = is_mapped(d, gsi) ? &lines[gsi] : NULL;
+    if (!l)
+        rc = refuse(PIRQ_NOT_MAPPED, gsi);
+    else if (l->user == d)
         rc = refuse(PIRQ_BOUND, gsi);
     else if (l->reserved || l->user)
         rc = refuse(PIRQ_BUSY, gsi);
@@ -124,21 +124,25 @@ int line_map(struct domain *d, unsigned gsi)
 {
     if (gsi >= count)
         return refuse(LINE_RANGE, gsi, count);
-    atomic_or(&d->arch.lines, BIT(gsi));
+    spin_lock(&lock);
+    d->arch.lines |= BIT(gsi);
+    spin_unlock(&lock);
     return 0;
 }
 
 int line_unmap(struct domain *d, unsigned gsi)
 {
-    if (!is_mapped(d, gsi))
-        return refuse(PIRQ_NOT_OWNED, gsi);
+    int rc = 0;
+
     spin_lock(&lock);
-    const bool bound = lines[gsi].user == d;
+    if (!is_mapped(d, gsi))
+        rc = refuse(PIRQ_NOT_OWNED, gsi);
+    else if (lines[gsi].user == d)
+        rc = refuse(PIRQ_BUSY, gsi);
+    else
+        d->arch.lines &= ~BIT(gsi);
     spin_unlock(&lock);
-    if (bound)
-        return refuse(PIRQ_BUSY, gsi);
-    atomic_and(&d->arch.lines, ~BIT(gsi));
-    return 0;
+    return rc;
 }
 
 int line_configure(unsigned gsi, bool level, bool low)
@@ -160,14 +164,15 @@ int line_configure(unsigned gsi, bool level, bool low)
 
 int line_served(struct domain *d, unsigned gsi)
 {
-    if (!is_mapped(d, gsi))
-        return refuse(PIRQ_NOT_OWNED, gsi);
+    int rc = 0;
+
     spin_lock(&lock);
-    struct line *l = &lines[gsi];
-    if (l->user == d && l->in_service) {
-        l->in_service = false;
+    if (!is_mapped(d, gsi)) {
+        rc = refuse(PIRQ_NOT_OWNED, gsi);
+    } else if (lines[gsi].user == d && lines[gsi].in_service) {
+        lines[gsi].in_service = false;
         ioapic_mask(gsi, false);
     }
     spin_unlock(&lock);
-    return 0;
+    return rc;
 }

@@ -80,7 +80,7 @@ struct arch_vcpu {
 
 struct arch_domain {
     struct pit pit; /* of a domain without real ports */
-    uint64_t lines; /* which it has mapped (atomic) */
+    uint64_t lines; /* which it has mapped; under lines.c's lock */
 };
 #define ARCH_DOMAIN_INIT                     \
     {                                        \

@@ -16,10 +16,6 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define LEGACY 32 /* vCPUs that have a vcpu_info in shared_info */
-
-static struct vcpu_info infos[64] __attribute__((aligned(4096)));
-
 static void spin(unsigned vcpu)
 {
     hypercall_vcpu_op(VCPUOP_stop_periodic_timer, vcpu, NULL);
@@ -32,16 +28,10 @@ static void spin(unsigned vcpu)
 
 void guest_main(void)
 {
-    const unsigned count = guest_option("vcpus", LEGACY);
+    const unsigned count = guest_option("vcpus", ATTACK_LEGACY);
 
     attack_begin("cap-herd");
-    for (unsigned i = LEGACY; i < count; i++) {
-        const unsigned long at = (unsigned long)&infos[i];
-        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
-                                            .offset = at & 4095};
-        if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
-            tap_bail_out("vCPU %u has no vcpu_info", i);
-    }
+    attack_vcpu_infos(count);
     attack_vcpus(count, spin);
     spin(0);
 }

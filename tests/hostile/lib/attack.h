@@ -38,6 +38,9 @@ static inline unsigned chance_below(struct chance *c, unsigned limit)
 void attack_begin(const char *name);
 /* Is there still a victim?  One hypercall. */
 bool attack_goes_on(void);
+/* vCPUs whose vcpu_info is in shared_info; what later ones have they register. */
+#define ATTACK_LEGACY 32
+void attack_vcpu_infos(unsigned count);
 /* Start @function(vcpu) on vCPUs 1 to @count - 1; ends the domain if one does not start. */
 void attack_vcpus(unsigned count, void (*function)(unsigned vcpu));
 /* Sleep until the domain ends: for a vCPU that has nothing more to do. */

@@ -21,10 +21,8 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define LEGACY 32 /* vCPUs that have a vcpu_info in shared_info */
 #define PERIOD 8000000ul
 
-static struct vcpu_info infos[64] __attribute__((aligned(4096)));
 static evtchn_port_t port;
 static unsigned long after; /* ns that this domain's timer is due behind the others' */
 
@@ -51,20 +49,14 @@ static void poll_together(unsigned vcpu)
 
 void guest_main(void)
 {
-    const unsigned count = guest_option("vcpus", LEGACY);
+    const unsigned count = guest_option("vcpus", ATTACK_LEGACY);
 
     after = guest_option("after", 0);
     attack_begin("poll-herd");
     if (event_bind_virq(VIRQ_TIMER, 0, &port))
         tap_bail_out("no timer");
     event_mask(port);
-    for (unsigned i = LEGACY; i < count; i++) {
-        const unsigned long at = (unsigned long)&infos[i];
-        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
-                                            .offset = at & 4095};
-        if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
-            tap_bail_out("vCPU %u has no vcpu_info", i);
-    }
+    attack_vcpu_infos(count);
     attack_vcpus(count, poll_together);
     poll_together(0);
 }

@@ -20,11 +20,9 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define LEGACY 32 /* vCPUs that have a vcpu_info in shared_info */
 #define PERIOD 6000000ul
 #define APART  20000ul /* between the moments at which two vCPUs wake */
 
-static struct vcpu_info infos[64] __attribute__((aligned(4096)));
 static evtchn_port_t port[64], never;
 
 static void set_together(unsigned vcpu)
@@ -47,7 +45,7 @@ static void set_together(unsigned vcpu)
 
 void guest_main(void)
 {
-    const unsigned count = guest_option("vcpus", LEGACY);
+    const unsigned count = guest_option("vcpus", ATTACK_LEGACY);
 
     attack_begin("timers-together");
     for (unsigned i = 0; i < count; i++) {
@@ -56,13 +54,7 @@ void guest_main(void)
         event_mask(port[i]);
     }
     event_alloc_unbound(DOMID_SELF, &never);
-    for (unsigned i = LEGACY; i < count; i++) {
-        const unsigned long at = (unsigned long)&infos[i];
-        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
-                                            .offset = at & 4095};
-        if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
-            tap_bail_out("vCPU %u has no vcpu_info", i);
-    }
+    attack_vcpu_infos(count);
     attack_vcpus(count, set_together);
     set_together(0);
 }

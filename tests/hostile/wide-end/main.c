@@ -18,10 +18,8 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#define LEGACY 32 /* vCPUs with a place in shared_info */
 #define FRAMES 14 /* of a GDT */
 
-static struct vcpu_info infos[64] __attribute__((aligned(4096)));
 static unsigned long gone[64 * FRAMES];
 static unsigned n_gone;
 static struct vcpu_guest_context context;
@@ -38,13 +36,7 @@ void guest_main(void)
 {
     const unsigned count = 64;
     attack_begin("wide-end");
-    for (unsigned i = LEGACY; i < count; i++) {
-        const unsigned long at = (unsigned long)&infos[i];
-        struct vcpu_register_vcpu_info r = {.mfn = page_mfn((void *)(at & ~4095ul)),
-                                            .offset = at & 4095};
-        if (hypercall_vcpu_op(VCPUOP_register_vcpu_info, i, &r))
-            tap_bail_out("vCPU %u has no vcpu_info", i);
-    }
+    attack_vcpu_infos(count);
     unsigned made = 0;
     for (unsigned i = 1; i < count; i++) {
         memset(&context, 0, sizeof(context));
