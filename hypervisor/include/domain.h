@@ -187,7 +187,7 @@ struct domain {
     spinlock_t watchdog_lock;
     uint32_t crash_reported;
     struct arch_domain arch;
-    struct timer_owner timers; /* of its vCPUs', its cap and its watchdogs */
+    struct timer_owner timers; /* of its vCPUs', its cap, its watchdogs, its late wake-ups */
 };
 
 #define for_each_vcpu(d, v)                          \

@@ -90,12 +90,17 @@ Test(control, domain_info_tells_how_a_domain_ended)
 
     assert_ok(domctl(&op, XEN_DOMCTL_getdomaininfo, 7));
     assert_eq_long(op.u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift, 0xffff);
+    /* In between, when nobody has said yet how, it has not ended: the reason would be taken for "poweroff". */
     other.d->shut_down = true;
+    assert_ok(domctl(&op, XEN_DOMCTL_getdomaininfo, 7));
+    assert_eq_long(op.u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift, 0xffff);
+    assert_eq_long(op.u.getdomaininfo.flags & XEN_DOMINF_shutdown, 0);
     other.d->shutdown_code = SHUTDOWN_reboot;
+    other.d->shutdown_code_set = true;
     assert_ok(domctl(&op, XEN_DOMCTL_getdomaininfo, 7));
     assert_eq_long(op.u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift, SHUTDOWN_reboot);
     assert_eq_long(op.u.getdomaininfo.flags & XEN_DOMINF_shutdown, XEN_DOMINF_shutdown);
-    other.d->shut_down = false;
+    other.d->shut_down = other.d->shutdown_code_set = false;
 }
 
 Test(control, a_vcpu_that_is_down_is_not_counted)

@@ -6,12 +6,6 @@
 
 #include "sched.h"
 
-/* What Xen calls the CPUs of the pool: there is one, with all of them. */
-static uint64_t pool(void)
-{
-    return arch_cpus_online();
-}
-
 static int vcpu_find(struct domain *d, const struct xen_domctl_vcpuaffinity *op, struct vcpu **v)
 {
     if (op->vcpu >= d->max_vcpus)
@@ -44,12 +38,12 @@ static int set_hard(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
 
     if (rc)
         return rc;
-    if (!(set & pool()))
+    if (!(set & arch_cpus_online()))
         return refuse(AFFINITY_EMPTY, set);
     if (v->pin_affinity)
         return refuse(AFFINITY_OVERRIDDEN, v->id);
     vcpu_set_affinity(v, set);
-    return control_write_cpus(&op->cpumap_hard, set & pool());
+    return control_write_cpus(&op->cpumap_hard, set & arch_cpus_online());
 }
 
 static int set_soft(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
@@ -59,14 +53,19 @@ static int set_soft(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
 
     if (rc)
         return rc;
-    return control_write_cpus(&op->cpumap_soft, set & pool() & atomic_read(&v->affinity));
+    return control_write_cpus(&op->cpumap_soft,
+                              set & arch_cpus_online() & atomic_read(&v->affinity));
 }
 
 int affinity_set(struct domain *d, struct xen_domctl_vcpuaffinity *op)
 {
     struct vcpu *v;
+    uint64_t unused;
     int rc = vcpu_find(d, op, &v);
 
+    /* What cannot be read changes nothing. */
+    if (!rc && (op->flags & XEN_VCPUAFFINITY_SOFT))
+        rc = control_read_cpus(&op->cpumap_soft, &unused);
     if (!rc && (op->flags & XEN_VCPUAFFINITY_HARD))
         rc = set_hard(v, op);
     if (!rc && (op->flags & XEN_VCPUAFFINITY_SOFT))

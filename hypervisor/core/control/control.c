@@ -8,8 +8,7 @@ int control_may(const struct vcpu *v, unsigned number, uint32_t cmd, uint16_t ro
     return domain_has(v->domain, roles) ? 0 : refuse(ROLE_MISSING, number, cmd);
 }
 
-int control_enter(struct vcpu *v, unsigned number, guest_ptr_t arg, void *op, size_t size,
-                  uint32_t version)
+int control_enter(unsigned number, guest_ptr_t arg, void *op, size_t size, uint32_t version)
 {
     const uint32_t *word = op; /* cmd, version: all three structures begin with them */
 
@@ -37,8 +36,8 @@ int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set)
     for (unsigned i = known; i < bytes; i++) {
         if (guest_write(guest_ptr_add(at, i), &(uint8_t){0}, 1))
             return refuse(ARGUMENT_UNREADABLE, at.va);
-        if (i % 4096 == 0)
-            (void)preempt_point();
+        if (i % 4096 == 0 && preempt_point())
+            return 0; /* nobody is left who would look */
     }
     return 0;
 }

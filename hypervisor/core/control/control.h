@@ -3,7 +3,8 @@
  *
  * As in Xen the structure is read first, then its version is compared, then the role: a caller of another version learns
  * so (-EACCES) whoever it is, and everybody without the role gets -EPERM, before a domain is looked for, so that nothing about
- * other domains can be told from the answer.  What an operation answers is written back, whole, when it has succeeded.
+ * other domains can be told from the answer.  What an operation answers is written back, whole, when it has
+ * succeeded; a set of features that was cut short, too.
  */
 #pragma once
 
@@ -17,11 +18,12 @@
 #include <xen/sysctl.h>
 
 /*
- * Read @size bytes of @arg to @op and look at the two words that it begins with: 0 or -errno.  @roles: any of them will do, given
- * @number and @op; NULL: the control role.
+ * Read @size bytes of @arg to @op, of hypercall @number, and look at the two words that it begins with: 0, -XEN_EFAULT or
+ * -XEN_EACCES.
  */
-int control_enter(struct vcpu *v, unsigned number, guest_ptr_t arg, void *op, size_t size,
+int control_enter(unsigned number, guest_ptr_t arg, void *op, size_t size,
                   uint32_t version) must_check;
+/* Has @v's domain any of @roles?  0 or -XEN_EPERM. */
 int control_may(const struct vcpu *v, unsigned number, uint32_t cmd, uint16_t roles) must_check;
 
 /* A set of physical CPUs to and from a bitmap of the caller's; bits that no CPU has are written as zeroes.  0 or -XEN_EFAULT. */

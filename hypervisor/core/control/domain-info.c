@@ -6,12 +6,11 @@
 #include "runstate.h"
 #include "sched.h"
 
-/* What is running is seen from outside, while it goes on: these are the numbers of a moment. */
-static uint64_t cpu_time(const struct vcpu *v)
+static uint64_t cpu_time(struct vcpu *v)
 {
     struct vcpu_runstate_info info;
 
-    runstate_get(v, &info, true);
+    vcpu_runstate(v, &info);
     return info.time[RUNSTATE_running];
 }
 
@@ -51,7 +50,8 @@ static uint32_t run_flags(struct domain *d, struct xen_domctl_getdomaininfo *inf
 
 void domain_info_get(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    const bool down = atomic_read(&d->shut_down);
+    const bool told = atomic_read_acquire(&d->shutdown_code_set);
+    const bool down = told && atomic_read(&d->shut_down);
 
     memset(info, 0, sizeof(*info));
     info->domain = d->id;
@@ -62,8 +62,7 @@ void domain_info_get(struct domain *d, struct xen_domctl_getdomaininfo *info)
     if (down)
         info->flags |= XEN_DOMINF_shutdown;
     /* Of one that has not shut down the reason is all ones. */
-    info->flags |= (down || d->shutdown_code_set ? d->shutdown_code : ~0u)
-                   << XEN_DOMINF_shutdownshift;
+    info->flags |= (told ? d->shutdown_code : ~0u) << XEN_DOMINF_shutdownshift;
     info->tot_pages = atomic_read(&d->tot_pages);
     info->max_pages = d->max_pages;
     info->gpaddr_bits = arch_address_bits();
@@ -88,7 +87,8 @@ int domain_info_list(struct xen_sysctl_getdomaininfolist *op)
         if (guest_write(guest_ptr_add(buffer, n * sizeof(info)), &info, sizeof(info)))
             return refuse(ARGUMENT_UNREADABLE, buffer.va);
         n++;
-        (void)preempt_point();
+        if (pause_point())
+            break;
     }
     op->num_domains = n;
     return 0;
@@ -98,7 +98,7 @@ int vcpu_info_get(struct domain *d, struct xen_domctl_getvcpuinfo *op)
 {
     if (op->vcpu >= d->max_vcpus)
         return refuse(CONTROL_VCPU_RANGE, op->vcpu, d->max_vcpus);
-    const struct vcpu *v = d->vcpu[op->vcpu];
+    struct vcpu *v = d->vcpu[op->vcpu];
     if (!v)
         return refuse(CONTROL_VCPU_MISSING, op->vcpu);
     op->online = is_online(v);

@@ -50,8 +50,7 @@ long hypercall_domctl(struct vcpu *v, const struct hypercall_args *a)
     const guest_ptr_t arg = guest_ptr(a->arg[0]);
     struct xen_domctl op;
     struct domain *d;
-    int rc =
-        control_enter(v, __HYPERVISOR_domctl, arg, &op, sizeof(op), XEN_DOMCTL_INTERFACE_VERSION);
+    int rc = control_enter(__HYPERVISOR_domctl, arg, &op, sizeof(op), XEN_DOMCTL_INTERFACE_VERSION);
 
     rc = rc ? rc
             : control_may(v, __HYPERVISOR_domctl, op.cmd,

@@ -23,12 +23,10 @@ static uint64_t ram_frames(uint64_t *limit)
 
 void physinfo_get(struct xen_sysctl_physinfo *op)
 {
-    uint32_t features[8];
     uint64_t limit;
 
     memset(op, 0, sizeof(*op));
-    arch_cpu_features(features, ARRAY_SIZE(features), false);
-    memcpy(op->hw_cap, features, sizeof(op->hw_cap));
+    arch_cpu_features(op->hw_cap, ARRAY_SIZE(op->hw_cap), false);
     /* Processors are not told to be threads of a core, or cores of a socket. */
     op->threads_per_core = op->cores_per_socket = 1;
     for (uint64_t set = arch_cpus_online(); set; set &= set - 1)

@@ -22,7 +22,7 @@ static void cpuinfo_get(struct xenpf_pcpuinfo *op)
     }
 }
 
-/* Soft-off, the only sleep, is the end of the domain that asks for it, as its power-off is: then the machine's. */
+/* Soft-off, the only sleep, is the end of the domain that asks for it, as its power-off is. */
 static int enter_sleep(struct domain *d, const struct xenpf_enter_acpi_sleep *op)
 {
     if (op->flags)
@@ -39,8 +39,7 @@ long hypercall_platform_op(struct vcpu *v, const struct hypercall_args *a)
     const guest_ptr_t arg = guest_ptr(a->arg[0]);
     struct xen_platform_op op;
 
-    int rc =
-        control_enter(v, __HYPERVISOR_platform_op, arg, &op, sizeof(op), XENPF_INTERFACE_VERSION);
+    int rc = control_enter(__HYPERVISOR_platform_op, arg, &op, sizeof(op), XENPF_INTERFACE_VERSION);
     rc = rc ? rc : control_may(v, __HYPERVISOR_platform_op, op.cmd, ROLE_CONTROL);
     if (rc)
         return rc;

@@ -16,7 +16,8 @@ static unsigned domain_count(void)
     for (struct domain *d; (d = domain_get_from(from)) != NULL; n++) {
         from = d->id + 1u;
         domain_put(d);
-        (void)preempt_point();
+        if (pause_point())
+            return n + 1;
     }
     return n;
 }

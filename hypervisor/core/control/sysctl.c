@@ -63,14 +63,13 @@ long hypercall_sysctl(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t arg = guest_ptr(a->arg[0]);
     struct xen_sysctl op;
-    int rc =
-        control_enter(v, __HYPERVISOR_sysctl, arg, &op, sizeof(op), XEN_SYSCTL_INTERFACE_VERSION);
+    int rc = control_enter(__HYPERVISOR_sysctl, arg, &op, sizeof(op), XEN_SYSCTL_INTERFACE_VERSION);
 
     rc = rc ? rc : control_may(v, __HYPERVISOR_sysctl, op.cmd, ROLE_CONTROL);
     if (rc)
         return rc;
     rc = serve(&op);
-    /* A featureset that was cut short says how much there is of it. */
+    /* Of a featureset that was cut short the caller is told how much it got. */
     if ((!rc || op.cmd == XEN_SYSCTL_get_cpu_featureset) && guest_write(arg, &op, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
     return rc;

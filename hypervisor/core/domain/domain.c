@@ -207,8 +207,11 @@ void domain_shutdown(struct domain *d, uint8_t reason)
 {
     if (atomic_exchange(&d->shut_down, true))
         return;
-    if (!d->shutdown_code_set)
+    if (!d->shutdown_code_set) {
         d->shutdown_code = reason;
+        atomic_set_release(&d->shutdown_code_set,
+                           true); /* whoever looks at a domain reads this first */
+    }
     for_each_vcpu(d, v)
         vcpu_pause(v, PAUSE_DOMAIN);
     record_of(d)->end_work.account = d->config ? &d->config->account : NULL;
@@ -393,7 +396,7 @@ static void release_again(struct domain *d)
     static uint64_t after; /* of all domains: the next walk */
     const uint64_t begin = arch_now();
 
-    if (begin < atomic_read(&after))
+    if (begin < atomic_read(&after) && atomic_read(&alive))
         return;
     release_frames(d);
     grant_table_release(d);

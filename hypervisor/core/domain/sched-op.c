@@ -102,7 +102,7 @@ static long op_shutdown_code(struct vcpu *v, guest_ptr_t arg)
     struct domain *d = v->domain;
     if (!d->shutdown_code_set) {
         d->shutdown_code = (uint8_t)reason;
-        d->shutdown_code_set = true;
+        atomic_set_release(&d->shutdown_code_set, true);
     }
     return 0;
 }

@@ -184,7 +184,7 @@ static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
 static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_runstate_info info;
-    runstate_get(v, &info, true);
+    vcpu_runstate(v, &info);
     return guest_write(arg, &info, sizeof(info)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 

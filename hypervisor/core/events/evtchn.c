@@ -12,8 +12,8 @@
  *     every open state --close--> FREE
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
- * A send through an interdomain port holds the sender's evtchn_lock, which keeps the binding; one to an own IPI port, and a
- * VIRQ, take none.  The bucket of a port lives as long as anybody has a reference to its domain, and a domain lives as long as a port of another one is bound to it (evtchn_close_all()
+ * A send through an interdomain port holds the sender's evtchn_lock, which keeps the binding; one to an own IPI port, a VIRQ and a
+ * PIRQ take none of these: a PIRQ's comes under the lock of lines, which bind, move and close take inside evtchn_lock.  The bucket of a port lives as long as anybody has a reference to its domain, and a domain lives as long as a port of another one is bound to it (evtchn_close_all()
  * unbinds them first, under both locks).
  *
  * Ports come in buckets of 128, made when the first of them is needed; the lowest free port is

@@ -4,7 +4,8 @@
 #include "atomic.h"
 
 static char ring[LOG_SIZE];
-static uint32_t first, end; /* numbers of bytes; end - first <= LOG_SIZE (atomic) */
+static uint32_t first,
+    end; /* numbers of bytes; end - first <= LOG_SIZE, but for a moment (atomic) */
 
 void log_append(const char *s, size_t n)
 {

@@ -257,6 +257,13 @@ static void queue_unlock(struct cpu_queue *cq) NO_ANALYSIS
     spin_unlock(&cq->lock);
 }
 
+void vcpu_runstate(struct vcpu *v, struct vcpu_runstate_info *info) NO_ANALYSIS
+{
+    struct cpu_queue *cq = queue_lock(v);
+    runstate_get(v, info, true);
+    queue_unlock(cq);
+}
+
 /* How many want @cpu; read without its lock, so only a hint. */
 static unsigned load(unsigned cpu)
 {

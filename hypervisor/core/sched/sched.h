@@ -29,6 +29,10 @@ void vcpu_unpause(struct vcpu *v, uint32_t why);
 /* Restrict @v to the physical CPUs in @set (some of which are online); it moves when it next stops running. */
 void vcpu_set_affinity(struct vcpu *v, uint64_t set);
 
+struct vcpu_runstate_info;
+/* Times of @v's states until now, whole, of any vCPU, on whatever CPU it is.  Takes its queue's lock. */
+void vcpu_runstate(struct vcpu *v, struct vcpu_runstate_info *info);
+
 /*
  * Give up the CPU: pick the next vCPU and switch to it.  Returns when this vCPU runs again, that is, when its
  * pause is 0.  To be called where the vCPU can be left for good: on the way to the guest, or to sleep.

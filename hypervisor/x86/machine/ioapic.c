@@ -53,27 +53,20 @@ unsigned ioapic_pins(void)
     return pins;
 }
 
-void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low, bool masked)
+void ioapic_aim(unsigned pin, unsigned cpu)
+{
+    ioapic_write(IOAPIC_ENTRY(pin) + 1, percpu_of(cpu)->apic_id << 24);
+}
+
+void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low)
 {
     ioapic_write(IOAPIC_ENTRY(pin), ENTRY_MASKED);
-    ioapic_write(IOAPIC_ENTRY(pin) + 1, percpu_of(cpu)->apic_id << 24);
-    ioapic_write(IOAPIC_ENTRY(pin), vector | (low ? ENTRY_LOW : 0) | (level ? ENTRY_LEVEL : 0) |
-                                        (masked ? ENTRY_MASKED : 0));
+    ioapic_aim(pin, cpu);
+    ioapic_write(IOAPIC_ENTRY(pin), vector | (low ? ENTRY_LOW : 0) | (level ? ENTRY_LEVEL : 0));
 }
 
 void ioapic_mask(unsigned pin, bool masked)
 {
     const uint32_t entry = ioapic_read(IOAPIC_ENTRY(pin)) & ~(uint32_t)ENTRY_MASKED;
     ioapic_write(IOAPIC_ENTRY(pin), entry | (masked ? ENTRY_MASKED : 0));
-}
-
-void ioapic_route_isa(unsigned irq, uint8_t vector)
-{
-    unsigned pin = acpi.isa_gsi[irq];
-    if (pin >= pins)
-        return;
-    /* MPS flags: 3 in bits 1:0 is active low, 3 in bits 3:2 is level; ISA's default is high, edge.
-     */
-    ioapic_route(pin, vector, 0, (acpi.isa_flags[irq] >> 2 & 3) == 3,
-                 (acpi.isa_flags[irq] & 3) == 3, false);
 }

@@ -6,8 +6,8 @@
  * A line has the number of its pin (a GSI), and the same number as pirq; the pins of the first IO-APIC are all there are.  A domain maps
  * a line to say that it means to use it, says how it is triggered, and binds it to a port: from then on the pin is open, and the line
  * is nobody else's.  A line that is triggered by its level stays asserted until its device has been served, so its pin is
- * masked when it arrives and opened again when the guest says that it has done so (PHYSDEVOP_eoi): a guest that does not, or that has
- * ended, gets no further interrupt, and nobody is disturbed.  What triggers by an edge needs no masking.
+ * masked when it arrives and opened again when the guest says that it has done so (PHYSDEVOP_eoi): a guest that does not gets no
+ * further interrupt, and one that is torn down has its pins closed.  What triggers by an edge needs no masking.
  *
  * Lines of the hypervisor's own devices, the serial lines and the interval timer, are reserved.
  */
@@ -22,7 +22,6 @@ static struct line {
     uint32_t port;       /* its */
     bool reserved, level, low;
     bool in_service; /* triggered by level, and masked until the user has served it */
-    uint16_t cpu;    /* where it arrives */
 } lines[LINES_MAX];
 static unsigned count;
 static spinlock_t lock = SPINLOCK_INIT(LINES); /* guards all of it, and the IO-APIC's registers */
@@ -32,20 +31,29 @@ void lines_init(void)
     count = MIN(ioapic_pins(), LINES_MAX);
     for (unsigned gsi = 0; gsi < count; gsi++)
         lines[gsi].level = lines[gsi].low = gsi >= ARRAY_SIZE(acpi.isa_gsi);
-    for (unsigned irq = 0; irq < ARRAY_SIZE(acpi.isa_gsi); irq++)
-        if (acpi.isa_gsi[irq] < count) {
-            struct line *l = &lines[acpi.isa_gsi[irq]];
-            /* MPS flags; ISA's default is high, edge. */
-            l->low = (acpi.isa_flags[irq] & 3) == 3;
-            l->level = (acpi.isa_flags[irq] >> 2 & 3) == 3;
-        }
-    lines_reserve(0); /* the interval timer's */
+    for (unsigned irq = 0; irq < ARRAY_SIZE(acpi.isa_gsi); irq++) {
+        const unsigned gsi = acpi.isa_gsi[irq], flags = acpi.isa_flags[irq];
+        /* What another interrupt is wired to is not the one that nothing is said of. */
+        if (gsi >= count || (gsi == irq && !flags))
+            continue;
+        /* MPS flags: 3 in bits 1:0 is active low, 3 in bits 3:2 is level; ISA's default is high, edge. */
+        lines[gsi].low = (flags & 3) == 3;
+        lines[gsi].level = (flags >> 2 & 3) == 3;
+    }
+    lines_take(0, 0); /* the interval timer's */
 }
 
-void lines_reserve(unsigned irq)
+void lines_take(unsigned irq, uint8_t vector)
 {
-    if (acpi.isa_gsi[irq] < count)
-        lines[acpi.isa_gsi[irq]].reserved = true;
+    const unsigned gsi = acpi.isa_gsi[irq];
+
+    if (gsi >= count)
+        return;
+    spin_lock(&lock);
+    lines[gsi].reserved = true;
+    if (vector)
+        ioapic_route(gsi, vector, 0, lines[gsi].level, lines[gsi].low);
+    spin_unlock(&lock);
 }
 
 unsigned arch_line_count(void)
@@ -56,13 +64,6 @@ unsigned arch_line_count(void)
 static bool is_mapped(const struct domain *d, unsigned gsi) REQUIRES(&lock)
 {
     return gsi < count && (d->arch.lines & BIT(gsi));
-}
-
-/* The pin as the line's record has it. */
-static void route(unsigned gsi, bool masked) REQUIRES(&lock)
-{
-    const struct line *l = &lines[gsi];
-    ioapic_route(gsi, (uint8_t)(INTERRUPT_LINE + gsi), l->cpu, l->level, l->low, masked);
 }
 
 int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
@@ -80,9 +81,8 @@ int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
     if (!rc) {
         l->user = d;
         l->port = port;
-        l->cpu = (uint16_t)cpu;
         l->in_service = false;
-        route(gsi, false);
+        ioapic_route(gsi, (uint8_t)(INTERRUPT_LINE + gsi), cpu, l->level, l->low);
     }
     spin_unlock(&lock);
     return rc;
@@ -91,15 +91,14 @@ int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
 void arch_line_move(unsigned gsi, unsigned cpu)
 {
     spin_lock(&lock);
-    lines[gsi].cpu = (uint16_t)cpu;
-    route(gsi, lines[gsi].in_service);
+    ioapic_aim(gsi, cpu);
     spin_unlock(&lock);
 }
 
 void arch_line_release(unsigned gsi)
 {
     spin_lock(&lock);
-    route(gsi, true);
+    ioapic_mask(gsi, true);
     lines[gsi].user = NULL;
     lines[gsi].in_service = false;
     spin_unlock(&lock);

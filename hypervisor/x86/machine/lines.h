@@ -6,8 +6,8 @@
 #define LINES_MAX 64u /* a bit each in arch_domain.lines; vectors from INTERRUPT_LINE */
 
 void lines_init(void); /* after ioapic_init() */
-/* ISA interrupt @irq is a device of the hypervisor's. */
-void lines_reserve(unsigned irq);
+/* ISA interrupt @irq is a device of the hypervisor's, and comes to the boot CPU as @vector; 0: it is not to come. */
+void lines_take(unsigned irq, uint8_t vector);
 
 /* A line has arrived, with interrupts off, before the local APIC is told of its end. */
 void line_interrupt(unsigned gsi);

@@ -233,11 +233,11 @@ void lapic_startup_ipi(uint32_t apic_id, uint64_t entry);
 void pic_mask(void);
 void ioapic_init(void);
 unsigned ioapic_pins(void);
-/* For lines.c, under its lock: @vector goes to @cpu when @pin is signalled; open or close it. */
-void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low, bool masked);
+/* For lines.c, under its lock: @vector goes to @cpu when @pin is signalled, from now on. */
+void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low);
+/* The same, but for where it goes: an edge that comes meanwhile is not lost. */
+void ioapic_aim(unsigned pin, unsigned cpu);
 void ioapic_mask(unsigned pin, bool masked);
-/* Deliver ISA interrupt @irq as @vector to the boot CPU. */
-void ioapic_route_isa(unsigned irq, uint8_t vector);
 
 /* --- acpi.c ---------------------------------------------------------------------------------- */
 

@@ -128,8 +128,7 @@ void serial_interrupts_on(void)
     for (unsigned i = 0; i < PORTS; i++) {
         if (!port[i].on)
             continue;
-        lines_reserve(port[i].irq);
-        ioapic_route_isa(port[i].irq, (uint8_t)(INTERRUPT_SERIAL + i));
+        lines_take(port[i].irq, (uint8_t)(INTERRUPT_SERIAL + i));
         outb(port[i].base + UART_INTERRUPT_ENABLE, 1);
         if (port[i].early)
             console_input((char)port[i].byte);
