@@ -1,5 +1,5 @@
 /*
- * The life of a port: bind_locked(), send_locked(), close_port(), evtchn_stop() and evtchn_close_all() of core/events/evtchn.c, and of a
+ * The life of a port: bind_locked(), send_locked(), close_port(), evtchn_stop() and evtchn_close_all() of core/events/evtchn-*.c, and of a
  * domain as far as ports need it (domain_get(), domain_hide() and domain_free() of core/domain/domain.c).
  *
  * Two domains, 0 and 1, with one port each.  Domain 0 opens its port for domain 1, closes it, opens it again, and dies.  Of domain

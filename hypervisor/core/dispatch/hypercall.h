@@ -16,6 +16,12 @@ HYPERCALL_LIST(CALL, NONE)
 #undef CALL
 #undef NONE
 
+/* The handlers of a multiplexed call are made from its list of sub-operations; a table of them has no gap. */
+typedef long subop_fn(struct vcpu *v, guest_ptr_t arg);
+#define SUBOP_DECLARE(constant, served, fields) subop_fn op_##constant;
+#define SUBOP_ENTRY(constant, served, fields)   [constant] = op_##constant,
+#define SUBOP_ONE(constant, served, fields)     +1
+
 #define HYPERCALL_LIMIT 64       /* entry.S */
 hypercall_fn hypercall_unserved; /* -XEN_ENOSYS */
 extern hypercall_fn *const hypercall_table[HYPERCALL_LIMIT];

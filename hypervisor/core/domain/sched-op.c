@@ -22,7 +22,7 @@ static bool nmi_pending(const struct vcpu *v)
  * two must not be slept through.  So the intention to sleep is announced before the last look (who
  * sends sets pending or EXIT_NMI first; vcpu_kick() then looks at the announcement).
  */
-static long op_block(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_block(struct vcpu *v, guest_ptr_t arg)
 {
     atomic_set(&v->info->evtchn_upcall_mask, 0);
     if (atomic_read(&v->info->evtchn_upcall_pending))
@@ -52,9 +52,9 @@ static int poll_ports(struct vcpu *v, guest_ptr_t ports, uint32_t count, uint32_
 
 /*
  * Sleep until one of some ports is pending, masked or not, an upcall becomes pending, or the
- * timeout (absolute, 0: none) passes.  The same order as in op_block: announce, look, sleep.
+ * timeout (absolute, 0: none) passes.  The same order as in op_SCHEDOP_block: announce, look, sleep.
  */
-static long op_poll(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_poll(struct vcpu *v, guest_ptr_t arg)
 {
     struct sched_poll op;
     if (guest_read(&op, arg, sizeof(op)))
@@ -84,7 +84,7 @@ static long op_poll(struct vcpu *v, guest_ptr_t arg)
     return rc < 0 ? rc : 0;
 }
 
-static long op_shutdown(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_shutdown(struct vcpu *v, guest_ptr_t arg)
 {
     uint32_t reason;
     if (guest_read_u32(&reason, arg))
@@ -94,7 +94,7 @@ static long op_shutdown(struct vcpu *v, guest_ptr_t arg)
 }
 
 /* What the reason will have been when the domain shuts down.  The first word counts. */
-static long op_shutdown_code(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_shutdown_code(struct vcpu *v, guest_ptr_t arg)
 {
     uint32_t reason;
     if (guest_read_u32(&reason, arg))
@@ -107,7 +107,7 @@ static long op_shutdown_code(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_remote_shutdown(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_remote_shutdown(struct vcpu *v, guest_ptr_t arg)
 {
     struct sched_remote_shutdown op;
     if (guest_read(&op, arg, sizeof(op)))
@@ -176,7 +176,7 @@ static long watchdog_set(struct domain *d, uint32_t id, uint32_t seconds)
 }
 
 /* id 0: start one, its id is the result; else set it anew, or stop it (timeout 0). */
-static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_watchdog(struct vcpu *v, guest_ptr_t arg)
 {
     struct sched_watchdog op;
     struct domain *d = v->domain;
@@ -193,7 +193,7 @@ static long op_watchdog(struct vcpu *v, guest_ptr_t arg)
 
 /* Run this vCPU on one physical CPU, for firmware calls that need it; a negative number ends that.
  */
-static long op_pin_override(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_pin_override(struct vcpu *v, guest_ptr_t arg)
 {
     if (!domain_has(v->domain, ROLE_HARDWARE))
         return refuse(PIN_OVERRIDE_NOT_ALLOWED);
@@ -215,24 +215,14 @@ static long op_pin_override(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_yield(struct vcpu *v, guest_ptr_t arg)
+static long op_SCHEDOP_yield(struct vcpu *v, guest_ptr_t arg)
 {
     sched_yield();
     return 0;
 }
 
-typedef long sched_op_fn(struct vcpu *v, guest_ptr_t arg);
-
-static sched_op_fn *const sched_op[] = {
-    [SCHEDOP_yield] = op_yield,
-    [SCHEDOP_block] = op_block,
-    [SCHEDOP_shutdown] = op_shutdown,
-    [SCHEDOP_poll] = op_poll,
-    [SCHEDOP_remote_shutdown] = op_remote_shutdown,
-    [SCHEDOP_shutdown_code] = op_shutdown_code,
-    [SCHEDOP_watchdog] = op_watchdog,
-    [SCHEDOP_pin_override] = op_pin_override,
-};
+static subop_fn *const sched_op[] = {SCHEDOP_LIST(SUBOP_ENTRY)};
+_Static_assert(ARRAY_SIZE(sched_op) == 0 SCHEDOP_LIST(SUBOP_ONE), "the list has no gap");
 
 long hypercall_sched_op(struct vcpu *v, const struct hypercall_args *a)
 {

@@ -94,7 +94,7 @@ long hypercall_set_timer_op(struct vcpu *v, const struct hypercall_args *a)
     return 0;
 }
 
-static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_set_singleshot_timer(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_set_singleshot_timer set; /* flags are not looked at, as in Xen 4.17 */
     if (v != current_vcpu())
@@ -112,7 +112,7 @@ static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_set_periodic_timer(struct vcpu *v, guest_ptr_t arg)
 {
     uint64_t period;
     if (guest_read_u64(&period, arg))
@@ -125,7 +125,7 @@ static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
 
 /* --- bringing vCPUs up and down --- */
 
-static long op_initialise(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_initialise(struct vcpu *v, guest_ptr_t arg)
 {
     if (v->id >= INFO_LEGACY && !v->info_page)
         return refuse(VCPU_INFO_MISSING, v->id);
@@ -147,7 +147,7 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
     return rc;
 }
 
-static long op_up(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_up(struct vcpu *v, guest_ptr_t arg)
 {
     if (atomic_read_acquire(&v->initialised) != VCPU_INITIALISED)
         return refuse(VCPU_NOT_INITIALISED, v->id);
@@ -157,7 +157,7 @@ static long op_up(struct vcpu *v, guest_ptr_t arg)
 
 /* The last vCPU that goes down takes the domain with it.  Down first, then the look: of two that go down together
  * at least one sees the other. */
-static long op_down(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_down(struct vcpu *v, guest_ptr_t arg)
 {
     bool last = true;
 
@@ -170,7 +170,7 @@ static long op_down(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_send_nmi(struct vcpu *v, guest_ptr_t arg)
 {
     if (arg.va)
         return refuse(NMI_WITH_ARGUMENT, arg.va);
@@ -181,14 +181,14 @@ static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
 
 /* --- areas ----------------------------------------------------------------------------------- */
 
-static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_get_runstate_info(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_runstate_info info;
     vcpu_runstate(v, &info);
     return guest_write(arg, &info, sizeof(info)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
-static long op_register_runstate(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_register_runstate_memory_area(struct vcpu *v, guest_ptr_t arg)
 {
     uint64_t at;
     if (guest_read_u64(&at, arg))
@@ -201,7 +201,7 @@ static long op_register_runstate(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_register_time(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_register_vcpu_time_memory_area(struct vcpu *v, guest_ptr_t arg)
 {
     uint64_t at;
     if (guest_read_u64(&at, arg))
@@ -225,7 +225,7 @@ static long op_register_time(struct vcpu *v, guest_ptr_t arg)
  * can never become a page table. Events that are signalled during the move may miss the new place;
  * marking everything pending makes up for it.
  */
-static long op_register_info(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_register_vcpu_info(struct vcpu *v, guest_ptr_t arg)
 {
     struct domain *d = v->domain;
     struct vcpu_register_vcpu_info where;
@@ -268,18 +268,18 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_is_up(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_is_up(struct vcpu *v, guest_ptr_t arg)
 {
     return !(atomic_read(&v->pause) & PAUSE_DOWN);
 }
 
-static long op_stop_periodic(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_stop_periodic_timer(struct vcpu *v, guest_ptr_t arg)
 {
     set_period(v, 0);
     return 0;
 }
 
-static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_stop_singleshot_timer(struct vcpu *v, guest_ptr_t arg)
 {
     if (v != current_vcpu())
         return refuse(TIMER_OF_OTHER_VCPU, v->id);
@@ -287,29 +287,13 @@ static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_get_physid(struct vcpu *v, guest_ptr_t arg)
+static long op_VCPUOP_get_physid(struct vcpu *v, guest_ptr_t arg)
 {
     return refuse(VCPU_NOT_PINNED, v->id);
 }
 
-typedef long vcpu_op_fn(struct vcpu *v, guest_ptr_t arg);
-
-static vcpu_op_fn *const vcpu_op[] = {
-    [VCPUOP_initialise] = op_initialise,
-    [VCPUOP_up] = op_up,
-    [VCPUOP_down] = op_down,
-    [VCPUOP_is_up] = op_is_up,
-    [VCPUOP_get_runstate_info] = op_get_runstate,
-    [VCPUOP_register_runstate_memory_area] = op_register_runstate,
-    [VCPUOP_set_periodic_timer] = op_set_periodic,
-    [VCPUOP_stop_periodic_timer] = op_stop_periodic,
-    [VCPUOP_set_singleshot_timer] = op_set_singleshot,
-    [VCPUOP_stop_singleshot_timer] = op_stop_singleshot,
-    [VCPUOP_register_vcpu_info] = op_register_info,
-    [VCPUOP_send_nmi] = op_send_nmi,
-    [VCPUOP_get_physid] = op_get_physid,
-    [VCPUOP_register_vcpu_time_memory_area] = op_register_time,
-};
+static subop_fn *const vcpu_op[] = {VCPUOP_LIST(SUBOP_ENTRY)};
+_Static_assert(ARRAY_SIZE(vcpu_op) == 0 VCPUOP_LIST(SUBOP_ONE), "the list has no gap");
 
 /* vcpu_op(cmd, vcpu, arg): the vCPU is looked up before the command. */
 long hypercall_vcpu_op(struct vcpu *caller, const struct hypercall_args *a)

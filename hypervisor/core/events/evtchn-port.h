@@ -2,7 +2,11 @@
  * What the event-channel files share: the record of a port, and the two ways in which a port's
  * signal reaches the guest.
  *
- *   evtchn.c          ports: what they are connected to, and the sub-operations
+ *   evtchn.c          a domain's ports: where they lie, and which are free
+ *   evtchn-bind.c     what opens them
+ *   evtchn-close.c    what closes them
+ *   evtchn-op.c       the other sub-operations
+ *   evtchn-poll.c     who waits for them
  *   evtchn-2level.c   bits in shared_info, 4096 ports: what every domain starts with
  *   evtchn-fifo.c     queues in the guest's own pages: from init_control to reset
  *
@@ -21,6 +25,7 @@
 
 #include "atomic.h"
 #include "evtchn.h"
+#include "sched.h"
 
 #define PORTS_2LEVEL     4096u /* 64 words of 64 bits */
 #define PORTS_PER_BUCKET 128u
@@ -58,6 +63,37 @@ static inline struct evtchn *port_of(const struct domain *d, uint32_t port)
 {
     return port_exists(d, port) ? port_at(d, port) : NULL;
 }
+
+/* --- evtchn.c --- */
+
+/* The lowest free port, still free; or -errno.  It looks at all ports if it must: evtchn_preempt_after_search() comes behind it. */
+long evtchn_find_free(struct domain *d) REQUIRES(d->evtchn_lock);
+
+#define SEARCH_SPAN 1024u /* ports that are looked at between two preemption points */
+
+/* Between two preemption points a vCPU's searches look at so many ports; evtchn_lock is not held. */
+static inline void evtchn_preempt_after_search(void)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (unlikely(v->ports_searched >= SEARCH_SPAN)) {
+        v->ports_searched = 0;
+        (void)preempt_point();
+    }
+}
+
+/* The locks of two domains, the lower number's first; of one, if they are the same. */
+void evtchn_lock_both(struct domain *a, struct domain *b) ACQUIRE(a->evtchn_lock, b->evtchn_lock);
+void evtchn_unlock_both(struct domain *a, struct domain *b) RELEASE(a->evtchn_lock, b->evtchn_lock);
+
+/* A domain by number or DOMID_SELF, referenced; NULL if there is none. */
+struct domain *evtchn_domain(struct domain *self, domid_t id);
+/* Asked before anything is looked up: the answer must not tell which domains exist. */
+bool evtchn_may_manage(const struct domain *caller, domid_t id);
+
+/* --- evtchn-poll.c --- */
+
+void evtchn_poll_init(struct domain *d);
 
 /* @port has become pending: wake who polls it (masked ports can be polled, too). */
 cold_ void evtchn_wake_pollers_(struct domain *d, uint32_t port);

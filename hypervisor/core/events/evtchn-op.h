@@ -1,0 +1,21 @@
+/* Sub-operations of event channels (evtchn-op.c): handlers, one for each line of EVTCHNOP_LIST, and what they share. */
+#pragma once
+
+#include "evtchn.h"
+#include "hypercall.h"
+
+EVTCHNOP_LIST(SUBOP_DECLARE)
+
+/* One of a domain, or one of each vCPU? */
+static inline bool virq_is_global(uint32_t virq)
+{
+    switch (virq) {
+    case VIRQ_TIMER:
+    case VIRQ_DEBUG:
+    case VIRQ_XENOPROF:
+    case VIRQ_XENPMU:
+        return false;
+    default:
+        return true;
+    }
+}
