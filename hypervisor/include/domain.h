@@ -84,7 +84,8 @@ struct vcpu {
     /* its stack is in use: from being picked to having been switched away from */
     uint8_t on_cpu;
     uint8_t is_idle;
-    uint8_t initialised; /* has registers: one of these (atomic) */
+    uint8_t takes_promised; /* builds a domain: may take frames that are promised (page_promise) */
+    uint8_t initialised;    /* has registers: one of these (atomic) */
 #define VCPU_UNINITIALISED 0
 #define VCPU_INITIALISED   1
 #define VCPU_INITIALISING  2

@@ -336,6 +336,41 @@ Test(ends, memory_is_kept_for_a_restart)
     cr_assert(page_free_count() < 300);
 }
 
+/* Nor does what a guest makes the hypervisor allocate, to the last frame, while it lives and while it waits.  Its frames come back as
+ * single ones, and the list of their extents is as long as it can be. */
+Test(ends, structures_of_others_leave_what_a_restart_needs)
+{
+    config.on_reboot = END_RESTART;
+    strcpy(hypervisor_cmdline, "restart-delay=1000");
+    struct domain *d = boot_one(), *greedy = greedy_one();
+
+    builder_keep(&config);
+    cr_assert(config.overhead && config.overhead_promised == config.overhead);
+    machine_enter(greedy->vcpu[0]);
+    while (page_alloc(0))
+        ;
+    assert_eq_long(page_free_count(), config.overhead);
+    machine_enter(d->vcpu[0]);
+    assert_eq_long(end(d, SHUTDOWN_reboot), 0);
+    machine_enter(greedy->vcpu[0]);
+    while (page_alloc(0))
+        ;
+    cr_assert(page_free_count() >= 512 + config.overhead, "%lu", (unsigned long)page_free_count());
+    /* What others would grow by. */
+    cr_assert(!grant_table_grow(greedy, 2));
+    struct evtchn_alloc_unbound port = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+    while (!guest_op(greedy->vcpu[0], __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &port,
+                     sizeof(port)))
+        cr_assert(port.port < 4096);
+    page_promise(
+        1); /* as while a frame of its is on its way back: not even room in a slab is for others */
+    for (unsigned size = 64; size <= 2048; size *= 2)
+        cr_assert(!mem_alloc(size));
+    page_promise_end(1);
+    a_second_later();
+    assert_says("d1 restarted");
+}
+
 /* It had given memory away, which another has got: it begins when there is some again.  Few lines say so. */
 Test(ends, restart_is_tried_again)
 {

@@ -100,10 +100,22 @@ static int build_into(struct domain *d, struct domain_config *c, struct boot_err
     return rc;
 }
 
+/* Of each size of small objects there may have been a slab with room left. */
+#define SPARE_SLABS 8u
+/* What the hypervisor has for everything else stays free when promises are made. */
+#define LEFT_TO_US 256u
+
+/* At worst no two of its frames are neighbours when it is built again: then the list of its extents is long. */
+static uint64_t overhead_of(const struct domain *d, uint64_t spent)
+{
+    return spent - d->tot_pages + SPARE_SLABS + d->tot_pages / EXTENTS_PER_PAGE + 1;
+}
+
 static int rebuild(struct domain_config *c);
 
-int builder_build(struct domain_config *c, struct domain **out, struct boot_error *e)
+static int build(struct domain_config *c, struct domain **out, struct boot_error *e)
 {
+    const uint64_t free = page_free_count();
     struct domain *d = domain_create(c->id, c->name, c->vcpus);
     int rc = d ? 0 : boot_error(e, STRUCTURES_NO_MEMORY, c->vcpus);
 
@@ -129,8 +141,28 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
         domain_destroy(d);
         return rc;
     }
+    if (!c->overhead)
+        c->overhead = (uint32_t)overhead_of(d, free - page_free_count());
     *out = d;
     return 0;
+}
+
+int builder_build(struct domain_config *c, struct domain **out, struct boot_error *e)
+{
+    struct vcpu *builder = current_vcpu(); /* put aside, it takes this along */
+
+    builder->takes_promised = true;
+    int rc = build(c, out, e);
+    builder->takes_promised = false;
+    return rc;
+}
+
+void builder_keep(struct domain_config *c)
+{
+    const uint64_t free = page_free_count(), taken = page_promised() + LEFT_TO_US;
+
+    c->overhead_promised = (uint32_t)MIN(c->overhead, free > taken ? free - taken : 0);
+    page_promise(c->overhead_promised);
 }
 
 static int rebuild(struct domain_config *c)
@@ -313,8 +345,11 @@ void builder_start_all(void)
         if (builder_build(configs[i], &built[i], &e))
             builder_cannot_boot(&e);
     domain_expect_free(free_modules(configs, count));
-    for (unsigned i = 0; i < count; i++) /* the first to run finds all others */
-        domain_publish(built[i]);
+    for (unsigned i = 0; i < count; i++) {
+        domain_publish(built[i]); /* the first to run finds all others */
+        if (may_restart(configs[i]))
+            builder_keep(configs[i]);
+    }
     for (unsigned i = 0; i < count; i++)
         domain_start(built[i]);
 }

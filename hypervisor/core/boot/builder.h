@@ -29,6 +29,12 @@ void builder_start_all(void);
 /* 0 or -errno, and *@e says why; nothing is left behind.  The domain is left paused. */
 int builder_build(struct domain_config *config, struct domain **out,
                   struct boot_error *e) must_check;
+/*
+ * Its domain may have to be built again: what the hypervisor itself needs for that is promised for as long as the domain
+ * lives, for at its end there may be nothing free, and what comes back may lie in slabs that others use, too.  If the machine
+ * has so much now, beside what it needs for itself.
+ */
+void builder_keep(struct domain_config *config);
 /* Prints "cannot boot: ..." and ends the machine. */
 noreturn_ cold_ void builder_cannot_boot(const struct boot_error *e);
 

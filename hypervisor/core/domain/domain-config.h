@@ -25,8 +25,10 @@ struct domain_config {
     int kernel, ramdisk; /* module indexes; -1: none */
     uint8_t handle[16];
     uint32_t restarts;
-    uint32_t failures;           /* in a row, to build it again */
-    uint32_t promised;           /* frames that its next life needs (page_promise) */
+    uint32_t failures; /* in a row, to build it again */
+    uint32_t promised; /* frames that its next life needs (page_promise) */
+    /* Frames that the hypervisor itself needs to build it, as the first time showed, and how many of them are promised. */
+    uint32_t overhead, overhead_promised;
     uint64_t started;            /* when it began to run, last */
     struct work_account account; /* pays for its end and its next beginning */
     struct sched_cap sched_cap;  /* how much of its cap its last life had used up */

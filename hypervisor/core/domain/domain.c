@@ -97,6 +97,13 @@ static struct domain_record *record_of(struct domain *d)
 /* --- birth ----------------------------------------------------------------------------------- */
 
 static void end_work(struct work *w);
+/* It will not be built again. */
+static void keep_end(struct domain_config *c)
+{
+    page_promise_end(c->promised + c->overhead_promised);
+    c->promised = c->overhead_promised = 0;
+}
+
 static void zombie_look(struct timer *t);
 
 /* Nobody has a reference any more. */
@@ -572,8 +579,7 @@ static void restart_now(struct domain_config *c)
         restart_at(c, arch_now() + RETRY_DELAY);
         return;
     }
-    page_promise_end(c->promised);
-    c->promised = 0;
+    keep_end(c);
     verdict = MAX(verdict, VERDICT_CRASH);
     machine_may_end(NULL);
 }
@@ -631,6 +637,8 @@ static void end_work(struct work *w)
         announce_end(d);
         if (action == END_RESTART && c)
             keep_memory(d);
+        else if (c)
+            keep_end(c);
         if (action == END_PRESERVE || (c && c->initial)) {
             machine_may_end(d);
             return;

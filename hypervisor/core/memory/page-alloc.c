@@ -181,7 +181,18 @@ struct page_info *page_alloc_leaving(unsigned order, uint64_t leave)
 
 struct page_info *page_alloc(unsigned order)
 {
-    return page_alloc_leaving(order, PAGE_LEAVE_NOTHING);
+    return page_alloc_leaving(order, current_vcpu()->takes_promised ? PAGE_LEAVE_NOTHING : 0);
+}
+
+bool page_alloc_is_short(void)
+{
+    return unlikely(atomic_read(&pages.count) < atomic_read(&pages.promised)) &&
+           !current_vcpu()->takes_promised;
+}
+
+uint64_t page_promised(void)
+{
+    return atomic_read(&pages.promised);
 }
 
 void page_promise(uint64_t count)

@@ -182,15 +182,20 @@ extern uint64_t *machine_to_phys;
  * @zero: they are known to hold nothing, so that nobody need scrub them. */
 void page_alloc_add(mfn_t first, uint64_t count, bool zero);
 
-/* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none. */
+/* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none.  Whoever builds no
+ * domain (vcpu.takes_promised) leaves what is promised (below); so do all that are made of it: page_alloc_zeroed(),
+ * page_alloc_shared() and mem_alloc(). */
 struct page_info *page_alloc(unsigned order) must_check;
 /* The same, but only if @leave frames are free afterwards, and all that are promised. */
-#define PAGE_LEAVE_NOTHING (~0ull) /* not even what is promised: as page_alloc() */
+#define PAGE_LEAVE_NOTHING (~0ull) /* not even what is promised */
 struct page_info *page_alloc_leaving(unsigned order, uint64_t leave) must_check;
 /* @count of the frames that are free, or will be in a moment, are promised to somebody: page_alloc_leaving() leaves them
- * there.  They are taken by page_alloc(), and the promise with them. */
+ * there.  Whoever builds a domain takes them; the promise ends by page_promise_end(). */
 void page_promise(uint64_t count);
 void page_promise_end(uint64_t count);
+uint64_t page_promised(void);
+/* Less is free than is promised, and no domain is built by the caller: not even room in a slab is for it. */
+bool page_alloc_is_short(void);
 /* The same, zeroed, as memory. */
 void *page_alloc_zeroed(unsigned order) must_check;
 /* Return a block that is nobody's any more: every frame has refs 0. */

@@ -63,6 +63,8 @@ void *mem_alloc(size_t size)
 {
     if (size > 1ul << LARGEST_SHIFT)
         return page_alloc_zeroed(size_order(size));
+    if (unlikely(page_alloc_is_short()))
+        return NULL;
 
     unsigned shift = size_shift(size);
     struct list *partial = &slabs.partial[shift - SMALLEST_SHIFT];
