@@ -724,6 +724,24 @@ Test(pollers, a_new_poll_is_not_ended_by_an_old_event)
     assert_eq_long(asleep(), 1);
 }
 
+/* Each event books a moment for those it could not wake, who have begun another poll before it comes: however many are booked, the
+ * last who waits is woken soon. */
+Test(pollers, moments_that_nobody_needs_put_nobody_off)
+{
+    const unsigned moments = 200; /* of 10 us */
+
+    for (unsigned i = 0; i < moments; i++) {
+        for_each_vcpu(many.d, v)
+            sleep_on(v, polled);
+        send_again();
+    }
+    assert_eq_long(asleep(), 36);
+    machine_advance(1000000);
+    cr_assert(asleep() < 36, "the first in turn sleep longer than 1 ms");
+    machine_advance(50000);
+    assert_eq_long(asleep(), 0);
+}
+
 /* The first are back in their poll, and are noted, before it is the last one's turn. */
 Test(pollers, the_last_are_not_kept_waiting_by_the_first)
 {
