@@ -86,7 +86,7 @@ static void wake_due(struct sim *s)
         a->woken_at = s->now;
         a->wakes++;
         sched_enqueue(&s->q, &a->e);
-        if (!s->running || sched_preempts(&s->running->e, &a->e)) {
+        if (!s->running || sched_preempts(&s->q, &s->running->e, &a->e)) {
             if (s->running)
                 sched_enqueue(&s->q, &s->running->e);
             pick(s);
@@ -188,7 +188,7 @@ Test(sched_policy, sleeper_gets_the_cpu_when_it_wakes)
     sim_run(&s, 10 * NS_S);
     assert_share(&s, 2, 0.05, 0.001);
     assert_share(&s, 0, 0.475, 0.005);
-    cr_assert(a[2].worst_wait <= SCHED_WAKE_MARGIN, "waited %lu ns",
+    cr_assert(a[2].worst_wait <= SCHED_SLEEP_MARGIN, "waited %lu ns",
               (unsigned long)a[2].worst_wait);
     cr_assert(a[2].wakes > 490);
 }
@@ -219,7 +219,7 @@ Test(sched_policy, light_waker_gets_all_it_wants)
     sim_run(&s, 10 * NS_S);
     assert_share(&s, 2, 0.10, 0.002);
     assert_share(&s, 0, 0.45, 0.005);
-    cr_assert(a[2].worst_wait <= 2 * SCHED_WAKE_MARGIN, "waited %lu ns",
+    cr_assert(a[2].worst_wait <= 2 * SCHED_SLEEP_MARGIN, "waited %lu ns",
               (unsigned long)a[2].worst_wait);
 }
 
@@ -240,31 +240,40 @@ Test(sched_policy, long_sleep_earns_bounded_credit)
     cr_assert(got >= 50 * NS_MS - SCHED_SLICE);
 }
 
-/* Sixteen of one domain sleep together, and run for 3 ms each when a neighbour that sleeps, too, wants the CPU for a moment. */
-static uint64_t wait_behind_sleepers(uint32_t sharers)
+/* @many of one domain, or of as many, sleep together, and run for 3 ms each when a neighbour that sleeps, too, wants the CPU for a
+ * moment. */
+static uint64_t wait_behind_sleepers(unsigned many, uint32_t sharers)
 {
     /* at any moment of theirs */
     struct actor a[18] = {{.e.weight = 256, .work = NS_MS / 10, .period = 21 * NS_MS + 12345}};
     struct sim s;
 
-    for (unsigned i = 1; i < 17; i++)
+    for (unsigned i = 1; i <= many; i++)
         a[i] = (struct actor){
             .e.weight = 256, .work = 3 * NS_MS, .period = 100 * NS_MS, .sharers = sharers};
     /* and one spins: against it the others gain their credit */
-    a[17] = (struct actor){.e.weight = 256};
-    sim_start(&s, a, 18);
+    a[many + 1] = (struct actor){.e.weight = 256};
+    sim_start(&s, a, many + 2);
     sim_warm_up(&s, 400 * NS_MS);
     sim_run(&s, 20 * NS_S);
     return a[0].worst_wait;
 }
 
+/* Both have slept for long enough to have all their credit: they are level. */
+Test(sched_policy, one_that_slept_as_well_is_waited_for_by_the_small_margin)
+{
+    const uint64_t wait = wait_behind_sleepers(1, 1);
+
+    cr_assert(wait <= SCHED_SLEEP_MARGIN + 1, "waited %lu us", (unsigned long)wait / 1000);
+}
+
 Test(sched_policy, many_sleepers_are_not_ahead_for_long)
 {
-    const uint64_t domain = wait_behind_sleepers(16), domains = wait_behind_sleepers(1);
+    const uint64_t domain = wait_behind_sleepers(16, 16), domains = wait_behind_sleepers(16, 1);
 
-    cr_assert(domain <= SCHED_WAKE_MARGIN, "vCPUs of one domain kept another waiting for %lu us",
+    cr_assert(domain <= SCHED_SLEEP_MARGIN, "vCPUs of one domain kept another waiting for %lu us",
               (unsigned long)domain / 1000);
-    cr_assert(domains <= 17 * SCHED_WAKE_MARGIN, "domains kept another waiting for %lu us",
+    cr_assert(domains <= 17 * SCHED_SLEEP_MARGIN, "domains kept another waiting for %lu us",
               (unsigned long)domains / 1000);
 }
 

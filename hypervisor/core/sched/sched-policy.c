@@ -5,7 +5,7 @@
  * when each has got what its weight entitles it to.  Whoever is furthest behind runs.  So:
  *
  *   fairness  two spinners of weight 512 and 256 get 2/3 and 1/3: both vruntimes advance together.
- *   latency   one that sleeps falls behind; when woken it is behind the running one by more than SCHED_WAKE_MARGIN and takes
+ *   latency   one that sleeps falls behind; when woken it is behind the running one by more than SCHED_SLEEP_MARGIN and takes
  *             the CPU at once, or as soon as it is (sched_slice()).
  *   bounded   its lag is cut to its credit: it can be ahead of its turn for at most that much CPU time in a row, then the ordinary
  *             order holds.  A domain's vCPUs share one credit, so that many of them are ahead no longer than one.  A flood of
@@ -75,9 +75,17 @@ void sched_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ns)
         q->floor = least;
 }
 
-bool sched_preempts(const struct sched_entity *running, const struct sched_entity *woken)
+/* How far @e must lag behind the running one to take the CPU from it.  Two that slept may be level, both with all their credit:
+ * the second waits for the first no longer than it must; what they change places for is bounded by the credit. */
+static uint64_t margin(const struct sched_queue *q, const struct sched_entity *e)
 {
-    return woken->vruntime + SCHED_WAKE_MARGIN < running->vruntime;
+    return e->vruntime < q->floor ? SCHED_SLEEP_MARGIN : SCHED_WAKE_MARGIN;
+}
+
+bool sched_preempts(const struct sched_queue *q, const struct sched_entity *running,
+                    const struct sched_entity *woken)
+{
+    return woken->vruntime + margin(q, woken) < running->vruntime;
 }
 
 /*
@@ -93,7 +101,7 @@ uint64_t sched_slice(const struct sched_queue *q, const struct sched_entity *run
         return ~0ull;
     if (first->vruntime >= q->floor)
         return SCHED_SLICE;
-    const uint64_t due = first->vruntime + SCHED_WAKE_MARGIN + 1;
+    const uint64_t due = first->vruntime + SCHED_SLEEP_MARGIN + 1;
     const uint64_t lead = due > running->vruntime ? due - running->vruntime : 0;
     return MIN(lead * running->weight / SCHED_WEIGHT_NORMAL, SCHED_SLICE);
 }

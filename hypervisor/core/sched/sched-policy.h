@@ -12,7 +12,9 @@
 #define SCHED_SLICE         6000000u /* ns: longest run while others wait */
 /* ns of weighted time that a domain's sleepers may lag behind the queue, all together */
 #define SCHED_SLEEP_CREDIT 4000000u
-#define SCHED_WAKE_MARGIN  500000u   /* a woken entity preempts when it lags by more than this */
+#define SCHED_WAKE_MARGIN \
+    500000u /* a woken entity preempts when it lags by more than this, in ns; */
+#define SCHED_SLEEP_MARGIN 100000u   /* one that lags behind the floor, because it slept, by this */
 #define SCHED_YIELD_SPAN   2000000u  /* a yield gives way by at most this much */
 #define SCHED_CAP_PERIOD   50000000u /* caps are kept over this much real time */
 
@@ -38,7 +40,7 @@ struct sched_queue {
 
 void sched_queue_init(struct sched_queue *q);
 /* @sharers: so many have one credit between them, that of their domain.  With more than eight, one that wakes beside a spinner may
- * wait until that is SCHED_WAKE_MARGIN ahead of it. */
+ * wait until that is SCHED_SLEEP_MARGIN ahead of it. */
 void sched_entity_init(struct sched_entity *e, uint32_t weight, uint32_t sharers);
 
 /* Add @e.  If it slept, its lag is cut to its credit; if it never ran it has none. */
@@ -55,7 +57,8 @@ static inline struct sched_entity *sched_first(const struct sched_queue *q)
 /* @e ran on @q's CPU for @ns. */
 void sched_charge(struct sched_queue *q, struct sched_entity *e, uint64_t ns);
 /* Should @woken, just queued, take the CPU from @running, just charged? */
-bool sched_preempts(const struct sched_entity *running, const struct sched_entity *woken);
+bool sched_preempts(const struct sched_queue *q, const struct sched_entity *running,
+                    const struct sched_entity *woken);
 /* How long @running, which begins or goes on, may run before @q is looked at again; ~0 if nobody waits. */
 uint64_t sched_slice(const struct sched_queue *q, const struct sched_entity *running);
 /* @e, not queued, gives way to those who wait. */

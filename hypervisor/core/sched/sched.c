@@ -230,7 +230,7 @@ static void insert(struct cpu_queue *cq, struct vcpu *v)
         ask_reschedule(v->cpu);
         return;
     }
-    if (sched_preempts(&running->sched, &v->sched) || !here)
+    if (sched_preempts(&cq->queue, &running->sched, &v->sched) || !here)
         ask_reschedule(v->cpu); /* another CPU must at least arm its slice timer */
     else if (!cq->slice.queued ||
              now + sched_slice(&cq->queue, &running->sched) < cq->slice.deadline)
