@@ -17,7 +17,7 @@ struct wait_queue poll_wait = WAIT_QUEUE_INIT(poll_wait);
 
 struct file *file_new(struct inode *inode, const struct file_ops *ops, unsigned flags)
 {
-    struct file *file = page_available(PAGE_FOR_PROCESS) ? heap_alloc(sizeof(*file)) : NULL;
+    struct file *file = heap_alloc_for(PAGE_FOR_PROCESS, sizeof(*file));
     if (!file)
         return NULL;
     file->refs = 1;
@@ -137,16 +137,10 @@ static long regular_read(struct file *file, user_t to, size_t size)
     return done;
 }
 
-static long regular_write(struct file *file, user_t from, size_t size)
+/* How much of @size bytes may be written at the file's offset, for which there is room then; or -errno. */
+static long write_most(const struct file *file, size_t size)
 {
     struct inode *inode = file->inode;
-    size_t done = 0;
-    long rc = 0;
-
-    if (file->flags & O_APPEND)
-        file->offset = inode->size;
-    if (!size)
-        return 0;
     if (size > FILE_SIZE_MAX || file->offset > FILE_SIZE_MAX)
         return -EFBIG;
     size = limit_file_size(file->offset, size);
@@ -155,9 +149,23 @@ static long regular_write(struct file *file, user_t from, size_t size)
     if (inode_sealed(inode,
                      file->offset + size > inode->size ? SEAL_GROW | SEAL_WRITES : SEAL_WRITES))
         return -EPERM;
-    rc = inode_reserve(inode, file->offset + size);
-    if (rc)
+    const int rc = inode_reserve(inode, file->offset + size);
+    return rc ? rc : (long)size;
+}
+
+static long regular_write(struct file *file, user_t from, size_t size)
+{
+    struct inode *inode = file->inode;
+    size_t done = 0;
+
+    if (file->flags & O_APPEND)
+        file->offset = inode->size;
+    if (!size)
+        return 0;
+    long rc = write_most(file, size);
+    if (rc < 0)
         return rc;
+    size = rc;
     while (done < size) {
         const size_t in_page = file->offset % PAGE_SIZE;
         const size_t n = MIN(size - done, PAGE_SIZE - in_page);
@@ -171,11 +179,12 @@ static long regular_write(struct file *file, user_t from, size_t size)
             inode->size = file->offset;
         if (file->offset % PAUSE_BYTES)
             continue;
-        /* Somebody who shares the file may move its offset meanwhile. */
+        /* Meanwhile others may move the offset that they share, or seal the file. */
         sched_point();
-        rc = inode_reserve(inode, file->offset + size - done);
-        if (rc)
+        rc = done < size ? write_most(file, size - done) : 0;
+        if (rc < 0)
             break;
+        size = done + rc;
     }
     if (done)
         access_drop_set_id(inode);

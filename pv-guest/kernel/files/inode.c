@@ -43,7 +43,7 @@ unsigned inode_links(const struct inode *inode)
 struct inode *inode_new(unsigned mode)
 {
     static uint64_t last_number;
-    struct inode *inode = page_available(PAGE_FOR_PROCESS) ? heap_alloc(sizeof(*inode)) : NULL;
+    struct inode *inode = heap_alloc_for(PAGE_FOR_PROCESS, sizeof(*inode));
     if (!inode)
         return NULL;
     inode->refs = 1;

@@ -3,7 +3,7 @@
  *
  * The covered directory points to the root on top of it, where a walk goes on;
  * the root's parent is the covered directory's, so ".." needs to know nothing.
- * Only what is bound in a second place keeps its parent, and ".." leads there.
+ * Only what is bound in a second place keeps its parent, and ".." leads there (path.c: not out of a root).
  */
 #include "credentials.h"
 #include "errno.h"

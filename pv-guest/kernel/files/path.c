@@ -9,6 +9,7 @@
 #include "heap.h"
 #include "inode.h"
 #include "inotify.h"
+#include "mount.h"
 #include "process.h"
 #include "text.h"
 
@@ -163,17 +164,34 @@ static bool is_below(const struct inode *inode, const struct inode *root)
     return inode == root;
 }
 
+/*
+ * Where ".." leads from @dir for whom nothing above @root exists; NULL: nowhere.  A directory that is bound in a second
+ * place leads up where it was first, which may be out of the root: then to where it is bound in the root.
+ */
+static struct inode *parent_within(const struct inode *dir, const struct inode *root)
+{
+    const struct mount *m;
+    if (root == root_inode || is_below(dir, root))
+        return dir->parent;
+    list_for_each(m, &mounts, link)
+    {
+        if (m->bound && is_below(m->covered, root) && is_below(dir, m->root))
+            return m->root == dir ? m->covered->parent : dir->parent;
+    }
+    return NULL;
+}
+
 /* "..", which leads nowhere in a root. */
 static int walk_up(struct walk *w)
 {
     if (w->at == w->root || w->at == inode_root())
         return w->resolve & PATH_BENEATH ? -EXDEV : 0;
-    if (!w->at->parent)
+    struct inode *const up = w->at->parent ? parent_within(w->at, inode_root()) : NULL;
+    if (!up)
         return -ENOENT;
-    if ((w->resolve & PATH_NO_MOUNTS) && w->at->parent->fs != w->at->fs)
+    if ((w->resolve & PATH_NO_MOUNTS) && up->fs != w->at->fs)
         return -EXDEV;
-    walk_move(w, w->at->parent);
-    /* A directory that is bound in a second place leads up where it was first. */
+    walk_move(w, up);
     return (w->resolve & (PATH_BENEATH | PATH_IN_ROOT)) && !is_below(w->at, w->root) ? -EXDEV : 0;
 }
 

@@ -23,7 +23,7 @@ void pipe_wake(struct pipe *p)
 /* Give the ring room for @room bytes, which is more than are in it. */
 static int ring_resize(struct pipe *p, size_t room)
 {
-    char *data = page_available(PAGE_FOR_FILE) ? heap_alloc(room) : NULL;
+    char *data = heap_alloc_for(PAGE_FOR_FILE, room);
     const size_t first = MIN(p->used, p->room - p->head);
     if (!data)
         return -ENOMEM;
@@ -345,7 +345,7 @@ void pipe_free(struct pipe *p)
 
 struct pipe *pipe_create(size_t size)
 {
-    struct pipe *p = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*p)) : NULL;
+    struct pipe *p = heap_alloc_for(PAGE_FOR_FILE, sizeof(*p));
     char *data = p ? heap_alloc(PAGE_SIZE) : NULL;
     if (!p || !data) {
         heap_free(p);

@@ -117,8 +117,9 @@ long syscall_io_setup(const struct syscall_args *a)
     if (count > EVENTS_MOST - events_total)
         return -EAGAIN;
     id = space_gap(space, PAGE_SIZE);
-    struct aio_context *c = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*c)) : NULL;
-    if (!c || !id || space_map(space, id, PAGE_SIZE, PROT_READ | PROT_WRITE, false, NULL, 0)) {
+    struct aio_context *c = heap_alloc_for(PAGE_FOR_FILE, sizeof(*c));
+    if (!c || !id ||
+        space_map(space, id, PAGE_SIZE, PROT_READ | PROT_WRITE, SHARING_NONE, NULL, 0)) {
         heap_free(c);
         return -ENOMEM;
     }
@@ -160,7 +161,9 @@ static int check_file(const struct file *file, const struct linux_iocb *io)
     case AIO_WRITE_VECTOR:
         if (mode == (writes ? O_RDONLY : O_WRONLY))
             return -EBADF;
-        return (writes ? file->ops->write != NULL : file->ops->read != NULL) ? 0 : -EINVAL;
+        if (!(writes ? file->ops->write != NULL : file->ops->read != NULL))
+            return -EINVAL;
+        return file_seekable(file) && (int64_t)io->offset < 0 ? -EINVAL : 0;
     case AIO_SYNC:
     case AIO_DATA_SYNC:
         return io->buffer || io->offset || io->size || io->flags_of_transfer || !file->inode ||
@@ -196,7 +199,7 @@ static long transfer(struct file *file, const struct linux_iocb *io)
 static int submit_to(struct aio_context *c, struct file *file, struct file *told,
                      const struct linux_iocb *io, user_t at)
 {
-    struct event *e = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*e)) : NULL;
+    struct event *e = heap_alloc_for(PAGE_FOR_FILE, sizeof(*e));
     if (!e)
         return -EAGAIN;
     const long n = transfer(file, io);
@@ -252,6 +255,9 @@ long syscall_io_submit(const struct syscall_args *a)
     c->refs++;
     for (; !rc && !c->gone && done < MIN(count, (int64_t)c->most); done += !rc) {
         user_t at;
+        if (done && signal_waiting(task_current()))
+            break;
+        sched_point();
         rc = user_read(&at, a->arg[2] + done * sizeof(at), sizeof(at)) ? -EFAULT : submit(c, at);
     }
     context_put(c);

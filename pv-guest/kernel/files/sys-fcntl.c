@@ -10,12 +10,16 @@
 #include "signal.h"
 #include "syscall.h"
 
-/* Call @fn, which may wait: another thread could close @file meanwhile. */
-static long with_file(struct file *file, long (*fn)(struct file *, unsigned, user_t), unsigned what,
-                      user_t arg)
+/* A record lock of, maybe after waiting for it, what @fd is. */
+static long lock_records(int fd, struct file *file, unsigned command, user_t arg)
 {
     file_get(file);
-    const long rc = fn(file, what, arg);
+    long rc = record_lock(file, command, arg);
+    /* Meanwhile another thread may have closed @fd, which ends what the process has locked of the file. */
+    if (!rc && command == F_SETLKW && fd_file(fd) != file) {
+        record_locks_drop(task_current()->files, file);
+        rc = -EBADF;
+    }
     file_put(file);
     return rc;
 }
@@ -164,7 +168,7 @@ long syscall_fcntl(const struct syscall_args *a)
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        return with_file(file, record_lock, a->arg[1], a->arg[2]);
+        return lock_records(fd, file, a->arg[1], a->arg[2]);
     case F_GETPIPE_SZ:
         return pipe_of(file) ? (long)pipe_of(file)->size : -EBADF;
     case F_SETPIPE_SZ:

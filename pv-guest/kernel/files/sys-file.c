@@ -228,6 +228,8 @@ long syscall_fallocate(const struct syscall_args *a)
     struct inode *const inode = file->inode;
     inode_get(inode);
     long rc = provide(inode, start, start + size);
+    if (!rc && inode_sealed(inode, SEAL_GROW) && start + size > inode->size)
+        rc = -EPERM; /* by another thread, meanwhile */
     if (!rc && !a->arg[1] && start + size > inode->size)
         rc = file_resize(inode, start + size);
     inode_put(inode);

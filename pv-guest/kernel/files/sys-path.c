@@ -40,6 +40,17 @@ long syscall_faccessat2(const struct syscall_args *a)
     return access(a->arg[0], a->arg[1], a->arg[2], a->arg[3]);
 }
 
+/* May the running process read what @link says, and is there anything?  A link that leads to what no path reaches may
+ * have a text even so (-ENXIO). */
+static int check_link(struct inode *link)
+{
+    struct inode *to;
+    const int rc = link->follow ? link->follow(link, &to) : -ENXIO;
+    if (!rc)
+        inode_put(to);
+    return rc == -ENXIO ? 0 : rc;
+}
+
 long syscall_readlink(const struct syscall_args *a)
 {
     const struct syscall_args at = {.arg = {AT_FDCWD, a->arg[0], a->arg[1], a->arg[2]}};
@@ -56,11 +67,11 @@ long syscall_readlinkat(const struct syscall_args *a)
     long rc = user_path_find(a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW | empty, &inode);
     if (rc)
         return rc;
-    if (inode_is(inode, S_IFLNK)) {
+    if (!inode_is(inode, S_IFLNK)) {
+        rc = -EINVAL;
+    } else if (!(rc = check_link(inode))) {
         const size_t n = MIN(strlen(inode->target), (size_t)size);
         rc = user_write(a->arg[2], inode->target, n) ? -EFAULT : (long)n;
-    } else {
-        rc = -EINVAL;
     }
     inode_put(inode);
     return rc;

@@ -63,8 +63,8 @@ static bool waits(const struct end *e, unsigned flags)
     return !(flags & SPLICE_F_NONBLOCK) && !(e->file->flags & O_NONBLOCK);
 }
 
-/* Wait until pipes have what @fn needs, then move once. */
-static long move(struct end *from, struct end *to, size_t size, unsigned flags, bounce_fn fn)
+/* Wait until pipes have what @fn needs, then move once; another thread may close them meanwhile. */
+static long move_held(struct end *from, struct end *to, size_t size, unsigned flags, bounce_fn fn)
 {
     struct pipe *const in = pipe_of(from->file), *const out = pipe_of(to->file);
     int rc = in ? pipe_wait_content(in, waits(from, flags)) : 1;
@@ -73,6 +73,17 @@ static long move(struct end *from, struct end *to, size_t size, unsigned flags, 
     if (rc == -EPIPE)
         signal_broken_pipe();
     return rc > 0 ? transfer_with_bounce(from, to, size, fn) : rc;
+}
+
+static long move(struct end *from, struct end *to, size_t size, unsigned flags, bounce_fn fn)
+{
+    struct file *const in = from->file, *const out = to->file;
+    file_get(in);
+    file_get(out);
+    const long n = move_held(from, to, size, flags, fn);
+    file_put(in);
+    file_put(out);
+    return n;
 }
 
 /* Can they be read and written, and is at least one of them a pipe? */

@@ -226,8 +226,6 @@ static void end_back(struct end *e, size_t n)
         e->offset -= n;
 }
 
-#define TRANSFER_MOST 0x7ffff000ul /* in one call, as Linux has it */
-
 /*
  * Copy through memory of the process itself, mapped for as long as it takes: so
  * this needs nothing of files but that they can be read and written.
@@ -259,7 +257,8 @@ long transfer_with_bounce(struct end *from, struct end *to, size_t size, bounce_
 {
     struct space *const space = task_current()->space;
     const uintptr_t bounce = space_gap(space, BOUNCE_SIZE);
-    if (!bounce || space_map(space, bounce, BOUNCE_SIZE, PROT_READ | PROT_WRITE, false, NULL, 0))
+    if (!bounce ||
+        space_map(space, bounce, BOUNCE_SIZE, PROT_READ | PROT_WRITE, SHARING_NONE, NULL, 0))
         return -ENOMEM;
     file_get(from->file);
     file_get(to->file);

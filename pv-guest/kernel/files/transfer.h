@@ -7,6 +7,8 @@
 #define HERE        (~0ul) /* at the file's own offset */
 #define BOUNCE_SIZE (16 * PAGE_SIZE)
 
+#define TRANSFER_MOST 0x7ffff000ul /* bytes in one call, as Linux has it */
+
 typedef long (*transfer_fn)(struct file *file, user_t at, size_t size);
 
 /* As read and write: -EBADF if it is not open for that, -EINVAL if its kind cannot do it. */

@@ -71,7 +71,8 @@ static int grow(struct ipc_table *t)
     return 0;
 }
 
-/* Places are given in turn, so that an id that was removed is not soon another object's. */
+/* Places are given in turn, and each time round ids are others: those of objects that were removed do not come again
+ * for a long time. */
 static void insert(struct ipc_table *t, struct ipc *ipc)
 {
     unsigned place = t->used || t->sequence || t->last ? t->last + 1 : 0;
@@ -153,23 +154,68 @@ void ipc_remove(struct ipc_table *t, struct ipc *ipc)
     ipc_put(t, ipc);
 }
 
-struct linux_ipc ipc_told(const struct ipc *ipc)
+/* ---- What shmctl, semctl and msgctl have in common ---- */
+
+static long tell(const struct ipc_kind *k, const struct ipc *ipc, const struct ipc_command *c)
 {
-    return (struct linux_ipc){.key = ipc->key,
-                              .uid = ipc->uid,
-                              .gid = ipc->gid,
-                              .creator_uid = ipc->creator_uid,
-                              .creator_gid = ipc->creator_gid,
-                              .mode = ipc->mode,
-                              .sequence = ipc->id >> PLACE_BITS};
+    union {
+        struct linux_ipc ipc;
+        uint64_t room[IPC_TOLD_MOST / sizeof(uint64_t)];
+    } told = {.room = {0}};
+    if (c->command != k->stat + 2 && !ipc_allowed(ipc, IPC_READ))
+        return -EACCES;
+    told.ipc = (struct linux_ipc){.key = ipc->key,
+                                  .uid = ipc->uid,
+                                  .gid = ipc->gid,
+                                  .creator_uid = ipc->creator_uid,
+                                  .creator_gid = ipc->creator_gid,
+                                  .mode = ipc->mode,
+                                  .sequence = ipc->id >> PLACE_BITS};
+    k->tell(ipc, &told);
+    if (user_write(c->at, &told, k->size))
+        return -EFAULT;
+    return c->command == IPC_STAT ? 0 : ipc->id;
 }
 
-void ipc_set(struct ipc *ipc, const struct linux_ipc *to)
+/* IPC_SET, owner and the mode's nine bits and what the kind has besides; or IPC_RMID. */
+static long change(const struct ipc_kind *k, struct ipc *ipc, int command, const void *told)
 {
+    const struct linux_ipc *to = told;
+    if (!ipc_owned(ipc))
+        return -EPERM;
+    if (command == IPC_RMID) {
+        k->remove(ipc);
+        return 0;
+    }
+    const int rc = k->set ? k->set(ipc, told) : 0;
+    if (rc)
+        return rc;
     ipc->uid = to->uid;
     ipc->gid = to->gid;
     ipc->mode = (ipc->mode & ~0777u) | (to->mode & 0777);
     ipc->changed = clock_now();
+    return 0;
+}
+
+long ipc_control(const struct ipc_kind *k, const struct ipc_command *c)
+{
+    uint64_t told[IPC_TOLD_MOST / sizeof(uint64_t)];
+    const int info = k->stat + 1;
+    if (c->id < 0 || c->command < 0)
+        return -EINVAL;
+    if (c->command == IPC_INFO || c->command == info)
+        return k->tell_limits(c->command == info, c->at);
+    if (c->command == IPC_SET && user_read(told, c->at, k->size))
+        return -EFAULT;
+    const bool by_place = c->command == k->stat || c->command == k->stat + 2;
+    struct ipc *ipc = by_place ? ipc_find_place(k->table, c->id) : ipc_find(k->table, c->id);
+    if (!ipc)
+        return -EINVAL;
+    if (by_place || c->command == IPC_STAT)
+        return tell(k, ipc, c);
+    if (c->command == IPC_SET || c->command == IPC_RMID)
+        return change(k, ipc, c->command, told);
+    return k->other ? k->other(ipc, c) : -EINVAL;
 }
 
 uint64_t ipc_seconds(uint64_t time)

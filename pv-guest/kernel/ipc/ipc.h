@@ -93,9 +93,29 @@ struct linux_ipc {
     uint64_t unused[2];
 };
 _Static_assert(sizeof(struct linux_ipc) == 48, "struct ipc64_perm");
-struct linux_ipc ipc_told(const struct ipc *ipc);
-/* IPC_SET: owner and the mode's nine bits. */
-void ipc_set(struct ipc *ipc, const struct linux_ipc *to);
+#define IPC_TOLD_MOST 120 /* bytes of what a kind tells of an object */
+
+/* One of shmctl, semctl, msgctl. */
+struct ipc_command {
+    int id, command;
+    unsigned number; /* of a semaphore */
+    user_t at;
+};
+
+/* What a kind of object has of its own in those calls. */
+struct ipc_kind {
+    struct ipc_table *table;
+    int stat;    /* the number of its *_STAT, behind which *_INFO and *_STAT_ANY come */
+    size_t size; /* of what it tells and is told, which begins with a struct linux_ipc */
+    long (*tell_limits)(bool used, user_t to);
+    void (*tell)(const struct ipc *ipc, void *told); /* all but that beginning */
+    int (*set)(struct ipc *ipc, const void *told);   /* besides owner and mode: 0 or -errno */
+    void (*remove)(struct ipc *ipc);
+    long (*other)(struct ipc *ipc,
+                  const struct ipc_command *c); /* its other commands; NULL: none */
+};
+/* Do what @c says: looks for the object, and whether the process may. */
+long ipc_control(const struct ipc_kind *kind, const struct ipc_command *c);
 /* A time of clock_now() in seconds. */
 uint64_t ipc_seconds(uint64_t time);
 
@@ -103,7 +123,10 @@ uint64_t ipc_seconds(uint64_t time);
     for (place = 0; place < (table)->size; place++) \
         if (((ipc) = ipc_find_place((table), place)))
 
-/* sys-semaphore.c: the running process ends, or leaves what it had to undo: its semaphores get back what it took. */
+/*
+ * sys-semaphore.c: the running process ends, or leaves what it had to undo: its semaphores get back what it took.
+ * Others may run meanwhile.
+ */
 void semaphores_undo(struct process *p);
 
 /* sys-shared-memory.c: an area of the segment that @inode is has come, or gone. */

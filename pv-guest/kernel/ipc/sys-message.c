@@ -108,7 +108,7 @@ static int wait_room(struct queue *q, size_t size, bool wait)
 
 static int message_read(user_t from, size_t size, struct message **read)
 {
-    struct message *m = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*m) + size) : NULL;
+    struct message *m = heap_alloc_for(PAGE_FOR_FILE, sizeof(*m) + size);
     if (!m)
         return -ENOMEM;
     if (user_read(&m->type, from, sizeof(m->type)) ||
@@ -274,59 +274,49 @@ static long tell_limits(bool used, user_t to)
     return user_write(to, limits, sizeof(limits)) ? -EFAULT : ipc_last_place(&queues);
 }
 
-static long tell(const struct queue *q, int command, user_t to)
+static void tell(const struct ipc *ipc, void *to)
 {
-    const struct linux_queue told = {.ipc = ipc_told(&q->ipc),
-                                     .sent = ipc_seconds(q->sent),
-                                     .received = ipc_seconds(q->received),
-                                     .changed = ipc_seconds(q->ipc.changed),
-                                     .bytes = q->bytes,
-                                     .count = q->count,
-                                     .most = q->most,
-                                     .sender = q->sender,
-                                     .receiver = q->receiver};
-    if (command != MSG_STAT_ANY && !ipc_allowed(&q->ipc, IPC_READ))
-        return -EACCES;
-    if (user_write(to, &told, sizeof(told)))
-        return -EFAULT;
-    return command == IPC_STAT ? 0 : q->ipc.id;
+    const struct queue *q = container_of(ipc, const struct queue, ipc);
+    struct linux_queue *told = to;
+    told->sent = ipc_seconds(q->sent);
+    told->received = ipc_seconds(q->received);
+    told->changed = ipc_seconds(q->ipc.changed);
+    told->bytes = q->bytes;
+    told->count = q->count;
+    told->most = q->most;
+    told->sender = q->sender;
+    told->receiver = q->receiver;
 }
 
-static long change(struct queue *q, int command, const struct linux_queue *to)
+static int set(struct ipc *ipc, const void *told)
 {
-    if (!ipc_owned(&q->ipc))
+    struct queue *q = queue_of(ipc);
+    const struct linux_queue *to = told;
+    if (to->most > IPC_QUEUE_MOST && !access_capable(CAP_SYS_RESOURCE))
         return -EPERM;
-    if (command == IPC_SET && to->most > IPC_QUEUE_MOST && !access_capable(CAP_SYS_RESOURCE))
-        return -EPERM;
-    wait_wake(&q->changed); /* there may be room now, or no right any more */
-    if (command == IPC_RMID) {
-        ipc_remove(&queues, &q->ipc);
-        return 0;
-    }
-    ipc_set(&q->ipc, &to->ipc);
     q->most = to->most;
+    wait_wake(&q->changed); /* there may be room now, or no right any more */
     return 0;
+}
+
+static void remove(struct ipc *ipc)
+{
+    wait_wake(&queue_of(ipc)->changed);
+    ipc_remove(&queues, ipc);
 }
 
 /* msgctl(id, command, buffer) */
 long syscall_msgctl(const struct syscall_args *a)
 {
-    const int id = a->arg[0], command = a->arg[1];
-    struct linux_queue to = {0};
-    if (id < 0 || command < 0)
-        return -EINVAL;
-    if (command == IPC_INFO || command == MSG_INFO)
-        return tell_limits(command == MSG_INFO, a->arg[2]);
-    if (command > IPC_STAT && command != MSG_STAT && command != MSG_STAT_ANY)
-        return -EINVAL;
-    if (command == IPC_SET && user_read(&to, a->arg[2], sizeof(to)))
-        return -EFAULT;
-    const bool by_place = command == MSG_STAT || command == MSG_STAT_ANY;
-    struct queue *q = queue_of(by_place ? ipc_find_place(&queues, id) : ipc_find(&queues, id));
-    if (!q)
-        return -EINVAL;
-    return command == IPC_SET || command == IPC_RMID ? change(q, command, &to)
-                                                     : tell(q, command, a->arg[2]);
+    static const struct ipc_kind kind = {.table = &queues,
+                                         .stat = MSG_STAT,
+                                         .size = sizeof(struct linux_queue),
+                                         .tell_limits = tell_limits,
+                                         .tell = tell,
+                                         .set = set,
+                                         .remove = remove};
+    const struct ipc_command c = {a->arg[0], a->arg[1], 0, a->arg[2]};
+    return ipc_control(&kind, &c);
 }
 
 void proc_ipc_messages(struct text_buffer *out, const struct process *p, const struct task *task)

@@ -48,7 +48,9 @@ struct mqueue {
     struct wait_queue changed;
 
     /* Who is to be told of a message that nobody waits for: once. */
-    int owner; /* pid; 0: nobody */
+    int owner;               /* pid; 0: nobody */
+    uint64_t owner_since;    /* its start_time: a pid may be another process's later */
+    unsigned owner_programs; /* a program that it has executed since has not asked */
     int notify, number;
     uint64_t value;
 };
@@ -159,7 +161,7 @@ static int queue_new(const struct linux_mq_attributes *a, struct mqueue **made)
                           MIN((uint64_t)a->most, (uint64_t)PRIORITIES) * COST_PRIORITY;
     if (cost_of(user) + cost > p->limits[RLIMIT_MSGQUEUE].current)
         return -EMFILE;
-    struct mqueue *q = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*q)) : NULL;
+    struct mqueue *q = heap_alloc_for(PAGE_FOR_FILE, sizeof(*q));
     if (!q)
         return -ENOMEM;
     q->most = a->most;
@@ -288,19 +290,6 @@ static struct file *queue_file(int fd, unsigned mode)
 
 /* ---- Sending and receiving ---- */
 
-/* Until when a call waits, by the time of day at @at: *deadline; FOREVER if there is none. */
-static int deadline_read(user_t at, uint64_t *deadline)
-{
-    uint64_t then;
-    *deadline = FOREVER;
-    if (!at)
-        return 0;
-    const int rc = timespec_read(at, &then);
-    const uint64_t now = clock_now();
-    *deadline = platform_time() + (then > now ? then - now : 0);
-    return rc;
-}
-
 static int wait_change(struct file *file, uint64_t deadline)
 {
     if (file->flags & O_NONBLOCK)
@@ -308,16 +297,26 @@ static int wait_change(struct file *file, uint64_t deadline)
     return wait_until(&file->inode->mqueue->changed, deadline);
 }
 
-/* A message has come into @q, which was empty, and nobody waits for it. */
+/* Who has asked to be told, if that has not ended; NULL: nobody. */
+static struct process *owner_of(const struct mqueue *q)
+{
+    struct process *p = q->owner ? process_find(q->owner) : NULL;
+    return p && !p->zombie && p->start_time == q->owner_since ? p : NULL;
+}
+
+/*
+ * A message has come into @q, which was empty, and nobody waits for it.  A program that has been executed since is sent
+ * nothing: it may run as a user to whom who has asked must not send signals.
+ */
 static void tell(struct mqueue *q)
 {
     const struct process *self = process_current();
-    struct process *p = q->owner ? process_find(q->owner) : NULL;
+    struct process *p = owner_of(q);
     const struct signal_info info = {
         q->number,
         SI_MESGQ,
         {(uint64_t)self->credentials.user.real << 32 | (unsigned)self->pid, q->value}};
-    if (p && !p->zombie && q->notify == SIGEV_SIGNAL && q->number)
+    if (p && p->programs == q->owner_programs && q->notify == SIGEV_SIGNAL && q->number)
         signal_send_info(p, &info);
     q->owner = 0;
 }
@@ -341,7 +340,7 @@ static void insert(struct mqueue *q, struct mqueue_message *m)
 
 static int message_read(user_t from, size_t size, unsigned priority, struct mqueue_message **read)
 {
-    struct mqueue_message *m = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*m) + size) : NULL;
+    struct mqueue_message *m = heap_alloc_for(PAGE_FOR_FILE, sizeof(*m) + size);
     if (!m)
         return -ENOMEM;
     if (user_read(m->bytes, from, size)) {
@@ -359,7 +358,7 @@ long syscall_mq_timedsend(const struct syscall_args *a)
 {
     uint64_t deadline;
     struct mqueue_message *m;
-    int rc = deadline_read(a->arg[4], &deadline);
+    int rc = timespec_deadline(a->arg[4], true, true, &deadline);
     if (rc)
         return rc;
     if ((unsigned)a->arg[3] >= PRIORITIES)
@@ -415,7 +414,7 @@ long syscall_mq_timedreceive(const struct syscall_args *a)
 {
     uint64_t deadline;
     struct mqueue_message *m;
-    int rc = deadline_read(a->arg[4], &deadline);
+    int rc = timespec_deadline(a->arg[4], true, true, &deadline);
     if (rc)
         return rc;
     struct file *file = queue_file(a->arg[0], O_RDONLY);
@@ -445,7 +444,7 @@ _Static_assert(sizeof(struct linux_sigevent) == 64, "struct sigevent");
 long syscall_mq_notify(const struct syscall_args *a)
 {
     struct linux_sigevent e = {0};
-    const int self = process_current()->pid;
+    const struct process *const self = process_current();
     if (a->arg[1] && user_read(&e, a->arg[1], sizeof(e)))
         return -EFAULT;
     if (e.notify < SIGEV_SIGNAL || e.notify > SIGEV_THREAD ||
@@ -456,13 +455,15 @@ long syscall_mq_notify(const struct syscall_args *a)
         return -EBADF;
     struct mqueue *q = file->inode->mqueue;
     if (!a->arg[1]) {
-        if (q->owner == self)
+        if (q->owner == self->pid)
             q->owner = 0;
         return 0;
     }
-    if (q->owner)
+    if (owner_of(q))
         return -EBUSY;
-    q->owner = self;
+    q->owner = self->pid;
+    q->owner_since = self->start_time;
+    q->owner_programs = self->programs;
     q->notify = e.notify;
     q->number = e.number;
     q->value = e.value;

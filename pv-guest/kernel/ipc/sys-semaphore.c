@@ -168,7 +168,7 @@ static void take_back(struct set *s, const struct linux_sembuf *o, unsigned coun
     }
 }
 
-/* All of @w's, or none: 0; -EAGAIN if it is to wait, -EWOULDBLOCK's other meaning being told by *@wait; -ERANGE. */
+/* All of @w's, or none: 0; -EAGAIN, *@wait telling whether it is to wait; or -ERANGE. */
 static int operate_all(struct set *s, struct waiter *w, bool *wait)
 {
     *wait = false;
@@ -195,11 +195,12 @@ static bool alters(const struct waiter *w)
     return false;
 }
 
-/* A value has changed: do what those in line have waited for. */
+/* A value has changed: do what those in line have waited for.  Others run in between, and @s may be gone afterwards. */
 static void serve(struct set *s)
 {
     struct waiter *w, *after;
     bool again = true, wait;
+    ipc_hold(&s->ipc);
     while (again) {
         again = false;
         list_for_each_safe(w, after, &s->line, link)
@@ -210,7 +211,10 @@ static void serve(struct set *s)
             again |= !rc && alters(w);
             waiter_done(w, rc);
         }
+        if (again)
+            sched_point();
     }
+    ipc_put(&sets, &s->ipc);
 }
 
 /* What the running process has to undo of @s; NULL without memory. */
@@ -223,7 +227,7 @@ static struct undo *undo_get(struct set *s)
         if (u->set == s)
             return u;
     }
-    u = heap_alloc(sizeof(*u) + s->count * sizeof(u->adjust[0]));
+    u = heap_alloc_for(PAGE_FOR_FILE, sizeof(*u) + s->count * sizeof(u->adjust[0]));
     if (!u)
         return NULL;
     u->set = s;
@@ -363,17 +367,13 @@ static long tell_limits(bool used, user_t to)
     return user_write(to, limits, sizeof(limits)) ? -EFAULT : ipc_last_place(&sets);
 }
 
-static long tell(const struct set *s, int command, user_t to)
+static void tell(const struct ipc *ipc, void *to)
 {
-    const struct linux_set told = {.ipc = ipc_told(&s->ipc),
-                                   .operated = ipc_seconds(s->operated),
-                                   .changed = ipc_seconds(s->ipc.changed),
-                                   .count = s->count};
-    if (command != SEM_STAT_ANY && !ipc_allowed(&s->ipc, IPC_READ))
-        return -EACCES;
-    if (user_write(to, &told, sizeof(told)))
-        return -EFAULT;
-    return command == IPC_STAT ? 0 : s->ipc.id;
+    const struct set *s = container_of(ipc, const struct set, ipc);
+    struct linux_set *told = to;
+    told->operated = ipc_seconds(s->operated);
+    told->changed = ipc_seconds(s->ipc.changed);
+    told->count = s->count;
 }
 
 /* Nobody has anything to undo of semaphores @from to @to any more. */
@@ -454,48 +454,35 @@ static long value_get(struct set *s, unsigned number, int command, user_t all)
     }
 }
 
-static long change(struct set *s, int command, const struct linux_set *to)
+static void remove(struct ipc *ipc)
 {
-    if (!ipc_owned(&s->ipc))
-        return -EPERM;
-    if (command == IPC_SET)
-        ipc_set(&s->ipc, &to->ipc);
-    else
-        set_remove(s);
-    return 0;
+    set_remove(set_of(ipc));
 }
 
-static bool command_known(int command)
+static long value_command(struct ipc *ipc, const struct ipc_command *c)
 {
-    return command == IPC_RMID || command == IPC_SET || command == IPC_STAT ||
-           (command >= GETPID && command <= SEM_STAT) || command == SEM_STAT_ANY;
+    struct set *s = set_of(ipc);
+    if (c->command == SETVAL)
+        return value_set(s, c->number, (int)c->at);
+    return c->command >= GETPID && c->command <= SETALL ? value_get(s, c->number, c->command, c->at)
+                                                        : -EINVAL;
 }
 
 /* semctl(id, number, command, argument) */
 long syscall_semctl(const struct syscall_args *a)
 {
-    const int id = a->arg[0], command = a->arg[2], value = a->arg[3];
-    struct linux_set to = {0};
-    if (id < 0)
-        return -EINVAL;
-    if (command == IPC_INFO || command == SEM_INFO)
-        return tell_limits(command == SEM_INFO, a->arg[3]);
-    if (!command_known(command))
-        return -EINVAL;
-    if (command == IPC_SET && user_read(&to, a->arg[3], sizeof(to)))
-        return -EFAULT;
-    if (command == SETVAL && (value < 0 || value > VALUE_MOST))
+    static const struct ipc_kind kind = {.table = &sets,
+                                         .stat = SEM_STAT,
+                                         .size = sizeof(struct linux_set),
+                                         .tell_limits = tell_limits,
+                                         .tell = tell,
+                                         .remove = remove,
+                                         .other = value_command};
+    const struct ipc_command c = {a->arg[0], a->arg[2], a->arg[1], a->arg[3]};
+    const int value = c.at;
+    if (c.id >= 0 && c.command == SETVAL && (value < 0 || value > VALUE_MOST))
         return -ERANGE;
-    const bool by_place = command == SEM_STAT || command == SEM_STAT_ANY;
-    struct set *s = set_of(by_place ? ipc_find_place(&sets, id) : ipc_find(&sets, id));
-    if (!s)
-        return -EINVAL;
-    if (command == IPC_STAT || by_place)
-        return tell(s, command, a->arg[3]);
-    if (command == IPC_SET || command == IPC_RMID)
-        return change(s, command, &to);
-    return command == SETVAL ? value_set(s, a->arg[1], value)
-                             : value_get(s, a->arg[1], command, a->arg[3]);
+    return ipc_control(&kind, &c);
 }
 
 void proc_ipc_semaphores(struct text_buffer *out, const struct process *p, const struct task *task)

@@ -119,20 +119,9 @@ long syscall_shmget(const struct syscall_args *a)
 static long place(struct space *space, uint64_t address, size_t size, unsigned flags)
 {
     if (!address) {
-        if (flags & SHM_REMAP)
-            return -EINVAL;
         const uintptr_t gap = space_gap(space, size);
         return gap ? (long)gap : -ENOMEM;
     }
-    if (address % PAGE_SIZE) {
-        if (!(flags & SHM_ROUND))
-            return -EINVAL;
-        address &= PAGE_MASK;
-        if (!address && (flags & SHM_REMAP))
-            return -EINVAL;
-    }
-    if (!address)
-        return place(space, 0, size, flags);
     if (address > USER_END - size || (!(flags & SHM_REMAP) && !space_is_free(space, address, size)))
         return -EINVAL;
     return address < USER_START ? -EPERM : (long)address;
@@ -144,26 +133,29 @@ long syscall_shmat(const struct syscall_args *a)
     struct space *const space = task_current()->space;
     struct segment *s = segment_of(ipc_find(&segments, a->arg[0]));
     const unsigned flags = a->arg[2];
-    if (!s || (!a->arg[1] && (flags & SHM_REMAP)) ||
-        (a->arg[1] % PAGE_SIZE && !(flags & SHM_ROUND)))
+    const uint64_t address = flags & SHM_ROUND ? a->arg[1] & PAGE_MASK : a->arg[1];
+    if (!s || address % PAGE_SIZE || (!address && (flags & SHM_REMAP)))
         return -EINVAL;
     const bool execute = flags & SHM_EXEC, write = !(flags & SHM_RDONLY);
     if (!ipc_allowed(&s->ipc, IPC_READ | (write ? IPC_WRITE : 0) | (execute ? 0111 : 0)))
         return -EACCES;
-    const size_t size = s->inode->size;
+    struct inode *const inode = s->inode;
+    const size_t size = inode->size;
     if (!memory_allowed(space, size))
         return -ENOMEM;
-    const long start = place(space, a->arg[1], size, flags);
+    const long start = place(space, address, size, flags);
     if (start < 0)
         return start;
+    inode_get(inode); /* what SHM_REMAP replaces may be all that a removed segment still has */
     const int rc = space_map(space, start, size,
-                             PROT_READ | (write ? PROT_WRITE : 0) | (execute ? PROT_EXEC : 0), true,
-                             s->inode, 0);
-    if (rc)
-        return rc;
-    area_find(space, start)->keep_read_only = !write;
-    segment_mapped(s->inode);
-    return start;
+                             PROT_READ | (write ? PROT_WRITE : 0) | (execute ? PROT_EXEC : 0),
+                             write ? SHARING_ALL : SHARING_READ_ONLY, inode, 0);
+    if (!rc)
+        segment_mapped(inode);
+    inode_put(inode);
+    if (rc && (s->ipc.mode & SHM_DEST) && !attach_count(s))
+        ipc_remove(&segments, &s->ipc);
+    return rc ? rc : start;
 }
 
 /* The segment of which an area at @address shows the beginning; other areas of it may follow. */
@@ -209,14 +201,6 @@ struct linux_segment {
 };
 _Static_assert(sizeof(struct linux_segment) == 112, "struct shmid64_ds");
 
-static long tell_limits(user_t to)
-{
-    /* shmmax, shmmin, shmmni, shmseg, shmall */
-    const uint64_t limits[9] = {IPC_SEGMENT_MOST, 1, IPC_SEGMENTS_MOST, IPC_SEGMENTS_MOST,
-                                IPC_SEGMENT_MOST};
-    return user_write(to, limits, sizeof(limits)) ? -EFAULT : ipc_last_place(&segments);
-}
-
 static uint64_t resident(void)
 {
     struct ipc *ipc;
@@ -226,43 +210,39 @@ static uint64_t resident(void)
     return sum;
 }
 
-static long tell_use(user_t to)
+static long tell_limits(bool used, user_t to)
 {
+    /* shmmax, shmmin, shmmni, shmseg, shmall */
+    const uint64_t limits[9] = {IPC_SEGMENT_MOST, 1, IPC_SEGMENTS_MOST, IPC_SEGMENTS_MOST,
+                                IPC_SEGMENT_MOST};
     /* how many, pages in all, in memory, swapped; two counts of swapping */
     const uint64_t use[6] = {segments.used, pages_total, resident()};
-    return user_write(to, use, sizeof(use)) ? -EFAULT : ipc_last_place(&segments);
+    const int rc = used ? user_write(to, use, sizeof(use)) : user_write(to, limits, sizeof(limits));
+    return rc ? -EFAULT : ipc_last_place(&segments);
 }
 
-static long tell(const struct segment *s, int command, user_t to)
+static void tell(const struct ipc *ipc, void *to)
 {
-    const struct linux_segment told = {.ipc = ipc_told(&s->ipc),
-                                       .size = s->size,
-                                       .attached = ipc_seconds(s->attached),
-                                       .detached = ipc_seconds(s->detached),
-                                       .changed = ipc_seconds(s->ipc.changed),
-                                       .creator = s->creator,
-                                       .last = s->last,
-                                       .count = attach_count(s)};
-    if (command != SHM_STAT_ANY && !ipc_allowed(&s->ipc, IPC_READ))
-        return -EACCES;
-    if (user_write(to, &told, sizeof(told)))
-        return -EFAULT;
-    return command == IPC_STAT ? 0 : s->ipc.id;
+    const struct segment *s = container_of(ipc, const struct segment, ipc);
+    struct linux_segment *told = to;
+    told->size = s->size;
+    told->attached = ipc_seconds(s->attached);
+    told->detached = ipc_seconds(s->detached);
+    told->changed = ipc_seconds(s->ipc.changed);
+    told->creator = s->creator;
+    told->last = s->last;
+    told->count = attach_count(s);
 }
 
-static long change(struct segment *s, int command, const struct linux_segment *to)
+static void remove(struct ipc *ipc)
 {
-    if (!ipc_owned(&s->ipc))
-        return -EPERM;
-    if (command == IPC_SET) {
-        ipc_set(&s->ipc, &to->ipc);
-    } else if (!attach_count(s)) {
-        ipc_remove(&segments, &s->ipc);
-    } else {
-        s->ipc.mode |= SHM_DEST; /* nobody finds it by its key from now on */
-        s->ipc.key = 0;
+    struct segment *s = segment_of(ipc);
+    if (!attach_count(s)) {
+        ipc_remove(&segments, ipc);
+        return;
     }
-    return 0;
+    ipc->mode |= SHM_DEST; /* nobody finds it by its key from now on */
+    ipc->key = 0;
 }
 
 /* Nothing leaves memory anyway: it is told, no more. */
@@ -280,36 +260,25 @@ static long lock(struct segment *s, bool on)
     return 0;
 }
 
+static long lock_command(struct ipc *ipc, const struct ipc_command *c)
+{
+    return c->command == SHM_LOCK || c->command == SHM_UNLOCK
+               ? lock(segment_of(ipc), c->command == SHM_LOCK)
+               : -EINVAL;
+}
+
 /* shmctl(id, command, buffer) */
 long syscall_shmctl(const struct syscall_args *a)
 {
-    const int id = a->arg[0], command = a->arg[1];
-    struct linux_segment to = {0};
-    if (id < 0 || command < 0)
-        return -EINVAL;
-    if (command == IPC_INFO || command == SHM_INFO)
-        return command == IPC_INFO ? tell_limits(a->arg[2]) : tell_use(a->arg[2]);
-    if (command == IPC_SET && user_read(&to, a->arg[2], sizeof(to)))
-        return -EFAULT;
-    const bool by_place = command == SHM_STAT || command == SHM_STAT_ANY;
-    struct segment *s =
-        segment_of(by_place ? ipc_find_place(&segments, id) : ipc_find(&segments, id));
-    if (!s)
-        return -EINVAL;
-    switch (command) {
-    case IPC_STAT:
-    case SHM_STAT:
-    case SHM_STAT_ANY:
-        return tell(s, command, a->arg[2]);
-    case IPC_SET:
-    case IPC_RMID:
-        return change(s, command, &to);
-    case SHM_LOCK:
-    case SHM_UNLOCK:
-        return lock(s, command == SHM_LOCK);
-    default:
-        return -EINVAL;
-    }
+    static const struct ipc_kind kind = {.table = &segments,
+                                         .stat = SHM_STAT,
+                                         .size = sizeof(struct linux_segment),
+                                         .tell_limits = tell_limits,
+                                         .tell = tell,
+                                         .remove = remove,
+                                         .other = lock_command};
+    const struct ipc_command c = {a->arg[0], a->arg[1], 0, a->arg[2]};
+    return ipc_control(&kind, &c);
 }
 
 int segment_key(const struct inode *inode)

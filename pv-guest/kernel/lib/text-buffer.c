@@ -14,7 +14,7 @@ static bool grow(struct text_buffer *b, size_t more)
     if (b->used + more <= b->size)
         return true;
     const size_t size = MAX(b->size * 2, ROUND_UP(b->used + more, 1024ul));
-    char *larger = heap_alloc(size);
+    char *larger = heap_alloc_for(PAGE_FOR_FILE, size);
     if (!larger) {
         b->failed = true;
         return false;

@@ -19,7 +19,7 @@ struct free_object {
     struct free_object *next;
 };
 
-/* The pages of each class that have a free object, and how many of those have no other. */
+/* The pages of each class that have a free object, and whether one of them has nothing but free objects. */
 #define CLASS(shift) [shift] = LIST_INIT(classes[shift])
 static struct list classes[HEAP_MAX_SHIFT + 1] = {CLASS(5), CLASS(6),  CLASS(7), CLASS(8),
                                                   CLASS(9), CLASS(10), CLASS(11)};
@@ -74,6 +74,11 @@ void *heap_alloc(size_t size)
     if (!page->heap_free)
         list_remove(&page->link);
     return memset(o, 0, 1ul << shift);
+}
+
+void *heap_alloc_for(enum page_user user, size_t size)
+{
+    return page_available(user) ? heap_alloc(size) : NULL;
 }
 
 /* The last object of @page has been freed: it goes, if there is another such page. */

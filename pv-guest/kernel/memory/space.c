@@ -164,8 +164,8 @@ int space_unmap(struct space *space, uintptr_t start, size_t size)
     return 0;
 }
 
-int space_map(struct space *space, uintptr_t start, size_t size, unsigned protection, bool shared,
-              struct inode *file, uint64_t offset)
+int space_map(struct space *space, uintptr_t start, size_t size, unsigned protection,
+              enum sharing sharing, struct inode *file, uint64_t offset)
 {
     int rc = space_unmap(space, start, size);
     if (rc)
@@ -176,7 +176,8 @@ int space_map(struct space *space, uintptr_t start, size_t size, unsigned protec
     area->start = start;
     area->end = start + size;
     area->protection = protection;
-    area->shared = shared;
+    area->shared = sharing != SHARING_NONE;
+    area->keep_read_only = sharing == SHARING_READ_ONLY;
     area->file = file;
     area->offset = offset;
     if (file)

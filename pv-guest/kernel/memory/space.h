@@ -14,6 +14,13 @@ struct inode;
 #define AREA_NO_FORK 2 /* a child does not get it */
 #define AREA_WIPE    4 /* a child gets it empty */
 
+/* Who sees what is written to an area. */
+enum sharing {
+    SHARING_NONE, /* whose area it is, alone */
+    SHARING_ALL,  /* whoever has the file */
+    SHARING_READ_ONLY, /* the same; but the process may not write to the file, so mprotect must not allow it */
+};
+
 /* A range of addresses with one meaning.  Pages appear in it when they are touched. */
 struct area {
     struct list link;
@@ -70,7 +77,7 @@ void space_put(struct space *space);
  * be NULL; a reference is taken.  0 or -ENOMEM or -EINVAL.
  */
 MUST_CHECK int space_map(struct space *space, uintptr_t start, size_t size, unsigned protection,
-                         bool shared, struct inode *file, uint64_t offset);
+                         enum sharing sharing, struct inode *file, uint64_t offset);
 MUST_CHECK int space_unmap(struct space *space, uintptr_t start, size_t size);
 MUST_CHECK int space_protect(struct space *space, uintptr_t start, size_t size,
                              unsigned protection);
@@ -102,6 +109,11 @@ bool space_is_free(struct space *space, uintptr_t start, size_t size);
  * 0; -EFAULT if it may not; -ENXIO behind the end of a file; -ENOMEM.
  */
 MUST_CHECK int space_fault(struct space *space, uintptr_t address, unsigned want);
+
+static inline enum sharing area_sharing(const struct area *area)
+{
+    return area->keep_read_only ? SHARING_READ_ONLY : area->shared ? SHARING_ALL : SHARING_NONE;
+}
 
 /* area.c: NULL if @address is in none. */
 struct area *area_find(struct space *space, uintptr_t address);

@@ -30,7 +30,7 @@ long syscall_brk(const struct syscall_args *a)
         (!space_is_free(space, now, then - now) || !memory_allowed(space, then - now)))
         return space->brk;
     if (then > now)
-        rc = space_map(space, now, then - now, PROT_READ | PROT_WRITE, false, NULL, 0);
+        rc = space_map(space, now, then - now, PROT_READ | PROT_WRITE, SHARING_NONE, NULL, 0);
     else if (then < now)
         rc = space_unmap(space, then, now - then);
     if (!rc)
@@ -83,11 +83,17 @@ static int backing(const struct syscall_args *a, struct inode **file)
     return 0;
 }
 
-/* What was mapped at @start shares @f: mprotect must not make more of it than open did. */
-static void mark_read_only(struct space *space, uintptr_t start, const struct file *f)
+/* What mmap's flags and file say: mprotect must not make more of a mapping than open did. */
+static enum sharing sharing_of(const struct syscall_args *a, const struct inode *file)
 {
-    if ((f->flags & O_ACCMODE) == O_RDONLY || inode_sealed(f->inode, SEAL_WRITES))
-        area_find(space, start)->keep_read_only = true;
+    const unsigned flags = a->arg[3];
+    if (!(flags & MAP_SHARED))
+        return SHARING_NONE;
+    if (flags & MAP_ANONYMOUS)
+        return SHARING_ALL;
+    const struct file *f = fd_file(a->arg[4]);
+    return (f->flags & O_ACCMODE) == O_RDONLY || inode_sealed(file, SEAL_WRITES) ? SHARING_READ_ONLY
+                                                                                 : SHARING_ALL;
 }
 
 long syscall_mmap(const struct syscall_args *a)
@@ -95,7 +101,6 @@ long syscall_mmap(const struct syscall_args *a)
     struct space *const space = task_current()->space;
     const size_t size = page_up(a->arg[1]);
     const unsigned flags = a->arg[3];
-    const bool shared = flags & MAP_SHARED;
     struct inode *file;
 
     if (!a->arg[1] || a->arg[5] % PAGE_SIZE || !(flags & MAP_TYPE) ||
@@ -120,13 +125,11 @@ long syscall_mmap(const struct syscall_args *a)
     int rc = backing(a, &file);
     if (rc)
         return rc;
-    rc = space_map(space, start, size, a->arg[2] & 7, shared, file, a->arg[5]);
+    rc = space_map(space, start, size, a->arg[2] & 7, sharing_of(a, file), file, a->arg[5]);
     if (file)
         inode_put(file);
     if (rc)
         return rc;
-    if (shared && !(flags & MAP_ANONYMOUS))
-        mark_read_only(space, start, fd_file(a->arg[4]));
     if (flags & (MAP_POPULATE | MAP_LOCKED))
         (void)!space_populate(space, start, size);
     if (flags & MAP_LOCKED || space->lock_future)

@@ -19,7 +19,7 @@ struct remap {
 static long remap_again(struct space *space, const struct area *area, const struct remap *r,
                         uintptr_t to)
 {
-    const int rc = space_map(space, to, r->wanted, area->protection, area->shared, area->file,
+    const int rc = space_map(space, to, r->wanted, area->protection, area_sharing(area), area->file,
                              area->offset + (r->from - area->start));
     return rc ? rc : (long)to;
 }
@@ -32,7 +32,7 @@ static long remap_move(struct space *space, struct area *area, const struct rema
         return -ENOMEM;
     if (!r->size) /* what is shared is mapped a second time */
         return remap_again(space, area, r, to);
-    int rc = space_map(space, to, r->wanted, area->protection, area->shared, area->file,
+    int rc = space_map(space, to, r->wanted, area->protection, area_sharing(area), area->file,
                        area->offset + (r->from - area->start));
     if (!rc)
         rc = space_move(space, r->from, to, MIN(r->size, r->wanted));

@@ -2,14 +2,16 @@
  * System calls that read and write another process's memory.
  *
  * The caller borrows that process's address space for as long as a page takes to
- * copy: whatever a touch of it would have to do there is done as if the process
- * itself had touched it.
+ * copy.  What a touch of it would have to do there is done first: a fault in a
+ * borrowed space would take it for the caller's own, and without memory end the
+ * caller for what the other process has.
  */
 #include "credentials.h"
 #include "errno.h"
 #include "heap.h"
 #include "platform/platform.h"
 #include "process.h"
+#include "signal.h"
 #include "syscall.h"
 #include "transfer.h"
 
@@ -25,7 +27,9 @@ static int copy_there(struct space *space, void *kernel, user_t at, size_t size,
 {
     struct space *const own = task_current()->space;
     enter(space);
-    const int rc = write ? user_write(at, kernel, size) : user_read(kernel, at, size);
+    int rc = space_fault(space, at, write ? PROT_WRITE : PROT_READ) ? -EFAULT : 0;
+    if (!rc)
+        rc = write ? user_write(at, kernel, size) : user_read(kernel, at, size);
     enter(own);
     return rc;
 }
@@ -74,9 +78,12 @@ static long copy(struct space *space, struct pieces *own, struct pieces *other, 
     size_t done = 0;
     char *bounce = heap_alloc(PAGE_SIZE);
     int rc = bounce ? 0 : -ENOMEM;
-    while (!rc && left(own) && left(other)) {
+    while (!rc && left(own) && left(other) && done < TRANSFER_MOST) {
+        if (done && signal_waiting(task_current()))
+            break;
         const user_t here = address(own), there = address(other);
-        const size_t n = MIN(MIN(left(own), left(other)), PAGE_SIZE - there % PAGE_SIZE);
+        const size_t n = MIN(MIN(left(own), left(other)),
+                             MIN(PAGE_SIZE - there % PAGE_SIZE, TRANSFER_MOST - done));
         rc = write ? user_read(bounce, here, n) : copy_there(space, bounce, there, n, false);
         if (!rc)
             rc = write ? copy_there(space, bounce, there, n, true) : user_write(here, bounce, n);

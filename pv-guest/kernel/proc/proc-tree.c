@@ -39,7 +39,7 @@ static const struct dir_ops fd_dir = {fd_find, fd_next};
 
 static void fd_target(struct text_buffer *out, const struct process *p, int fd)
 {
-    const struct file *file = p ? file_of(p->pid, fd) : NULL;
+    const struct file *file = p && access_look(p) ? file_of(p->pid, fd) : NULL;
     if (file)
         proc_file_name(out, file);
 }
@@ -48,10 +48,12 @@ static void fd_target(struct text_buffer *out, const struct process *p, int fd)
 static int fd_follow(struct inode *link, struct inode **to)
 {
     const struct file *file = file_of(link->pid, link->index);
-    if (!file || !file->inode)
-        return file ? -ENXIO : -ENOENT;
+    if (!file)
+        return -ENOENT;
     if (!access_look(process_find(link->pid)))
         return -EACCES;
+    if (!file->inode)
+        return -ENXIO;
     inode_get(file->inode);
     *to = file->inode;
     return 0;
@@ -89,34 +91,35 @@ static const struct dir_ops task_dir = {task_find_thread, task_next_thread};
 
 /* ---- A process's directory ---- */
 
-static void give_inode(struct text_buffer *out, const struct inode *inode)
+/* Who may not look into @p does not get a text, either: readlink says why. */
+static void give_inode(struct text_buffer *out, const struct process *p, const struct inode *inode)
 {
     const struct file file = {.inode = (struct inode *)inode};
-    if (inode)
+    if (inode && access_look(p))
         proc_file_name(out, &file);
 }
 
 static void exe_target(struct text_buffer *out, const struct process *p, int index)
 {
-    give_inode(out, p ? p->program : NULL);
+    give_inode(out, p, p ? p->program : NULL);
 }
 
 static void cwd_target(struct text_buffer *out, const struct process *p, int index)
 {
-    give_inode(out, p && !p->zombie ? p->places->cwd : NULL);
+    give_inode(out, p, p && !p->zombie ? p->places->cwd : NULL);
 }
 
 static void root_target(struct text_buffer *out, const struct process *p, int index)
 {
-    give_inode(out, p && !p->zombie ? p->places->root : NULL);
+    give_inode(out, p, p && !p->zombie ? p->places->root : NULL);
 }
 
 static int follow_inode(const struct process *p, struct inode *inode, struct inode **to)
 {
+    if (p && !access_look(p))
+        return -EACCES;
     if (!inode)
         return -ENOENT;
-    if (!access_look(p))
-        return -EACCES;
     inode_get(inode);
     *to = inode;
     return 0;
@@ -125,7 +128,7 @@ static int follow_inode(const struct process *p, struct inode *inode, struct ino
 static int exe_follow(struct inode *link, struct inode **to)
 {
     const struct process *p = process_find(link->pid);
-    return follow_inode(p, p && !p->zombie ? p->program : NULL, to);
+    return follow_inode(p, p ? p->program : NULL, to);
 }
 
 static int cwd_follow(struct inode *link, struct inode **to)
@@ -146,7 +149,7 @@ static const struct node thread_table[] = {
 };
 static const struct node thread_node = DIR_NODE(NULL, thread_table, NULL);
 
-/* Nobody but AF_UNIX, whose sockets are listed nowhere. */
+/* There is no interface: what AF_INET reaches is this machine itself. */
 static const struct node net_table[] = {
     CONSTANT_NODE("dev",
                   "Inter-|   Receive                                                |  Transmit\n"

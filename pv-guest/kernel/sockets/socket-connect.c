@@ -157,7 +157,7 @@ static int wait_pending(struct socket *s, uint64_t deadline, struct socket **fir
 {
     int rc = 0;
     while (!rc && list_empty(&s->pending))
-        rc = s->shut_read ? -EINVAL : socket_wait(s, deadline);
+        rc = s->shut_read || !s->listening ? -EINVAL : socket_wait(s, deadline);
     *first = list_entry(s->pending.next, struct socket, waiting);
     return rc;
 }

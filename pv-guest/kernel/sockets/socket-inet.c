@@ -54,35 +54,64 @@ static bool is_local(uint32_t address)
     return address >> 24 == 127;
 }
 
-static uint16_t port_of(const struct socket *s)
-{
-    return s->name ? endpoint_of(s->name->bytes).port : 0;
-}
-
 /* ---- Ports ---- */
 
-#define for_each_on_port(other, s, number)                                                  \
-    list_for_each(other, &all_sockets, all) if (socket_inet(other) && other != (s) &&       \
-                                                other->type == (s)->type && !other->dead && \
-                                                port_of(other) == (number))
+/* Has @s a port, of those that sockets of @type share? */
+static bool has_port(const struct socket *s, unsigned type)
+{
+    return socket_inet(s) && s->type == type && !s->dead && s->name;
+}
 
-/* Does another socket have the port in a way that does not go with @s? */
+/* Has it this one?  A socket without a name has none, which is not the same as port 0. */
+static bool on_port(const struct socket *s, unsigned type, uint16_t port)
+{
+    return has_port(s, type) && endpoint_of(s->name->bytes).port == port;
+}
+
+/* Does @other, which has the port of @e, have it in a way that does not go with @s? */
+static bool conflicts(const struct socket *s, const struct socket *other, struct endpoint e)
+{
+    const uint32_t address = endpoint_of(other->name->bytes).address;
+    if (address != e.address && address != ADDRESS_ANY && e.address != ADDRESS_ANY)
+        return false;
+    if (socket_option(s, SO_REUSEPORT) && socket_option(other, SO_REUSEPORT))
+        return false;
+    return !socket_option(s, SO_REUSEADDR) || !socket_option(other, SO_REUSEADDR) ||
+           other->listening;
+}
+
 static bool in_use(const struct socket *s, struct endpoint e)
 {
     const struct socket *other;
-    for_each_on_port(other, s, e.port)
+    list_for_each(other, &all_sockets, all)
     {
-        const uint32_t address = endpoint_of(other->name->bytes).address;
-        if (address != e.address && address != ADDRESS_ANY && e.address != ADDRESS_ANY)
-            continue;
-        if (socket_option(s, SO_REUSEPORT) && socket_option(other, SO_REUSEPORT))
-            continue;
-        if (socket_option(s, SO_REUSEADDR) && socket_option(other, SO_REUSEADDR) &&
-            !other->listening)
-            continue;
-        return true;
+        if (other != s && on_port(other, s->type, e.port) && conflicts(s, other, e))
+            return true;
     }
     return false;
+}
+
+/* A port that @s may have at any address; 0: there is none.  One look at all sockets, however many there are. */
+static uint16_t free_port(const struct socket *s)
+{
+    static uint8_t taken[PORTS_END - PORTS_FREE];
+    static unsigned next;
+    const struct socket *other;
+    memset(taken, 0, sizeof(taken));
+    list_for_each(other, &all_sockets, all)
+    {
+        if (other == s || !has_port(other, s->type))
+            continue;
+        const uint16_t port = endpoint_of(other->name->bytes).port;
+        if (port >= PORTS_FREE && port < PORTS_END)
+            taken[port - PORTS_FREE] |= conflicts(s, other, (struct endpoint){ADDRESS_ANY, port});
+    }
+    for (unsigned tries = 0; tries < sizeof(taken); tries++) {
+        next = (next + 1) % sizeof(taken);
+        if (!taken[next])
+            return PORTS_FREE + next;
+    }
+    return 0;
 }
 
 static int set_name(struct socket *s, struct endpoint e)
@@ -98,16 +127,10 @@ static int set_name(struct socket *s, struct endpoint e)
 /* Give @s the address and port @e, of which port 0 is any. */
 static int take_port(struct socket *s, struct endpoint e)
 {
-    static unsigned next;
     if (e.port)
         return in_use(s, e) ? -EADDRINUSE : set_name(s, e);
-    for (unsigned tries = 0; tries < PORTS_END - PORTS_FREE; tries++) {
-        next = (next + 1) % (PORTS_END - PORTS_FREE);
-        e.port = PORTS_FREE + next;
-        if (!in_use(s, (struct endpoint){ADDRESS_ANY, e.port}))
-            return set_name(s, e);
-    }
-    return -EADDRINUSE;
+    e.port = free_port(s);
+    return e.port ? set_name(s, e) : -EADDRINUSE;
 }
 
 int inet_bind(struct socket *s, const struct address *address)
@@ -143,8 +166,10 @@ int inet_listen(struct socket *s)
 static struct socket *find_listener(const struct socket *s, struct endpoint to)
 {
     struct socket *other, *found = NULL;
-    for_each_on_port(other, s, to.port)
+    list_for_each(other, &all_sockets, all)
     {
+        if (!on_port(other, s->type, to.port))
+            continue;
         const uint32_t address = endpoint_of(other->name->bytes).address;
         if (other->listening && (address == to.address || (address == ADDRESS_ANY && !found)))
             found = other;
@@ -180,12 +205,15 @@ static int set_remote(struct socket *s, struct endpoint to)
     return 0;
 }
 
-/* The end that @listener is going to accept, for @s, which has names by now. */
+/* The end that @listener is going to accept, for @s, which has a name by now and is connected to @to then. */
 static int make_end(struct socket *s, struct socket *listener, struct endpoint to)
 {
-    struct socket *end = socket_new(AF_INET, SOCK_STREAM);
-    if (!end)
+    const int rc = set_remote(s, to);
+    struct socket *end = rc ? NULL : socket_new(AF_INET, SOCK_STREAM);
+    if (!end) {
+        forget_remote(s);
         return -ENOMEM;
+    }
     end->options = listener->options;
     end->name = s->remote;
     end->remote = s->name;
@@ -201,7 +229,6 @@ static int make_end(struct socket *s, struct socket *listener, struct endpoint t
 /* Nobody listens there: a call that does not wait hears it later. */
 static int refuse(struct socket *s, bool wait)
 {
-    forget_remote(s);
     if (wait)
         return -ECONNREFUSED;
     s->error = ECONNREFUSED;
@@ -218,6 +245,7 @@ static int disconnect(struct socket *s)
     s->error = connected ? ECONNRESET : 0;
     forget_remote(s);
     socket_queue_drop(s);
+    socket_wake(s); /* other threads may wait for what does not come any more */
     return 0;
 }
 
@@ -259,13 +287,14 @@ static int connect_stream(struct socket *s, const struct address *address, uint6
     rc = read_target(address, &to);
     if (!rc)
         rc = take_source(s);
-    if (!rc)
-        rc = set_remote(s, to);
     while (!rc) {
+        /* While this call slept, another thread may have connected @s, or made it listen. */
+        if (s->connected || s->listening)
+            return -EISCONN;
         struct socket *listener = find_listener(s, to);
-        if (!listener)
+        /* Who does not wait is in at once: the line is as long as it has to be, but not without end. */
+        if (!listener || (!deadline && listener->pending_count > BACKLOG_MOST))
             return refuse(s, deadline);
-        /* Who does not wait is in at once: the line is as long as it has to be. */
         if (!deadline || listener->pending_count <= listener->backlog) {
             rc = make_end(s, listener, to);
             s->connecting = !rc && !deadline;
@@ -325,8 +354,7 @@ static struct socket *find_receiver(const struct socket *s, struct endpoint to,
     int best = -1;
     list_for_each(other, &all_sockets, all)
     {
-        if (!socket_inet(other) || other->type != SOCK_DGRAM || other->dead ||
-            port_of(other) != to.port)
+        if (!on_port(other, SOCK_DGRAM, to.port))
             continue;
         const uint32_t address = endpoint_of(other->name->bytes).address;
         int score = address == to.address ? 1 : 0;

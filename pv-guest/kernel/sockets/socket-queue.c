@@ -67,7 +67,7 @@ void socket_queue_drop(struct socket *s)
 static int packet_new(struct socket *s, struct message *m, struct cursor *c, size_t size,
                       struct packet **made)
 {
-    struct packet *p = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*p) + size) : NULL;
+    struct packet *p = heap_alloc_for(PAGE_FOR_FILE, sizeof(*p) + size);
     if (!p)
         return -ENOBUFS;
     if (cursor_copy(c, p->data, size, false)) {
@@ -156,7 +156,8 @@ static long send_piece(struct socket *s, struct message *m, struct cursor *c, si
 {
     struct packet *p;
     int rc = wait_room(s, m->deadline);
-    if (!rc && (s->peer->dead || s->peer->shut_read))
+    /* It may have lost its peer while this call slept: to another thread's connect. */
+    if (!rc && (!s->peer || s->peer->dead || s->peer->shut_read))
         rc = -EPIPE;
     if (rc)
         return rc;
@@ -175,7 +176,7 @@ long socket_send_stream(struct socket *s, struct message *m)
     long n = 0;
     if (m->to)
         return s->connected ? -EISCONN : -EOPNOTSUPP;
-    if (!s->peer)
+    if (!s->peer && !s->connected)
         return -ENOTCONN;
     if (s->shut_write)
         n = -EPIPE;
@@ -327,6 +328,8 @@ static int wait_packet(struct socket *s, uint64_t deadline)
     while (list_empty(&s->queue)) {
         if (s->error)
             return -socket_error_take(s);
+        if (s->type != SOCK_DGRAM && !s->connected)
+            return -ENOTCONN; /* any more: another thread has left the connection */
         if (s->shut_read && (deadline || s->type != SOCK_DGRAM))
             return 0;
         const int rc = socket_wait(s, deadline);

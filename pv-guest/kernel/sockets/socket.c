@@ -13,7 +13,7 @@ struct list all_sockets = LIST_INIT(all_sockets);
 
 struct socket *socket_new(unsigned family, unsigned type)
 {
-    struct socket *s = page_available(PAGE_FOR_FILE) ? heap_alloc(sizeof(*s)) : NULL;
+    struct socket *s = heap_alloc_for(PAGE_FOR_FILE, sizeof(*s));
     if (!s)
         return NULL;
     s->refs = 1;
@@ -139,6 +139,11 @@ static void end_pending(struct socket *s)
 
 void socket_leave(struct socket *s)
 {
+    /* The other end must not tell @s of its own end, when @s may be connected anew. */
+    if (s->peer && s->peer->peer == s) {
+        s->peer->peer = NULL;
+        socket_put(s);
+    }
     leave_peer(s, true);
 }
 

@@ -73,11 +73,11 @@ static int segment_map(struct inode *file, struct space *space, const struct elf
         end > USER_END || start < USER_START)
         return -ENOEXEC;
     if (s->file_size)
-        rc = space_map(space, first, boundary - first, protection, false, file,
+        rc = space_map(space, first, boundary - first, protection, SHARING_NONE, file,
                        s->offset & PAGE_MASK);
     if (!rc && last > boundary)
         rc = space_map(space, s->file_size ? boundary : first,
-                       last - (s->file_size ? boundary : first), protection, false, NULL, 0);
+                       last - (s->file_size ? boundary : first), protection, SHARING_NONE, NULL, 0);
     if (rc)
         return rc;
     if (s->file_size && end > file_end && file_end < boundary) {

@@ -379,6 +379,7 @@ static int commit(struct space *space, const struct elf_image *image, const stru
     if (p->program)
         inode_put(p->program);
     p->program = program;
+    p->programs++;
     for (unsigned i = 0; i < image->zeroes; i++)
         /* A read-only segment with a tail is the linker's business: leave it. */
         (void)!user_zero(image->zero_from[i], image->zero_to[i] - image->zero_from[i]);
@@ -400,8 +401,8 @@ static int load(const char *path, const struct source *source)
     /* The stack first: it may be larger than what lies above USER_MAP_TOP, and whatever has no place of its
      * own, the dynamic linker for one, goes below it. */
     if (!rc)
-        rc =
-            space_map(space, USER_STACK_TOP - stack, stack, PROT_READ | PROT_WRITE, false, NULL, 0);
+        rc = space_map(space, USER_STACK_TOP - stack, stack, PROT_READ | PROT_WRITE, SHARING_NONE,
+                       NULL, 0);
     if (!rc)
         rc = elf_map(source->file, space, &image);
     if (!rc)

@@ -99,14 +99,13 @@ static void process_end(struct process *p)
     pidfd_ended(p);
     timer_stop(&p->alarm);
     posix_timers_delete(p);
-    if (!list_empty(&p->undos))
-        semaphores_undo(p);
     if (!list_empty(&p->aio_contexts))
         aio_drop(p);
     cpu_timers_free(p);
     places_drop(p);
     if (p->program)
         inode_put(p->program);
+    p->program = NULL; /* /proc still shows the zombie */
     signal_set_drop(&p->signals, ~0ul);
     orphans_leave(p);
     if (p->session == p->pid)
@@ -131,6 +130,9 @@ void task_exit(int status)
     if (p == init_process && p->thread_count == 1)
         init_exited(p->exit_status);
     release_resources(task);
+    /* Here, as it may let others run: of several threads the last one to come by. */
+    if (p->thread_count == 1 && !list_empty(&p->undos))
+        semaphores_undo(p);
     cpu_time_leave(task);
     p->ended_cycles += task->system_cycles;
     p->ended_time += task->run_time + platform_time() - task->run_since;

@@ -159,13 +159,25 @@ static int process_equip(struct task *child, struct process *p, const struct for
     return rc;
 }
 
-/* What it has in common with its creator; without memory for that, a copy, as if nobody had asked. */
+/* What a child is going to have in common with @creator needs memory, which there has to be before it is made. */
+static int prepare_share(struct process *creator, uint64_t flags)
+{
+    int rc = 0;
+    if (flags & CLONE_THREAD)
+        return 0;
+    if (flags & CLONE_FS)
+        rc = places_make_shared(creator);
+    if (!rc && (flags & CLONE_SIGHAND))
+        rc = actions_make_shared(creator);
+    return rc;
+}
+
 static void process_share(struct process *p, struct process *creator, uint64_t flags)
 {
     if (flags & CLONE_FS)
-        (void)!places_share(p, creator);
+        places_share(p, creator);
     if (flags & CLONE_SIGHAND)
-        (void)!actions_share(p, creator);
+        actions_share(p, creator);
 }
 
 /* A task for @request that could begin at once: 0 and *made, or -errno. */
@@ -221,7 +233,9 @@ long task_fork(const struct fork_request *r)
     if (!page_available(PAGE_FOR_FILE))
         return -ENOMEM;
     struct task *child;
-    const int rc = child_create(r, parent, &child);
+    int rc = prepare_share(parent->process, r->flags);
+    if (!rc)
+        rc = child_create(r, parent, &child);
     if (rc)
         return rc;
 

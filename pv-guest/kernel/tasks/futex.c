@@ -10,6 +10,7 @@
 #include "page.h"
 #include "platform/platform.h"
 #include "process.h"
+#include "sys-time.h"
 #include "syscall.h"
 
 #define BUCKETS 64
@@ -207,23 +208,6 @@ static long futex_requeue(const struct syscall_args *a, bool private, bool compa
     return woken + move(from, to, a->arg[3]);
 }
 
-/* When a wait ends: relative for FUTEX_WAIT, a point of one of two clocks for the other. */
-static int wait_deadline(user_t at, bool absolute, bool time_of_day, uint64_t *deadline)
-{
-    struct linux_timespec t;
-    *deadline = FOREVER;
-    if (!at)
-        return 0;
-    if (user_read(&t, at, sizeof(t)))
-        return -EFAULT;
-    if (t.sec < 0 || t.nsec < 0 || t.nsec >= 1000000000)
-        return -EINVAL;
-    const uint64_t span = time_span(t.sec, t.nsec), now = platform_time();
-    const uint64_t passed = !absolute ? 0 : time_of_day ? clock_now() : now;
-    *deadline = now + (span > passed ? span - passed : 0);
-    return 0;
-}
-
 #define FUTEX_PRIVATE   128
 #define FUTEX_REALTIME  256
 #define FUTEX_OPERATION 127
@@ -239,7 +223,7 @@ long syscall_futex(const struct syscall_args *a)
     case 0: /* FUTEX_WAIT */
     case 9: /* FUTEX_WAIT_BITSET */
     {
-        const int rc = wait_deadline(a->arg[3], bitset, a->arg[1] & FUTEX_REALTIME, &deadline);
+        const int rc = timespec_deadline(a->arg[3], bitset, a->arg[1] & FUTEX_REALTIME, &deadline);
         return rc ? rc
                   : futex_wait(address, private, a->arg[2], bitset ? (uint32_t)a->arg[5] : ~0u,
                                deadline);

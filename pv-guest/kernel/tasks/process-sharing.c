@@ -18,20 +18,24 @@ void places_copy(struct process *child, const struct process *parent)
     inode_get(child->places->root);
 }
 
-int places_share(struct process *child, struct process *parent)
+int places_make_shared(struct process *p)
 {
-    if (parent->places == &parent->own_places) {
-        struct places *shared = heap_alloc(sizeof(*shared));
-        if (!shared)
-            return -ENOMEM;
-        *shared = parent->own_places;
-        shared->refs = 1;
-        parent->places = shared;
-    }
+    if (p->places != &p->own_places)
+        return 0;
+    struct places *shared = heap_alloc(sizeof(*shared));
+    if (!shared)
+        return -ENOMEM;
+    *shared = p->own_places;
+    shared->refs = 1;
+    p->places = shared;
+    return 0;
+}
+
+void places_share(struct process *child, struct process *parent)
+{
     parent->places->refs++;
     places_drop(child);
     child->places = parent->places;
-    return 0;
 }
 
 void places_drop(struct process *p)
@@ -63,19 +67,23 @@ struct shared_actions {
     struct linux_sigaction actions[SIGNAL_COUNT + 1];
 };
 
-int actions_share(struct process *child, struct process *parent)
+int actions_make_shared(struct process *p)
 {
-    if (parent->actions == parent->own_actions) {
-        struct shared_actions *shared = heap_alloc(sizeof(*shared));
-        if (!shared)
-            return -ENOMEM;
-        memcpy(shared->actions, parent->own_actions, sizeof(shared->actions));
-        shared->refs = 1;
-        parent->actions = shared->actions;
-    }
+    if (p->actions != p->own_actions)
+        return 0;
+    struct shared_actions *shared = heap_alloc(sizeof(*shared));
+    if (!shared)
+        return -ENOMEM;
+    memcpy(shared->actions, p->own_actions, sizeof(shared->actions));
+    shared->refs = 1;
+    p->actions = shared->actions;
+    return 0;
+}
+
+void actions_share(struct process *child, struct process *parent)
+{
     container_of(parent->actions, struct shared_actions, actions[0])->refs++;
     child->actions = parent->actions;
-    return 0;
 }
 
 void actions_unshare(struct process *p)

@@ -58,7 +58,8 @@ struct process {
 
     struct credentials credentials;
 
-    struct inode *program; /* what was executed */
+    struct inode *program; /* what was executed; NULL: a zombie */
+    unsigned programs;     /* how many it has executed */
     struct places *places, own_places;
 
     /* Where exec put what the process was called with; it may have moved on since. */
@@ -99,14 +100,17 @@ struct process *process_create(struct process *parent);
 void process_free(struct process *process);
 struct process *process_find(int pid);
 
-/* process-sharing.c: @child starts where @parent is, and moves alone; or both together, -ENOMEM. */
+/* process-sharing.c: @child starts where @parent is, and moves alone; or both together, once @parent's are made ready
+ * for that (-ENOMEM). */
 void places_copy(struct process *child, const struct process *parent);
-MUST_CHECK int places_share(struct process *child, struct process *parent);
+MUST_CHECK int places_make_shared(struct process *p);
+void places_share(struct process *child, struct process *parent);
 void places_drop(struct process *p);
 /* @p moves alone from now on. */
 void places_unshare(struct process *p);
-/* Both do at a signal what either has said; -ENOMEM. */
-MUST_CHECK int actions_share(struct process *child, struct process *parent);
+/* Both do at a signal what either has said; in the same two steps. */
+MUST_CHECK int actions_make_shared(struct process *p);
+void actions_share(struct process *child, struct process *parent);
 /* What @p says from now on concerns nobody else. */
 void actions_unshare(struct process *p);
 

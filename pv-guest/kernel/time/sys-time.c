@@ -180,6 +180,21 @@ int timespec_read(user_t from, uint64_t *ns)
     return 0;
 }
 
+int timespec_deadline(user_t from, bool absolute, bool time_of_day, uint64_t *deadline)
+{
+    uint64_t span;
+    *deadline = FOREVER;
+    if (!from)
+        return 0;
+    const int rc = timespec_read(from, &span);
+    if (rc)
+        return rc;
+    const uint64_t now = platform_time();
+    const uint64_t passed = !absolute ? 0 : time_of_day ? clock_now() : now;
+    *deadline = now + (span > passed ? span - passed : 0);
+    return 0;
+}
+
 int itimerspec_read(user_t from, unsigned clock, bool absolute, uint64_t *deadline,
                     uint64_t *interval)
 {

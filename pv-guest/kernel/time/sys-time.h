@@ -16,6 +16,11 @@ long give_rusage(user_t to, struct cpu_time used);
 /* A struct timespec at @from, in ns; -EINVAL, -EFAULT. */
 MUST_CHECK int timespec_read(user_t from, uint64_t *ns);
 /*
+ * When a wait ends that a struct timespec at @from limits (0: FOREVER): after so long, or, @absolute, at that point of
+ * the time of day or of the monotonic clock; -EINVAL, -EFAULT.
+ */
+MUST_CHECK int timespec_deadline(user_t from, bool absolute, bool time_of_day, uint64_t *deadline);
+/*
  * A struct itimerspec at @from: when it expires (platform_time; 0 is never) and its period.
  * @absolute: the value is a time that @clock shows.
  */

@@ -103,6 +103,8 @@ static void check_submission(void)
     good &= FAILS(submit(c, &bad), EINVAL);
     bad = control(IOCB_CMD_PWRITE, reader, text, 1, 0);
     good &= FAILS(submit(c, &bad), EBADF);
+    bad = control(IOCB_CMD_PWRITE, fd, text, 1, -1);
+    good &= FAILS(submit(c, &bad), EINVAL);
     bad = control(IOCB_CMD_PREAD, fd, text, 1, 0);
     bad.aio_reserved2 = 1;
     good &= FAILS(submit(c, &bad), EINVAL);

@@ -49,6 +49,8 @@ int nonsense_rounds(int argc, char **argv);
 void check_aio(void);              /* aio.c */
 void check_inet(void);             /* inet.c */
 void check_queues(void);           /* queues.c */
+void check_meanwhile(void);        /* meanwhile.c */
+int queues_told(void);             /* queues.c: the answer of the program that it executes */
 void check_file_attributes(void);  /* attributes.c */
 void sockets_cycle(void);          /* sockets.c: make, connect, pass and close some */
 int capabilities_after_exec(void); /* capabilities.c: the answer of the program that it executes */

@@ -234,7 +234,59 @@ static void check_disconnect(void)
     close(ends[1]);
 }
 
+/* The end that was left does not tell who left it of its own end. */
+static void check_connected_anew(void)
+{
+    int ends[2];
+    uint16_t port;
+    char c;
+    const struct sockaddr none = {.sa_family = AF_UNSPEC};
+    const int l = listener(0, &port);
+    int good = !connection(ends) && connect(ends[0], &none, sizeof(none)) == 0 &&
+               error_of(ends[0]) == ECONNRESET && connect_to(ends[0], INADDR_LOOPBACK, port) == 0;
+    const int other = accept(l, NULL, NULL);
+    close(ends[1]);
+    good &= send(ends[0], "x", 1, MSG_NOSIGNAL) == 1 && recv(other, &c, 1, 0) == 1 &&
+            send(other, "y", 1, MSG_NOSIGNAL) == 1 && recv(ends[0], &c, 1, 0) == 1 && c == 'y';
+    result(good, "who has left a connection can have another");
+    close(ends[0]);
+    close(other);
+    close(l);
+}
+
+/* Those who do not wait for their turn in the line. */
+static void check_line(void)
+{
+    uint16_t port;
+    int most = 0;
+    const int l = listener(SOCK_NONBLOCK, &port);
+    listen(l, 1);
+    for (int i = 0; i < 6000; i++) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect_to(fd, INADDR_LOOPBACK, port);
+        close(fd);
+    }
+    for (int fd; (fd = accept(l, NULL, NULL)) >= 0; most++)
+        close(fd);
+    result(most <= 4097, "a listener's line has an end");
+    close(l);
+}
+
 /* ---- Ports ---- */
+
+static void check_port_zero(void)
+{
+    const int stream = socket(AF_INET, SOCK_STREAM, 0), datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+    const int one = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_DGRAM, 0);
+    result(FAILS(connect_to(one, INADDR_LOOPBACK, 0), ECONNREFUSED) &&
+               connect_to(other, INADDR_LOOPBACK, 0) == 0 &&
+               (send(other, "x", 1, 0) == 1 || errno == ECONNREFUSED),
+           "a socket without a port is not at port 0");
+    close(one);
+    close(other);
+    close(stream);
+    close(datagrams);
+}
 
 static void check_ports(void)
 {
@@ -420,7 +472,10 @@ void check_inet(void)
     check_not_waiting();
     check_reset();
     check_disconnect();
+    check_connected_anew();
+    check_line();
     check_ports();
+    check_port_zero();
     result(child(low_port) == 0, "ports below 1024 are root's");
     check_datagrams();
     check_datagram_refusals();

@@ -503,6 +503,37 @@ static void check_queue_waits(void)
            "who waits for a message hears that the queue was removed");
 }
 
+/* What SHM_REMAP replaces was all that there was of the segment. */
+static void check_segment_again(void)
+{
+    struct shmid_ds d;
+    const int id = shmget(IPC_PRIVATE, 8192, 0600);
+    int *m = shmat(id, NULL, 0);
+    int good = id >= 0 && m != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0;
+    m[1024] = 42;
+    good &= shmat(id, m, SHM_REMAP) == m && m[1024] == 42 && shmctl(id, IPC_STAT, &d) == 0 &&
+            d.shm_nattch == 1;
+    result(good && shmdt(m) == 0 && FAILS(shmctl(id, IPC_STAT, &d), EINVAL),
+           "a removed segment is attached again in its own place");
+}
+
+/* Attached for reading it is for reading, wherever it is moved. */
+static void check_segment_read_only(void)
+{
+    const int id = shmget(IPC_PRIVATE, 4096, 0400);
+    char *m = shmat(id, NULL, SHM_RDONLY),
+         *to = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *moved = mremap(m, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    char *twice = mremap(moved, 0, 4096, MREMAP_MAYMOVE);
+    const int writable = PROT_READ | PROT_WRITE;
+    result(moved == to && twice != MAP_FAILED && FAILS(mprotect(moved, 4096, writable), EACCES) &&
+               FAILS(mprotect(twice, 4096, writable), EACCES),
+           "a segment that is attached for reading stays so when it is moved");
+    munmap(moved, 4096);
+    munmap(twice, 4096);
+    shmctl(id, IPC_RMID, NULL);
+}
+
 static int queue_refusals(int id)
 {
     struct msqid_ds d = {{0}};
@@ -541,6 +572,8 @@ void check_ipc(void)
     check_segment_get();
     check_segment_attach();
     check_segment_end();
+    check_segment_again();
+    check_segment_read_only();
     check_segment_users();
     check_set_get();
     check_operations();

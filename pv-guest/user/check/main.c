@@ -659,6 +659,7 @@ static const struct {
     {"inet", check_inet},
     {"ipc", check_ipc},
     {"queues", check_queues},
+    {"meanwhile", check_meanwhile},
     {"leaks", check_leaks},
     {"small-objects", check_small_objects},
     {"random", check_random},

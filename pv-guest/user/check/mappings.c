@@ -148,6 +148,15 @@ static void check_sharing(void)
     result(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED &&
                errno == EACCES && FAILS(mprotect(text, PAGE, PROT_READ | PROT_WRITE), EACCES),
            "a file open for reading cannot be mapped for writing");
+    char *to = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *moved = mremap(text, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    char *twice = mremap(moved, 0, PAGE, MREMAP_MAYMOVE);
+    result(moved == to && twice != MAP_FAILED &&
+               FAILS(mprotect(moved, PAGE, PROT_READ | PROT_WRITE), EACCES) &&
+               FAILS(mprotect(twice, PAGE, PROT_READ | PROT_WRITE), EACCES),
+           "nor when the mapping has been moved");
+    munmap(twice, PAGE);
+    text = moved;
     munmap(shared, 4 * PAGE);
     munmap(private, 3 * PAGE);
     munmap(text, PAGE);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -128,6 +129,34 @@ static void check_bound_beneath(void)
     rmdir(OTHER);
 }
 
+/* Whose root is somewhere else gets to nothing outside by way of what is bound inside. */
+static void check_bound_in_root(void)
+{
+    mkdir(OTHER, 0755);
+    mkdir(OTHER "/in", 0755);
+    int status = -1, good = mkdir(FOLDER "/root", 0755) == 0 &&
+                            mkdir(FOLDER "/root/at", 0755) == 0 && make(FOLDER "/root/mine") == 0 &&
+                            make(FOLDER "/outside") == 0 &&
+                            mount(OTHER, FOLDER "/root/at", NULL, MS_BIND, NULL) == 0;
+    fflush(stdout);
+    const pid_t pid = fork();
+    if (pid == 0)
+        _exit(chroot(FOLDER "/root") || chdir("/") ||
+              !FAILS(access("at/../outside", F_OK), ENOENT) || access("at/../mine", F_OK) ||
+              access("at/in/../../mine", F_OK) || access("at/in/..", F_OK) || chdir("at/in") ||
+              chdir("..") || chdir("..") || access("mine", F_OK) ||
+              !FAILS(access("../outside", F_OK), ENOENT));
+    good &= waitpid(pid, &status, 0) == pid;
+    result(good && status == 0, "no path leads out of a root by way of what is bound in it");
+    umount2(FOLDER "/root/at", MNT_DETACH);
+    unlink(FOLDER "/root/mine");
+    unlink(FOLDER "/outside");
+    rmdir(FOLDER "/root/at");
+    rmdir(FOLDER "/root");
+    rmdir(OTHER "/in");
+    rmdir(OTHER);
+}
+
 static void check_bind(void)
 {
     struct stat a, b;
@@ -168,6 +197,7 @@ void check_more_of_mounts(void)
     check_under_way();
     check_bind();
     check_bound_beneath();
+    check_bound_in_root();
     rmdir(AT);
     rmdir(FOLDER);
 }

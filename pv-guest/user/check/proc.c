@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -104,6 +105,53 @@ static void check_others(void)
     result(good, "/proc lists processes");
 }
 
+static int link_of(pid_t pid, const char *name)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    return readlink(path, text, sizeof(text));
+}
+
+/* One whose program is no file any more. */
+static void check_zombie(void)
+{
+    char state = 0, name[64];
+    int ends[2];
+    fflush(stdout);
+    const int from = open("/proc/self/exe", O_RDONLY),
+              to = open("/tmp/check-gone", O_CREAT | O_WRONLY, 0700);
+    while (sendfile(to, from, NULL, 1 << 20) > 0)
+        ;
+    close(from);
+    close(to);
+    if (pipe2(ends, O_CLOEXEC))
+        return;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        execl("/tmp/check-gone", "check", "nothing", NULL);
+        _exit(1);
+    }
+    close(ends[1]);
+    const int good = read(ends[0], name, 1) == 0; /* it has been executed */
+    close(ends[0]);
+    unlink("/tmp/check-gone");
+    snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+    while (state != 'Z' && sscanf(text_of(name), "%*d (%*[^)]) %c", &state) == 1)
+        usleep(500);
+    result(good && FAILS(link_of(pid, "exe"), ENOENT) && FAILS(link_of(pid, "cwd"), ENOENT) &&
+               waitpid(pid, NULL, 0) == pid,
+           "a zombie has no program and is nowhere");
+}
+
+static void look_at_links(void)
+{
+    const pid_t root = getppid();
+    if (setgid(1000) || setuid(1000))
+        _exit(1);
+    _exit(!FAILS(link_of(root, "exe"), EACCES) || !FAILS(link_of(root, "cwd"), EACCES) ||
+          !FAILS(link_of(root, "root"), EACCES) || !FAILS(link_of(root, "fd/0"), EACCES));
+}
+
 static void check_system(void)
 {
     static const char *const files[] = {
@@ -174,6 +222,9 @@ void check_proc(void)
     check_self();
     check_descriptors();
     check_others();
+    check_zombie();
+    result(child(look_at_links) == 0,
+           "where root is and what it executes is nobody else's business");
     check_system();
     check_devices();
 }

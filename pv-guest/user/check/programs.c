@@ -36,6 +36,8 @@ int program(int argc, char **argv)
         return (usr1.sa_handler == SIG_IGN) + 2 * (usr2.sa_handler == SIG_DFL) +
                4 * sigismember(&blocked, SIGHUP);
     }
+    if (!strcmp(what, "told"))
+        return queues_told();
     if (!strcmp(what, "capable"))
         return capabilities_after_exec();
     if (!strcmp(what, "ids") || !strcmp(what, "same-ids")) /* run as another user? */

@@ -174,6 +174,42 @@ static void check_notice(void)
     mq_unlink(NAME);
 }
 
+/* The program that a process executes has not asked: this is it. */
+int queues_told(void)
+{
+    char c;
+    return write(1, "x", 1) == 1 && read(0, &c, 1) == 1 ? 0 : 1;
+}
+
+static void check_notice_of_program(void)
+{
+    int in[2], out[2];
+    char c;
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    const mqd_t q = make(0);
+    if (pipe(in) || pipe(out))
+        return;
+    fflush(stdout);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        fcntl(q, F_SETFD, 0);
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        if (!mq_notify(q, &e))
+            execl("/proc/self/exe", "check", "told", NULL);
+        _exit(2);
+    }
+    const int good =
+        read(out[0], &c, 1) == 1 && !mq_send(q, "x", 1, 0) && write(in[1], "x", 1) == 1;
+    result(good && answer(pid) == 0, "a program that has been executed is not told");
+    close(in[0]);
+    close(in[1]);
+    close(out[0]);
+    close(out[1]);
+    mq_close(q);
+    mq_unlink(NAME);
+}
+
 static void as_user(void)
 {
     struct mq_attr a = {.mq_maxmsg = 11, .mq_msgsize = 16};
@@ -210,5 +246,6 @@ void check_queues(void)
     check_messages();
     check_waiting();
     check_notice();
+    check_notice_of_program();
     check_users_of_queues();
 }
