@@ -1,8 +1,9 @@
 /*
  * Consoles: the serial line, the console rings that the hypervisor serves, console_io.
  *
- * core/console/console.c shares the line (line.h) and decides who gets input (the focus); core/dispatch/debug-keys.c is what
- * the hypervisor does with its own; core/console/console-io.c is the hypercall; x86/machine/serial.c moves bytes.
+ * core/console/console.c makes and ends them; console-output.c shares the line (line.h); console-input.c decides who gets
+ * input (the focus); core/dispatch/debug-keys.c is what the hypervisor does with its own; console-io.c is the hypercall;
+ * x86/machine/serial.c moves bytes.
  */
 #pragma once
 
