@@ -61,7 +61,7 @@ static char *rule_spelling(const char *word)
     return name;
 }
 
-static char *dashed(const char *name)
+static char *explain_dashed(const char *name)
 {
     char *text = memory_strdup(name);
     for (char *c = text; *c; c++)
@@ -88,7 +88,7 @@ static int explain_rule(const char *word)
     for (size_t i = 0; rc && i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (strcmp(rules[i].name, name) != 0 && strcmp(rules[i].word, name) != 0)
             continue;
-        char *shown = dashed(rules[i].name);
+        char *shown = explain_dashed(rules[i].name);
         print_rule(shown, &rules[i]);
         manual_print(shown);
         free(shown);

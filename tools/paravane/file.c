@@ -15,7 +15,7 @@ bool file_exists(const char *path)
     return access(path, R_OK) == 0;
 }
 
-static enum verdict refuse(const char *path, const char *what, const char *why)
+static enum verdict file_refuse(const char *path, const char *what, const char *why)
 {
     return verdict_say(VERDICT_NO_FILE, "cannot read %s %s: %s; check the path", what, path, why);
 }
@@ -32,11 +32,11 @@ static enum verdict refuse_size(const char *path, const char *what)
 static enum verdict examine(const char *path, const char *what, struct stat *s)
 {
     if (stat(path, s) < 0)
-        return refuse(path, what, strerror(errno));
+        return file_refuse(path, what, strerror(errno));
     if (S_ISDIR(s->st_mode))
-        return refuse(path, what, "it is a folder");
+        return file_refuse(path, what, "it is a folder");
     if (access(path, R_OK) < 0)
-        return refuse(path, what, strerror(errno));
+        return file_refuse(path, what, strerror(errno));
     if (S_ISREG(s->st_mode) && (uint64_t)s->st_size > FILE_MOST)
         return refuse_size(path, what);
     return VERDICT_OK;
@@ -48,7 +48,7 @@ enum verdict file_check(const char *path, const char *what, size_t *size)
     struct stat s;
     enum verdict v = examine(path, what, &s);
     if (!v && !S_ISREG(s.st_mode))
-        v = refuse(path, what, "it is a pipe or a device; copy it to a file");
+        v = file_refuse(path, what, "it is a pipe or a device; copy it to a file");
     if (!v)
         *size = (size_t)s.st_size;
     return v;
@@ -63,14 +63,14 @@ enum verdict file_read(const char *path, const char *what, void **data, size_t *
 
     FILE *f = fopen(path, "rbe");
     if (!f)
-        return refuse(path, what, strerror(errno));
+        return file_refuse(path, what, strerror(errno));
     struct bytes all = {0};
     static char block[1 << 16];
     size_t got;
     while (all.size <= FILE_MOST && (got = fread(block, 1, sizeof(block), f)) > 0)
         bytes_append(&all, block, got);
     if (ferror(f))
-        v = refuse(path, what, strerror(errno));
+        v = file_refuse(path, what, strerror(errno));
     else if (all.size > FILE_MOST)
         v = refuse_size(path, what);
     fclose(f);

@@ -22,7 +22,7 @@ static int listen_at(int fd, unsigned port)
     return bind(fd, (const struct sockaddr *)&where, sizeof(where)) < 0 ? -1 : listen(fd, 1);
 }
 
-static enum verdict refuse(int fd, unsigned port)
+static enum verdict gdb_refuse(int fd, unsigned port)
 {
     const int error = errno;
     if (fd >= 0)
@@ -40,12 +40,12 @@ enum verdict gdb_listen(unsigned wanted, unsigned *port, int *fd)
 
     *fd = socket(AF_INET, SOCK_STREAM, 0); /* inherited by QEMU: not close-on-exec */
     if (*fd < 0)
-        return refuse(*fd, wanted);
+        return gdb_refuse(*fd, wanted);
     if (listen_at(*fd, wanted ? wanted : GDB_PORT) < 0 &&
         (wanted || errno != EADDRINUSE || listen_at(*fd, 0) < 0))
-        return refuse(*fd, wanted ? wanted : GDB_PORT);
+        return gdb_refuse(*fd, wanted ? wanted : GDB_PORT);
     if (getsockname(*fd, (struct sockaddr *)&got, &size) < 0)
-        return refuse(*fd, wanted);
+        return gdb_refuse(*fd, wanted);
     *port = ntohs(got.sin_port);
     return VERDICT_OK;
 }

@@ -106,7 +106,7 @@ static bool bzimage_payload(const unsigned char *data, size_t size, size_t *star
 }
 
 /* Decompress whatever libarchive knows; true if an ELF file came out, whole. */
-static bool unpack(const void *data, size_t size, struct bytes *out, char codec[16])
+static bool kernel_image_unpack(const void *data, size_t size, struct bytes *out, char codec[16])
 {
     struct archive *a = archive_read_new();
     struct archive_entry *entry;
@@ -147,7 +147,7 @@ static enum verdict find_elf(struct kernel_image *image)
                                "off or older than boot protocol 2.08, get it again",
                                image->path);
     }
-    if (!unpack((char *)image->data + start, length, &elf, image->codec) ||
+    if (!kernel_image_unpack((char *)image->data + start, length, &elf, image->codec) ||
         (bz && elf.size != unpacked)) {
         bytes_free(&elf);
         if (bz)

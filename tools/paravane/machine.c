@@ -144,7 +144,7 @@ static enum verdict add_ramdisk(const struct domain *d, struct bundle *bundle,
     return v;
 }
 
-static bool same(const char *a, const char *b)
+static bool machine_same(const char *a, const char *b)
 {
     return a && b && strcmp(a, b) == 0;
 }
@@ -157,9 +157,9 @@ static enum verdict add_modules(const struct domain *domains, size_t i, struct b
     enum verdict v = VERDICT_OK;
     size_t k = 0, r = 0;
 
-    while (k < i && !same(domains[k].kernel.path, d->kernel.path))
+    while (k < i && !machine_same(domains[k].kernel.path, d->kernel.path))
         k++;
-    while (r < i && !same(domains[r].ramdisk, d->ramdisk))
+    while (r < i && !machine_same(domains[r].ramdisk, d->ramdisk))
         r++;
     if (k < i)
         modules[i].kernel = modules[k].kernel;

@@ -70,7 +70,7 @@ enum option_id {
 };
 
 /* C names have no '-': the table is written with '_', the user writes '-'. */
-static char *dashed(const char *name)
+static char *run_options_dashed(const char *name)
 {
     char *text = memory_strdup(name);
     for (char *c = text; *c; c++)
@@ -98,14 +98,14 @@ static struct option *long_options(void)
     memcpy(table, all, sizeof(all));
     for (struct option *o = table; o->name; o++)
         if (strchr(o->name, '_'))
-            o->name = dashed(o->name);
+            o->name = run_options_dashed(o->name);
     return table;
 }
 
 static void help_line(FILE *out, const char *name, char letter, const char *value, const char *help)
 {
     const bool optional = value && *value == '[';
-    char *option = dashed(name), *left;
+    char *option = run_options_dashed(name), *left;
     left = memory_format("%s--%s%s%s", letter ? (char[]){'-', letter, ',', ' ', 0} : "    ", option,
                          optional ? "[="
                          : value  ? " "

@@ -102,7 +102,7 @@ static const struct call *call_of(unsigned number)
     return NULL;
 }
 
-static bool same(const char *name, const char *text, size_t length)
+static bool strace_format_same(const char *name, const char *text, size_t length)
 {
     return strlen(name) == length && memcmp(name, text, length) == 0;
 }
@@ -110,7 +110,7 @@ static bool same(const char *name, const char *text, size_t length)
 static const struct operation *operation_of(const char *list, size_t length, uint64_t value)
 {
     for (size_t i = 0; i < COUNT(operations); i++)
-        if (operations[i].value == value && same(operations[i].list, list, length))
+        if (operations[i].value == value && strace_format_same(operations[i].list, list, length))
             return &operations[i];
     return NULL;
 }
@@ -118,7 +118,7 @@ static const struct operation *operation_of(const char *list, size_t length, uin
 static const char *fields_of(const struct strace_field *f)
 {
     for (size_t i = 0; i < COUNT(structures); i++)
-        if (same(structures[i].name, f->list, f->list_length))
+        if (strace_format_same(structures[i].name, f->list, f->list_length))
             return structures[i].fields;
     return "";
 }
@@ -177,7 +177,7 @@ const char *strace_operation_name(const struct strace_record *r, unsigned i)
 bool strace_is_call(const char *name, size_t length)
 {
     for (size_t i = 0; i < COUNT(calls); i++)
-        if (same(calls[i].name, name, length))
+        if (strace_format_same(calls[i].name, name, length))
             return true;
     return false;
 }
@@ -185,7 +185,7 @@ bool strace_is_call(const char *name, size_t length)
 bool strace_is_operation(const char *name, size_t length)
 {
     for (size_t i = 0; i < COUNT(operations); i++)
-        if (operations[i].fields && same(operations[i].name, name, length))
+        if (operations[i].fields && strace_format_same(operations[i].name, name, length))
             return true;
     return false;
 }
@@ -289,7 +289,7 @@ static void put_structure(struct bytes *out, const char *fields, const char *dat
     const char *separator = "";
 
     while (strace_field_next(&fields, &f) && f.offset + f.size <= size) {
-        if (same("-", f.name, f.name_length) || (wrote ? !f.written : !f.read))
+        if (strace_format_same("-", f.name, f.name_length) || (wrote ? !f.written : !f.read))
             continue;
         if (f.name_length)
             bytes_format(out, "%s%.*s=", *separator ? separator : "{", (int)f.name_length, f.name);

@@ -171,7 +171,7 @@ static struct row *row_of(struct strace *s, const struct strace_record *r)
     return &s->rows[s->row_count++];
 }
 
-static void count(struct strace *s, const struct strace_record *r)
+static void strace_count(struct strace *s, const struct strace_record *r)
 {
     if (r->kind == STRACE_REFUSAL)
         return;
@@ -250,7 +250,7 @@ static void read_record(struct strace *s, const struct strace_record *r)
         return;
     s->shown++;
     if (s->options.summary)
-        count(s, r);
+        strace_count(s, r);
     else
         put_line(s, r);
 }

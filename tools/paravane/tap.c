@@ -33,7 +33,7 @@ static bool directive(const char *line, const char *word)
     return false;
 }
 
-static bool count(struct tap *t, const char *line)
+static bool tap_count(struct tap *t, const char *line)
 {
     if (is_result(line, "ok"))
         directive(line, "SKIP") ? t->skipped++ : t->passed++;
@@ -56,7 +56,7 @@ void tap_read(struct tap *t, const char *line)
     const char *text = line + skip;
 
     bool heard = t->speaker < 0 || t->speaker == domain;
-    if (heard && count(t, text)) {
+    if (heard && tap_count(t, text)) {
         t->speaker = domain;
         puts(text);
     } else {

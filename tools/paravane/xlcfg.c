@@ -76,12 +76,12 @@ static void judge_key(struct config *c, unsigned line, const char *text, size_t 
 }
 
 /* "FILE:LINE: key= what is wrong with it; what to do": a refusal, and a warning. */
-static enum verdict refuse(const struct config *c, enum key k, const char *format, ...)
+static enum verdict xlcfg_refuse(const struct config *c, enum key k, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void warn(const struct config *c, enum key k, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static enum verdict refuse(const struct config *c, enum key k, const char *format, ...)
+static enum verdict xlcfg_refuse(const struct config *c, enum key k, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -157,7 +157,7 @@ static const char *text_of(const struct config *c, enum key k, enum verdict *v)
     const char *value = NULL;
     const int rc = *v ? ESRCH : xlu_cfg_get_string(c->xlu, keys[k].name, &value, 1);
     if (rc && rc != ESRCH)
-        *v = refuse(c, k, "has to be a text, not a list; correct it");
+        *v = xlcfg_refuse(c, k, "has to be a text, not a list; correct it");
     return rc ? NULL : value;
 }
 
@@ -170,7 +170,7 @@ static unsigned long number_of(const struct config *c, enum key k, long least, l
     if (rc == ESRCH)
         return 0;
     if (rc || value < least || value > most)
-        *v = refuse(c, k, "has to be a number from %ld to %ld; correct it", least, most);
+        *v = xlcfg_refuse(c, k, "has to be a number from %ld to %ld; correct it", least, most);
     return (unsigned long)value;
 }
 
@@ -240,12 +240,12 @@ static enum verdict parse_cpus(const struct config *c, const char *text, struct 
         ok = parse_cpu_word(word, set);
     free(copy);
     if (!ok)
-        return refuse(c, KEY_cpus,
-                      "\"%s\" is no list of CPUs; write it like \"0-3,^2\" or "
-                      "\"all,^node:1\"",
-                      text);
+        return xlcfg_refuse(c, KEY_cpus,
+                            "\"%s\" is no list of CPUs; write it like \"0-3,^2\" or "
+                            "\"all,^node:1\"",
+                            text);
     if (!set->cpus && !set->elsewhere)
-        return refuse(c, KEY_cpus, "\"%s\" names no CPU; write \"all\" for any", text);
+        return xlcfg_refuse(c, KEY_cpus, "\"%s\" names no CPU; write \"all\" for any", text);
     if (!set->cpus) {
         warn(c, KEY_cpus, "\"%s\" names only CPUs that no machine here has; the vCPUs run on any",
              text);
@@ -266,8 +266,8 @@ static enum verdict parse_cpus_list(struct domain *d, const struct config *c, XL
         struct cpu_set set = {.cpus = ~UINT64_C(0)};
         const char *text = (int)i < entries ? xlu_cfg_get_listitem(list, (int)i) : "all";
         v = text ? parse_cpus(c, text, &set)
-                 : refuse(c, KEY_cpus,
-                          "has an element that is neither a number nor a text; correct it");
+                 : xlcfg_refuse(c, KEY_cpus,
+                                "has an element that is neither a number nor a text; correct it");
         differ |= i > 0 && set.cpus != all;
         all |= set.cpus;
     }
@@ -329,8 +329,8 @@ static void read_event(struct domain *d, const struct config *c, enum on_event e
         d->on[event] = actions[i].served;
         return;
     }
-    *v =
-        refuse(c, k, "\"%s\" is not served; write \"destroy\", \"restart\" or \"preserve\"", value);
+    *v = xlcfg_refuse(c, k, "\"%s\" is not served; write \"destroy\", \"restart\" or \"preserve\"",
+                      value);
 }
 
 static enum verdict read_events(struct domain *d, const struct config *c)
@@ -368,7 +368,7 @@ static enum verdict read_uuid(struct domain *d, const struct config *c)
     const char *text = text_of(c, KEY_uuid, &v);
     d->has_uuid = text && parse_uuid(text, d->uuid);
     if (text && !d->has_uuid)
-        v = refuse(c, KEY_uuid, "\"%s\" is no UUID; correct it", text);
+        v = xlcfg_refuse(c, KEY_uuid, "\"%s\" is no UUID; correct it", text);
     return v;
 }
 
@@ -402,10 +402,10 @@ static enum verdict check_type(const struct config *c)
     if (v || strcmp(asked, type ? "pv" : "generic") == 0 || (!type && !builder))
         return v;
     if (strcmp(asked, "hvm") == 0 || strcmp(asked, "pvh") == 0)
-        return refuse(c, k,
-                      "asks for a guest of type %s, and only PV guests run here; write type=\"pv\"",
-                      asked);
-    return refuse(c, k, "\"%s\" is no type of guest; write type=\"pv\"", asked);
+        return xlcfg_refuse(
+            c, k, "asks for a guest of type %s, and only PV guests run here; write type=\"pv\"",
+            asked);
+    return xlcfg_refuse(c, k, "\"%s\" is no type of guest; write type=\"pv\"", asked);
 }
 
 /* As xl takes it; and if it is not there, beside the file that names it. */
@@ -428,9 +428,9 @@ static enum verdict no_kernel(const struct config *c)
     static const enum key others[] = {KEY_bootloader, KEY_firmware};
     for (size_t i = 0; i < 2; i++)
         if (c->line[others[i]])
-            return refuse(c, others[i],
-                          "is not served, and there is no kernel=; name the kernel that it "
-                          "would load (or the guest's boot loader itself)");
+            return xlcfg_refuse(c, others[i],
+                                "is not served, and there is no kernel=; name the kernel that it "
+                                "would load (or the guest's boot loader itself)");
     return verdict_say(VERDICT_BAD_CONFIG, "%s: there is no kernel=; name the guest's kernel",
                        c->path);
 }
@@ -464,16 +464,16 @@ static enum verdict read_name(struct domain *d, const struct config *c)
     if (!name)
         return verdict_say(VERDICT_BAD_CONFIG, "%s: there is no name=; name the domain", c->path);
     if (!*name)
-        return refuse(c, KEY_name, "is empty; choose one");
+        return xlcfg_refuse(c, KEY_name, "is empty; choose one");
     if (strlen(name) > NAME_MOST)
         warn(c, KEY_name, "has %zu characters; the hypervisor's lines show the first %d",
              strlen(name), NAME_MOST);
     for (const char *at = name; *at; at++)
         if (!isprint((unsigned char)*at) || strchr("/@", *at))
-            return refuse(c, KEY_name,
-                          "\"%s\" has a slash, an @, or a character that cannot be printed; "
-                          "choose another",
-                          name);
+            return xlcfg_refuse(c, KEY_name,
+                                "\"%s\" has a slash, an @, or a character that cannot be printed; "
+                                "choose another",
+                                name);
     free(d->name);
     d->name = memory_strdup(name);
     return v;
@@ -485,8 +485,8 @@ static enum verdict read_memory(struct domain *d, const struct config *c)
     d->memory_mib = number_of(c, KEY_memory, 1, 1 << 24, &v);
     d->max_memory_mib = number_of(c, KEY_maxmem, 1, 1 << 24, &v);
     if (!v && d->max_memory_mib && d->max_memory_mib < d->memory_mib)
-        v = refuse(c, KEY_maxmem, "%lu is less than memory=%lu; raise it, or lower that",
-                   (unsigned long)d->max_memory_mib, (unsigned long)d->memory_mib);
+        v = xlcfg_refuse(c, KEY_maxmem, "%lu is less than memory=%lu; raise it, or lower that",
+                         (unsigned long)d->max_memory_mib, (unsigned long)d->memory_mib);
     return v;
 }
 
@@ -498,8 +498,8 @@ static enum verdict read_vcpus(struct domain *d, const struct config *c)
     if (v)
         return v;
     if (most && now > most)
-        return refuse(c, KEY_maxvcpus, "%u is less than vcpus=%u; raise it, or lower that", most,
-                      now);
+        return xlcfg_refuse(c, KEY_maxvcpus, "%u is less than vcpus=%u; raise it, or lower that",
+                            most, now);
     if (now && now < most)
         warn(c, KEY_vcpus, "%u leaves out %u of maxvcpus=%u; here all of them are online", now,
              most - now, most);

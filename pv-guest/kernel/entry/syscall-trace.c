@@ -36,7 +36,7 @@ static void show_text(user_t from)
     print("\"%s\"%s", text, n < 0 ? "..." : "");
 }
 
-static void show(char kind, uint64_t value)
+static void syscall_trace_show(char kind, uint64_t value)
 {
     if (kind == 's')
         show_text(value);
@@ -60,7 +60,7 @@ void syscall_trace_call(uint64_t number, const struct syscall_args *a)
     for (unsigned i = 0; kinds[i]; i++) {
         if (i)
             print(", ");
-        show(kinds[i], a->arg[i]);
+        syscall_trace_show(kinds[i], a->arg[i]);
     }
     print(")\n");
 }

@@ -78,7 +78,7 @@ static const struct file_ops epoll_ops = {
     .name = "eventpoll", .poll = epoll_poll, .release = epoll_release};
 
 /* How much has arrived, and one; 0 if nobody counts. */
-static uint64_t arrived(const struct item *i)
+static uint64_t epoll_arrived(const struct item *i)
 {
     return i->file->ops->arrived ? i->file->ops->arrived(i->file) + 1 : 0;
 }
@@ -92,7 +92,7 @@ static uint32_t ready(const struct item *i)
         return now;
     if (i->told_output)
         now &= ~(uint32_t)(POLLOUT | POLLWRNORM);
-    if (i->told_arrived && arrived(i) == i->told_arrived &&
+    if (i->told_arrived && epoll_arrived(i) == i->told_arrived &&
         !(now & (POLLHUP | POLLERR | POLLRDHUP)))
         now &= ~(uint32_t)(POLLIN | POLLRDNORM);
     return now;
@@ -190,13 +190,13 @@ static unsigned above(const struct epoll *e)
     return most + 1;
 }
 
-static bool contains(const struct epoll *e, const struct epoll *what, unsigned depth)
+static bool epoll_contains(const struct epoll *e, const struct epoll *what, unsigned depth)
 {
     const struct item *i;
     list_for_each(i, &e->items, link)
     {
         const struct epoll *inner = set_of(i);
-        if (inner && (inner == what || (depth && contains(inner, what, depth - 1))))
+        if (inner && (inner == what || (depth && epoll_contains(inner, what, depth - 1))))
             return true;
     }
     return false;
@@ -225,7 +225,8 @@ long syscall_epoll_ctl(const struct syscall_args *a)
     struct epoll *e = set->object;
     struct item *i = item_find(e, file, a->arg[2]);
     if (what == EPOLL_ADD && file->ops == &epoll_ops &&
-        (contains(file->object, e, CHAIN_MOST) || above(e) + below(file->object) > CHAIN_MOST))
+        (epoll_contains(file->object, e, CHAIN_MOST) ||
+         above(e) + below(file->object) > CHAIN_MOST))
         return -ELOOP;
     if (what == EPOLL_ADD) {
         const int rc = i ? -EEXIST : item_add(e, file, a->arg[2], &event);
@@ -268,7 +269,7 @@ static long collect(struct epoll *e, user_t to, unsigned most)
         found++;
         i->told_output |= (now & POLLOUT) != 0;
         if (now & POLLIN)
-            i->told_arrived = arrived(i);
+            i->told_arrived = epoll_arrived(i);
         if (i->events & EPOLLONESHOT)
             i->events = 0;
         /* To the end, so that each has its turn when there are more than @most. */

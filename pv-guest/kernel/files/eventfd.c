@@ -21,7 +21,7 @@ struct counter {
     unsigned clock;
 };
 
-static void wake(struct counter *c)
+static void eventfd_wake(struct counter *c)
 {
     wait_wake(&c->changed);
     wait_wake(&poll_wait);
@@ -43,7 +43,7 @@ static long counter_read(struct file *file, user_t to, size_t size)
     if (user_write(to, &value, sizeof(value)))
         return -EFAULT;
     c->count -= value;
-    wake(c);
+    eventfd_wake(c);
     return sizeof(value);
 }
 
@@ -66,7 +66,7 @@ static long event_write(struct file *file, user_t from, size_t size)
     }
     c->count += value;
     c->arrived++;
-    wake(c);
+    eventfd_wake(c);
     return sizeof(value);
 }
 
@@ -114,7 +114,7 @@ void eventfd_count(struct file *file)
     if (c->count < COUNT_MOST)
         c->count++;
     c->arrived++;
-    wake(c);
+    eventfd_wake(c);
 }
 
 static const struct file_ops timer_ops = {
@@ -125,7 +125,7 @@ static const struct file_ops timer_ops = {
     .release = counter_release,
 };
 
-static void expired(struct timer *timer)
+static void eventfd_expired(struct timer *timer)
 {
     struct counter *c = container_of(timer, struct counter, timer);
     const uint64_t now = MAX(platform_time(), timer->deadline);
@@ -136,7 +136,7 @@ static void expired(struct timer *timer)
         c->count += missed;
         timer_start(timer, timer->deadline + (missed + 1) * c->interval);
     }
-    wake(c);
+    eventfd_wake(c);
 }
 
 static struct file *counter_file(const struct file_ops *ops, unsigned flags, struct counter **made)
@@ -148,7 +148,7 @@ static struct file *counter_file(const struct file_ops *ops, unsigned flags, str
         return NULL;
     }
     wait_init(&c->changed);
-    timer_init(&c->timer, expired);
+    timer_init(&c->timer, eventfd_expired);
     file->object = *made = c;
     return file;
 }
@@ -187,7 +187,7 @@ long syscall_timerfd_create(const struct syscall_args *a)
     return fd_open(file, flags & O_CLOEXEC);
 }
 
-static int find(int fd, struct counter **c)
+static int eventfd_find(int fd, struct counter **c)
 {
     struct file *file = fd_file(fd);
     if (!file)
@@ -196,7 +196,7 @@ static int find(int fd, struct counter **c)
     return file->ops == &timer_ops ? 0 : -EINVAL;
 }
 
-static struct linux_itimerspec setting(const struct counter *c)
+static struct linux_itimerspec eventfd_setting(const struct counter *c)
 {
     const uint64_t now = platform_time(), deadline = c->timer.deadline;
     const uint64_t left = !timer_running(&c->timer) ? 0 : deadline > now ? deadline - now : 1;
@@ -206,10 +206,10 @@ static struct linux_itimerspec setting(const struct counter *c)
 long syscall_timerfd_gettime(const struct syscall_args *a)
 {
     struct counter *c;
-    const int rc = find(a->arg[0], &c);
+    const int rc = eventfd_find(a->arg[0], &c);
     if (rc)
         return rc;
-    const struct linux_itimerspec now = setting(c);
+    const struct linux_itimerspec now = eventfd_setting(c);
     return user_write(a->arg[1], &now, sizeof(now));
 }
 
@@ -219,7 +219,7 @@ long syscall_timerfd_settime(const struct syscall_args *a)
 {
     struct counter *c;
     uint64_t deadline, interval;
-    int rc = find(a->arg[0], &c);
+    int rc = eventfd_find(a->arg[0], &c);
     if (!rc)
         rc = a->arg[1] & ~3ul
                  ? -EINVAL /* TFD_TIMER_CANCEL_ON_SET: nobody is told that the clock was set */
@@ -227,7 +227,7 @@ long syscall_timerfd_settime(const struct syscall_args *a)
                                    &interval);
     if (rc)
         return rc;
-    const struct linux_itimerspec old = setting(c);
+    const struct linux_itimerspec old = eventfd_setting(c);
     if (a->arg[3] && user_write(a->arg[3], &old, sizeof(old)))
         return -EFAULT;
     c->interval = interval ? MAX(interval, INTERVAL_SHORTEST) : 0;

@@ -24,7 +24,7 @@ struct files *files_new(void)
 }
 
 /* Make room for descriptors up to @fd. */
-static int grow(struct files *files, int fd)
+static int fd_grow(struct files *files, int fd)
 {
     int slots = files->slots;
     if (fd < slots)
@@ -47,7 +47,7 @@ struct files *files_copy(struct files *from)
     struct files *files = files_new();
     if (!files)
         return NULL;
-    if (from->end && grow(files, from->end - 1)) {
+    if (from->end && fd_grow(files, from->end - 1)) {
         heap_free(files);
         return NULL;
     }
@@ -136,14 +136,14 @@ void fd_set_close_on_exec(int fd, bool on)
 }
 
 /* Descriptors that the process may have are below this. */
-static int limit(void)
+static int fd_limit(void)
 {
     return MIN(process_current()->limits[RLIMIT_NOFILE].current, (uint64_t)FILES_MAX);
 }
 
-static int put(struct files *files, int fd, struct file *file, bool close_on_exec)
+static int fd_put(struct files *files, int fd, struct file *file, bool close_on_exec)
 {
-    const int rc = grow(files, fd);
+    const int rc = fd_grow(files, fd);
     if (rc)
         return rc;
     files->table[fd] = file;
@@ -155,22 +155,22 @@ static int put(struct files *files, int fd, struct file *file, bool close_on_exe
 int fd_install(struct file *file, int from, bool close_on_exec)
 {
     struct files *const files = task_current()->files;
-    const int end = limit();
+    const int end = fd_limit();
     int fd = from;
     if (from < 0 || from >= end)
         return -EINVAL;
     while (fd < MIN(end, files->slots) && files->table[fd])
         fd++;
-    return fd < end ? put(files, fd, file, close_on_exec) : -EMFILE;
+    return fd < end ? fd_put(files, fd, file, close_on_exec) : -EMFILE;
 }
 
 int fd_replace(int fd, struct file *file, bool close_on_exec)
 {
     struct files *const files = task_current()->files;
-    if (fd < 0 || fd >= limit())
+    if (fd < 0 || fd >= fd_limit())
         return -EBADF;
     struct file *old = fd_file_or_path(fd);
-    const int rc = put(files, fd, file, close_on_exec);
+    const int rc = fd_put(files, fd, file, close_on_exec);
     if (rc >= 0 && old)
         file_let_go(files, old);
     return rc;

@@ -127,7 +127,7 @@ static int wait_for_release(const struct lock *wanted)
     return rc;
 }
 
-static int set(const struct lock *wanted, bool wait)
+static int file_lock_set(const struct lock *wanted, bool wait)
 {
     while (conflict(wanted)) {
         const int rc = wait ? wait_for_release(wanted) : -EAGAIN;
@@ -170,7 +170,7 @@ static int wanted_lock(const struct file *file, const struct linux_flock *f, str
     return 0;
 }
 
-static void describe(const struct lock *l, struct linux_flock *f)
+static void file_lock_describe(const struct lock *l, struct linux_flock *f)
 {
     f->type = F_UNLCK;
     if (!l)
@@ -203,13 +203,13 @@ long record_lock(struct file *file, unsigned command, user_t arg)
     if (command == F_GETLK && f.type == F_UNLCK)
         return -EINVAL;
     if (command == F_GETLK) {
-        describe(conflict(&wanted), &f);
+        file_lock_describe(conflict(&wanted), &f);
         return user_write(arg, &f, sizeof(f));
     }
     const unsigned mode = file->flags & O_ACCMODE;
     if ((f.type == F_RDLCK && mode == O_WRONLY) || (f.type == F_WRLCK && mode == O_RDONLY))
         return -EBADF;
-    return f.type == F_UNLCK ? clear(&wanted) : set(&wanted, command == F_SETLKW);
+    return f.type == F_UNLCK ? clear(&wanted) : file_lock_set(&wanted, command == F_SETLKW);
 }
 
 void record_locks_drop(struct files *files, const struct file *file)
@@ -238,7 +238,7 @@ long file_lock(struct file *file, unsigned operation)
     if (kind == LOCK_UN)
         return clear(&wanted);
     file->locked = true;
-    return set(&wanted, !(operation & LOCK_NB));
+    return file_lock_set(&wanted, !(operation & LOCK_NB));
 }
 
 void file_locks_drop(struct file *file)

@@ -62,7 +62,8 @@ unsigned inotify_cookie(void)
     return ++last;
 }
 
-static bool same(const struct event *e, const struct linux_inotify_event *head, const char *name)
+static bool inotify_same(const struct event *e, const struct linux_inotify_event *head,
+                         const char *name)
 {
     return !memcmp(&e->head, head, sizeof(*head)) && (!head->length || !strcmp(e->name, name));
 }
@@ -73,7 +74,7 @@ static void queue(struct instance *i, int watch, unsigned mask, unsigned cookie,
     const size_t length = name ? ROUND_UP(strlen(name) + 1, 16ul) : 0;
     struct linux_inotify_event head = {watch, mask, cookie, length};
     if (!list_empty(&i->events) &&
-        same(list_entry(i->events.prev, struct event, link), &head, name))
+        inotify_same(list_entry(i->events.prev, struct event, link), &head, name))
         return;
     if (i->count == QUEUE_MOST)
         head = (struct linux_inotify_event){-1, IN_Q_OVERFLOW, 0, 0};
@@ -114,8 +115,8 @@ static void watch_end(struct watch *w)
 }
 
 /* Tell those who watch @inode itself; @name is that of the entry, if it is a directory in which something happened. */
-static void tell(struct inode *inode, unsigned event, unsigned flags, unsigned cookie,
-                 const char *name)
+static void inotify_tell(struct inode *inode, unsigned event, unsigned flags, unsigned cookie,
+                         const char *name)
 {
     struct watch *w, *after;
     list_for_each_safe(w, after, &inode->watches, of_inode)
@@ -136,7 +137,7 @@ static unsigned kind(const struct inode *inode)
 void inotify_tell_entry(struct inode *dir, unsigned event, unsigned cookie, const char *name,
                         const struct inode *inode)
 {
-    tell(dir, event, kind(inode), cookie, name);
+    inotify_tell(dir, event, kind(inode), cookie, name);
 }
 
 void inotify_tell_inode(struct inode *inode, unsigned event)
@@ -148,18 +149,18 @@ void inotify_tell_inode(struct inode *inode, unsigned event)
         list_for_each(e, &dir->entries, link)
         {
             if (e->inode == inode) {
-                tell(dir, event, kind(inode), 0, e->name);
+                inotify_tell(dir, event, kind(inode), 0, e->name);
                 break;
             }
         }
     }
-    tell(inode, event, self ? 0 : kind(inode), 0, NULL);
+    inotify_tell(inode, event, self ? 0 : kind(inode), 0, NULL);
 }
 
 void inotify_gone(struct inode *inode)
 {
     struct watch *w, *after;
-    tell(inode, IN_DELETE_SELF, 0, 0, NULL);
+    inotify_tell(inode, IN_DELETE_SELF, 0, 0, NULL);
     list_for_each_safe(w, after, &inode->watches, of_inode) watch_end(w);
 }
 

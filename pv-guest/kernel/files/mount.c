@@ -390,7 +390,7 @@ static int find_mount(user_t path, bool follow, struct mount **found)
 }
 
 /* MNT_EXPIRE: the second time, if nobody has been there in between. */
-static int expire(struct mount *m, bool expiring)
+static int mount_expire(struct mount *m, bool expiring)
 {
     m->expiring = !expiring;
     m->root->crossed = false;
@@ -415,7 +415,7 @@ long syscall_umount2(const struct syscall_args *a)
     if (rc)
         return rc;
     if (flags & MNT_EXPIRE)
-        return expire(m, m->expiring);
+        return mount_expire(m, m->expiring);
     return flags & MNT_DETACH ? detach_all(m) : detach(m, false);
 }
 

@@ -37,7 +37,7 @@ static int ring_resize(struct pipe *p, size_t room)
 }
 
 /* Have the ring hold @more bytes, which the pipe's size allows. */
-static int reserve(struct pipe *p, size_t more)
+static int pipe_reserve(struct pipe *p, size_t more)
 {
     size_t room = p->room;
     if (p->used + more <= room)
@@ -122,7 +122,7 @@ long pipe_give(struct pipe *p, bool wait, user_t from, size_t size)
         const size_t left = size - done;
         int rc = pipe_wait_room(p, wait, left <= PIPE_BUF ? left : 1);
         if (rc > 0)
-            rc = reserve(p, MIN(left, p->size - p->used));
+            rc = pipe_reserve(p, MIN(left, p->size - p->used));
         if (rc)
             return done ? (long)done : rc;
         const size_t most = MIN(p->room, p->size);
@@ -162,7 +162,7 @@ static int ring_copy(struct pipe *p, size_t at, void *kernel, user_t user, size_
 
 void pipe_put(struct pipe *p, const void *from, size_t size)
 {
-    if (reserve(p, size))
+    if (pipe_reserve(p, size))
         return;
     (void)!ring_copy(p, p->used, (void *)(uintptr_t)from, 0, size, false);
     p->used += size;
@@ -218,7 +218,7 @@ long pipe_give_message(struct pipe *p, bool wait, const struct linux_iovec *piec
     uint32_t length = size;
     int rc = pipe_wait_room(p, wait, sizeof(length) + size);
     if (rc > 0)
-        rc = reserve(p, sizeof(length) + size);
+        rc = pipe_reserve(p, sizeof(length) + size);
     if (rc)
         return rc;
     /* It counts only when all of it is there. */

@@ -175,7 +175,7 @@ static int check_file(const struct file *file, const struct linux_iocb *io)
     }
 }
 
-static long transfer(struct file *file, const struct linux_iocb *io)
+static long aio_transfer(struct file *file, const struct linux_iocb *io)
 {
     const bool placed = file_seekable(file);
     switch (io->command) {
@@ -202,7 +202,7 @@ static int submit_to(struct aio_context *c, struct file *file, struct file *told
     struct event *e = heap_alloc_for(PAGE_FOR_FILE, sizeof(*e));
     if (!e)
         return -EAGAIN;
-    const long n = transfer(file, io);
+    const long n = aio_transfer(file, io);
     e->told = (struct linux_io_event){io->data, at, n == -ERESTART ? -EINTR : n, 0};
     list_add(&e->link, &c->events);
     c->count++;

@@ -43,7 +43,7 @@ static size_t make_record(const struct output *out, const struct dir_record *ent
 }
 
 /* Give one record, and move the file's offset behind it; false if that was not possible. */
-static bool give(struct output *out, const struct dir_record *entry)
+static bool directory_give(struct output *out, const struct dir_record *entry)
 {
     uint64_t buffer[(sizeof(struct linux_dirent64) + NAME_MAX + 8) / 8] = {0};
     const size_t length = make_record(out, entry, buffer);
@@ -66,8 +66,8 @@ static bool give_dots(struct output *out, const struct inode *dir)
     const struct inode *up = dir->parent ? dir->parent : dir;
     const struct dir_record dot = {".", dir->number, S_IFDIR, 1},
                             dots = {"..", up->number, S_IFDIR, 2};
-    return (out->file->offset > 0 || give(out, &dot)) &&
-           (out->file->offset > 1 || give(out, &dots));
+    return (out->file->offset > 0 || directory_give(out, &dot)) &&
+           (out->file->offset > 1 || directory_give(out, &dots));
 }
 
 /* Entries follow the dots, so their cookies are 2 more than the directory's own. */
@@ -77,7 +77,7 @@ static void give_entries(struct output *out, const struct inode *dir)
     list_for_each(e, &dir->entries, link)
     {
         const struct dir_record r = {e->name, e->inode->number, e->inode->mode, e->cookie + 2};
-        if (r.cookie > out->file->offset && !give(out, &r))
+        if (r.cookie > out->file->offset && !directory_give(out, &r))
             return;
     }
 }
@@ -88,7 +88,7 @@ static void give_dynamic(struct output *out, const struct inode *dir)
     struct dir_record r = {.name = name};
     while (dir->dynamic->next(dir, out->file->offset - 2, &r, name)) {
         r.cookie += 2;
-        if (!give(out, &r))
+        if (!directory_give(out, &r))
             return;
     }
 }

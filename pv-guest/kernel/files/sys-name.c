@@ -148,7 +148,7 @@ long syscall_linkat(const struct syscall_args *a)
 }
 
 /* Is @inode @dir itself or above it? */
-static bool contains(const struct inode *inode, const struct inode *dir)
+static bool name_contains(const struct inode *inode, const struct inode *dir)
 {
     for (; dir; dir = dir->parent) {
         if (dir == inode)
@@ -169,7 +169,7 @@ static int may_move(const struct inode *inode, const struct inode *to)
         return -EXDEV;
     if (inode->mounted)
         return -EBUSY;
-    return inode_is(inode, S_IFDIR) && contains(inode, to) ? -EINVAL : 0;
+    return inode_is(inode, S_IFDIR) && name_contains(inode, to) ? -EINVAL : 0;
 }
 
 static int exchange(struct inode *from, struct entry *source, struct inode *to,
@@ -227,8 +227,8 @@ static void tell_move(struct inode *from, const char *old_name, struct inode *to
 }
 
 /* Move @from's entry @old_name to @to under @new_name, replacing what is there. */
-static int move(struct inode *from, const char *old_name, struct inode *to, const char *new_name,
-                unsigned flags, bool slash)
+static int name_move(struct inode *from, const char *old_name, struct inode *to,
+                     const char *new_name, unsigned flags, bool slash)
 {
     struct entry *source = dir_find(from, old_name), *target = dir_find(to, new_name);
     if (!source)
@@ -290,7 +290,7 @@ static long rename(int from_fd, user_t from, int to_fd, user_t to, unsigned flag
     if (!rc) {
         rc = is_dots(old_name) || is_dots(new_name)
                  ? -EBUSY
-                 : move(from_dir, old_name, to_dir, new_name, flags, slash || other);
+                 : name_move(from_dir, old_name, to_dir, new_name, flags, slash || other);
         inode_put(to_dir);
     }
     inode_put(from_dir);

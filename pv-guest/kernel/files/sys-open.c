@@ -18,7 +18,7 @@ struct opening {
 };
 
 /* What a file that is opened with @flags will be used for. */
-static unsigned wanted(unsigned flags)
+static unsigned open_wanted(unsigned flags)
 {
     static const uint8_t of_mode[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE,
                                       MAY_READ | MAY_WRITE};
@@ -48,7 +48,7 @@ static int open_inode(const struct opening *o, struct inode **inode)
     else if (writes && exec_runs(*inode))
         rc = -ETXTBSY;
     else
-        rc = access_check(*inode, wanted(flags));
+        rc = access_check(*inode, open_wanted(flags));
     if (!rc && (flags & O_NOATIME))
         rc = access_own(*inode) == -EPERM ? -EPERM : 0;
     if (rc)

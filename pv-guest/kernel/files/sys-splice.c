@@ -9,7 +9,7 @@
 #define SPLICE_F_ALL      15 /* and MOVE, MORE, GIFT, which are hints */
 
 /* As write, but by way of a file that does not wait for room if @wait says so. */
-static long give(struct end *to, user_t from, size_t size, bool wait)
+static long splice_give(struct end *to, user_t from, size_t size, bool wait)
 {
     struct file view = *to->file;
     if (wait)
@@ -28,7 +28,7 @@ static long out_of_pipe(struct end *from, struct end *to, size_t size, user_t bo
 {
     struct pipe *const p = pipe_of(from->file);
     const long n = pipe_peek(p, bounce, MIN(size, BOUNCE_SIZE));
-    const long written = n > 0 ? give(to, bounce, n, true) : n;
+    const long written = n > 0 ? splice_give(to, bounce, n, true) : n;
     if (written > 0)
         pipe_skip(p, written);
     return written;
@@ -40,7 +40,7 @@ static long into_pipe(struct end *from, struct end *to, size_t size, user_t boun
     const struct pipe *p = pipe_of(to->file);
     const size_t most = MIN(MIN(size, BOUNCE_SIZE), p->size - p->used);
     const long n = end_transfer(from, bounce, most, file_read);
-    return n > 0 ? give(to, bounce, n, false) : n;
+    return n > 0 ? splice_give(to, bounce, n, false) : n;
 }
 
 static long from_pipe_to_pipe(struct end *from, struct end *to, size_t size, user_t bounce)
@@ -55,7 +55,7 @@ static long copy_pipe(struct end *from, struct end *to, size_t size, user_t boun
     const struct pipe *p = pipe_of(to->file);
     const size_t most = MIN(MIN(size, BOUNCE_SIZE), p->size - p->used);
     const long n = pipe_peek(pipe_of(from->file), bounce, most);
-    return n > 0 ? give(to, bounce, n, false) : n;
+    return n > 0 ? splice_give(to, bounce, n, false) : n;
 }
 
 static bool waits(const struct end *e, unsigned flags)
@@ -75,7 +75,7 @@ static long move_held(struct end *from, struct end *to, size_t size, unsigned fl
     return rc > 0 ? transfer_with_bounce(from, to, size, fn) : rc;
 }
 
-static long move(struct end *from, struct end *to, size_t size, unsigned flags, bounce_fn fn)
+static long splice_move(struct end *from, struct end *to, size_t size, unsigned flags, bounce_fn fn)
 {
     struct file *const in = from->file, *const out = to->file;
     file_get(in);
@@ -138,7 +138,7 @@ long syscall_splice(const struct syscall_args *a)
     const bounce_fn fn = !pipe_of(to.file)     ? out_of_pipe
                          : !pipe_of(from.file) ? into_pipe
                                                : from_pipe_to_pipe;
-    const long n = move(&from, &to, a->arg[4], flags, fn);
+    const long n = splice_move(&from, &to, a->arg[4], flags, fn);
     if (n > 0 && (end_write(&from, a->arg[1]) || end_write(&to, a->arg[3])))
         return -EFAULT;
     return n;
@@ -158,7 +158,7 @@ long syscall_tee(const struct syscall_args *a)
         rc = end_read(&to, a->arg[1], 0);
     if (!rc)
         rc = check_ends(&from, &to, true);
-    return rc ? rc : move(&from, &to, a->arg[2], flags, copy_pipe);
+    return rc ? rc : splice_move(&from, &to, a->arg[2], flags, copy_pipe);
 }
 
 /* vmsplice(pipe, pieces, count, flags): to a pipe, or out of it, by which end it is. */

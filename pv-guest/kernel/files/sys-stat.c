@@ -12,7 +12,7 @@ struct description {
     bool mount_root;
 };
 
-static void describe(const struct inode *inode, struct description *d)
+static void stat_describe(const struct inode *inode, struct description *d)
 {
     struct linux_stat *const s = &d->stat;
     d->born = inode->btime;
@@ -41,7 +41,7 @@ static void describe(const struct inode *inode, struct description *d)
 static void describe_file(const struct file *file, struct description *d)
 {
     if (file->inode)
-        describe(file->inode, d);
+        stat_describe(file->inode, d);
     else
         *d = (struct description){
             .stat = {.ino = 1, .nlink = 1, .mode = 0600, .block_size = PAGE_SIZE}};
@@ -64,7 +64,7 @@ static int describe_path(int dirfd, user_t path, unsigned at_flags, struct descr
     const int rc = user_path_find(dirfd, path, at_flags, &inode);
     if (rc)
         return rc;
-    describe(inode, d);
+    stat_describe(inode, d);
     inode_put(inode);
     return 0;
 }

@@ -67,7 +67,7 @@ static int may_use(const struct inode *inode, const char *name, bool write)
     return access_check(inode, write ? MAY_WRITE : MAY_READ);
 }
 
-static struct attribute *find(const struct inode *inode, const char *name)
+static struct attribute *xattr_find(const struct inode *inode, const char *name)
 {
     struct attribute *a;
     list_for_each(a, &inode->attributes, link)
@@ -92,7 +92,7 @@ void inode_attributes_drop(struct inode *inode)
 }
 
 /* A new attribute; @value is its own from now on. */
-static int add(struct inode *inode, const char *name, void *value, size_t size)
+static int xattr_add(struct inode *inode, const char *name, void *value, size_t size)
 {
     struct attribute *a = heap_alloc(sizeof(*a) + strlen(name) + 1);
     if (!a)
@@ -104,7 +104,7 @@ static int add(struct inode *inode, const char *name, void *value, size_t size)
     return 0;
 }
 
-static long set(struct inode *inode, const char *name, const struct syscall_args *a)
+static long xattr_set(struct inode *inode, const char *name, const struct syscall_args *a)
 {
     const size_t size = a->arg[3];
     const unsigned flags = a->arg[4];
@@ -114,13 +114,13 @@ static long set(struct inode *inode, const char *name, const struct syscall_args
     int rc = size ? user_read(value, a->arg[2], size) : 0;
     if (!rc)
         rc = may_use(inode, name, true);
-    struct attribute *old = find(inode, name);
+    struct attribute *old = xattr_find(inode, name);
     if (!rc)
         rc = old && (flags & XATTR_CREATE)     ? -EEXIST
              : !old && (flags & XATTR_REPLACE) ? -ENODATA
                                                : 0;
     if (!rc)
-        rc = add(inode, name, value, size);
+        rc = xattr_add(inode, name, value, size);
     if (rc) {
         heap_free(value);
         return rc;
@@ -135,7 +135,7 @@ static long set(struct inode *inode, const char *name, const struct syscall_args
 static long get(struct inode *inode, const char *name, const struct syscall_args *a)
 {
     const int rc = may_use(inode, name, false);
-    const struct attribute *x = rc ? NULL : find(inode, name);
+    const struct attribute *x = rc ? NULL : xattr_find(inode, name);
     if (!x)
         return rc ? rc : -ENODATA;
     if (!a->arg[3])
@@ -145,10 +145,10 @@ static long get(struct inode *inode, const char *name, const struct syscall_args
     return user_write(a->arg[2], x->value, x->size) ? -EFAULT : (long)x->size;
 }
 
-static long remove(struct inode *inode, const char *name, const struct syscall_args *a)
+static long xattr_remove(struct inode *inode, const char *name, const struct syscall_args *a)
 {
     const int rc = may_use(inode, name, true);
-    struct attribute *x = rc ? NULL : find(inode, name);
+    struct attribute *x = rc ? NULL : xattr_find(inode, name);
     if (!x)
         return rc ? rc : -ENODATA;
     attribute_free(x);
@@ -187,10 +187,10 @@ static int read_name(char name[NAME_MAX + 1], user_t from)
 
 static int check_arguments(attribute_fn fn, const struct syscall_args *a, char name[NAME_MAX + 1])
 {
-    if (fn == set && (a->arg[4] & ~(uint64_t)(XATTR_CREATE | XATTR_REPLACE)))
+    if (fn == xattr_set && (a->arg[4] & ~(uint64_t)(XATTR_CREATE | XATTR_REPLACE)))
         return -EINVAL;
     const int rc = fn == list ? 0 : read_name(name, a->arg[1]);
-    return !rc && fn == set && a->arg[3] > VALUE_MOST ? -E2BIG : rc;
+    return !rc && fn == xattr_set && a->arg[3] > VALUE_MOST ? -E2BIG : rc;
 }
 
 static long by_path(const struct syscall_args *a, unsigned at_flags, attribute_fn fn)
@@ -238,7 +238,7 @@ static long by_fd(const struct syscall_args *a, attribute_fn fn)
     {                                                  \
         return by_fd(a, fn);                           \
     }
-THREE_WAYS(setxattr, set)
+THREE_WAYS(setxattr, xattr_set)
 THREE_WAYS(getxattr, get)
 THREE_WAYS(listxattr, list)
-THREE_WAYS(removexattr, remove)
+THREE_WAYS(removexattr, xattr_remove)

@@ -56,7 +56,7 @@ bool ipc_owned(const struct ipc *ipc)
 }
 
 /* Make room for one more. */
-static int grow(struct ipc_table *t)
+static int ipc_grow(struct ipc_table *t)
 {
     if (t->used < t->size)
         return 0;
@@ -73,7 +73,7 @@ static int grow(struct ipc_table *t)
 
 /* Places are given in turn, and each time round ids are others: those of objects that were removed do not come again
  * for a long time. */
-static void insert(struct ipc_table *t, struct ipc *ipc)
+static void ipc_insert(struct ipc_table *t, struct ipc *ipc)
 {
     unsigned place = t->used || t->sequence || t->last ? t->last + 1 : 0;
     for (;; place++) {
@@ -98,8 +98,8 @@ static struct ipc *find_key(const struct ipc_table *t, int key)
     return NULL;
 }
 
-static long make(struct ipc_table *t, const struct ipc_request *r,
-                 int (*create)(const struct ipc_request *r, struct ipc **made))
+static long ipc_make(struct ipc_table *t, const struct ipc_request *r,
+                     int (*create)(const struct ipc_request *r, struct ipc **made))
 {
     const struct credentials *c = &process_current()->credentials;
     struct ipc *ipc;
@@ -108,7 +108,7 @@ static long make(struct ipc_table *t, const struct ipc_request *r,
     int rc = create(r, &ipc);
     if (rc)
         return rc;
-    rc = t->used >= t->most ? -ENOSPC : grow(t);
+    rc = t->used >= t->most ? -ENOSPC : ipc_grow(t);
     ipc->refs = 1;
     if (rc) {
         t->destroy(ipc);
@@ -119,7 +119,7 @@ static long make(struct ipc_table *t, const struct ipc_request *r,
     ipc->gid = ipc->creator_gid = c->group.effective;
     ipc->mode = r->flags & 0777;
     ipc->changed = clock_now();
-    insert(t, ipc);
+    ipc_insert(t, ipc);
     return ipc->id;
 }
 
@@ -129,9 +129,9 @@ long ipc_get(struct ipc_table *t, const struct ipc_request *r,
 {
     const struct ipc *ipc = find_key(t, r->key);
     if (!r->key)
-        return make(t, r, create);
+        return ipc_make(t, r, create);
     if (!ipc)
-        return r->flags & IPC_CREATE ? make(t, r, create) : -ENOENT;
+        return r->flags & IPC_CREATE ? ipc_make(t, r, create) : -ENOENT;
     if ((r->flags & IPC_CREATE) && (r->flags & IPC_EXCL))
         return -EEXIST;
     const int rc = check ? check(ipc, r->size) : 0;
@@ -156,7 +156,7 @@ void ipc_remove(struct ipc_table *t, struct ipc *ipc)
 
 /* ---- What shmctl, semctl and msgctl have in common ---- */
 
-static long tell(const struct ipc_kind *k, const struct ipc *ipc, const struct ipc_command *c)
+static long ipc_tell(const struct ipc_kind *k, const struct ipc *ipc, const struct ipc_command *c)
 {
     union {
         struct linux_ipc ipc;
@@ -212,7 +212,7 @@ long ipc_control(const struct ipc_kind *k, const struct ipc_command *c)
     if (!ipc)
         return -EINVAL;
     if (by_place || c->command == IPC_STAT)
-        return tell(k, ipc, c);
+        return ipc_tell(k, ipc, c);
     if (c->command == IPC_SET || c->command == IPC_RMID)
         return change(k, ipc, c->command, told);
     return k->other ? k->other(ipc, c) : -EINVAL;

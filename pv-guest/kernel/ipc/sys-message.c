@@ -61,7 +61,7 @@ static struct queue *queue_of(struct ipc *ipc)
     return ipc ? container_of(ipc, struct queue, ipc) : NULL;
 }
 
-static int create(const struct ipc_request *r, struct ipc **made)
+static int message_create(const struct ipc_request *r, struct ipc **made)
 {
     struct queue *q = heap_alloc(sizeof(*q));
     if (!q)
@@ -76,7 +76,7 @@ static int create(const struct ipc_request *r, struct ipc **made)
 long syscall_msgget(const struct syscall_args *a)
 {
     const struct ipc_request r = {a->arg[0], a->arg[1], 0};
-    return ipc_get(&queues, &r, NULL, create);
+    return ipc_get(&queues, &r, NULL, message_create);
 }
 
 /* Sleep until something has changed: 0, -EIDRM if @q is gone, -EINTR. */
@@ -274,7 +274,7 @@ static long tell_limits(bool used, user_t to)
     return user_write(to, limits, sizeof(limits)) ? -EFAULT : ipc_last_place(&queues);
 }
 
-static void tell(const struct ipc *ipc, void *to)
+static void message_tell(const struct ipc *ipc, void *to)
 {
     const struct queue *q = container_of(ipc, const struct queue, ipc);
     struct linux_queue *told = to;
@@ -288,7 +288,7 @@ static void tell(const struct ipc *ipc, void *to)
     told->receiver = q->receiver;
 }
 
-static int set(struct ipc *ipc, const void *told)
+static int message_set(struct ipc *ipc, const void *told)
 {
     struct queue *q = queue_of(ipc);
     const struct linux_queue *to = told;
@@ -299,7 +299,7 @@ static int set(struct ipc *ipc, const void *told)
     return 0;
 }
 
-static void remove(struct ipc *ipc)
+static void message_remove(struct ipc *ipc)
 {
     wait_wake(&queue_of(ipc)->changed);
     ipc_remove(&queues, ipc);
@@ -312,9 +312,9 @@ long syscall_msgctl(const struct syscall_args *a)
                                          .stat = MSG_STAT,
                                          .size = sizeof(struct linux_queue),
                                          .tell_limits = tell_limits,
-                                         .tell = tell,
-                                         .set = set,
-                                         .remove = remove};
+                                         .tell = message_tell,
+                                         .set = message_set,
+                                         .remove = message_remove};
     const struct ipc_command c = {a->arg[0], a->arg[1], 0, a->arg[2]};
     return ipc_control(&kind, &c);
 }

@@ -70,7 +70,7 @@ static struct inode *root(void)
     return dir;
 }
 
-static void wake(struct mqueue *q)
+static void mqueue_wake(struct mqueue *q)
 {
     wait_wake(&q->changed);
     wait_wake(&poll_wait);
@@ -176,8 +176,8 @@ static int queue_new(const struct linux_mq_attributes *a, struct mqueue **made)
     return 0;
 }
 
-static int make(struct inode *dir, const char *name, unsigned mode,
-                const struct linux_mq_attributes *a, struct inode **made)
+static int mqueue_make(struct inode *dir, const char *name, unsigned mode,
+                       const struct linux_mq_attributes *a, struct inode **made)
 {
     struct mqueue *q;
     int rc = access_check(dir, MAY_WRITE | MAY_EXECUTE);
@@ -202,7 +202,7 @@ static int make(struct inode *dir, const char *name, unsigned mode,
 }
 
 /* What open's flags want of a file. */
-static unsigned wanted(unsigned flags)
+static unsigned mqueue_wanted(unsigned flags)
 {
     return (flags & O_ACCMODE) == O_RDONLY   ? MAY_READ
            : (flags & O_ACCMODE) == O_WRONLY ? MAY_WRITE
@@ -210,21 +210,21 @@ static unsigned wanted(unsigned flags)
 }
 
 /* The queue @name, made if @flags say so and there is none: *found with a reference. */
-static int find(const char *name, unsigned flags, unsigned mode,
-                const struct linux_mq_attributes *a, struct inode **found)
+static int mqueue_find(const char *name, unsigned flags, unsigned mode,
+                       const struct linux_mq_attributes *a, struct inode **found)
 {
     struct inode *dir = root();
     if (!dir)
         return -ENOMEM;
     const struct entry *e = dir_find(dir, name);
     if (!e)
-        return flags & O_CREAT ? make(dir, name, mode, a, found) : -ENOENT;
+        return flags & O_CREAT ? mqueue_make(dir, name, mode, a, found) : -ENOENT;
     if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
         return -EEXIST;
     if ((flags & O_ACCMODE) == O_ACCMODE)
         return -EINVAL;
     *found = e->inode;
-    const int rc = access_check(e->inode, wanted(flags));
+    const int rc = access_check(e->inode, mqueue_wanted(flags));
     if (!rc)
         inode_get(e->inode);
     return rc;
@@ -256,7 +256,7 @@ long syscall_mq_open(const struct syscall_args *a)
         return -EFAULT;
     int rc = name_read(name, a->arg[0]);
     if (!rc)
-        rc = find(name, flags, a->arg[2], &attributes, &inode);
+        rc = mqueue_find(name, flags, a->arg[2], &attributes, &inode);
     if (rc)
         return rc;
     rc = file_open(inode, flags & ~(unsigned)(O_CREAT | O_EXCL | O_CLOEXEC), &file);
@@ -308,7 +308,7 @@ static struct process *owner_of(const struct mqueue *q)
  * A message has come into @q, which was empty, and nobody waits for it.  A program that has been executed since is sent
  * nothing: it may run as a user to whom who has asked must not send signals.
  */
-static void tell(struct mqueue *q)
+static void mqueue_tell(struct mqueue *q)
 {
     const struct process *self = process_current();
     struct process *p = owner_of(q);
@@ -321,7 +321,7 @@ static void tell(struct mqueue *q)
     q->owner = 0;
 }
 
-static void insert(struct mqueue *q, struct mqueue_message *m)
+static void mqueue_insert(struct mqueue *q, struct mqueue_message *m)
 {
     struct mqueue_message *at;
     list_for_each(at, &q->messages, link)
@@ -334,8 +334,8 @@ static void insert(struct mqueue *q, struct mqueue_message *m)
     q->bytes += m->size;
     q->arrived++;
     if (q->count == 1 && !q->receivers)
-        tell(q);
-    wake(q);
+        mqueue_tell(q);
+    mqueue_wake(q);
 }
 
 static int message_read(user_t from, size_t size, unsigned priority, struct mqueue_message **read)
@@ -376,7 +376,7 @@ long syscall_mq_timedsend(const struct syscall_args *a)
     if (rc)
         heap_free(m);
     else
-        insert(q, m);
+        mqueue_insert(q, m);
     file_put(file);
     return rc;
 }
@@ -405,7 +405,7 @@ static int message_take(struct file *file, uint64_t deadline, struct mqueue_mess
     list_remove(&(*taken)->link);
     q->count--;
     q->bytes -= (*taken)->size;
-    wake(q);
+    mqueue_wake(q);
     return 0;
 }
 

@@ -110,12 +110,12 @@ static void set_remove(struct set *s)
     ipc_remove(&sets, &s->ipc);
 }
 
-static int check(const struct ipc *ipc, size_t count)
+static int semaphore_check(const struct ipc *ipc, size_t count)
 {
     return count > container_of(ipc, const struct set, ipc)->count ? -EINVAL : 0;
 }
 
-static int create(const struct ipc_request *r, struct ipc **made)
+static int semaphore_create(const struct ipc_request *r, struct ipc **made)
 {
     if (!r->size)
         return -EINVAL;
@@ -133,13 +133,13 @@ static int create(const struct ipc_request *r, struct ipc **made)
 long syscall_semget(const struct syscall_args *a)
 {
     const struct ipc_request r = {a->arg[0], a->arg[2], (unsigned)a->arg[1]};
-    return r.size > IPC_SET_MOST ? -EINVAL : ipc_get(&sets, &r, check, create);
+    return r.size > IPC_SET_MOST ? -EINVAL : ipc_get(&sets, &r, semaphore_check, semaphore_create);
 }
 
 /* ---- Operations ---- */
 
 /* One of them: 0, -EAGAIN if it has to wait, or -ERANGE. */
-static int operate(struct set *s, const struct linux_sembuf *o, struct undo *u)
+static int semaphore_operate(struct set *s, const struct linux_sembuf *o, struct undo *u)
 {
     struct semaphore *const sem = &s->semaphores[o->number];
     if (!o->operation)
@@ -173,7 +173,7 @@ static int operate_all(struct set *s, struct waiter *w, bool *wait)
 {
     *wait = false;
     for (unsigned i = 0; i < w->count; i++) {
-        const int rc = operate(s, &w->operations[i], w->undo);
+        const int rc = semaphore_operate(s, &w->operations[i], w->undo);
         if (!rc)
             continue;
         take_back(s, w->operations, i, w->undo);
@@ -271,7 +271,7 @@ static int wait_turn(struct set *s, struct waiter *w, uint64_t deadline)
 }
 
 /* Which rights @w needs, whether it undoes, and whether @s has all the semaphores. */
-static int look(const struct set *s, const struct waiter *w, unsigned *want, bool *undoes)
+static int semaphore_look(const struct set *s, const struct waiter *w, unsigned *want, bool *undoes)
 {
     *want = IPC_READ;
     *undoes = false;
@@ -292,7 +292,7 @@ static long operate_on(int id, struct waiter *w, uint64_t deadline)
     bool undoes, wait;
     if (!s)
         return -EINVAL;
-    int rc = look(s, w, &want, &undoes);
+    int rc = semaphore_look(s, w, &want, &undoes);
     if (rc)
         return rc;
     if (!ipc_allowed(&s->ipc, want))
@@ -367,7 +367,7 @@ static long tell_limits(bool used, user_t to)
     return user_write(to, limits, sizeof(limits)) ? -EFAULT : ipc_last_place(&sets);
 }
 
-static void tell(const struct ipc *ipc, void *to)
+static void semaphore_tell(const struct ipc *ipc, void *to)
 {
     const struct set *s = container_of(ipc, const struct set, ipc);
     struct linux_set *told = to;
@@ -454,7 +454,7 @@ static long value_get(struct set *s, unsigned number, int command, user_t all)
     }
 }
 
-static void remove(struct ipc *ipc)
+static void semaphore_remove(struct ipc *ipc)
 {
     set_remove(set_of(ipc));
 }
@@ -475,8 +475,8 @@ long syscall_semctl(const struct syscall_args *a)
                                          .stat = SEM_STAT,
                                          .size = sizeof(struct linux_set),
                                          .tell_limits = tell_limits,
-                                         .tell = tell,
-                                         .remove = remove,
+                                         .tell = semaphore_tell,
+                                         .remove = semaphore_remove,
                                          .other = value_command};
     const struct ipc_command c = {a->arg[0], a->arg[2], a->arg[1], a->arg[3]};
     const int value = c.at;

@@ -76,12 +76,12 @@ void segment_unmapped(struct inode *inode)
         ipc_remove(&segments, &s->ipc);
 }
 
-static int check(const struct ipc *ipc, size_t size)
+static int shared_memory_check(const struct ipc *ipc, size_t size)
 {
     return size > container_of(ipc, const struct segment, ipc)->size ? -EINVAL : 0;
 }
 
-static int create(const struct ipc_request *r, struct ipc **made)
+static int shared_memory_create(const struct ipc_request *r, struct ipc **made)
 {
     const uint64_t pages = PAGES_FOR(r->size);
     if (!r->size || r->size > IPC_SEGMENT_MOST)
@@ -112,11 +112,11 @@ static int create(const struct ipc_request *r, struct ipc **made)
 long syscall_shmget(const struct syscall_args *a)
 {
     const struct ipc_request r = {a->arg[0], a->arg[2], a->arg[1]};
-    return ipc_get(&segments, &r, check, create);
+    return ipc_get(&segments, &r, shared_memory_check, shared_memory_create);
 }
 
 /* Where it goes: as asked, or anywhere; -EINVAL. */
-static long place(struct space *space, uint64_t address, size_t size, unsigned flags)
+static long shared_memory_place(struct space *space, uint64_t address, size_t size, unsigned flags)
 {
     if (!address) {
         const uintptr_t gap = space_gap(space, size);
@@ -143,7 +143,7 @@ long syscall_shmat(const struct syscall_args *a)
     const size_t size = inode->size;
     if (!memory_allowed(space, size))
         return -ENOMEM;
-    const long start = place(space, address, size, flags);
+    const long start = shared_memory_place(space, address, size, flags);
     if (start < 0)
         return start;
     inode_get(inode); /* what SHM_REMAP replaces may be all that a removed segment still has */
@@ -221,7 +221,7 @@ static long tell_limits(bool used, user_t to)
     return rc ? -EFAULT : ipc_last_place(&segments);
 }
 
-static void tell(const struct ipc *ipc, void *to)
+static void shared_memory_tell(const struct ipc *ipc, void *to)
 {
     const struct segment *s = container_of(ipc, const struct segment, ipc);
     struct linux_segment *told = to;
@@ -234,7 +234,7 @@ static void tell(const struct ipc *ipc, void *to)
     told->count = attach_count(s);
 }
 
-static void remove(struct ipc *ipc)
+static void shared_memory_remove(struct ipc *ipc)
 {
     struct segment *s = segment_of(ipc);
     if (!attach_count(s)) {
@@ -246,7 +246,7 @@ static void remove(struct ipc *ipc)
 }
 
 /* Nothing leaves memory anyway: it is told, no more. */
-static long lock(struct segment *s, bool on)
+static long shared_memory_lock(struct segment *s, bool on)
 {
     const struct process *p = process_current();
     const unsigned uid = p->credentials.user.effective;
@@ -263,7 +263,7 @@ static long lock(struct segment *s, bool on)
 static long lock_command(struct ipc *ipc, const struct ipc_command *c)
 {
     return c->command == SHM_LOCK || c->command == SHM_UNLOCK
-               ? lock(segment_of(ipc), c->command == SHM_LOCK)
+               ? shared_memory_lock(segment_of(ipc), c->command == SHM_LOCK)
                : -EINVAL;
 }
 
@@ -274,8 +274,8 @@ long syscall_shmctl(const struct syscall_args *a)
                                          .stat = SHM_STAT,
                                          .size = sizeof(struct linux_segment),
                                          .tell_limits = tell_limits,
-                                         .tell = tell,
-                                         .remove = remove,
+                                         .tell = shared_memory_tell,
+                                         .remove = shared_memory_remove,
                                          .other = lock_command};
     const struct ipc_command c = {a->arg[0], a->arg[1], 0, a->arg[2]};
     return ipc_control(&kind, &c);

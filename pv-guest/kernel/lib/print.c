@@ -22,7 +22,7 @@ struct output {
     char *at, *end;
 };
 
-static void put(struct output *out, char c)
+static void print_put(struct output *out, char c)
 {
     if (out->at < out->end)
         *out->at++ = c;
@@ -40,25 +40,25 @@ static void put_number(struct output *out, uint64_t value, unsigned base, int wi
     if (negative)
         digits[n++] = '-';
     for (int i = n; i < width; i++)
-        put(out, pad);
+        print_put(out, pad);
     while (n)
-        put(out, digits[--n]);
+        print_put(out, digits[--n]);
 }
 
 static void put_string(struct output *out, const char *s, int width)
 {
     const int length = s ? (int)strlen(s) : 0;
     for (int i = 0; i < length; i++)
-        put(out, s[i]);
+        print_put(out, s[i]);
     for (int i = length; i < width; i++)
-        put(out, ' ');
+        print_put(out, ' ');
 }
 
 static void put_formatted(struct output *out, const char *f, va_list ap)
 {
     for (; *f; f++) {
         if (*f != '%') {
-            put(out, *f);
+            print_put(out, *f);
             continue;
         }
         char pad = ' ';
@@ -95,10 +95,10 @@ static void put_formatted(struct output *out, const char *f, va_list ap)
             put_string(out, va_arg(ap, const char *), width);
             break;
         case 'c':
-            put(out, (char)va_arg(ap, int));
+            print_put(out, (char)va_arg(ap, int));
             break;
         default:
-            put(out, *f);
+            print_put(out, *f);
         }
     }
 }

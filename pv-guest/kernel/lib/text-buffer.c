@@ -9,7 +9,7 @@
 #define PIECE 512
 
 /* Room for @more bytes. */
-static bool grow(struct text_buffer *b, size_t more)
+static bool text_buffer_grow(struct text_buffer *b, size_t more)
 {
     if (b->used + more <= b->size)
         return true;
@@ -28,7 +28,7 @@ static bool grow(struct text_buffer *b, size_t more)
 
 void text_add_bytes(struct text_buffer *b, const void *bytes, size_t size)
 {
-    if (!grow(b, size))
+    if (!text_buffer_grow(b, size))
         return;
     memcpy(b->text + b->used, bytes, size);
     b->used += size;
@@ -37,7 +37,7 @@ void text_add_bytes(struct text_buffer *b, const void *bytes, size_t size)
 void text_add(struct text_buffer *b, const char *format, ...)
 {
     va_list ap;
-    if (!grow(b, PIECE))
+    if (!text_buffer_grow(b, PIECE))
         return;
     va_start(ap, format);
     b->used += print_to_list(b->text + b->used, PIECE, format, ap);

@@ -65,7 +65,7 @@ struct page *page_alloc(unsigned order)
 }
 
 /* Pages that @user must leave: a 64th of memory or a MiB, whichever is less, for each rank. */
-static unsigned long reserve(enum page_user user)
+static unsigned long page_reserve(enum page_user user)
 {
     if (emergency)
         return 0;
@@ -79,7 +79,7 @@ void page_emergency(bool on)
 
 bool page_available(enum page_user user)
 {
-    return counts.free > reserve(user);
+    return counts.free > page_reserve(user);
 }
 
 struct page *page_alloc_one(enum page_user user)

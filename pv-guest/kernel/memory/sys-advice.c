@@ -39,7 +39,7 @@ static bool is_anonymous(struct space *space, uintptr_t start, size_t size)
 }
 
 /* Punch a hole into the files that are mapped there. */
-static int remove(struct space *space, uintptr_t start, size_t size)
+static int advice_remove(struct space *space, uintptr_t start, size_t size)
 {
     for (uintptr_t at = start; at < start + size;) {
         const struct area *area = area_find(space, at);
@@ -79,7 +79,7 @@ static long advise(struct space *space, uintptr_t start, size_t size, enum advic
                    ? -EINVAL
                    : 0;
     case MADV_REMOVE:
-        return remove(space, start, size);
+        return advice_remove(space, start, size);
     case MADV_DONTFORK:
         return space_mark(space, start, size, AREA_NO_FORK, 0);
     case MADV_DOFORK:
@@ -152,7 +152,7 @@ static int may_lock(struct space *space, size_t more)
     return space_size_marked(space, AREA_LOCKED) + more > limit ? -ENOMEM : 0;
 }
 
-static long lock(const struct syscall_args *a, bool on_fault)
+static long advice_lock(const struct syscall_args *a, bool on_fault)
 {
     struct space *const space = task_current()->space;
     uintptr_t start;
@@ -169,14 +169,14 @@ static long lock(const struct syscall_args *a, bool on_fault)
 /* Nothing is ever swapped out: what is there stays. */
 long syscall_mlock(const struct syscall_args *a)
 {
-    return lock(a, false);
+    return advice_lock(a, false);
 }
 
 #define MLOCK_ONFAULT 1
 
 long syscall_mlock2(const struct syscall_args *a)
 {
-    return a->arg[2] & ~(uint64_t)MLOCK_ONFAULT ? -EINVAL : lock(a, a->arg[2]);
+    return a->arg[2] & ~(uint64_t)MLOCK_ONFAULT ? -EINVAL : advice_lock(a, a->arg[2]);
 }
 
 long syscall_munlock(const struct syscall_args *a)

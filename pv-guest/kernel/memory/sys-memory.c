@@ -39,7 +39,7 @@ long syscall_brk(const struct syscall_args *a)
 }
 
 /* Where a mapping goes: as asked if it must or can, else the highest gap. */
-static uintptr_t place(struct space *space, uintptr_t hint, size_t size, unsigned flags)
+static uintptr_t memory_place(struct space *space, uintptr_t hint, size_t size, unsigned flags)
 {
     if (flags & (MAP_FIXED | MAP_NOREPLACE))
         return hint;
@@ -117,7 +117,7 @@ long syscall_mmap(const struct syscall_args *a)
     if ((flags & (MAP_FIXED | MAP_NOREPLACE)) &&
         (a->arg[0] < USER_START || a->arg[0] > USER_END - size))
         return a->arg[0] % PAGE_SIZE ? -EINVAL : a->arg[0] < USER_START ? -EPERM : -ENOMEM;
-    const uintptr_t start = place(space, a->arg[0], size, flags);
+    const uintptr_t start = memory_place(space, a->arg[0], size, flags);
     if (!start)
         return -ENOMEM;
     if ((flags & MAP_NOREPLACE) && !space_is_free(space, start, size))

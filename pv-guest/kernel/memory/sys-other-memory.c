@@ -115,7 +115,7 @@ static long copy_process(int pid, struct pieces *own, struct pieces *other, bool
 }
 
 /* process_vm_*(pid, own pieces, count, other's pieces, count, flags) */
-static long transfer(const struct syscall_args *a, bool write)
+static long other_memory_transfer(const struct syscall_args *a, bool write)
 {
     struct pieces own = {0}, other = {0};
     if (a->arg[5])
@@ -132,10 +132,10 @@ static long transfer(const struct syscall_args *a, bool write)
 
 long syscall_process_vm_readv(const struct syscall_args *a)
 {
-    return transfer(a, false);
+    return other_memory_transfer(a, false);
 }
 
 long syscall_process_vm_writev(const struct syscall_args *a)
 {
-    return transfer(a, true);
+    return other_memory_transfer(a, true);
 }

@@ -13,7 +13,7 @@
 #define TEXT(name) \
     void proc_##name(struct text_buffer *out, const struct process *p, const struct task *task)
 
-static uint64_t ticks(uint64_t ns)
+static uint64_t proc_process_ticks(uint64_t ns)
 {
     return ns / (NS / 100);
 }
@@ -103,10 +103,12 @@ TEXT(stat)
     text_add(out, "%d (%s) %c %d %d %d %d %d 0 0 0 0 0 ", task ? task->tid : p->pid,
              name_of(p, task), state_letter(p, task), p->parent ? p->parent->pid : 0, p->group,
              p->session, tty ? tty->device : 0, tty ? tty->group : -1);
-    text_add(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu ", ticks(used.total - used.system),
-             ticks(used.system), ticks(children.total - children.system), ticks(children.system),
-             20 + p->nice, p->nice, p->thread_count, ticks(p->start_time), mapped_size(task),
-             resident_pages(task), p->limits[RLIMIT_NOFILE].current ? ~0ul : 0);
+    text_add(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu ",
+             proc_process_ticks(used.total - used.system), proc_process_ticks(used.system),
+             proc_process_ticks(children.total - children.system),
+             proc_process_ticks(children.system), 20 + p->nice, p->nice, p->thread_count,
+             proc_process_ticks(p->start_time), mapped_size(task), resident_pages(task),
+             p->limits[RLIMIT_NOFILE].current ? ~0ul : 0);
     text_add(out, "0 0 0 0 0 %lu %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n",
              p->signals.pending, task ? task->blocked : 0, p->arguments_start, p->arguments_end,
              p->variables_start, p->variables_end);

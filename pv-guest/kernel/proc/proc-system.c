@@ -137,14 +137,15 @@ TEXT(meminfo)
              inode_page_count() * kib);
 }
 
-static uint64_t ticks(uint64_t ns)
+static uint64_t proc_system_ticks(uint64_t ns)
 {
     return ns / (NS / 100);
 }
 
 TEXT(uptime)
 {
-    const uint64_t up = ticks(platform_time()), idle = ticks(sched_idle_time());
+    const uint64_t up = proc_system_ticks(platform_time()),
+                   idle = proc_system_ticks(sched_idle_time());
     text_add(out, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
 }
 
@@ -178,10 +179,11 @@ TEXT(system_stat)
     const uint64_t idle = sched_idle_time(), now = platform_time();
     const uint64_t used = now * cpu_count > idle ? now * cpu_count - idle : 0;
     count_tasks(&running, &all, &last);
-    text_add(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", ticks(used), ticks(idle));
+    text_add(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", proc_system_ticks(used),
+             proc_system_ticks(idle));
     for (unsigned i = 0; i < cpu_count; i++)
-        text_add(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, ticks(used) / cpu_count,
-                 ticks(idle) / cpu_count);
+        text_add(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, proc_system_ticks(used) / cpu_count,
+                 proc_system_ticks(idle) / cpu_count);
     text_add(out, "intr 0\nctxt %lu\nbtime %lu\nprocesses %d\nprocs_running %u\nprocs_blocked 0\n",
              sched_switch_count(), (clock_now() - now) / NS, last, running);
 }

@@ -4,7 +4,7 @@
 
 struct list notice_files = LIST_INIT(notice_files);
 
-static uint64_t arrived(struct file *file)
+static uint64_t notice_arrived(struct file *file)
 {
     return file->ops->arrived ? file->ops->arrived(file) : 0;
 }
@@ -16,7 +16,7 @@ void notice_changed(struct file *file)
         return;
     file->noticed = wanted;
     if (wanted) {
-        file->notice_seen = arrived(file);
+        file->notice_seen = notice_arrived(file);
         list_add(&file->notice, &notice_files);
     } else {
         list_remove(&file->notice);
@@ -48,7 +48,7 @@ void notice_look(void)
     struct file *file;
     list_for_each(file, &notice_files, notice)
     {
-        const uint64_t now = arrived(file);
+        const uint64_t now = notice_arrived(file);
         if (now == file->notice_seen)
             continue;
         file->notice_seen = now;

@@ -68,7 +68,7 @@ void signal_set_pending(struct process *p, const struct task *except)
 }
 
 /* @number has become pending for @task: have it look. */
-static void tell(struct task *task, int number)
+static void signal_tell(struct task *task, int number)
 {
     if (task->blocked & ~task->wanted & SIGNAL_BIT(number))
         return;
@@ -118,7 +118,7 @@ void signal_send_info(struct process *p, const struct signal_info *info)
         return;
     signal_set_add(&p->signals, info);
     signalfd_notice();
-    for_each_thread(t, p) tell(t, info->number);
+    for_each_thread(t, p) signal_tell(t, info->number);
 }
 
 void signal_send_task(struct task *task, const struct signal_info *info)
@@ -127,7 +127,7 @@ void signal_send_task(struct task *task, const struct signal_info *info)
         return;
     signal_set_add(&task->signals, info);
     signalfd_notice();
-    tell(task, info->number);
+    signal_tell(task, info->number);
 }
 
 void signal_send(struct process *p, int number)

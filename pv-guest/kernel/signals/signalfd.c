@@ -38,7 +38,7 @@ static uint64_t pending(const struct signalfd *s)
     return (t->signals.pending | t->process->signals.pending) & s->mask;
 }
 
-static struct linux_signalfd_siginfo describe(const struct signal_info *info)
+static struct linux_signalfd_siginfo signalfd_describe(const struct signal_info *info)
 {
     struct linux_signalfd_siginfo s = {.number = info->number, .code = info->code};
     if (info->code == SI_TIMER) {
@@ -72,7 +72,7 @@ static long signalfd_read(struct file *file, user_t to, size_t size)
     }
     while (size - done >= sizeof(struct linux_signalfd_siginfo) &&
            signal_take(task_current(), s->mask, &info)) {
-        const struct linux_signalfd_siginfo told = describe(&info);
+        const struct linux_signalfd_siginfo told = signalfd_describe(&info);
         if (user_write(to + done, &told, sizeof(told)))
             return done ? (long)done : -EFAULT;
         done += sizeof(told);
@@ -98,7 +98,7 @@ static const struct file_ops signalfd_ops = {
     .release = signalfd_release,
 };
 
-static long create(uint64_t mask, unsigned flags)
+static long signalfd_create(uint64_t mask, unsigned flags)
 {
     struct signalfd *s = heap_alloc(sizeof(*s));
     struct file *file = s ? file_new(NULL, &signalfd_ops, O_RDWR | (flags & O_NONBLOCK)) : NULL;
@@ -123,7 +123,7 @@ long syscall_signalfd4(const struct syscall_args *a)
         return -EFAULT;
     mask &= ~SIGNALS_UNBLOCKABLE;
     if (fd == -1)
-        return create(mask, a->arg[3]);
+        return signalfd_create(mask, a->arg[3]);
     struct file *file = fd_file(fd);
     if (!file)
         return -EBADF;

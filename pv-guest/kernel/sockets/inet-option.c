@@ -39,7 +39,7 @@ static const struct {
 };
 
 /* The place of an option of @s, or -1. */
-static int find(const struct socket *s, uint64_t level, uint64_t number)
+static int inet_option_find(const struct socket *s, uint64_t level, uint64_t number)
 {
     if (level == (s->type == SOCK_STREAM ? IPPROTO_UDP : IPPROTO_TCP))
         return -1;
@@ -57,7 +57,7 @@ static bool level_known(const struct socket *s, uint64_t level)
 long inet_option_get(struct socket *s, const struct syscall_args *a)
 {
     int32_t room;
-    const int i = find(s, a->arg[1], a->arg[2]);
+    const int i = inet_option_find(s, a->arg[1], a->arg[2]);
     if (!level_known(s, a->arg[1]))
         return -EOPNOTSUPP;
     if (user_read(&room, a->arg[4], sizeof(room)))
@@ -78,7 +78,7 @@ long inet_option_get(struct socket *s, const struct syscall_args *a)
 long inet_option_set(struct socket *s, const struct syscall_args *a)
 {
     const int32_t size = a->arg[4];
-    const int i = find(s, a->arg[1], a->arg[2]);
+    const int i = inet_option_find(s, a->arg[1], a->arg[2]);
     int32_t value = 0;
     if (!level_known(s, a->arg[1]))
         return -ENOPROTOOPT;

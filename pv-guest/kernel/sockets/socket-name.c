@@ -219,7 +219,8 @@ int name_write(const struct socket_name *name, user_t to, user_t size)
 }
 
 /* Tell the name of a socket like @s. */
-static int tell(const struct socket *s, const struct socket_name *name, user_t to, user_t size)
+static int socket_name_tell(const struct socket *s, const struct socket_name *name, user_t to,
+                            user_t size)
 {
     static const uint16_t nowhere[SOCKADDR_INET / 2] = {AF_INET};
     return !name && socket_inet(s) ? address_write(nowhere, sizeof(nowhere), to, size)
@@ -233,7 +234,7 @@ long syscall_getsockname(const struct syscall_args *a)
     if (!file)
         return rc;
     const struct socket *s = file->object;
-    return tell(s, s->name, a->arg[1], a->arg[2]);
+    return socket_name_tell(s, s->name, a->arg[1], a->arg[2]);
 }
 
 long syscall_getpeername(const struct syscall_args *a)
@@ -244,6 +245,6 @@ long syscall_getpeername(const struct syscall_args *a)
         return rc;
     const struct socket *s = file->object;
     if (socket_inet(s))
-        return s->remote ? tell(s, s->remote, a->arg[1], a->arg[2]) : -ENOTCONN;
+        return s->remote ? socket_name_tell(s, s->remote, a->arg[1], a->arg[2]) : -ENOTCONN;
     return s->peer ? name_write(s->peer->name, a->arg[1], a->arg[2]) : -ENOTCONN;
 }

@@ -133,7 +133,7 @@ static int set_linger(struct socket *s, user_t at, int size)
     return 0;
 }
 
-static int set(struct socket *s, unsigned option, int value)
+static int socket_option_set(struct socket *s, unsigned option, int value)
 {
     switch (option) {
     case SO_SNDBUF:
@@ -200,5 +200,5 @@ long syscall_setsockopt(const struct syscall_args *a)
     if (a->arg[2] == SO_RCVTIMEO || a->arg[2] == SO_SNDTIMEO)
         return set_timeout(a->arg[2] == SO_RCVTIMEO ? &s->receive_timeout : &s->send_timeout,
                            a->arg[3], size);
-    return set(s, a->arg[2], value);
+    return socket_option_set(s, a->arg[2], value);
 }

@@ -103,7 +103,7 @@ static void deliver(struct packet *p, struct socket *to)
 }
 
 /* Take @p out of the queue of @s, which has received it. */
-static void consume(struct socket *s, struct packet *p)
+static void socket_queue_consume(struct socket *s, struct packet *p)
 {
     list_remove(&p->link);
     s->packets--;
@@ -372,7 +372,7 @@ static long receive_ready(struct socket *s, struct message *m, struct cursor *c,
             p->taken += n;
             s->bytes -= n;
             if (p->taken == p->size)
-                consume(s, p);
+                socket_queue_consume(s, p);
         }
         *stop |= files;
         if (files)
@@ -419,7 +419,7 @@ static long receive_datagram(struct socket *s, struct message *m)
     if (!rc)
         rc = cursor_copy(&c, p->data, n, true);
     if (!peek)
-        consume(s, p);
+        socket_queue_consume(s, p);
     return rc ? rc : (long)n;
 }
 

@@ -263,7 +263,7 @@ static int check_inet(unsigned type, unsigned protocol)
 }
 
 /* A new socket as calls ask for it by their first three arguments. */
-static int create(const struct syscall_args *a, struct file **file)
+static int socket_create(const struct syscall_args *a, struct file **file)
 {
     const unsigned flags = SOCK_NONBLOCK | SOCK_CLOEXEC, family = a->arg[0];
     unsigned type = a->arg[1] & ~(uint64_t)flags;
@@ -284,17 +284,17 @@ static int create(const struct syscall_args *a, struct file **file)
 long syscall_socket(const struct syscall_args *a)
 {
     struct file *file;
-    const int rc = create(a, &file);
+    const int rc = socket_create(a, &file);
     return rc ? rc : fd_open(file, a->arg[1] & SOCK_CLOEXEC);
 }
 
 /* Two sockets that are each other's other end. */
 static int pair_create(const struct syscall_args *a, struct file *ends[2])
 {
-    int rc = create(a, &ends[0]);
+    int rc = socket_create(a, &ends[0]);
     if (rc)
         return rc;
-    rc = create(a, &ends[1]);
+    rc = socket_create(a, &ends[1]);
     if (rc) {
         file_put(ends[0]);
         return rc;

@@ -26,7 +26,7 @@ static const struct credentials *current(void)
     return p ? &p->credentials : NULL;
 }
 
-static bool has(const struct credentials *c, enum capability which)
+static bool credentials_has(const struct credentials *c, enum capability which)
 {
     return c->capabilities.effective >> which & 1;
 }
@@ -34,7 +34,7 @@ static bool has(const struct credentials *c, enum capability which)
 bool access_capable(enum capability which)
 {
     const struct credentials *c = current();
-    return !c || has(c, which);
+    return !c || credentials_has(c, which);
 }
 
 bool credentials_in_group(const struct credentials *c, unsigned primary, unsigned group)
@@ -61,8 +61,8 @@ bool access_read_only(const struct inode *inode)
 }
 
 /* As user @user with primary group @group, and with the capabilities @capable. */
-static int check(const struct inode *inode, unsigned want, const struct credentials *c,
-                 unsigned user, unsigned group, uint64_t capable)
+static int credentials_check(const struct inode *inode, unsigned want, const struct credentials *c,
+                             unsigned user, unsigned group, uint64_t capable)
 {
     if ((want & MAY_WRITE) && access_read_only(inode))
         return -EROFS;
@@ -84,14 +84,16 @@ static int check(const struct inode *inode, unsigned want, const struct credenti
 int access_check(const struct inode *inode, unsigned want)
 {
     const struct credentials *c = current();
-    return c ? check(inode, want, c, c->user.file, c->group.file, c->capabilities.effective) : 0;
+    return c ? credentials_check(inode, want, c, c->user.file, c->group.file,
+                                 c->capabilities.effective)
+             : 0;
 }
 
 int access_check_real(const struct inode *inode, unsigned want)
 {
     const struct credentials *c = current();
-    return check(inode, want, c, c->user.real, c->group.real,
-                 c->user.real ? 0 : c->capabilities.permitted);
+    return credentials_check(inode, want, c, c->user.real, c->group.real,
+                             c->user.real ? 0 : c->capabilities.permitted);
 }
 
 int access_own(const struct inode *inode)
@@ -99,14 +101,14 @@ int access_own(const struct inode *inode)
     const struct credentials *c = current();
     if (access_read_only(inode))
         return -EROFS;
-    return !c || c->user.file == inode->uid || has(c, CAP_FOWNER) ? 0 : -EPERM;
+    return !c || c->user.file == inode->uid || credentials_has(c, CAP_FOWNER) ? 0 : -EPERM;
 }
 
 int access_remove(const struct inode *dir, const struct inode *inode)
 {
     const struct credentials *c = current();
     const int rc = access_check(dir, MAY_WRITE | MAY_EXECUTE);
-    if (rc || !c || !(dir->mode & S_ISVTX) || has(c, CAP_FOWNER))
+    if (rc || !c || !(dir->mode & S_ISVTX) || credentials_has(c, CAP_FOWNER))
         return rc;
     return c->user.file == inode->uid || c->user.file == dir->uid ? 0 : -EPERM;
 }
@@ -135,7 +137,7 @@ bool access_schedule(const struct process *to)
     return access_capable(CAP_SYS_NICE) || mine == its->effective || mine == its->real;
 }
 
-static bool same(const struct ids *ids, unsigned id)
+static bool credentials_same(const struct ids *ids, unsigned id)
 {
     return ids->real == id && ids->effective == id && ids->saved == id;
 }
@@ -143,7 +145,8 @@ static bool same(const struct ids *ids, unsigned id)
 static bool same_user(const struct process *to)
 {
     const struct credentials *mine = &process_current()->credentials, *its = &to->credentials;
-    return same(&its->user, mine->user.real) && same(&its->group, mine->group.real);
+    return credentials_same(&its->user, mine->user.real) &&
+           credentials_same(&its->group, mine->group.real);
 }
 
 bool access_look(const struct process *to)

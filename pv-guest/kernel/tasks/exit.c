@@ -210,7 +210,7 @@ static void reap(struct process *child)
 }
 
 /* One look at the children: a pid, 0 if none has news, -ECHILD if there is none. */
-static int look(enum wait_for which, int id, unsigned options, struct wait_result *result)
+static int exit_look(enum wait_for which, int id, unsigned options, struct wait_result *result)
 {
     struct process *child, *after;
     bool any = false;
@@ -235,7 +235,7 @@ int process_wait(enum wait_for which, int id, unsigned options, struct wait_resu
 {
     *result = (struct wait_result){0};
     for (;;) {
-        const int found = look(which, id, options, result);
+        const int found = exit_look(which, id, options, result);
         if (found || (options & WNOHANG))
             return MIN(found, 0);
         const int rc = wait_until(&process_current()->child_wait, FOREVER);

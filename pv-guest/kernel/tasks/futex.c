@@ -38,7 +38,7 @@ static struct list *bucket(struct key key)
     return b;
 }
 
-static bool same(struct key a, struct key b)
+static bool futex_same(struct key a, struct key b)
 {
     return a.where == b.where && a.offset == b.offset;
 }
@@ -59,7 +59,7 @@ static int find_key(user_t address, bool private, struct key *key)
 }
 
 /* Read the word at @address and find its key. */
-static int look(user_t address, bool private, uint32_t *value, struct key *key)
+static int futex_look(user_t address, bool private, uint32_t *value, struct key *key)
 {
     if (address % sizeof(*value))
         return -EINVAL;
@@ -84,7 +84,7 @@ static long wake(struct key key, int count, uint32_t bits)
     {
         if (woken >= count)
             break;
-        if (!same(w->key, key) || !(w->bits & bits))
+        if (!futex_same(w->key, key) || !(w->bits & bits))
             continue;
         waiter_wake(w);
         woken++;
@@ -93,7 +93,7 @@ static long wake(struct key key, int count, uint32_t bits)
 }
 
 /* Move up to @count waiters from one word to another, unwoken. */
-static long move(struct key from, struct key to, int count)
+static long futex_move(struct key from, struct key to, int count)
 {
     struct waiter *w, *after;
     struct list *const b = bucket(from);
@@ -102,7 +102,7 @@ static long move(struct key from, struct key to, int count)
     {
         if (moved >= count)
             break;
-        if (!same(w->key, from))
+        if (!futex_same(w->key, from))
             continue;
         list_remove(&w->link);
         w->key = to;
@@ -117,7 +117,7 @@ static long futex_wait(user_t address, bool private, uint32_t expected, uint32_t
 {
     uint32_t value;
     struct waiter w = {.bits = bits};
-    int rc = look(address, private, &value, &w.key);
+    int rc = futex_look(address, private, &value, &w.key);
     if (rc)
         return rc;
     if (value != expected)
@@ -142,7 +142,7 @@ static long futex_wait(user_t address, bool private, uint32_t expected, uint32_t
 }
 
 /* FUTEX_WAKE_OP: an operation on the second word decides whether its waiters are woken. */
-static int operate(user_t address, uint32_t code, bool *wake_second)
+static int futex_operate(user_t address, uint32_t code, bool *wake_second)
 {
     uint32_t old, new;
     const unsigned op = code >> 28 & 7, compare = code >> 24 & 15;
@@ -171,7 +171,7 @@ static long futex_wake(user_t address, bool private, int count, uint32_t bits)
 {
     uint32_t value;
     struct key key;
-    const int rc = look(address, private, &value, &key);
+    const int rc = futex_look(address, private, &value, &key);
     return rc ? rc : bits ? wake(key, count, bits) : -EINVAL;
 }
 
@@ -180,11 +180,11 @@ static long futex_wake_op(const struct syscall_args *a, bool private)
     uint32_t value;
     struct key first, second;
     bool both;
-    int rc = look(a->arg[0], private, &value, &first);
+    int rc = futex_look(a->arg[0], private, &value, &first);
     if (!rc)
-        rc = look(a->arg[4], private, &value, &second);
+        rc = futex_look(a->arg[4], private, &value, &second);
     if (!rc)
-        rc = operate(a->arg[4], a->arg[5], &both);
+        rc = futex_operate(a->arg[4], a->arg[5], &both);
     if (rc)
         return rc;
     const long woken = wake(first, a->arg[2], ~0u);
@@ -195,9 +195,9 @@ static long futex_requeue(const struct syscall_args *a, bool private, bool compa
 {
     uint32_t value, other;
     struct key from, to;
-    int rc = look(a->arg[0], private, &value, &from);
+    int rc = futex_look(a->arg[0], private, &value, &from);
     if (!rc)
-        rc = look(a->arg[4], private, &other, &to);
+        rc = futex_look(a->arg[4], private, &other, &to);
     if (rc)
         return rc;
     if ((int)a->arg[2] < 0 || (int)a->arg[3] < 0)
@@ -205,7 +205,7 @@ static long futex_requeue(const struct syscall_args *a, bool private, bool compa
     if (compare && value != (uint32_t)a->arg[5])
         return -EAGAIN;
     const long woken = wake(from, a->arg[2], ~0u);
-    return woken + move(from, to, a->arg[3]);
+    return woken + futex_move(from, to, a->arg[3]);
 }
 
 #define FUTEX_PRIVATE   128
@@ -255,7 +255,7 @@ static void word_release(user_t address, int tid)
 {
     uint32_t value;
     struct key key;
-    if (look(address, false, &value, &key) || (value & OWNER_TID) != (unsigned)tid)
+    if (futex_look(address, false, &value, &key) || (value & OWNER_TID) != (unsigned)tid)
         return;
     const uint32_t released = (value & HAS_WAITERS) | OWNER_DIED;
     if (!user_write(address, &released, sizeof(released)) && (value & HAS_WAITERS)) {

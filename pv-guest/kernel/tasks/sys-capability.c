@@ -63,7 +63,7 @@ long syscall_capget(const struct syscall_args *a)
 }
 
 /* Nothing is permitted that was not, nothing can be inherited that is not permitted or bounded, without CAP_SETPCAP. */
-static int set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+static int capability_set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
     struct capabilities *const own = &process_current()->credentials.capabilities;
     if (!access_capable(CAP_SETPCAP) && (inheritable & ~(own->inheritable | own->permitted)))
@@ -92,7 +92,7 @@ long syscall_capset(const struct syscall_args *a)
         return -EPERM;
     if (user_read(d, a->arg[1], words * sizeof(d[0])))
         return -EFAULT;
-    return set((d[0].effective | (uint64_t)d[1].effective << 32) & CAPABILITIES,
-               (d[0].permitted | (uint64_t)d[1].permitted << 32) & CAPABILITIES,
-               (d[0].inheritable | (uint64_t)d[1].inheritable << 32) & CAPABILITIES);
+    return capability_set((d[0].effective | (uint64_t)d[1].effective << 32) & CAPABILITIES,
+                          (d[0].permitted | (uint64_t)d[1].permitted << 32) & CAPABILITIES,
+                          (d[0].inheritable | (uint64_t)d[1].inheritable << 32) & CAPABILITIES);
 }

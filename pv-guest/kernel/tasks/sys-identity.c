@@ -134,7 +134,7 @@ long syscall_getresgid(const struct syscall_args *a)
 #define KEEP (~0u) /* -1: leave that number as it is */
 
 /* Is @id one that @ids have, or none at all? */
-static bool has(const struct ids *ids, unsigned id)
+static bool identity_has(const struct ids *ids, unsigned id)
 {
     return id == KEEP || id == ids->real || id == ids->effective || id == ids->saved;
 }
@@ -193,7 +193,8 @@ long syscall_setgid(const struct syscall_args *a)
 static long set_three(const struct change *c, unsigned real, unsigned effective, unsigned saved)
 {
     struct ids *const ids = c->ids;
-    if (!c->may && !(has(ids, real) && has(ids, effective) && has(ids, saved)))
+    if (!c->may &&
+        !(identity_has(ids, real) && identity_has(ids, effective) && identity_has(ids, saved)))
         return -EPERM;
     ids->real = real == KEEP ? ids->real : real;
     ids->effective = effective == KEEP ? ids->effective : effective;
@@ -206,8 +207,8 @@ static long set_three(const struct change *c, unsigned real, unsigned effective,
 static long set_two(const struct change *c, unsigned real, unsigned effective)
 {
     struct ids *const ids = c->ids;
-    const bool may =
-        (real == KEEP || real == ids->real || real == ids->effective) && has(ids, effective);
+    const bool may = (real == KEEP || real == ids->real || real == ids->effective) &&
+                     identity_has(ids, effective);
     if (!c->may && !may)
         return -EPERM;
     const bool saves = real != KEEP || (effective != KEEP && effective != ids->real);
@@ -248,7 +249,7 @@ static long set_file_id(const struct change *c, unsigned id)
 {
     struct ids *const ids = c->ids;
     const unsigned old = ids->file;
-    if (id != KEEP && (c->may || has(ids, id) || id == old))
+    if (id != KEEP && (c->may || identity_has(ids, id) || id == old))
         ids->file = id;
     return old;
 }

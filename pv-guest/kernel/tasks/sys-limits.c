@@ -38,7 +38,7 @@ size_t limit_file_size(uint64_t offset, size_t size)
     return most;
 }
 
-static long set(struct process *p, unsigned which, user_t from)
+static long limits_set(struct process *p, unsigned which, user_t from)
 {
     struct linux_rlimit l;
     if (user_read(&l, from, sizeof(l)))
@@ -60,7 +60,7 @@ static long get_and_set(struct process *p, unsigned which, user_t from, user_t t
     if (which >= RLIMITS)
         return -EINVAL;
     const struct linux_rlimit old = p->limits[which];
-    const long rc = from ? set(p, which, from) : 0;
+    const long rc = from ? limits_set(p, which, from) : 0;
     return !rc && to ? user_write(to, &old, sizeof(old)) : rc;
 }
 
@@ -73,7 +73,7 @@ long syscall_getrlimit(const struct syscall_args *a)
 
 long syscall_setrlimit(const struct syscall_args *a)
 {
-    return a->arg[0] >= RLIMITS ? -EINVAL : set(process_current(), a->arg[0], a->arg[1]);
+    return a->arg[0] >= RLIMITS ? -EINVAL : limits_set(process_current(), a->arg[0], a->arg[1]);
 }
 
 long syscall_prlimit64(const struct syscall_args *a)

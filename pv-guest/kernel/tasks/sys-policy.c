@@ -70,7 +70,7 @@ static int may_set(const struct task *t, const struct linux_sched_attr *a)
     return t->policy.reset_on_fork && !(a->flags & ATTR_FLAG_RESET) ? -EPERM : 0;
 }
 
-static int set(int tid, const struct linux_sched_attr *a)
+static int policy_set(int tid, const struct linux_sched_attr *a)
 {
     struct task *t = by_tid(tid);
     if (!t)
@@ -114,7 +114,7 @@ long syscall_sched_setscheduler(const struct syscall_args *a)
         .flags = policy & SCHED_RESET_ON_FORK ? ATTR_FLAG_RESET : 0,
         .priority = priority,
     };
-    return wanted.policy == SCHED_DEADLINE ? -EINVAL : set(a->arg[0], &wanted);
+    return wanted.policy == SCHED_DEADLINE ? -EINVAL : policy_set(a->arg[0], &wanted);
 }
 
 long syscall_sched_getparam(const struct syscall_args *a)
@@ -143,7 +143,7 @@ long syscall_sched_setparam(const struct syscall_args *a)
         .deadline = t->policy.deadline,
         .period = t->policy.period,
     };
-    return set(a->arg[0], &wanted);
+    return policy_set(a->arg[0], &wanted);
 }
 
 /* A structure that says itself how long it is: what we do not know of it has to be 0. */
@@ -182,7 +182,7 @@ long syscall_sched_setattr(const struct syscall_args *a)
     const bool fair = attr.policy == SCHED_OTHER || attr.policy == SCHED_BATCH;
     if (fair && nice < t->process->nice && !access_capable(CAP_SYS_NICE))
         return -EPERM;
-    rc = set(a->arg[0], &attr);
+    rc = policy_set(a->arg[0], &attr);
     if (!rc && fair)
         t->process->nice = nice;
     return rc;

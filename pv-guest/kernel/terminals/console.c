@@ -6,12 +6,12 @@
 
 static struct tty console;
 
-static size_t room(struct tty *tty)
+static size_t console_room(struct tty *tty)
 {
     return PAGE_SIZE;
 }
 
-static void put(struct tty *tty, const char *bytes, size_t size)
+static void console_put(struct tty *tty, const char *bytes, size_t size)
 {
     platform_console_write(bytes, size);
 }
@@ -32,7 +32,7 @@ static void receive(struct tty *tty, char c)
 }
 
 /* Text that the ring has no room for stays with the platform until somebody reads. */
-static void taken(struct tty *tty)
+static void console_taken(struct tty *tty)
 {
     char typed[128];
     size_t n;
@@ -42,16 +42,19 @@ static void taken(struct tty *tty)
             receive(tty, typed[i]);
 }
 
-static void tell(struct tty *tty, unsigned what)
+static void console_tell(struct tty *tty, unsigned what)
 {
 }
 
-static void unused(struct tty *tty)
+static void console_unused(struct tty *tty)
 {
 }
 
-static const struct tty_ops ops = {
-    .room = room, .put = put, .taken = taken, .tell = tell, .unused = unused};
+static const struct tty_ops ops = {.room = console_room,
+                                   .put = console_put,
+                                   .taken = console_taken,
+                                   .tell = console_tell,
+                                   .unused = console_unused};
 
 static bool ready; /* before that nobody listens */
 
@@ -60,14 +63,14 @@ void console_tty_init(void)
     tty_init(&console, &ops, DEVICE(5, 1));
     console.window = window_init();
     ready = true;
-    taken(&console);
+    console_taken(&console);
 }
 
 void console_interrupt(void)
 {
     if (!ready)
         return;
-    taken(&console);
+    console_taken(&console);
     tty_wake_readers(&console);
 }
 

@@ -45,7 +45,7 @@ static enum line_end line_end(const struct tty *tty, char c)
 
 /* ---- Echo ---- */
 
-static void put(struct tty *tty, const char *text, size_t size)
+static void line_put(struct tty *tty, const char *text, size_t size)
 {
     if (tty->ops->room(tty) >= size)
         tty->ops->put(tty, text, size);
@@ -61,16 +61,16 @@ static void echo(struct tty *tty, char c)
 {
     char out[2] = {'^', c ^ 0x40};
     if (is_control(c) && local(tty, ECHOCTL))
-        put(tty, out, 2);
+        line_put(tty, out, 2);
     else
-        put(tty, out, tty_process_output(tty, &c, 1, out));
+        line_put(tty, out, tty_process_output(tty, &c, 1, out));
 }
 
 static void erase_one(struct tty *tty)
 {
     const bool wide = is_control(*ring_at(tty, --tty->used)) && local(tty, ECHOCTL);
     if (local(tty, ECHO) && local(tty, ECHOE))
-        put(tty, "\b \b\b \b", wide ? 6 : 3);
+        line_put(tty, "\b \b\b \b", wide ? 6 : 3);
     else if (local(tty, ECHO))
         echo(tty, tty->mode.cc[VERASE]);
 }
@@ -197,14 +197,14 @@ static bool edit_key(struct tty *tty, char c)
     } else if (extended && is_key(tty, c, VLNEXT)) {
         tty->literal = true;
         if (local(tty, ECHO) && local(tty, ECHOCTL))
-            put(tty, "^\b", 2);
+            line_put(tty, "^\b", 2);
     } else {
         return false;
     }
     return true;
 }
 
-static void keep(struct tty *tty, char c, enum line_end end)
+static void line_keep(struct tty *tty, char c, enum line_end end)
 {
     /* The last place is for what ends the line. */
     if (tty->used == TTY_SIZE || (tty->used == TTY_SIZE - 1 && local(tty, ICANON) && !end))
@@ -224,7 +224,7 @@ void tty_receive(struct tty *tty, char c)
         c &= 0x7f;
     if (tty->literal) {
         tty->literal = false;
-        keep(tty, c, NO_END);
+        line_keep(tty, c, NO_END);
         return;
     }
     if (c == '\r' && (mode & IGNCR))
@@ -234,7 +234,7 @@ void tty_receive(struct tty *tty, char c)
     else if (c == '\n' && (mode & INLCR))
         c = '\r';
     if (!flow_key(tty, c) && !signal_key(tty, c) && !edit_key(tty, c))
-        keep(tty, c, local(tty, ICANON) ? line_end(tty, c) : NO_END);
+        line_keep(tty, c, local(tty, ICANON) ? line_end(tty, c) : NO_END);
 }
 
 /* Pending bytes are looked at anew when lines begin to matter. */
@@ -301,7 +301,7 @@ static int wait_for_input(struct tty *tty, size_t size)
     return 0;
 }
 
-static void consume(struct tty *tty, unsigned n)
+static void line_consume(struct tty *tty, unsigned n)
 {
     tty->head = (tty->head + n) % TTY_SIZE;
     tty->used -= n;
@@ -326,6 +326,6 @@ long tty_take(struct tty *tty, bool wait, user_t to, size_t size)
     /* A mark right behind what has been asked for ends this read, not the next. */
     const bool behind =
         local(tty, ICANON) && n < there && n + 1 == there && *end_at(tty, n) == END_OF_FILE;
-    consume(tty, n + behind);
+    line_consume(tty, n + behind);
     return shown;
 }

@@ -44,22 +44,22 @@ static struct pty *pty_of(struct tty *tty)
 
 /* ---- The slave ---- */
 
-static size_t room(struct tty *tty)
+static size_t pty_room(struct tty *tty)
 {
     return TTY_SIZE - pty_of(tty)->out->used;
 }
 
-static void put(struct tty *tty, const char *bytes, size_t size)
+static void pty_put(struct tty *tty, const char *bytes, size_t size)
 {
     pipe_put(pty_of(tty)->out, bytes, size);
 }
 
-static void taken(struct tty *tty)
+static void pty_taken(struct tty *tty)
 {
     pipe_wake(pty_of(tty)->out);
 }
 
-static void tell(struct tty *tty, unsigned what)
+static void pty_tell(struct tty *tty, unsigned what)
 {
     struct pty *const pty = pty_of(tty);
     const unsigned opposite = what == TTY_TOLD_STOP      ? TTY_TOLD_START
@@ -79,7 +79,7 @@ static void pty_free(struct pty *pty)
     heap_free(pty);
 }
 
-static void unused(struct tty *tty)
+static void pty_unused(struct tty *tty)
 {
     struct pty *const pty = pty_of(tty);
     if (pty->node)
@@ -89,7 +89,7 @@ static void unused(struct tty *tty)
 }
 
 static const struct tty_ops slave_ops = {
-    .room = room, .put = put, .taken = taken, .tell = tell, .unused = unused};
+    .room = pty_room, .put = pty_put, .taken = pty_taken, .tell = pty_tell, .unused = pty_unused};
 
 static long slave_open(struct file *file)
 {

@@ -73,7 +73,7 @@ static enum window_byte end(struct linux_winsize *window)
 }
 
 /* ECMA-48: parameters are below 0x40, the byte that ends them is not. */
-static enum window_byte add(char c, struct linux_winsize *window)
+static enum window_byte window_add(char c, struct linux_winsize *window)
 {
     const bool last = used ? c >= 0x40 || used == sizeof(report) - 2 : c != '[';
     report[used++] = c;
@@ -84,7 +84,7 @@ enum window_byte window_take(char c, struct linux_winsize *window)
 {
     const bool inside = place == INSIDE, begun = place == BEGUN;
     if (inside)
-        return add(c, window);
+        return window_add(c, window);
     place = begun && c == ESC ? INSIDE : told && !begun && c == DLE ? BEGUN : OUTSIDE;
     used = 0;
     return place == OUTSIDE ? WINDOW_TYPED : WINDOW_TAKEN;

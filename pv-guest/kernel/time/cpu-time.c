@@ -71,7 +71,7 @@ struct cpu_time children_cpu_time(const struct process *p)
     return cpu_time(p->children_time, p->children_cycles);
 }
 
-static uint64_t show(struct cpu_time t, enum cpu_clock clock)
+static uint64_t cpu_time_show(struct cpu_time t, enum cpu_clock clock)
 {
     return clock == CPU_CLOCK_ALL ? t.total : t.total - t.system;
 }
@@ -79,7 +79,7 @@ static uint64_t show(struct cpu_time t, enum cpu_clock clock)
 uint64_t cpu_clock_read(const struct process *p, int tid, enum cpu_clock clock)
 {
     const struct task *t = tid ? task_find(tid) : NULL;
-    return show(t && t->process == p ? task_cpu_time(t) : process_cpu_time(p), clock);
+    return cpu_time_show(t && t->process == p ? task_cpu_time(t) : process_cpu_time(p), clock);
 }
 
 /* ---- Timers ---- */
@@ -111,7 +111,7 @@ void cpu_timer_stop(struct cpu_timer *timer)
     timer->at = 0;
 }
 
-static void expire(struct cpu_timer *timer, struct process *p, uint64_t now)
+static void cpu_time_expire(struct cpu_timer *timer, struct process *p, uint64_t now)
 {
     const uint64_t periods = timer->interval ? (now - timer->at) / timer->interval + 1 : 1;
     if (timer->interval)
@@ -140,7 +140,7 @@ static uint64_t enforce_limit(struct process *p, uint64_t used)
 }
 
 /* Act on what has expired; the shortest time that is left to anything, on this process's clocks. */
-static uint64_t look(struct cpu_timers *all)
+static uint64_t cpu_time_look(struct cpu_timers *all)
 {
     struct process *const p = all->process;
     struct cpu_timer *t, *after;
@@ -149,7 +149,7 @@ static uint64_t look(struct cpu_timers *all)
     {
         const uint64_t now = cpu_clock_read(p, t->tid, t->clock);
         if (now >= t->at)
-            expire(t, p, now);
+            cpu_time_expire(t, p, now);
         if (t->at)
             left = MIN(left, t->at > now ? t->at - now : 0);
     }
@@ -180,7 +180,7 @@ static void look_again(struct cpu_timers *all, uint64_t left)
 static void look_over(struct timer *timer)
 {
     struct cpu_timers *all = container_of(timer, struct cpu_timers, look);
-    const uint64_t left = look(all);
+    const uint64_t left = cpu_time_look(all);
     if (runs(all->process))
         look_again(all, left);
 }
@@ -188,7 +188,7 @@ static void look_over(struct timer *timer)
 void cpu_timers_watch(struct cpu_timers *all)
 {
     if (all->needed && !timer_running(&all->look))
-        look_again(all, look(all));
+        look_again(all, cpu_time_look(all));
 }
 
 /* ---- Interval timers, in CPU time ---- */

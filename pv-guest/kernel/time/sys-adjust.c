@@ -49,7 +49,7 @@ static struct linux_timex kept = {.status = STA_UNSYNC,
                                   .constant = 2};
 
 /* May the running process ask for @t?  0 or -errno. */
-static int check(const struct linux_timex *t)
+static int adjust_check(const struct linux_timex *t)
 {
     const bool reads = t->modes == (ADJ_ADJTIME | ADJ_OFFSET | ADJ_NANO) || !t->modes;
     if ((t->modes & ADJ_ADJTIME) && !(t->modes & ADJ_OFFSET))
@@ -66,18 +66,18 @@ static int check(const struct linux_timex *t)
     return 0;
 }
 
-static int64_t limit(int64_t value, int64_t most)
+static int64_t adjust_limit(int64_t value, int64_t most)
 {
     return MIN(MAX(value, -most), most);
 }
 
-static void keep(const struct linux_timex *t)
+static void adjust_keep(const struct linux_timex *t)
 {
     const unsigned modes = t->modes;
     if (modes & ADJ_STATUS)
         kept.status = (kept.status & STA_READ_ONLY) | (t->status & ~STA_READ_ONLY);
     if (modes & ADJ_FREQUENCY)
-        kept.frequency = limit(t->frequency, FREQUENCY_MOST);
+        kept.frequency = adjust_limit(t->frequency, FREQUENCY_MOST);
     if (modes & ADJ_MAXERROR)
         kept.most_error = t->most_error;
     if (modes & ADJ_ESTERROR)
@@ -87,7 +87,7 @@ static void keep(const struct linux_timex *t)
     if ((modes & ADJ_TAI) && t->constant >= 0)
         kept.tai = t->constant;
     if (modes & ADJ_OFFSET)
-        kept.offset = limit(t->offset, PHASE_MOST);
+        kept.offset = adjust_limit(t->offset, PHASE_MOST);
     if (modes & ADJ_TICK)
         kept.tick = t->tick;
     if (modes & ADJ_SETOFFSET)
@@ -100,7 +100,7 @@ static long adjust(user_t at)
     struct linux_timex t;
     if (user_read(&t, at, sizeof(t)))
         return -EFAULT;
-    const int rc = check(&t);
+    const int rc = adjust_check(&t);
     if (rc)
         return rc;
     const unsigned modes = t.modes;
@@ -111,7 +111,7 @@ static long adjust(user_t at)
         t = kept;
         t.offset = before;
     } else {
-        keep(&t);
+        adjust_keep(&t);
         t = kept;
     }
     const uint64_t now = clock_now();

@@ -143,7 +143,7 @@ _Static_assert(sizeof(struct linux_sigevent) == 64, "struct sigevent");
 #define SIGEV_NONE      1
 #define SIGEV_THREAD_ID 4
 
-static void tell(struct posix_timer *t)
+static void timer_tell(struct posix_timer *t)
 {
     if (!t->number)
         return;
@@ -155,7 +155,7 @@ static void tell(struct posix_timer *t)
         signal_send_info(t->process, &info);
 }
 
-static void expired(struct timer *timer)
+static void timer_expired(struct timer *timer)
 {
     struct posix_timer *t = container_of(timer, struct posix_timer, timer);
     const uint64_t now = MAX(timer->deadline, platform_time());
@@ -163,14 +163,14 @@ static void expired(struct timer *timer)
         t->overrun += (now - timer->deadline) / t->interval;
         timer_start(timer, now + t->interval);
     }
-    tell(t);
+    timer_tell(t);
 }
 
 static void cpu_expired(struct cpu_timer *timer, struct process *p, uint64_t periods)
 {
     struct posix_timer *t = container_of(timer, struct posix_timer, cpu_timer);
     t->overrun += periods - 1;
-    tell(t);
+    timer_tell(t);
 }
 
 static void posix_timer_delete(struct posix_timer *t)
@@ -252,7 +252,7 @@ long syscall_timer_create(const struct syscall_args *a)
     t->number = e.number;
     t->value = e.value;
     t->counts_cpu = counts_cpu;
-    timer_init(&t->timer, expired);
+    timer_init(&t->timer, timer_expired);
     cpu_timer_init(&t->cpu_timer, kind, tid, cpu_expired);
     list_add(&t->link, &p->timers);
     if (!user_write(a->arg[2], &id, sizeof(id)))
@@ -261,7 +261,7 @@ long syscall_timer_create(const struct syscall_args *a)
     return -EFAULT;
 }
 
-static struct linux_itimerspec setting(const struct posix_timer *t)
+static struct linux_itimerspec timer_setting(const struct posix_timer *t)
 {
     const uint64_t left =
         t->counts_cpu ? cpu_time_left(t->process, &t->cpu_timer) : time_left(&t->timer);
@@ -273,7 +273,7 @@ long syscall_timer_gettime(const struct syscall_args *a)
     const struct posix_timer *t = posix_timer_find(a->arg[0]);
     if (!t)
         return -EINVAL;
-    const struct linux_itimerspec now = setting(t);
+    const struct linux_itimerspec now = timer_setting(t);
     return user_write(a->arg[1], &now, sizeof(now));
 }
 
@@ -287,7 +287,7 @@ long syscall_timer_settime(const struct syscall_args *a)
         itimerspec_read(a->arg[2], t->clock, a->arg[1] & TIMER_ABSTIME, &deadline, &interval);
     if (rc)
         return rc;
-    const struct linux_itimerspec old = setting(t);
+    const struct linux_itimerspec old = timer_setting(t);
     if (a->arg[3] && user_write(a->arg[3], &old, sizeof(old)))
         return -EFAULT;
     t->interval = interval ? MAX(interval, ALARM_SHORTEST) : 0;
