@@ -57,6 +57,8 @@ void arch_fill_l4(uint64_t *l4);
 
 /* May the hardware domain map this frame, which is not RAM?  Not the hypervisor's own devices. */
 bool arch_device_frame_ok(mfn_t m);
+/* Of those: does it get this one read-only?  What others have writable meanwhile: device-maps.h. */
+bool arch_device_frame_read_only(mfn_t m);
 void arch_flush_cache(void); /* write back and invalidate this CPU's caches */
 
 /* TLBs: flush on a set of CPUs and wait. @va ignored when @all. */
@@ -92,14 +94,15 @@ uint32_t arch_tsc_khz(void);
 uint8_t arch_address_bits(void); /* of a machine address */
 
 /*
- * Lines of interrupts, numbered as the machine's GSIs are, below arch_line_count().  Bind: from now on line @gsi, which @d has mapped,
- * signals @port of @d and arrives on @cpu; 0 or -errno.  Move: it arrives on @cpu.  Release: it is closed, and nobody's.  @d's
- * evtchn_lock is held.
+ * Physical interrupts, numbered below PIRQS.  Bind: from now on @pirq, which @d has mapped, signals @port of @d and arrives on @cpu; 0 or
+ * -errno.  Move: it arrives on @cpu.  Release: it is closed, if it is still bound to @port.  @d's evtchn_lock is held.
  */
-unsigned arch_line_count(void);
-int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu) must_check;
-void arch_line_move(unsigned gsi, unsigned cpu);
-void arch_line_release(unsigned gsi);
+#define PIRQS 256u
+int arch_pirq_bind(struct domain *d, unsigned pirq, uint32_t port, unsigned cpu) must_check;
+void arch_pirq_move(struct domain *d, unsigned pirq, unsigned cpu);
+void arch_pirq_release(struct domain *d, unsigned pirq, uint32_t port);
+/* @d is being torn down and has no port any more: no device is its. */
+void arch_devices_end(struct domain *d);
 
 /* The serial line. */
 /* waits while the line is busy, a FIFO at a time */

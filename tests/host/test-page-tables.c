@@ -7,6 +7,8 @@
  */
 #include "suite.h"
 #include "tlb.h"
+#include "device-maps.h"
+#include "page-tables.h"
 
 static struct guest g;
 
@@ -138,6 +140,35 @@ Test(page_tables, hardware_domain_maps_devices_but_not_the_hypervisors)
         &g, guest_mmu_update(&g, guest_l1_entry(&g, 201), pte_make(mfn(machine.hole_first), RO).v),
         FRAME_NOT_RAM));
     EXPECT_UNCHANGED(assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), 0)));
+}
+
+/* By each way in which an entry comes into a table. */
+Test(page_tables, read_only_device_memory_loses_the_right_to_write)
+{
+    const mfn_t m = mfn(machine.hole_first + 2);
+    const uint64_t device = pte_make(m, RW | PTE_PCD).v;
+    uint64_t *l1 = guest_page(&g, 3), *fresh = table(20);
+
+    g.d->roles = ROLE_HARDWARE;
+    assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), device));
+    assert_eq_long(l1[200], device);
+    machine.read_only = m.n;
+    device_maps_demote();
+    assert_eq_long(l1[200], device & ~PTE_RW);
+    assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 201), device));
+    assert_eq_long(l1[201], device & ~PTE_RW);
+    assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 201), device));
+    assert_eq_long(l1[201], device & ~PTE_RW);
+    mutex_lock(&g.d->mmu);
+    assert_ok(l1_compare_exchange(g.d, &l1[202], l1[202], pte(device)));
+    mutex_unlock(&g.d->mmu);
+    assert_eq_long(l1[202], device & ~PTE_RW);
+    fresh[0] = device;
+    assert_ok(guest_pin(&g, 20, 1));
+    assert_eq_long(fresh[0], device & ~PTE_RW);
+    machine.read_only = 0;
+    assert_ok(guest_mmu_update(&g, guest_l1_entry(&g, 200), device));
+    assert_eq_long(l1[200], device);
 }
 
 Test(page_tables, supervisor_pages_become_reachable_and_remember_it)

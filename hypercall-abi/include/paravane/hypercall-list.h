@@ -214,15 +214,25 @@
 
 #define PHYSDEVOP_LIST(OP)                                                                        \
     OP(PHYSDEVOP_eoi, PRIV, "irq:u32")                                                            \
-    OP(PHYSDEVOP_pirq_eoi_gmfn_v2, NO, "gmfn:x64")                                                \
+    OP(PHYSDEVOP_pirq_eoi_gmfn_v1, PRIV, "gmfn:x64")                                              \
+    OP(PHYSDEVOP_pirq_eoi_gmfn_v2, PRIV, "gmfn:x64")                                              \
     OP(PHYSDEVOP_irq_status_query, PRIV, "irq:u32 flags:x32>")                                    \
     OP(PHYSDEVOP_set_iopl, YES, "iopl:u32")                                                       \
     OP(PHYSDEVOP_set_iobitmap, YES, "bitmap:ptr ports:u32")                                       \
     OP(PHYSDEVOP_apic_read, PRIV, "apic:ma register:x32 value:x32>")                              \
     OP(PHYSDEVOP_alloc_irq_vector, PRIV, "irq:u32 vector:u32>")                                   \
-    OP(PHYSDEVOP_map_pirq, PRIV, "domain:dom type:u32 index:u32 pirq:u32~ bus:u32 devfn:u32")     \
+    OP(PHYSDEVOP_map_pirq, PRIV, "domain:dom type:u32 index:u32 pirq:u32~ bus:u32 devfn:x32 entry:u32 table:ma") \
     OP(PHYSDEVOP_unmap_pirq, PRIV, "domain:dom pirq:u32")                                         \
     OP(PHYSDEVOP_setup_gsi, PRIV, "gsi:u32 triggering:u8 polarity:u8")                            \
+    OP(PHYSDEVOP_get_free_pirq, PRIV, "type:u32 pirq:u32>")                                       \
+    OP(PHYSDEVOP_manage_pci_add, PRIV, "bus:u8 devfn:u8")                                         \
+    OP(PHYSDEVOP_manage_pci_remove, PRIV, "bus:u8 devfn:u8")                                      \
+    OP(PHYSDEVOP_manage_pci_add_ext, PRIV, "bus:u8 devfn:u8")                                     \
+    OP(PHYSDEVOP_restore_msi, PRIV, "bus:u8 devfn:u8")                                            \
+    OP(PHYSDEVOP_restore_msi_ext, PRIV, "segment:u16 bus:u8 devfn:u8")                            \
+    OP(PHYSDEVOP_pci_device_add, PRIV, "segment:u16 bus:u8 devfn:u8 flags:x32")                   \
+    OP(PHYSDEVOP_pci_device_remove, PRIV, "segment:u16 bus:u8 devfn:u8")                          \
+    OP(PHYSDEVOP_pci_mmcfg_reserved, PRIV, "address:ma segment:u16 first:u8 last:u8 flags:x32")   \
     OP(PHYSDEVOP_apic_write, PRIV, "apic:ma register:x32 value:x32")
 
 /* Every list of sub-operations with the call it belongs to: LIST(call, LIST-prefix). */

@@ -99,9 +99,29 @@
     RULE(CP_012, LINE_RANGE, EINVAL, "a line of interrupts exists", "interrupt line %lu, there are %lu", "xen/physdev.h") \
     RULE(CP_013, LINE_IN_USE, EEXIST, "how a line in use is triggered does not change", "interrupt line %lu is bound, or the hypervisor's", "xen/physdev.h") \
     RULE(CP_014, PIRQ_TYPE_UNKNOWN, EINVAL, "an unknown kind of interrupt changes nothing", "map_pirq of type %lu", "xen/physdev.h") \
-    RULE(CP_015, MESSAGE_INTERRUPT, ENOSYS, "messages would reach any vector", "message-signalled interrupts (map_pirq of type %lu) are not served", "xen/physdev.h") \
     RULE(CP_016, PIRQ_OTHER_NUMBER, EINVAL, "a line's interrupt has the line's number", "interrupt line %lu as physical interrupt %lu", "xen/physdev.h") \
     RULE(CP_017, PIRQ_OF_OTHER, ESRCH, "a domain maps its own interrupts", "physical interrupts of domain %lu", "xen/physdev.h") \
+    RULE(CP_022, PCI_DEVICE_MISSING, ENODEV, "a device exists", "there is no PCI device %lx", "xen/physdev.h") \
+    RULE(CP_023, PCI_SEGMENT_MISSING, ENODEV, "a device exists", "there is no PCI segment %lx", "xen/physdev.h") \
+    RULE(CP_024, PCI_CAPABILITY_MISSING, ENODEV, "a device can send what is mapped", "PCI device %lx has no capability %lx", "xen/physdev.h") \
+    RULE(CP_025, MESSAGE_ENTRY_RANGE, EINVAL, "a table ends", "entry %lu of the messages of PCI device %lx, which has %lu", "xen/physdev.h") \
+    RULE(CP_026, MESSAGE_TAKEN, EEXIST, "a message is one interrupt", "entry %lu of the messages of PCI device %lx is mapped already", "xen/physdev.h") \
+    RULE(CP_027, MESSAGE_OTHER_KIND, EBUSY, "a device sends messages in one way", "PCI device %lx has messages of the other kind mapped", "xen/physdev.h") \
+    RULE(CP_028, MESSAGE_TABLE_NOWHERE, ENXIO, "a table of messages lies in device memory", "the table of messages of PCI device %lx would be at %lx", "xen/physdev.h") \
+    RULE(CP_029, MESSAGE_INDEX, EINVAL, "whoever maps a message does not choose its vector", "message as interrupt %lu of the hypervisor's", "xen/physdev.h") \
+    RULE(CP_030, MESSAGES_WITH_TABLE, EINVAL, "messages in a row have no table", "several messages with a table at %lx", "xen/physdev.h") \
+    RULE(CP_031, MESSAGES_COUNT, EDOM, "a device has 1 to 32 messages without a table", "%ld messages at once", "xen/physdev.h") \
+    RULE(CP_032, MESSAGES_TOGETHER, EOPNOTSUPP, "messages are mapped one by one", "%lu messages at once", "xen/physdev.h") \
+    RULE(CP_033, PIRQS_EXHAUSTED, ENOSPC, "messages are as many as their vectors", "all %lu messages are mapped", "xen/physdev.h") \
+    RULE(CP_034, PIRQ_NO_MESSAGE, EINVAL, "messages have the highest numbers", "physical interrupt %lu cannot be a message", "xen/physdev.h") \
+    RULE(CP_035, PIRQ_TAKEN, EEXIST, "a number is one interrupt", "physical interrupt %lu is mapped", "xen/physdev.h") \
+    RULE(CP_036, PCI_DEVICE_BUSY, EBUSY, "a device that goes sends nothing", "PCI device %lx has messages mapped", "xen/physdev.h") \
+    RULE(CP_037, PCI_FLAGS_UNKNOWN, EINVAL, "unknown flags change nothing", "flags %lx of a window of PCI configuration space", "xen/physdev.h") \
+    RULE(CP_038, PCI_WINDOW_MISSING, ENODEV, "a window is where the firmware says", "there is no window of PCI segment %lx, buses %lx to %lx", "xen/physdev.h") \
+    RULE(CP_039, PCI_WINDOW_ELSEWHERE, EIO, "a window is where the firmware says", "window of PCI configuration space at %lx, it is at %lx", "xen/physdev.h") \
+    RULE(CP_040, EOI_MAP_FRAME, EINVAL, "the hypervisor writes into a domain's own memory", "frame %lx cannot be written as the caller's", "xen/physdev.h") \
+    RULE(CP_041, EOI_MAP_SET, EBUSY, "the page of interrupts that want their EOI stays", "frame %lx would be a second page", "xen/physdev.h") \
+    RULE(CP_042, IOAPIC_MISSING, EINVAL, "registers exist", "IO-APIC at %lx, register %lx", "xen/physdev.h") \
     RULE(CP_020, CONTEXT_NOT_CANONICAL, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
     RULE(CP_021, CONTEXT_WITHOUT_USER_ROOT, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 

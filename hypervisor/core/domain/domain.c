@@ -323,6 +323,7 @@ static void let_go(struct domain *d)
         sched_vcpu_destroy(v);
     }
     evtchn_close_all(d);
+    arch_devices_end(d);
     xenstore_detach(d);
     for_each_vcpu(d, v) {
         /* its descriptor tables: maybe the last that refers to thirty frames */

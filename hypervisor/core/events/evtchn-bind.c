@@ -10,8 +10,6 @@
 #include "runstate.h"
 #include "sched.h"
 
-#define PIRQS 256u /* numbers of physical interrupts; those of lines are below arch_line_count() */
-
 _Static_assert(NR_VIRQS == 24, "vcpu.virq_port");
 
 static void open_unbound(struct domain *d, uint32_t port, domid_t remote)
@@ -216,7 +214,7 @@ static long bind_pirq(struct domain *d, uint32_t pirq)
         struct evtchn *e = port_at(d, (uint32_t)port);
         e->peer = pirq;
         e->state = ECS_PIRQ;
-        const int rc = arch_line_bind(d, pirq, (uint32_t)port, d->vcpu[0]->cpu);
+        const int rc = arch_pirq_bind(d, pirq, (uint32_t)port, d->vcpu[0]->cpu);
         if (rc) {
             e->state = ECS_FREE;
             e->peer = 0;

@@ -36,7 +36,7 @@ static noinline_ void port_unbind(struct domain *d, struct evtchn *e, uint32_t p
         other->dom = d->id;
         other->state = ECS_UNBOUND;
     } else if (e->state == ECS_PIRQ) {
-        arch_line_release(e->peer);
+        arch_pirq_release(d, e->peer, port);
     }
 }
 

@@ -144,18 +144,13 @@ long op_EVTCHNOP_bind_vcpu(struct vcpu *v, guest_ptr_t arg)
     if (movable)
         e->vcpu = (uint8_t)op.vcpu;
     if (e->state == ECS_PIRQ)
-        arch_line_move(e->peer, d->vcpu[op.vcpu]->cpu);
+        arch_pirq_move(d, e->peer, d->vcpu[op.vcpu]->cpu);
     spin_unlock(&d->evtchn_lock);
     return movable ? 0 : refuse(PORT_CANNOT_MOVE, op.port);
 }
 
-/* Unmask and, if the port is pending, do what its signal would have done. */
-long op_EVTCHNOP_unmask(struct vcpu *v, guest_ptr_t arg)
+int evtchn_unmask(struct domain *d, uint32_t port)
 {
-    struct domain *d = v->domain;
-    uint32_t port;
-    if (guest_read_u32(&port, arg))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
     struct evtchn *e = port_of(d, port);
     if (!e)
         return refuse(PORT_MISSING, port);
@@ -166,6 +161,14 @@ long op_EVTCHNOP_unmask(struct vcpu *v, guest_ptr_t arg)
     else if (port < PORTS_2LEVEL)
         evtchn_2level_unmask(d->vcpu[e->vcpu], port);
     return 0;
+}
+
+long op_EVTCHNOP_unmask(struct vcpu *v, guest_ptr_t arg)
+{
+    uint32_t port;
+    if (guest_read_u32(&port, arg))
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return evtchn_unmask(v->domain, port);
 }
 
 long op_EVTCHNOP_init_control(struct vcpu *v, guest_ptr_t arg)

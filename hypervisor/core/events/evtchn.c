@@ -184,3 +184,21 @@ void virq_raise_global(struct domain *d, unsigned virq)
     if (port)
         evtchn_set_pending(d, port); /* bind_vcpu may have moved it */
 }
+
+/* --- audit --- */
+
+bool evtchn_is_pirq(const struct domain *d, uint32_t port, uint32_t pirq)
+{
+    const struct evtchn *e = port_of(d, port);
+
+    return e && e->state == ECS_PIRQ && e->peer == pirq;
+}
+
+unsigned evtchn_pirqs(const struct domain *d)
+{
+    unsigned n = 0;
+
+    for (uint32_t port = 0; port < d->evtchn_limit; port++)
+        n += port_at(d, port)->state == ECS_PIRQ;
+    return n;
+}

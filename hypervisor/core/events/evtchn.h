@@ -40,6 +40,12 @@ void evtchn_poll_begin(struct vcpu *v);
 /* SCHEDOP_poll: has @port of @d been signalled?  1, 0, or -1: there is no such port. */
 int evtchn_poll_port(struct domain *d, uint32_t port);
 
+/* Unmask @port and, if it is pending, do what its signal would have done: 0 or -errno. */
+int evtchn_unmask(struct domain *d, uint32_t port) must_check;
+
+/* For the audit: is @port bound to @pirq?  How many ports are bound to any? */
+bool evtchn_is_pirq(const struct domain *d, uint32_t port, uint32_t pirq);
+unsigned evtchn_pirqs(const struct domain *d);
 /* Boot: the audit is to count the frames of all event queues. */
 void evtchn_audit_init(void);
 

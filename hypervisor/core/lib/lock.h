@@ -24,6 +24,9 @@
     RANK(MAPTRACK)  /* one vCPU's free handles of mapped grants; making more */    \
     RANK(CONSOLE)   /* console rings and the input focus */                        \
     RANK(LINES)     /* lines of interrupts, and their IO-APIC */                   \
+    RANK(MESSAGES)  /* interrupts that are messages */                             \
+    RANK(PCI)       /* PCI configuration space */                                  \
+    RANK(DEVICES)   /* what is not RAM, and who may map it */                      \
     RANK(QUEUES)    /* one domain's event queues */                                \
     RANK(WORK)      /* the list of work for the idle vCPU */                       \
     RANK(SCHED)     /* one CPU's run queue */                                      \

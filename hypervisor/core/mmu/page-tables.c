@@ -75,9 +75,11 @@ static bool l1_device_ok(const struct domain *d, pte_t e)
            arch_device_frame_ok(m);
 }
 
-/* Take what present entry @e holds.  The frame must be @owner's. */
-static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t e)
+/* Take what present entry *@want holds.  The frame must be @owner's.  Of device memory that is read-only *@want loses the right to write. */
+static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t *want)
 {
+    const pte_t e = *want;
+
     if (unlikely(e.v & ~(L1_ALLOWED | PTE_ADDR_MASK)) && !l1_flags_ok(d, e))
         return refuse(ENTRY_BITS_NOT_ALLOWED, e.v);
 
@@ -88,8 +90,11 @@ static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t e)
                          : page_get_quick(pg, owner, owner->id))
             return 0;
     }
-    if (l1_device_ok(d, e))
+    if (l1_device_ok(d, e)) {
+        if ((e.v & PTE_RW) && arch_device_frame_read_only(m))
+            want->v &= ~(uint64_t)PTE_RW;
         return 0;
+    }
     return l1_refuse(d, owner, e);
 }
 
@@ -132,7 +137,7 @@ static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint
             pte_store(slot, l1_adjust(want), preserve_ad);
             return 0;
         }
-        int rc = l1_get(d, owner, want);
+        int rc = l1_get(d, owner, &want);
         if (unlikely(rc))
             return rc;
         want = l1_adjust(want);
@@ -220,7 +225,7 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
     const bool soft = pte_present(want) && pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS);
 
     if (pte_present(want) && !soft && !l1_try_get(want, d->id)) {
-        int rc = l1_get(d, d, want);
+        int rc = l1_get(d, d, &want);
         if (rc)
             return rc;
     }
@@ -320,14 +325,14 @@ static int l1_table_get(struct domain *d, uint64_t *table)
 
     for (unsigned i = next_group(table, 0); i < PT_ENTRIES; i = next_group(table, i + GROUP)) {
         for (uint64_t *e = &table[i]; e < &table[i + GROUP]; e++) {
-            const pte_t want = pte(*e);
+            pte_t want = pte(*e);
             if (!pte_present(want))
                 continue;
             if (likely(l1_try_get(want, id)))
                 continue;
             if (++slow % SLOW_SPAN == 0)
                 (void)preempt_point(); /* a change of role flushes TLBs */
-            int rc = l1_get(d, d, want);
+            int rc = l1_get(d, d, &want);
             if (unlikely(rc)) {
                 l1_table_put(table, (unsigned)(e - table));
                 return rc;

@@ -5,7 +5,10 @@
  * stand-in that makes current_vcpu() and this_cpu() work; then CPU 0's idle vCPU takes over on its
  * own stack, builds the guests and idles.
  */
+#include "device-memory.h"
 #include "machine.h"
+#include "pci.h"
+#include "pirq.h"
 #include "lines.h"
 #include "builder.h"
 #include "debug-keys.h"
@@ -218,11 +221,14 @@ void hypervisor_main(uint32_t multiboot_info)
     cpu_probe_quirks();
     ring3_probe();
     fpu_probe();
-    cpuid_probe();                                   /* what guests will see */
+    cpuid_probe(); /* what guests will see */
+    device_memory_init();
+    pci_window_init();
     sched_init_cpu(0, vcpu_create(&idle_domain, 0)); /* run queue and idle vCPU */
     evtchn_audit_init();                             /* the audit is to count what they hold */
     xenstore_audit_init();
     grant_audit_init();
+    pirq_audit_init();
     console_init(&debug_keys);
     become_idle();
 }

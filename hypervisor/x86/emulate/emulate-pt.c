@@ -13,6 +13,7 @@
 #include "lib.h"
 #include "instruction.h"
 #include "page-tables.h"
+#include "pci.h"
 #include "strace.h"
 
 #include <paravane/strace-record.h>
@@ -345,6 +346,37 @@ static inline bool maps_l1_table(const struct domain *d, pte_t entry)
            page_is_table_of(mfn_to_page(pte_mfn(entry)), d->id, PAGE_TYPE_L1);
 }
 
+/* Does @entry map device memory that the domain may only read (device-memory.h)? */
+static inline bool maps_read_only_device(const struct domain *d, pte_t entry)
+{
+    return domain_has(d, ROLE_HARDWARE) && (entry.v & (PTE_P | PTE_RW)) == PTE_P &&
+           arch_device_frame_read_only(pte_mfn(entry));
+}
+
+/* A store to such memory comes to nothing, or becomes a write to configuration space (pci.c).  The length of the instruction, or 0. */
+static unsigned device_store(struct vcpu *v, pte_t entry, uint64_t address)
+{
+    struct guest_regs *regs = v->arch.regs;
+    uint8_t bytes[16];
+    uint64_t old = 0, flags = regs->rflags;
+    struct store s;
+    bool writes;
+
+    if (!decode(bytes, guest_fetch(v, bytes, 15), &s) || (address & (s.size - 1)) ||
+        !bit_offset_inside(&s, regs))
+        return 0;
+    /* What a plain store does not look at may not like to be read. */
+    const bool plain = (s.opcode & ~1u) == 0x88 || (s.opcode & ~1u) == 0xc6;
+    if (!plain && guest_read(&old, guest_ptr(address), s.size))
+        return 0;
+    const uint64_t value = new_value(&s, regs, old, &flags, &writes);
+    if (writes)
+        pci_window_write(mfn_to_maddr(pte_mfn(entry)) + (address & ~PAGE_MASK), s.size, value);
+    regs->rflags = flags;
+    write_back(&s, regs, old, writes);
+    return s.length;
+}
+
 /* Make the store that the guest's kernel tried at @entry's page.  The length of the instruction, or 0: it is not one of ours, or the
  * entry may not say that. */
 static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
@@ -393,6 +425,8 @@ bool emulate_pagetable_write(struct vcpu *v, uint64_t address, uint32_t error)
         const pte_t entry = pte(atomic_read(slot));
         if (maps_l1_table(d, entry))
             length = store_emulate(v, entry, address);
+        else if (unlikely(maps_read_only_device(d, entry)))
+            length = device_store(v, entry, address);
     }
     mutex_unlock(&d->mmu);
     if (!length)

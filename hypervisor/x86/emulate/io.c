@@ -11,6 +11,7 @@
  * control port programs all of them, so what the domain writes there is looked at.
  */
 #include "cpu-state.h"
+#include "pci.h"
 
 #define PORTS 65536u
 
@@ -73,6 +74,8 @@ uint32_t io_read(struct vcpu *v, uint16_t port, unsigned bytes)
 {
     if (!has_port(v, port, bytes))
         return bytes == 1 && pit_has_port(port) ? pit_port_read(&v->domain->arch.pit, port) : ~0u;
+    if (pci_has_port(port))
+        return pci_port_read(&v->domain->arch.pci_address, port, bytes);
     return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
 }
 
@@ -95,7 +98,9 @@ void io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value)
             timer_write(v, port, (uint8_t)value);
         return;
     }
-    if (bytes == 1)
+    if (pci_has_port(port))
+        pci_port_write(&v->domain->arch.pci_address, port, bytes, value);
+    else if (bytes == 1)
         outb(port, (uint8_t)value);
     else if (bytes == 2)
         outw(port, (uint16_t)value);

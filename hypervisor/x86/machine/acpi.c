@@ -90,6 +90,8 @@ static void madt_entry(const uint8_t *e, unsigned length)
     case MADT_IOAPIC:
         if (length >= 12 && u32_at(e, 8) == 0)
             acpi.ioapic = u32_at(e, 4);
+        if (length >= 12 && acpi.ioapics < ARRAY_SIZE(acpi.all_ioapics))
+            acpi.all_ioapics[acpi.ioapics++] = u32_at(e, 4);
         break;
     case MADT_OVERRIDE:
         if (length >= 10 && e[3] < 16) {
@@ -114,6 +116,22 @@ static void madt_read(const struct table_header *t)
         madt_entry(p, p[1]);
         p += p[1];
     }
+}
+
+/* --- MCFG: windows of PCI configuration space ------------------------------------------------ */
+
+static void mcfg_read(const struct table_header *t)
+{
+    const uint8_t *p = (const uint8_t *)t + 44, *end = (const uint8_t *)t + t->length;
+
+    for (; end - p >= 16 && acpi.pci_windows < ARRAY_SIZE(acpi.pci_window); p += 16)
+        if (p[10] <= p[11])
+            acpi.pci_window[acpi.pci_windows++] = (struct pci_window){
+                .address = u64_at(p, 0),
+                .segment = u16_at(p, 8),
+                .first_bus = p[10],
+                .last_bus = p[11],
+            };
 }
 
 /* --- FADT, and \_S5 in the DSDT -------------------------------------------------------------- */
@@ -212,6 +230,8 @@ void acpi_init(void)
         const struct table_header *t = table_map(wide ? u64_at(root, at) : u32_at(root, at));
         if (t && !memcmp(t->signature, "APIC", 4))
             madt_read(t);
+        if (t && !memcmp(t->signature, "MCFG", 4))
+            mcfg_read(t);
         if (t && !memcmp(t->signature, "FACP", 4))
             fadt_read(t);
     }

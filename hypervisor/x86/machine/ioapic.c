@@ -53,6 +53,11 @@ unsigned ioapic_pins(void)
     return pins;
 }
 
+uint32_t ioapic_register(unsigned index)
+{
+    return ioapic_read(index);
+}
+
 void ioapic_aim(unsigned pin, unsigned cpu)
 {
     ioapic_write(IOAPIC_ENTRY(pin) + 1, percpu_of(cpu)->apic_id << 24);

@@ -5,6 +5,7 @@
 #include "machine.h"
 #include "guest.h"
 #include "lines.h"
+#include "messages.h"
 #include "sched.h"
 #include "timer.h"
 #include "traps.h"
@@ -185,7 +186,10 @@ void interrupt(unsigned vector)
         printk("CPU%u: APIC error %x\n", this_cpu(), lapic_read(LAPIC_ERROR_STATUS));
         break;
     default:
-        unexpected(vector);
+        if (vector - INTERRUPT_MESSAGE < MESSAGES)
+            message_interrupt(vector - INTERRUPT_MESSAGE);
+        else
+            unexpected(vector);
         break;
     }
 }

@@ -56,7 +56,7 @@ void lines_take(unsigned irq, uint8_t vector)
     spin_unlock(&lock);
 }
 
-unsigned arch_line_count(void)
+unsigned line_count(void)
 {
     return count;
 }
@@ -66,7 +66,7 @@ static bool is_mapped(const struct domain *d, unsigned gsi) REQUIRES(&lock)
     return gsi < count && (d->arch.lines & BIT(gsi));
 }
 
-int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
+int line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
 {
     int rc = 0;
 
@@ -88,14 +88,14 @@ int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
     return rc;
 }
 
-void arch_line_move(unsigned gsi, unsigned cpu)
+void line_move(unsigned gsi, unsigned cpu)
 {
     spin_lock(&lock);
     ioapic_aim(gsi, cpu);
     spin_unlock(&lock);
 }
 
-void arch_line_release(unsigned gsi)
+void line_release(unsigned gsi)
 {
     spin_lock(&lock);
     ioapic_mask(gsi, true);
@@ -119,6 +119,27 @@ void line_interrupt(unsigned gsi)
     spin_unlock(&lock);
 }
 
+bool line_is_level(unsigned gsi)
+{
+    return lines[gsi].level;
+}
+
+#define FIRST_FREE 16u /* below are those whose numbers every PC knows */
+
+int line_reserve(struct domain *d)
+{
+    int found = -1;
+
+    spin_lock(&lock);
+    for (unsigned gsi = FIRST_FREE; gsi < count && found < 0; gsi++)
+        if (!((d->arch.lines | d->arch.lines_reserved) & BIT(gsi)))
+            found = (int)gsi;
+    if (found >= 0)
+        d->arch.lines_reserved |= BIT(found);
+    spin_unlock(&lock);
+    return found;
+}
+
 int line_map(struct domain *d, unsigned gsi)
 {
     if (gsi >= count)
@@ -139,7 +160,7 @@ int line_unmap(struct domain *d, unsigned gsi)
     else if (lines[gsi].user == d)
         rc = refuse(PIRQ_BUSY, gsi);
     else
-        d->arch.lines &= ~BIT(gsi);
+        d->arch.lines &= ~BIT(gsi), d->arch.lines_reserved &= ~BIT(gsi);
     spin_unlock(&lock);
     return rc;
 }
@@ -174,4 +195,36 @@ int line_served(struct domain *d, unsigned gsi)
     }
     spin_unlock(&lock);
     return rc;
+}
+
+int ioapic_peek(uint64_t address, unsigned index, uint32_t *value)
+{
+    if (address != acpi.ioapic || !count || index > 0xff)
+        return refuse(IOAPIC_MISSING, address, index);
+    spin_lock(&lock);
+    *value = ioapic_register(index);
+    spin_unlock(&lock);
+    return 0;
+}
+
+uint32_t line_port(const struct domain *d, unsigned gsi)
+{
+    spin_lock(&lock);
+    const uint32_t port = gsi < count && lines[gsi].user == d ? lines[gsi].port : 0;
+    spin_unlock(&lock);
+    return port;
+}
+
+unsigned lines_bound(const struct domain *d, unsigned *wrong)
+{
+    unsigned bound = 0;
+
+    for (unsigned gsi = 0; gsi < count; gsi++) {
+        if (lines[gsi].user != d)
+            continue;
+        bound++;
+        if (!(d->arch.lines & BIT(gsi)) || !evtchn_is_pirq(d, lines[gsi].port, gsi))
+            ++*wrong;
+    }
+    return bound;
 }

@@ -158,6 +158,7 @@ void memory_to_allocator(void);
 void paging_init(void);
 /* Nothing writes to page @va of the image any more: read-only from now on, in both places. */
 void paging_protect(const void *va);
+#define PTE_OUR_DATA (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX)
 /* Give the frames of boot.S's tables to the allocator. */
 void paging_free_boot_tables(void);
 /* The entry of @va in the table of @level; tables are made as needed; NULL: out of memory. */
@@ -207,6 +208,7 @@ enum interrupt_vector {
     INTERRUPT_PIC_FIRST = 0x20, /* the masked PICs' spurious ones: 16 */
     INTERRUPT_SERIAL = 0x30,    /* one for each port: 0x30, 0x31 */
     INTERRUPT_LINE = 0x40,      /* lines.c: one for each, up to 0x7f */
+    INTERRUPT_MESSAGE = 0x90,   /* messages.c: one for each, up to 0xef */
     INTERRUPT_TIMER = 0xf0,
     INTERRUPT_KICK = 0xf1,
     INTERRUPT_FLUSH = 0xf2,
@@ -233,6 +235,7 @@ void lapic_startup_ipi(uint32_t apic_id, uint64_t entry);
 void pic_mask(void);
 void ioapic_init(void);
 unsigned ioapic_pins(void);
+uint32_t ioapic_register(unsigned index);
 /* For lines.c, under its lock: @vector goes to @cpu when @pin is signalled, from now on. */
 void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low);
 /* The same, but for where it goes: an edge that comes meanwhile is not lost. */
@@ -243,8 +246,16 @@ void ioapic_mask(unsigned pin, bool masked);
 
 struct acpi_info {
     bool found;
-    uint64_t lapic;             /* machine address of the registers */
-    uint64_t ioapic;            /* the one that serves GSI 0 */
+    uint64_t lapic;           /* machine address of the registers */
+    uint64_t ioapic;          /* the one that serves GSI 0 */
+    uint32_t all_ioapics[16]; /* registers of each */
+    unsigned ioapics;
+    struct pci_window {
+        uint64_t address; /* of bus 0, which need not be in it */
+        uint16_t segment;
+        uint8_t first_bus, last_bus;
+    } pci_window[8]; /* where PCI configuration space can be seen in memory */
+    unsigned pci_windows;
     uint32_t isa_gsi[16];       /* where ISA interrupts go */
     uint16_t isa_flags[16];     /* MPS flags: polarity, trigger */
     uint8_t acpi_id[MAX_CPUS];  /* the firmware's number of each of these */

@@ -306,21 +306,6 @@ void memory_to_allocator(void)
     vacant_count = 0;
 }
 
-/* The interrupt controllers stay ours; what lies beyond the CPU's physical address width is
- * nobody's. */
-bool arch_device_frame_ok(mfn_t m)
-{
-    static unsigned width;
-    uint32_t r[4];
-    if (!width) {
-        cpuid(0x80000008, 0, r);
-        width = r[0] & 0xff;
-    }
-    if (m.n >> (width - PAGE_SHIFT) || frames_of_ram(m.n, 1))
-        return false;
-    return m.n != acpi.lapic >> PAGE_SHIFT && m.n != acpi.ioapic >> PAGE_SHIFT;
-}
-
 void arch_flush_cache(void)
 {
     __asm__ volatile("wbinvd" ::: "memory");

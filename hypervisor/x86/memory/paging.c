@@ -33,7 +33,6 @@ static bool allocator_ready;
 static uint64_t boot_limit = BOOT_MAP_LIMIT;
 
 #define PTE_TABLE    (PTE_P | PTE_RW | PTE_US | PTE_A)
-#define PTE_OUR_DATA (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX)
 #define PTE_OUR_RO   (PTE_P | PTE_A | PTE_NX)
 #define PTE_OUR_TEXT (PTE_P | PTE_A)
 

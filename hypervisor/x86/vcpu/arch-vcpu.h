@@ -5,6 +5,8 @@
 
 #include "pit.h"
 #include "types.h"
+
+struct page_info;
 #include <xen/arch-x86/xen.h>
 
 /*
@@ -80,7 +82,12 @@ struct arch_vcpu {
 
 struct arch_domain {
     struct pit pit; /* of a domain without real ports */
-    uint64_t lines; /* which it has mapped; under lines.c's lock */
+    /* Which lines it has mapped, and which numbers are kept for it; under lines.c's lock. */
+    uint64_t lines, lines_reserved;
+    uint32_t pci_address; /* what it has written to port 0xcf8 (pci.c) */
+    /* Where it is told which pirqs want their EOI (pirq.c), or NULL; an EOI unmasks the port, too. */
+    struct page_info *eoi_map;
+    bool eoi_unmasks;
 };
 #define ARCH_DOMAIN_INIT                     \
     {                                        \

@@ -1,6 +1,8 @@
 /* The world of fuzz-x86 and fuzz-frames: see world.h. */
 #include "world.h"
 
+#include "pci.h"
+
 #include "hypercall.h"
 #include "sched.h"
 #include "strace.h"
@@ -505,6 +507,18 @@ void world_begin(void)
     for (unsigned i = 0; i < 256; i++)
         traps[i] = (struct trap_info){.flags = (uint8_t)(i % 4), .address = i % 3 ? CODE_LOW : 0};
     fuzz_vcpu = &vcpu;
+}
+
+/* PCI configuration space (x86/machine/pci.c): there is no device. */
+uint32_t pci_port_read(const uint32_t *latch, uint16_t port, unsigned bytes)
+{
+    return port == 0xcf8 && bytes == 4 ? *latch : ~0u;
+}
+
+void pci_port_write(uint32_t *latch, uint16_t port, unsigned bytes, uint32_t value)
+{
+    if (port == 0xcf8 && bytes == 4)
+        *latch = value;
 }
 
 void world_power_on(void)

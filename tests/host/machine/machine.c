@@ -557,6 +557,11 @@ bool arch_device_frame_ok(mfn_t m)
     return m.n != machine.hole_first; /* the hypervisor's own device */
 }
 
+bool arch_device_frame_read_only(mfn_t m)
+{
+    return m.n == machine.read_only;
+}
+
 void arch_flush_cache(void)
 {
     machine.cache_flushes++;
@@ -645,12 +650,7 @@ static struct {
     uint32_t port;
 } line[16];
 
-unsigned arch_line_count(void)
-{
-    return ARRAY_SIZE(line);
-}
-
-int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
+int arch_pirq_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
 {
     if (gsi >= ARRAY_SIZE(line) - 1)
         return refuse(PIRQ_NOT_MAPPED, gsi);
@@ -663,13 +663,17 @@ int arch_line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
     return 0;
 }
 
-void arch_line_move(unsigned gsi, unsigned cpu)
+void arch_pirq_move(struct domain *d, unsigned gsi, unsigned cpu)
 {
 }
 
-void arch_line_release(unsigned gsi)
+void arch_pirq_release(struct domain *d, unsigned gsi, uint32_t port)
 {
     line[gsi].owner = NULL;
+}
+
+void arch_devices_end(struct domain *d)
+{
 }
 
 bool machine_line(unsigned gsi)

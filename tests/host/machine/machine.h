@@ -43,6 +43,7 @@ struct machine {
     uint8_t *memory;
     uint64_t frames;
     uint64_t hole_first, hole_count; /* not RAM */
+    uint64_t read_only;              /* one of these that a domain only gets to read; 0: none */
     unsigned cpus;
     struct machine_cpu cpu[MACHINE_CPUS];
     uint64_t now;

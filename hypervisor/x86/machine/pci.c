@@ -1,0 +1,159 @@
+/*
+ * PCI configuration space, and who may write what there.
+ *
+ *     hypervisor ---------------> pci_read(), pci_write() ---> ports 0xcf8, 0xcfc, under a lock
+ *     domain: ports 0xcf8..0xcff -> its own latch -> messages_config_write() -^
+ *     domain: window (MCFG) ------> read-only for it; its stores are made here, by the same way
+ *
+ * The port 0xcf8 holds an address, and 0xcfc is what is there: between the two nobody else may come.  So a domain's address stays in a
+ * latch of its own, and reaches the port only together with the access.  What a device would send as interrupts is the
+ * hypervisor's to say: messages.c looks at every write.
+ */
+#include "pci.h"
+
+#include "device-memory.h"
+#include "lock.h"
+#include "machine.h"
+#include "messages.h"
+#include "refuse.h"
+
+#define ADDRESS_PORT   0xcf8
+#define DATA_PORT      0xcfc
+#define ADDRESS_ENABLE BIT(31)
+
+#define STATUS              0x06
+#define STATUS_CAPABILITIES BIT(4)
+#define HEADER_TYPE         0x0e
+#define CAPABILITIES        0x34
+#define CAPABILITIES_MOST   48u /* there is no room for more */
+
+static spinlock_t lock = SPINLOCK_INIT(PCI);
+
+static void address_set(uint16_t function, unsigned offset)
+{
+    outl(ADDRESS_PORT, (uint32_t)(ADDRESS_ENABLE | (uint32_t)function << 8 | (offset & 0xfc)));
+}
+
+uint32_t pci_read(uint16_t function, unsigned offset, unsigned bytes)
+{
+    const uint16_t port = (uint16_t)(DATA_PORT + offset % 4);
+
+    spin_lock(&lock);
+    address_set(function, offset);
+    const uint32_t value = bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
+    spin_unlock(&lock);
+    return value;
+}
+
+void pci_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t value)
+{
+    const uint16_t port = (uint16_t)(DATA_PORT + offset % 4);
+
+    spin_lock(&lock);
+    address_set(function, offset);
+    if (bytes == 1)
+        outb(port, (uint8_t)value);
+    else if (bytes == 2)
+        outw(port, (uint16_t)value);
+    else
+        outl(port, value);
+    spin_unlock(&lock);
+}
+
+bool pci_is_there(uint16_t function)
+{
+    return pci_read(function, 0, 2) != 0xffff;
+}
+
+unsigned pci_capability(uint16_t function, uint8_t id)
+{
+    if (!pci_is_there(function) || !(pci_read(function, STATUS, 2) & STATUS_CAPABILITIES))
+        return 0;
+    unsigned at = pci_read(function, CAPABILITIES, 1) & 0xfc;
+    for (unsigned i = 0; at >= 0x40 && i < CAPABILITIES_MOST; i++) {
+        const uint32_t head = pci_read(function, at, 2);
+        if ((head & 0xff) == id)
+            return at;
+        at = head >> 8 & 0xfc;
+    }
+    return 0;
+}
+
+/* --- the ports, as a domain sees them --- */
+
+/* An access that lies across two registers reaches none, as on the bus. */
+static bool is_data(uint32_t latch, uint16_t port, unsigned bytes)
+{
+    return port >= DATA_PORT && port % 4 + bytes <= 4 && port % bytes == 0 &&
+           (latch & ADDRESS_ENABLE);
+}
+
+uint32_t pci_port_read(const uint32_t *latch, uint16_t port, unsigned bytes)
+{
+    const uint32_t at = atomic_read(latch);
+
+    if (port == ADDRESS_PORT && bytes == 4)
+        return at;
+    if (!is_data(at, port, bytes))
+        return ~0u;
+    return pci_read((uint16_t)(at >> 8), (at & 0xfc) + port % 4, bytes);
+}
+
+void pci_port_write(uint32_t *latch, uint16_t port, unsigned bytes, uint32_t value)
+{
+    const uint32_t at = atomic_read(latch);
+
+    if (port == ADDRESS_PORT && bytes == 4)
+        atomic_set(latch, value);
+    else if (is_data(at, port, bytes))
+        messages_config_write((uint16_t)(at >> 8), (at & 0xfc) + port % 4, bytes, value);
+}
+
+/* --- the window: a page for each function, its first 256 bytes as by the ports --- */
+
+void pci_window_init(void)
+{
+    for (unsigned i = 0; i < acpi.pci_windows; i++) {
+        const struct pci_window *w = &acpi.pci_window[i];
+        const uint64_t first = (w->address >> PAGE_SHIFT) + w->first_bus * 256u;
+        /* a list that is full: some of it is out of reach, which is safe */
+        if (!device_memory_protect(first, first + (w->last_bus - w->first_bus + 1u) * 256 - 1))
+            device_memory_hide(first, first + (w->last_bus - w->first_bus + 1u) * 256 - 1);
+    }
+}
+
+int pci_window_confirm(uint64_t address, unsigned segment, unsigned first_bus, unsigned last_bus)
+{
+    for (unsigned i = 0; i < acpi.pci_windows; i++) {
+        const struct pci_window *w = &acpi.pci_window[i];
+        if (w->segment == segment && w->first_bus == first_bus && w->last_bus == last_bus)
+            return w->address == address ? 0 : refuse(PCI_WINDOW_ELSEWHERE, address, w->address);
+    }
+    return refuse(PCI_WINDOW_MISSING, segment, first_bus, last_bus);
+}
+
+static const struct pci_window *window_at(uint64_t maddr)
+{
+    for (unsigned i = 0; i < acpi.pci_windows; i++) {
+        const struct pci_window *w = &acpi.pci_window[i];
+        if (maddr - w->address >= (uint64_t)w->first_bus << 20 &&
+            maddr - w->address < (w->last_bus + 1ull) << 20)
+            return w;
+    }
+    return NULL;
+}
+
+void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
+{
+    const struct pci_window *w = window_at(maddr);
+    const unsigned offset = maddr % PAGE_SIZE;
+
+    if (!w || bytes > 4 || offset % bytes)
+        return;
+    /* Behind the first 256 bytes there are no messages.  Messages in segments other than the first are not served, nor looked at. */
+    if (offset >= 256)
+        device_memory_write(maddr, bytes, (uint32_t)value);
+    else if (!w->segment)
+        messages_config_write((uint16_t)((maddr - w->address) >> PAGE_SHIFT), offset, bytes,
+                              (uint32_t)value);
+}
