@@ -106,6 +106,32 @@ size_t platform_console_read(char *to, size_t size);
  */
 void platform_cpuid(uint32_t regs[4]);
 
+struct file_ops;
+struct page;
+struct platform_device {
+    const char *name; /* in /dev/xen */
+    unsigned device;
+    const struct file_ops *ops;
+};
+
+/*
+ * platform_devices - The files by which user 0's programs reach what the kernel runs on, ended by one
+ * without a name.
+ * Instruction: none: there are none
+ * Hypercall:   first domain: any that privcmd is asked for; event_channel_op for evtchn
+ * Why:         other domains are made, watched and ended by programs, not by kernels
+ */
+const struct platform_device *platform_devices(void);
+
+/*
+ * platform_store_page - The page by which the kernel would speak to a store that a process keeps, and
+ * in *@port its event channel; NULL: no process does.
+ * Instruction: none
+ * Hypercall:   first domain: event_channel_op EVTCHNOP_alloc_unbound
+ * Why:         the first domain's programs are the store of all domains
+ */
+struct page *platform_store_page(unsigned *port);
+
 /* ---- Processors --------------------------------------------------------------------- */
 
 /*

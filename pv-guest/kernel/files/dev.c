@@ -7,6 +7,7 @@
 #include "random.h"
 #include "text.h"
 #include "tty.h"
+#include "platform/platform.h"
 
 static long null_read(struct file *file, user_t to, size_t size)
 {
@@ -71,6 +72,25 @@ void dev_assign(struct inode *inode, unsigned device)
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
         if (devices[i].device == device && inode_is(inode, S_IFCHR))
             inode->ops = devices[i].ops;
+    for (const struct platform_device *d = platform_devices(); d->name; d++)
+        if (d->device == device && inode_is(inode, S_IFCHR))
+            inode->ops = d->ops;
+}
+
+/* /dev/xen, for user 0 alone. */
+static void add_platform(struct inode *dev)
+{
+    struct inode *dir, *inode;
+    const struct platform_device *d = platform_devices();
+    if (!d->name || path_make(dev, "xen", 0, S_IFDIR | 0755, &dir))
+        return;
+    for (; d->name; d++) {
+        if (path_make(dir, d->name, 0, S_IFCHR | 0600, &inode))
+            continue;
+        dev_assign(inode, d->device);
+        inode_put(inode);
+    }
+    inode_put(dir);
 }
 
 /* A symbolic link where programs look for what they have open. */
@@ -105,6 +125,7 @@ void dev_populate(struct inode *dir)
         inode_put(inode);
     if (!path_make(dir, "shm", 0, S_IFDIR | S_ISVTX | 0777, &inode))
         inode_put(inode);
+    add_platform(dir);
     add_link(dir, "fd", "/proc/self/fd");
     add_link(dir, "stdin", "/proc/self/fd/0");
     add_link(dir, "stdout", "/proc/self/fd/1");

@@ -214,6 +214,17 @@ struct page *inode_page_at(struct inode *inode, uint64_t index, bool create)
     return inode->pages[index];
 }
 
+int inode_show(struct inode *inode, struct page *page)
+{
+    if (inode_reserve(inode, PAGE_SIZE))
+        return -ENOMEM;
+    page_get(page);
+    inode->pages[0] = page;
+    inode->size = PAGE_SIZE;
+    count_pages(inode, 1);
+    return 0;
+}
+
 int inode_page(struct inode *inode, uint64_t offset, struct page **page)
 {
     if (offset >= ROUND_UP(inode->size, PAGE_SIZE))

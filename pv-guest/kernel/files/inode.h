@@ -149,6 +149,8 @@ void dir_remove(struct inode *dir, struct entry *entry);
 
 /* The page that holds @offset of a file, made if it is a hole; -ENXIO behind the end. */
 MUST_CHECK int inode_page(struct inode *inode, uint64_t offset, struct page **page);
+/* @inode, a new one, is this page, of which it takes a reference: 0 or -ENOMEM. */
+MUST_CHECK int inode_show(struct inode *inode, struct page *page);
 /* How many pages all files have. */
 unsigned long inode_page_count(void);
 /* Kernel-side read; returns bytes, 0 at the end. */

@@ -10,6 +10,7 @@ struct node {
     proc_text text;             /* a file... */
     void (*accept)(char key);   /* ...or one to write to: its first byte */
     const char *constant;       /* ...or one that always says the same... */
+    bool store;                 /* ...or the store's page */
     const struct node *entries; /* a directory, ended by an empty node */
     const struct dir_ops *ops;  /* a directory that is more than that */
     /* a symbolic link: its text... */

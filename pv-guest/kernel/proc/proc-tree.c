@@ -205,6 +205,40 @@ static void self_net_target(struct text_buffer *out, const struct process *p, in
     text_add(out, "self/net");
 }
 
+/* ---- /proc/xen of a domain whose processes keep the store ---- */
+
+static void proc_xsd_port(struct text_buffer *out, const struct process *p, const struct task *task)
+{
+    unsigned port = 0;
+    (void)!platform_store_page(&port);
+    text_add(out, "%u", port);
+}
+
+static const struct node xen_table[] = {
+    CONSTANT_NODE("capabilities", "control_d"),
+    {"xsd_kva", S_IFREG | 0600, .store = true},
+    PRIVATE_NODE("xsd_port", xsd_port),
+    END_NODE,
+};
+
+static bool has_store(void)
+{
+    unsigned port;
+    return platform_store_page(&port) != NULL;
+}
+
+static int xen_find(struct inode *dir, const char *name, struct inode **found)
+{
+    return has_store() ? proc_find_in_table(dir, xen_table, name, found) : -ENOENT;
+}
+
+static bool xen_next(const struct inode *dir, uint64_t cookie, struct dir_record *r, char *name)
+{
+    return has_store() && proc_next_in_table(dir, xen_table, cookie, r);
+}
+
+static const struct dir_ops xen_dir = {xen_find, xen_next};
+
 static const struct node root_table[] = {
     FILE_NODE("cmdline", cmdline_of_kernel),
     FILE_NODE("cpuinfo", cpuinfo),
@@ -225,6 +259,7 @@ static const struct node root_table[] = {
     {"sysrq-trigger", S_IFREG | 0200, .accept = control_sysrq},
     FILE_NODE("uptime", uptime),
     FILE_NODE("version", version),
+    DIR_NODE("xen", NULL, &xen_dir),
     END_NODE,
 };
 int proc_pid_of(const struct inode *inode)

@@ -154,6 +154,11 @@ int proc_made(struct inode *dir, const struct node *node, const char *name, int 
         inode->ops = &text_ops;
     if (node->accept)
         inode->ops = &key_ops;
+    unsigned port;
+    if (node->store && inode_show(inode, platform_store_page(&port))) {
+        inode_put(inode);
+        return -ENOMEM;
+    }
     *found = inode;
     return 0;
 }

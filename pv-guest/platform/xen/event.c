@@ -15,6 +15,7 @@
 #include "platform/xen/machine.h"
 
 static void (*handlers[EVENT_PORTS])(void);
+static void (*port_handlers[EVENT_PORTS])(unsigned port); /* of those that processes have bound */
 
 static void mask_clear(unsigned port)
 {
@@ -27,15 +28,40 @@ void event_init(void)
         shared->evtchn_mask[port / 64] = ~0ul;
 }
 
+void event_mask(unsigned port)
+{
+    __atomic_fetch_or(&shared->evtchn_mask[port / 64], 1ul << port % 64, __ATOMIC_SEQ_CST);
+}
+
+void event_unmask(unsigned port)
+{
+    mask_clear(port);
+    /* What came while it was masked raises no upcall by itself: ask for a replay. */
+    struct evtchn_unmask unmask = {.port = port};
+    (void)hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
+}
+
 void event_handle(struct vcpu *v, unsigned port, void (*handler)(void))
 {
     BUG_ON(port >= EVENT_PORTS);
     handlers[port] = handler;
     v->ports[port / 64] |= 1ul << port % 64;
-    mask_clear(port);
-    /* What came while it was masked raises no upcall by itself: ask for a replay. */
-    struct evtchn_unmask unmask = {.port = port};
-    (void)hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
+    event_unmask(port);
+}
+
+void event_handle_port(struct vcpu *v, unsigned port, void (*handler)(unsigned port))
+{
+    BUG_ON(port >= EVENT_PORTS || handlers[port]);
+    port_handlers[port] = handler;
+    v->ports[port / 64] |= 1ul << port % 64;
+    event_unmask(port);
+}
+
+void event_forget(struct vcpu *v, unsigned port)
+{
+    event_mask(port);
+    v->ports[port / 64] &= ~(1ul << port % 64);
+    port_handlers[port] = NULL;
 }
 
 void event_bind_virq(struct vcpu *v, unsigned virq, void (*handler)(void))
@@ -60,7 +86,10 @@ unsigned event_bind_ipi(struct vcpu *v, void (*handler)(void))
 static void handle_port(unsigned port)
 {
     __atomic_fetch_and(&shared->evtchn_pending[port / 64], ~(1ul << port % 64), __ATOMIC_SEQ_CST);
-    handlers[port]();
+    if (port_handlers[port])
+        port_handlers[port](port);
+    else
+        handlers[port]();
 }
 
 void platform_interrupt(void)

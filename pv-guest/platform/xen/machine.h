@@ -106,6 +106,13 @@ void time_init(void);
 /* Event channels (event.c): @handler runs, with events masked, whenever @port was signalled;
  * on the CPU to which the port is bound, which must be @v. */
 void event_handle(struct vcpu *v, unsigned port, void (*handler)(void));
+/* The same for a port that a process has bound, by number; @v forgets it; masked, it is not signalled until unmasked. */
+void event_handle_port(struct vcpu *v, unsigned port, void (*handler)(unsigned port));
+void event_forget(struct vcpu *v, unsigned port);
+void event_mask(unsigned port);
+void event_unmask(unsigned port);
+/* The CPU to which ports are bound that nobody has moved. */
+struct vcpu *vcpu_first(void);
 /* Bind a virtual interrupt to @v; panics when that is refused. */
 void event_bind_virq(struct vcpu *v, unsigned virq, void (*handler)(void));
 /* Make the port by which other CPUs interrupt @v. */

@@ -39,6 +39,11 @@ void vcpu_init(void)
     (void)hypercall_set_segment_base(SEGBASE_GS_KERNEL, (unsigned long)&vcpus[0]);
 }
 
+struct vcpu *vcpu_first(void)
+{
+    return &vcpus[0];
+}
+
 static void events_init(struct vcpu *v)
 {
     time_events_init(v);

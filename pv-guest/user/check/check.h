@@ -50,6 +50,7 @@ void check_aio(void);              /* aio.c */
 void check_inet(void);             /* inet.c */
 void check_queues(void);           /* queues.c */
 void check_meanwhile(void);        /* meanwhile.c */
+void check_privcmd(void);          /* privcmd.c */
 int queues_told(void);             /* queues.c: the answer of the program that it executes */
 void check_file_attributes(void);  /* attributes.c */
 void sockets_cycle(void);          /* sockets.c: make, connect, pass and close some */

@@ -660,6 +660,7 @@ static const struct {
     {"ipc", check_ipc},
     {"queues", check_queues},
     {"meanwhile", check_meanwhile},
+    {"privcmd", check_privcmd},
     {"leaks", check_leaks},
     {"small-objects", check_small_objects},
     {"random", check_random},
