@@ -93,6 +93,7 @@ static inline uint64_t mfn_to_maddr(mfn_t m)
 #define cold_                         __attribute__((cold, noinline))
 /* keeps the caller's short path free of its registers */
 #define noinline_         __attribute__((noinline))
+#define always_inline_    inline __attribute__((always_inline))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 /* Our own mistake: prints every CPU's state and ends the machine.  No guest input may reach one. */

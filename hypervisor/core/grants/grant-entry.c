@@ -13,6 +13,7 @@
  */
 #include "grant-table.h"
 #include "arch.h"
+#include "grant-quick.h"
 #include "lib.h"
 #include "refuse.h"
 
@@ -21,16 +22,6 @@
 /* A mapping is of a whole frame. */
 #define TYPE_OF_MAP  (GTF_type_mask | GTF_sub_page)
 #define TYPE_OF_COPY GTF_type_mask
-
-grant_entry_v1_t *grant_entry_v1(const struct grant_table *t, grant_ref_t ref)
-{
-    return (grant_entry_v1_t *)t->frame[ref / GRANTS_PER_FRAME_V1] + ref % GRANTS_PER_FRAME_V1;
-}
-
-grant_entry_v2_t *grant_entry_v2(const struct grant_table *t, grant_ref_t ref)
-{
-    return (grant_entry_v2_t *)t->frame[ref / GRANTS_PER_FRAME_V2] + ref % GRANTS_PER_FRAME_V2;
-}
 
 /* What a pin is asked of. */
 struct request {
@@ -85,12 +76,9 @@ static int16_t mark_v2(const uint32_t *word, grant_status_t *s, const struct req
     return status;
 }
 
-static void unmark(const struct grant_table *t, grant_ref_t ref, uint16_t bits)
+void grant_unmark_v2(const struct grant_table *t, grant_ref_t ref, uint16_t bits)
 {
-    if (likely(t->version == 1))
-        atomic_and((uint32_t *)grant_entry_v1(t, ref), ~(uint32_t)bits);
-    else
-        atomic_and(grant_status_of(t, ref), (uint16_t)~bits);
+    atomic_and(grant_status_of(t, ref), (uint16_t)~bits);
 }
 
 /* The frame that an entry names; MFN_NONE if that is none that there could be. */
@@ -145,7 +133,7 @@ static int16_t entry_pin(struct grant_table *t, const struct request *r, struct 
     if (unlikely(status) || !r->fresh)
         return status;
     if (unlikely(frame == MFN_NONE)) {
-        unmark(t, r->ref, GTF_reading | GTF_writing);
+        grant_unmark(t, r->ref, GTF_reading | GTF_writing);
         return deny(GRANT_FRAME_NOT_GRANTERS, GNTST_bad_page, r->ref);
     }
     a->mfn = (uint32_t)frame;
@@ -174,6 +162,7 @@ static noinline_ bool active_make(struct grant_table *t, const struct request *r
     if (!t->active && pages) {
         t->active = pages;
         pages = NULL;
+        grant_table_quicken(t);
     }
     if (page && t->active && !t->active[r->ref / ACTIVE_PER_PAGE]) {
         t->active[r->ref / ACTIVE_PER_PAGE] = page;
@@ -206,9 +195,8 @@ static inline struct grant_active *active_get(struct grant_table *t, const struc
 }
 
 /* grant_pin() for every case, and with every refusal. */
-static noinline_ int16_t pin_slow(struct grant_table *t, grant_ref_t ref, domid_t mapper,
-                                  uint32_t pins, bool whole, struct grant_part *part)
-    REQUIRES(&t->lock)
+static int16_t pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins,
+                   bool whole, struct grant_part *part) REQUIRES(&t->lock)
 {
     struct request r = {.ref = ref,
                         .mapper = mapper,
@@ -235,65 +223,16 @@ static noinline_ int16_t pin_slow(struct grant_table *t, grant_ref_t ref, domid_
     return GNTST_okay;
 }
 
-/*
- * The everyday case, in a few instructions: version 1, an entry that nobody has pinned, permitted to the mapper and nothing else said,
- * and not changing just now.  False: nothing has been done, ask pin_slow().
- */
-static inline bool pin_quick(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins,
-                             struct grant_part *part) REQUIRES(&t->lock)
-{
-    if (unlikely(!FAST_PATHS || t->version != 1 || ref >= t->entries || !t->active))
-        return false;
-    struct grant_active *page = t->active[ref / ACTIVE_PER_PAGE];
-    if (unlikely(!page))
-        return false;
-    struct grant_active *a = &page[ref % ACTIVE_PER_PAGE];
-    if (unlikely(a->pins))
-        return false;
-
-    grant_entry_v1_t *e = grant_entry_v1(t, ref);
-    const uint32_t bits = pins & PIN_WRITES ? GTF_reading | GTF_writing : GTF_reading;
-    uint32_t permitted = (uint32_t)mapper << 16 | GTF_permit_access;
-    if (unlikely(!atomic_compare_exchange((uint32_t *)e, &permitted, permitted | bits)))
-        return false;
-    const uint64_t frame = atomic_read(&e->frame);
-    if (unlikely(frame >= max_mfn)) {
-        unmark(t, ref, GTF_reading | GTF_writing);
-        return false; /* and refused, if it is still so */
-    }
-    *a = (struct grant_active){
-        .pins = pins, .mfn = (uint32_t)frame, .mapper = mapper, .length = PAGE_SIZE};
-    t->pinned++;
-    *part = (struct grant_part){mfn(frame), 0, PAGE_SIZE, true};
-    return true;
-}
-
 int16_t grant_pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins, bool whole,
                   struct grant_part *part)
 {
-    int16_t status = GNTST_okay;
-
     spin_lock(&t->lock);
-    if (unlikely(!pin_quick(t, ref, mapper, pins, part)))
-        status = pin_slow(t, ref, mapper, pins, whole, part);
+    const int16_t status = pin(t, ref, mapper, pins, whole, part);
     spin_unlock(&t->lock);
     return status;
 }
 
 void grant_unpin(struct grant_table *t, grant_ref_t ref, uint32_t pins)
 {
-    uint16_t bits = 0;
-
-    spin_lock(&t->lock);
-    struct grant_active *a = grant_active_of(t, ref);
-    a->pins -= pins;
-    if ((pins & PIN_WRITES) && !(a->pins & PIN_WRITES))
-        bits |= GTF_writing;
-    if (!a->pins) {
-        bits |= GTF_reading;
-        t->pinned--;
-    }
-    if (bits)
-        unmark(t, ref, bits);
-    spin_unlock(&t->lock);
+    grant_unpin_quick(t, grant_active_of(t, ref), ref, pins);
 }

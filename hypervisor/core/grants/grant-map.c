@@ -12,7 +12,7 @@
  * Lists are worked off in place: who was put aside between two elements goes on with the next.
  */
 #include "arch.h"
-#include "grant-table.h"
+#include "grant-quick.h"
 #include "lib.h"
 #include "maptrack.h"
 #include "page-tables.h"
@@ -27,17 +27,22 @@
 struct batch {
     struct vcpu *v;
     struct domain *d;
-    struct domain *granter; /* referenced; or NULL */
-    bool locked;            /* d->mmu */
+    struct domain *granter;    /* referenced; or NULL */
+    struct maptrack *maptrack; /* of @d, if it had one as the span began; or NULL */
+    bool locked;               /* d->mmu */
+    /* While it is locked: the L1 table of the last slot that was looked for, and which 2 MiB it maps; or NULL. */
+    uint64_t *table;
+    uint64_t table_maps;
 };
 
 /* It takes the lock once a span, and the analysis of locks is told by mutex_is_held(). */
-static void batch_lock(struct batch *b) NO_ANALYSIS
+static inline void batch_lock(struct batch *b) NO_ANALYSIS
 {
     if (b->locked)
         return;
     mutex_lock(&b->d->mmu);
     b->locked = true;
+    b->table = NULL;
 }
 
 static void batch_unlock(struct batch *b) NO_ANALYSIS
@@ -75,15 +80,31 @@ static inline struct domain *batch_granter(struct batch *b, domid_t id)
 
 /* --- map ----------------------------------------------------------------------------------------------- */
 
-/* The page-table slot that an element names; NULL: none in a table of the caller's. */
-static uint64_t *slot_of(const struct batch *b, uint64_t at, uint32_t flags) REQUIRES(&b->d->mmu)
+#define TABLE_SHIFT 21 /* 2 MiB: what an L1 table maps */
+
+static noinline_ uint64_t *slot_look_up(struct batch *b, uint64_t at, uint32_t flags)
+    REQUIRES(&b->d->mmu)
 {
     mutex_is_held(&b->v->domain->mmu);
-    return flags & GNTMAP_contains_pte ? l1_slot_at(b->d, at) : l1_slot(b->v, at);
+    if (flags & GNTMAP_contains_pte)
+        return l1_slot_at(b->d, at);
+    uint64_t *slot = l1_slot(b->v, at);
+    b->table = slot ? (uint64_t *)((uintptr_t)slot & PAGE_MASK) : NULL;
+    b->table_maps = at >> TABLE_SHIFT;
+    return slot;
+}
+
+/* The page-table slot that an element names; NULL: none in a table of the caller's.  With the lock held no table changes its
+ * place: what an element changes is an entry of an L1 table. */
+static inline uint64_t *slot_of(struct batch *b, uint64_t at, uint32_t flags) REQUIRES(&b->d->mmu)
+{
+    if (likely(b->table && at >> TABLE_SHIFT == b->table_maps && !(flags & GNTMAP_contains_pte)))
+        return &b->table[pt_index(at, 1)];
+    return slot_look_up(b, at, flags);
 }
 
 /* The entry for a mapping with these flags: as Xen's, never for code, and A and D are set. */
-static pte_t pte_of(mfn_t m, uint32_t flags)
+static inline pte_t pte_of(mfn_t m, uint32_t flags)
 {
     uint64_t bits = PTE_P | PTE_A | PTE_D | PTE_NX;
 
@@ -95,19 +116,21 @@ static pte_t pte_of(mfn_t m, uint32_t flags)
     return pte_make(m, bits);
 }
 
-static int16_t host_map(struct batch *b, struct domain *granter, uint64_t at, uint32_t flags,
-                        mfn_t m)
+static inline int16_t host_map(struct batch *b, struct domain *granter, uint64_t at, uint32_t flags,
+                               mfn_t m)
 {
     mutex_is_held(&b->d->mmu); /* map_one() */
     uint64_t *slot = slot_of(b, at, flags);
     if (unlikely(!slot))
         return deny(GRANT_NO_SLOT, GNTST_general_error, at, flags);
+    if (likely(l1_map_quick(granter, slot, mfn_to_page(m), pte_of(m, flags))))
+        return GNTST_okay;
     /* The refusal, of a frame that is no memory to be mapped in this way, has been recorded. */
     return likely(!l1_update(b->d, granter, slot, pte_of(m, flags), false)) ? GNTST_okay
                                                                             : GNTST_general_error;
 }
 
-static int16_t device_map(struct domain *granter, uint32_t flags, struct page_info *pg)
+static inline int16_t device_map(struct domain *granter, uint32_t flags, struct page_info *pg)
 {
     const bool got = flags & GNTMAP_readonly ? page_get_quick(pg, granter, granter->id)
                                              : !page_get_and_type(pg, granter, PAGE_TYPE_WRITABLE);
@@ -117,86 +140,150 @@ static int16_t device_map(struct domain *granter, uint32_t flags, struct page_in
                               page_state_type(atomic_read(&pg->state)));
 }
 
-/* The frame of a pinned entry, in both ways that @flags may ask for. */
-static int16_t frame_map(struct batch *b, struct domain *granter, uint64_t at, uint32_t flags,
-                         const struct grant_part *part)
+/* What an element says. */
+struct map_op {
+    uint64_t host;
+    uint32_t flags;
+    grant_ref_t ref;
+    domid_t granter;
+};
+
+/* The frame of a pinned entry, in both ways that @op may ask for. */
+static inline int16_t frame_map(struct batch *b, struct domain *granter, const struct map_op *op,
+                                mfn_t m, bool fresh)
 {
-    struct page_info *pg = mfn_to_page(part->mfn);
+    struct page_info *pg = mfn_to_page(m);
+    int16_t status = GNTST_okay;
 
     /* A look that decides nothing yet, but for what is no memory at all: that stays so. */
     if (unlikely(atomic_read(&pg->owner) != granter->id))
-        return deny(GRANT_FRAME_NOT_GRANTERS, part->fresh ? GNTST_bad_page : GNTST_general_error,
-                    part->mfn.n);
-    if (flags & GNTMAP_device_map) {
-        int16_t status = device_map(granter, flags, pg);
+        return deny(GRANT_FRAME_NOT_GRANTERS, fresh ? GNTST_bad_page : GNTST_general_error, m.n);
+    if (op->flags & GNTMAP_device_map) {
+        status = device_map(granter, op->flags, pg);
         if (unlikely(status))
             return status;
     }
-    if (flags & GNTMAP_host_map) {
-        int16_t status = host_map(b, granter, at, flags, part->mfn);
-        if (unlikely(status)) {
-            if (flags & GNTMAP_device_map)
-                page_put_mapped(pg, !(flags & GNTMAP_readonly));
-            return status;
-        }
+    if (op->flags & GNTMAP_host_map) {
+        status = host_map(b, granter, op->host, op->flags, m);
+        if (unlikely(status) && op->flags & GNTMAP_device_map)
+            page_put_mapped(pg, !(op->flags & GNTMAP_readonly));
     }
-    return GNTST_okay;
+    return status;
 }
 
-static int16_t map_one(struct batch *b, struct gnttab_map_grant_ref *op)
+#define FRESH (1ll << 32)
+
+/* Pin what is not everyday: the frame, and FRESH if nobody else had it pinned; or the status, which is negative. */
+static noinline_ int64_t pin_slow(const struct batch *b, const struct domain *granter,
+                                  grant_ref_t ref, uint32_t pins)
 {
     struct grant_part part;
-    uint32_t handle;
+    const int16_t status = grant_pin(granter->grants, ref, b->d->id, pins, true, &part);
 
+    return status ? status : (int64_t)part.mfn.n | (part.fresh ? FRESH : 0);
+}
+
+static always_inline_ int64_t pin_one(const struct batch *b, const struct domain *granter,
+                                      const struct map_op *op, uint32_t pins)
+{
+    uint32_t frame;
+
+    return likely(grant_pin_quick(granter->grants, op->ref, b->d->id, pins, gtf_quick(op->flags),
+                                  &frame))
+               ? frame | FRESH
+               : pin_slow(b, granter, op->ref, pins);
+}
+
+/* The element's status, and what it gets back. */
+static always_inline_ int16_t map_one(struct batch *b, const struct map_op *op, uint32_t *handle,
+                                      uint64_t *address)
+{
     if (unlikely(!(op->flags & MAPTRACK_PARTS)))
         return deny(GRANT_MAP_FLAGS, GNTST_bad_gntref, op->flags);
-    struct domain *granter = batch_granter(b, op->dom);
+    struct domain *granter = batch_granter(b, op->granter);
     if (unlikely(!granter))
-        return deny(GRANT_GRANTER_MISSING, GNTST_bad_domain, op->dom);
+        return deny(GRANT_GRANTER_MISSING, GNTST_bad_domain, op->granter);
     /* Before anything is pinned: whoever waits for the lock leaves nothing half done, which the audit could meet. */
     if (op->flags & GNTMAP_host_map)
         batch_lock(b);
-    struct maptrack_entry *e = maptrack_new(b->v, &handle);
-    if (unlikely(!e))
-        return deny(GRANT_NO_HANDLE, GNTST_no_space, b->d->grants->max_maptrack_frames);
+    struct maptrack_entry *e = maptrack_new_quick(b->maptrack, b->v, handle);
+    if (unlikely(!e)) {
+        e = maptrack_new(b->v, handle);
+        if (!e)
+            return deny(GRANT_NO_HANDLE, GNTST_no_space, b->d->grants->max_maptrack_frames);
+    }
 
-    const uint32_t pins = grant_pins_of(op->flags);
-    int16_t status = grant_pin(granter->grants, op->ref, b->d->id, pins, true, &part);
-    if (likely(!status)) {
-        status = frame_map(b, granter, op->host_addr, op->flags, &part);
+    const uint32_t pins = grant_pins_quick(op->flags);
+    const int64_t pinned = pin_one(b, granter, op, pins);
+    const mfn_t m = mfn((uint32_t)pinned);
+    int16_t status = (int16_t)pinned;
+    if (likely(pinned >= 0)) {
+        status = frame_map(b, granter, op, m, pinned & FRESH);
         if (unlikely(status))
             grant_unpin(granter->grants, op->ref, pins);
     }
     if (unlikely(status)) {
-        maptrack_free(b->v, e, handle);
+        maptrack_free(b->v, e, *handle);
         return status;
     }
     atomic_add(&granter->refs, 1); /* the handle's */
     e->granter = granter;
     e->ref = op->ref;
     atomic_set_release(&e->flags, (uint16_t)(op->flags & (MAPTRACK_TAKEN - 1)));
-    op->handle = handle;
-    op->dev_bus_addr = mfn_to_maddr(part.mfn);
+    *address = mfn_to_maddr(m);
     return GNTST_okay;
+}
+
+#define WORD(ops, i) guest_ptr_add(ops, (i) * sizeof(uint64_t))
+
+/* What elements say is in their first three words. */
+static always_inline_ int read_three(uint64_t *word, guest_ptr_t at)
+{
+    return guest_read_word_checked(&word[0], at, 0) || guest_read_word_checked(&word[1], at, 1) ||
+           guest_read_word_checked(&word[2], at, 2);
+}
+
+_Static_assert(sizeof(struct gnttab_map_grant_ref) == 32 &&
+                   offsetof(struct gnttab_map_grant_ref, ref) == 12 &&
+                   offsetof(struct gnttab_map_grant_ref, status) == 18 &&
+                   offsetof(struct gnttab_map_grant_ref, handle) == 20 &&
+                   offsetof(struct gnttab_map_grant_ref, dev_bus_addr) == 24,
+               "an element is four words: address; flags, ref; dom, status, handle; address");
+
+/* The element at @at: 0 or -EFAULT. */
+static always_inline_ int map_element(struct batch *b, guest_ptr_t at)
+{
+    uint64_t word[3], address = 0;
+
+    if (unlikely(!guest_list_readable(at, sizeof(struct gnttab_map_grant_ref))) ||
+        unlikely(read_three(word, at)))
+        return refuse(ARGUMENT_UNREADABLE, at.va);
+    const struct map_op op = {word[0], (uint32_t)word[1], (grant_ref_t)(word[1] >> 32),
+                              (domid_t)word[2]};
+    uint32_t handle = 0;
+    const int16_t status = map_one(b, &op, &handle, &address);
+    if (unlikely(status)) { /* what is not ours to say stays as it was */
+        if (guest_write_u64_checked(WORD(at, 2),
+                                    (word[2] & ~0xffff0000ull) | (uint64_t)(uint16_t)status << 16))
+            return refuse(ARGUMENT_UNREADABLE, at.va);
+        return 0;
+    }
+    if (unlikely(
+            guest_write_u64_checked(WORD(at, 2), (word[2] & 0xffff) | (uint64_t)handle << 32)) ||
+        unlikely(guest_write_u64_checked(WORD(at, 3), address)))
+        return refuse(ARGUMENT_UNREADABLE, at.va);
+    return 0;
 }
 
 /* Up to a span of elements at @ops; 0 or -EFAULT. */
 static int map_span(struct vcpu *v, guest_ptr_t ops, unsigned count)
 {
-    struct batch b = {.v = v, .d = v->domain};
+    struct batch b = {
+        .v = v, .d = v->domain, .maptrack = atomic_read_acquire(&v->domain->grants->maptrack)};
     int rc = 0;
 
-    for (unsigned i = 0; i < count && !rc; i++) {
-        const guest_ptr_t at = guest_ptr_add(ops, i * sizeof(struct gnttab_map_grant_ref));
-        struct gnttab_map_grant_ref op;
-        if (unlikely(guest_read(&op, at, sizeof(op)))) {
-            rc = refuse(ARGUMENT_UNREADABLE, at.va);
-            break;
-        }
-        op.status = map_one(&b, &op);
-        if (unlikely(guest_write(at, &op, sizeof(op))))
-            rc = refuse(ARGUMENT_UNREADABLE, at.va);
-    }
+    for (unsigned i = 0; i < count && !rc; i++)
+        rc = map_element(&b, guest_ptr_add(ops, i * sizeof(struct gnttab_map_grant_ref)));
     batch_end(&b);
     return rc;
 }
@@ -219,6 +306,7 @@ long grant_map(struct vcpu *v, guest_ptr_t ops, unsigned count)
 /* An element between the two passes: what is unmapped, and not given back yet. */
 struct unmapped {
     struct maptrack_entry *e; /* ours; NULL: nothing */
+    struct grant_active *a;   /* of the entry that it has pinned */
     uint32_t handle;
     uint16_t flags; /* what the handle had */
     uint16_t done;  /* parts that are gone */
@@ -232,7 +320,7 @@ struct unmap_op {
 };
 
 /* The entry at @op->new moves to @slot, with all that it holds. */
-static bool replace_host(const struct batch *b, const struct unmap_op *op, uint64_t *slot, mfn_t m,
+static bool replace_host(struct batch *b, const struct unmap_op *op, uint64_t *slot, mfn_t m,
                          bool writable) REQUIRES(&b->d->mmu)
 {
     mutex_is_held(&b->v->domain->mmu);
@@ -248,7 +336,8 @@ static bool replace_host(const struct batch *b, const struct unmap_op *op, uint6
     return true;
 }
 
-static int16_t host_unmap(struct batch *b, const struct unmap_op *op, uint16_t flags, mfn_t m)
+static inline int16_t host_unmap(struct batch *b, const struct unmap_op *op, uint16_t flags,
+                                 mfn_t m)
 {
     const bool writable = !(flags & GNTMAP_readonly);
 
@@ -267,96 +356,115 @@ static int16_t host_unmap(struct batch *b, const struct unmap_op *op, uint16_t f
 }
 
 /* First pass: empty the entry. */
-static int16_t unmap_one(struct batch *b, const struct unmap_op *op, struct unmapped *u)
+static always_inline_ int16_t unmap_one(struct batch *b, const struct unmap_op *op,
+                                        struct unmapped *u)
 {
-    u->handle = op->handle;
-    u->done = 0;
-    u->e = maptrack_take(b->d, op->handle, &u->flags);
-    if (unlikely(!u->e))
+    uint16_t flags, done = 0;
+    struct maptrack_entry *e = maptrack_take(b->maptrack, op->handle, &flags);
+
+    u->e = e;
+    if (unlikely(!e))
         return deny(GRANT_HANDLE_BAD, GNTST_bad_handle, op->handle);
 
     /* What the handle has pinned stays as it is. */
-    const mfn_t m = mfn(grant_active_of(u->e->granter->grants, u->e->ref)->mfn);
+    struct grant_active *a = grant_active_of(e->granter->grants, e->ref);
+    const mfn_t m = mfn(a->mfn);
     int16_t status = GNTST_okay;
-    if (unlikely(op->device && (u->flags & GNTMAP_device_map) && op->device != mfn_to_maddr(m)))
-        return deny(GRANT_DEVICE_ADDRESS, GNTST_bad_dev_addr, op->device, m.n);
-    if (op->host && (u->flags & GNTMAP_host_map)) {
-        status = host_unmap(b, op, u->flags, m);
-        if (likely(!status))
-            u->done |= GNTMAP_host_map;
+    if (unlikely(op->device && (flags & GNTMAP_device_map) && op->device != mfn_to_maddr(m))) {
+        status = deny(GRANT_DEVICE_ADDRESS, GNTST_bad_dev_addr, op->device, m.n);
+    } else {
+        if (op->host && (flags & GNTMAP_host_map)) {
+            status = host_unmap(b, op, flags, m);
+            if (likely(!status))
+                done = GNTMAP_host_map;
+        }
+        if (likely(!status) && op->device)
+            done |= flags & GNTMAP_device_map;
     }
-    if (likely(!status) && op->device && (u->flags & GNTMAP_device_map))
-        u->done |= GNTMAP_device_map;
+    *u = (struct unmapped){e, a, op->handle, flags, done};
     return status;
 }
 
-/* Second pass: no TLB has the mapping any more.  The references first, then the pins and what the granter sees of them. */
-static void unmap_finish(struct batch *b, const struct unmapped *u)
+/* A handle of @d's is gone: so is its reference.  The batch has one more, so that few are the last. */
+static inline void batch_put(struct batch *b, struct domain *d)
 {
-    const struct maptrack_entry *e = u->e;
+    if (likely(b->granter == d)) {
+        atomic_sub(&d->refs, 1);
+        return;
+    }
+    if (b->granter)
+        domain_put(b->granter);
+    b->granter = d; /* with the handle's */
+}
+
+/* Second pass: no TLB has the mapping any more.  The references first, then the pins and what the granter sees of them. */
+static always_inline_ void unmap_finish(struct batch *b, const struct unmapped *u,
+                                        struct maptrack_chain *freed)
+{
+    struct maptrack_entry *e = u->e;
     const uint16_t left = u->flags & ~u->done;
 
     if (likely(u->done)) {
-        struct grant_table *t = e->granter->grants;
-        struct page_info *pg = mfn_to_page(mfn(grant_active_of(t, e->ref)->mfn));
+        struct page_info *pg = mfn_to_page(mfn(u->a->mfn));
         const bool writable = !(u->flags & GNTMAP_readonly);
         if (u->done & GNTMAP_host_map)
             page_put_mapped(pg, writable);
         if (u->done & GNTMAP_device_map)
             page_put_mapped(pg, writable);
-        grant_unpin(t, e->ref, grant_pins_of(u->done | (u->flags & GNTMAP_readonly)));
+        grant_unpin_quick(e->granter->grants, u->a, e->ref,
+                          grant_pins_quick(u->done | (u->flags & GNTMAP_readonly)));
     }
     if (left & MAPTRACK_PARTS) {
-        atomic_set_release(&u->e->flags, left);
+        atomic_set_release(&e->flags, left);
         return;
     }
-    domain_put(e->granter);
-    maptrack_free(b->v, u->e, u->handle);
+    batch_put(b, e->granter);
+    maptrack_chain(freed, e, u->handle);
 }
 
-static void span_finish(struct batch *b, const struct unmapped *u, unsigned count)
+static always_inline_ void span_finish(struct batch *b, const struct unmapped *u, unsigned count)
 {
-    bool flush = false;
+    struct maptrack_chain freed = {0};
 
-    for (unsigned i = 0; i < count && !flush; i++)
-        flush = u[i].done & GNTMAP_host_map;
     /* The entries were emptied by exchanges: a CPU that comes to the tables only now does not find them. */
-    if (flush)
+    if (b->locked) {
         tlb_flush_cpus(atomic_read(&b->d->tlb_cpus));
-    batch_unlock(b);
+        batch_unlock(b);
+    }
     for (unsigned i = 0; i < count; i++)
-        if (u[i].e)
-            unmap_finish(b, &u[i]);
+        if (likely(u[i].e))
+            unmap_finish(b, &u[i], &freed);
+    maptrack_free_chain(b->v, &freed);
+    batch_end(b);
 }
 
-/* Read the element at @at, of either kind. */
-static int unmap_read(struct unmap_op *op, guest_ptr_t at)
+/* Read the element at @at, of either kind: address, address, and a word with the handle. */
+static inline int unmap_read(struct unmap_op *op, guest_ptr_t at)
 {
-    if (op->replace) {
-        struct gnttab_unmap_and_replace r;
-        if (guest_read(&r, at, sizeof(r)))
-            return refuse(ARGUMENT_UNREADABLE, at.va);
-        *op = (struct unmap_op){
-            .host = r.host_addr, .new = r.new_addr, .handle = r.handle, .replace = true};
-        return 0;
-    }
-    struct gnttab_unmap_grant_ref u;
-    if (unlikely(guest_read(&u, at, sizeof(u))))
+    uint64_t word[3];
+
+    if (unlikely(!guest_list_readable(at, sizeof(word))) || unlikely(read_three(word, at)))
         return refuse(ARGUMENT_UNREADABLE, at.va);
-    *op = (struct unmap_op){.host = u.host_addr, .device = u.dev_bus_addr, .handle = u.handle};
+    op->host = word[0];
+    op->device = op->replace ? 0 : word[1];
+    op->new = op->replace ? word[1] : 0;
+    op->handle = (uint32_t)word[2];
     return 0;
 }
 
 _Static_assert(sizeof(struct gnttab_unmap_grant_ref) == sizeof(struct gnttab_unmap_and_replace) &&
-                   offsetof(struct gnttab_unmap_grant_ref, handle) ==
-                       offsetof(struct gnttab_unmap_and_replace, handle) &&
+                   offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) == 8 &&
+                   offsetof(struct gnttab_unmap_and_replace, new_addr) == 8 &&
+                   offsetof(struct gnttab_unmap_grant_ref, handle) == 16 &&
+                   offsetof(struct gnttab_unmap_and_replace, handle) == 16 &&
                    offsetof(struct gnttab_unmap_grant_ref, status) == 20 &&
                    offsetof(struct gnttab_unmap_and_replace, status) == 20,
                "one writer for both");
 
 static int unmap_span(struct vcpu *v, guest_ptr_t ops, unsigned count, bool replace)
 {
-    struct batch b = {.v = v, .d = v->domain};
+    struct batch b = {
+        .v = v, .d = v->domain, .maptrack = atomic_read_acquire(&v->domain->grants->maptrack)};
     struct unmapped u[UNMAP_SPAN];
     unsigned n;
     int rc = 0;
@@ -369,8 +477,8 @@ static int unmap_span(struct vcpu *v, guest_ptr_t ops, unsigned count, bool repl
             break;
         const int16_t status = unmap_one(&b, &op, &u[n]);
         /* the handle, too, as it was read: one word */
-        if (unlikely(guest_write_u64(guest_ptr_add(at, 16),
-                                     op.handle | (uint64_t)(uint16_t)status << 32)))
+        if (unlikely(
+                guest_write_u64_checked(WORD(at, 2), op.handle | (uint64_t)(uint16_t)status << 32)))
             rc = refuse(ARGUMENT_UNREADABLE, at.va);
     }
     span_finish(&b, u, n);

@@ -221,19 +221,9 @@ static const struct {
     [GNTTABOP_cache_flush] = {cache_flush, sizeof(struct gnttab_cache_flush)},
 };
 
-/* grant_table_op(cmd, arg, count) */
-long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
+/* Operations on one structure. */
+static noinline_ long table_op(struct vcpu *v, unsigned cmd, guest_ptr_t arg, unsigned count)
 {
-    const unsigned cmd = (unsigned)a->arg[0];
-    const guest_ptr_t arg = guest_ptr(a->arg[1]);
-    const unsigned count = (unsigned)a->arg[2];
-
-    if (unlikely((int)count < 0))
-        return refuse(GRANT_COUNT, count);
-    if (likely(cmd < ARRAY_SIZE(lists) && lists[cmd].serve))
-        return likely(guest_range_ok(arg.va, count * lists[cmd].size))
-                   ? lists[cmd].serve(v, arg, count)
-                   : refuse(ARGUMENT_UNREADABLE, arg.va);
     switch (cmd) {
     case GNTTABOP_setup_table:
         return setup_table(v, arg, count);
@@ -250,4 +240,20 @@ long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
     default:
         return cmd >> CMD_BITS ? refuse(GRANT_CONTINUATION, cmd) : refuse(GRANT_OP_UNKNOWN, cmd);
     }
+}
+
+/* grant_table_op(cmd, arg, count) */
+long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
+{
+    const unsigned cmd = (unsigned)a->arg[0];
+    const guest_ptr_t arg = guest_ptr(a->arg[1]);
+    const unsigned count = (unsigned)a->arg[2];
+
+    if (unlikely((int)count < 0))
+        return refuse(GRANT_COUNT, count);
+    if (unlikely(cmd >= ARRAY_SIZE(lists) || !lists[cmd].serve))
+        return table_op(v, cmd, arg, count);
+    return likely(guest_range_ok(arg.va, count * lists[cmd].size))
+               ? lists[cmd].serve(v, arg, count)
+               : refuse(ARGUMENT_UNREADABLE, arg.va);
 }

@@ -147,6 +147,7 @@ static bool grow_one(struct domain *d) REQUIRES(&d->grants->change)
     spin_lock(&t->lock);
     atomic_set(&t->frames, t->frames + 1);
     t->entries = entries_of(t->version, t->frames);
+    grant_table_quicken(t);
     spin_unlock(&t->lock);
     return true;
 }
@@ -272,6 +273,7 @@ static int version_switch(struct grant_table *t, uint32_t version) REQUIRES(&t->
         memset(t->frame[i], 0, PAGE_SIZE);
     t->version = (uint8_t)version;
     t->entries = entries_of(t->version, t->frames);
+    grant_table_quicken(t);
     plain_write(t, plain);
     return 0;
 }

@@ -74,8 +74,10 @@ struct grant_table {
     spinlock_t lock;
     uint8_t version;
     uint32_t entries; /* references below this exist */
-    uint32_t pinned;  /* entries that are */
-    uint32_t frames;  /* how many exist */
+    uint32_t
+        quick; /* those of them that grant_pin_quick() serves: none in version 2, nor before @active */
+    uint32_t pinned; /* entries that are */
+    uint32_t frames; /* how many exist */
     uint32_t status_frames;
     uint32_t max_frames, max_maptrack_frames;
     uint32_t foreign; /* the audit's: L1 entries of the domain that name others' frames */
@@ -131,11 +133,33 @@ static inline struct grant_active *grant_active_of(const struct grant_table *t, 
     return &t->active[ref / ACTIVE_PER_PAGE][ref % ACTIVE_PER_PAGE];
 }
 /* Shared entries; @ref < t->entries.  Guests write to them at any time. */
-grant_entry_v1_t *grant_entry_v1(const struct grant_table *t, grant_ref_t ref);
-grant_entry_v2_t *grant_entry_v2(const struct grant_table *t, grant_ref_t ref);
+static inline grant_entry_v1_t *grant_entry_v1(const struct grant_table *t, grant_ref_t ref)
+{
+    return (grant_entry_v1_t *)t->frame[ref / GRANTS_PER_FRAME_V1] + ref % GRANTS_PER_FRAME_V1;
+}
+static inline grant_entry_v2_t *grant_entry_v2(const struct grant_table *t, grant_ref_t ref)
+{
+    return (grant_entry_v2_t *)t->frame[ref / GRANTS_PER_FRAME_V2] + ref % GRANTS_PER_FRAME_V2;
+}
 static inline grant_status_t *grant_status_of(const struct grant_table *t, grant_ref_t ref)
 {
     return &t->status[ref / GRANT_STATUS_PER_FRAME][ref % GRANT_STATUS_PER_FRAME];
+}
+
+/* Clear GTF bits of entry @ref. */
+void grant_unmark_v2(const struct grant_table *t, grant_ref_t ref, uint16_t bits);
+static inline void grant_unmark(const struct grant_table *t, grant_ref_t ref, uint16_t bits)
+{
+    if (likely(t->version == 1))
+        atomic_and((uint32_t *)grant_entry_v1(t, ref), ~(uint32_t)bits);
+    else
+        grant_unmark_v2(t, ref, bits);
+}
+
+/* The version, the entries or @active of @t have changed. */
+static inline void grant_table_quicken(struct grant_table *t) REQUIRES(&t->lock)
+{
+    t->quick = t->version == 1 && t->active ? t->entries : 0;
 }
 
 /* --- the operations (grant-map.c, grant-copy.c) -------------------------------------------------------- */

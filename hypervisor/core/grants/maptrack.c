@@ -155,16 +155,10 @@ void maptrack_free(struct vcpu *v, struct maptrack_entry *e, uint32_t handle)
     list_push(m, &m->list[v->id], handle, handle, 1);
 }
 
-struct maptrack_entry *maptrack_take(const struct domain *d, uint32_t handle, uint16_t *flags)
+void maptrack_free_chain(const struct vcpu *v, const struct maptrack_chain *c)
 {
-    const struct maptrack *m = atomic_read_acquire(&d->grants->maptrack);
+    struct maptrack *m = v->domain->grants->maptrack;
 
-    if (unlikely(!m || handle >= atomic_read_acquire(&m->limit)))
-        return NULL;
-    struct maptrack_entry *e = maptrack_at(m, handle);
-    *flags = atomic_read(&e->flags);
-    if (unlikely(!*flags || *flags & MAPTRACK_TAKEN) ||
-        unlikely(!atomic_compare_exchange(&e->flags, flags, (uint16_t)(*flags | MAPTRACK_TAKEN))))
-        return NULL;
-    return e;
+    if (c->count)
+        list_push(m, &m->list[v->id], c->first, c->last, c->count);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "arch.h"
 #include "grant-table.h"
 
 /* Beside the GNTMAP_* of what is mapped: somebody is at work on the entry. */
@@ -27,7 +28,7 @@ _Static_assert(sizeof(struct maptrack_entry) == 16, "256 a page");
 struct maptrack_list {
     spinlock_t lock;
     uint32_t head, free;
-};
+} __attribute__((aligned(16))); /* found by a shift */
 
 struct maptrack {
     spinlock_t lock; /* guards the growth of: */
@@ -38,15 +39,62 @@ struct maptrack {
     struct maptrack_list list[]; /* of each vCPU */
 };
 
-/* A handle for @v's domain, whose entry is the caller's until it has flags; NULL: at the limit, or no memory. */
-struct maptrack_entry *maptrack_new(struct vcpu *v, uint32_t *handle) must_check;
-/* The entry, which the caller owns, is free. */
-void maptrack_free(struct vcpu *v, struct maptrack_entry *e, uint32_t handle);
-/* Take the entry of @handle: its flags before that are in *flags.  NULL: there is no such handle, or somebody else has it just now. */
-struct maptrack_entry *maptrack_take(const struct domain *d, uint32_t handle,
-                                     uint16_t *flags) must_check;
 static inline struct maptrack_entry *maptrack_at(const struct maptrack *m, uint32_t handle)
 {
     return &m->page[handle / MAPTRACK_PER_PAGE][handle % MAPTRACK_PER_PAGE];
 }
+
+/* A handle for @v's domain, whose entry is the caller's until it has flags; NULL: at the limit, or no memory. */
+struct maptrack_entry *maptrack_new(struct vcpu *v, uint32_t *handle) must_check;
+/* The entry, which the caller owns, is free. */
+void maptrack_free(struct vcpu *v, struct maptrack_entry *e, uint32_t handle);
+/* Take the entry of @handle of @m (NULL: there are none): its flags before that are in *flags.  NULL: there is no such handle, or somebody else has it just now. */
+static inline must_check struct maptrack_entry *maptrack_take(const struct maptrack *m,
+                                                              uint32_t handle, uint16_t *flags)
+{
+    if (unlikely(!m || handle >= atomic_read_acquire(&m->limit)))
+        return NULL;
+    struct maptrack_entry *e = maptrack_at(m, handle);
+    uint16_t seen = atomic_read(&e->flags);
+    if (unlikely(!seen || seen & MAPTRACK_TAKEN) ||
+        unlikely(!atomic_compare_exchange(&e->flags, &seen, (uint16_t)(seen | MAPTRACK_TAKEN))))
+        return NULL;
+    *flags = seen;
+    return e;
+}
+/* maptrack_new() where there is a handle on the list of @v's own in @m (NULL: none yet).  NULL: ask that one. */
+static always_inline_ struct maptrack_entry *
+maptrack_new_quick(struct maptrack *m, const struct vcpu *v, uint32_t *handle)
+{
+    if (unlikely(!FAST_PATHS || !m))
+        return NULL;
+    struct maptrack_list *l = &m->list[v->id];
+    struct maptrack_entry *e = NULL;
+    spin_lock(&l->lock);
+    const uint32_t first = l->head;
+    if (likely(first != MAPTRACK_NONE)) {
+        e = maptrack_at(m, first);
+        l->head = e->ref;
+        l->free--;
+    }
+    spin_unlock(&l->lock);
+    *handle = first;
+    return e;
+}
+
+/* Entries that a batch frees: they become a chain, and free all at once (maptrack_free_chain). */
+struct maptrack_chain {
+    uint32_t first, last, count; /* 0: the others mean nothing */
+};
+
+static inline void maptrack_chain(struct maptrack_chain *c, struct maptrack_entry *e,
+                                  uint32_t handle)
+{
+    if (!c->count++)
+        c->last = handle;
+    e->ref = c->first;
+    c->first = handle;
+    atomic_set(&e->flags, 0); /* nobody takes it: it has no flags */
+}
+void maptrack_free_chain(const struct vcpu *v, const struct maptrack_chain *c);
 void maptrack_destroy(struct maptrack *m);

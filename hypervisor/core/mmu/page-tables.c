@@ -33,15 +33,6 @@
 
 /* --- level 1 ------------------------------------------------------------------------------------------- */
 
-/* A PV guest's kernel runs in ring 3: every page it maps must be reachable from there.  Bit 52 remembers that the
- * guest asked for a supervisor page. */
-static inline pte_t l1_adjust(pte_t e)
-{
-    if (!(e.v & PTE_US) && pte_present(e))
-        e.v |= PTE_US | PTE_GUEST_KERNEL;
-    return e;
-}
-
 static bool l1_flags_ok(const struct domain *d, pte_t e)
 {
     uint64_t allowed = L1_ALLOWED | PTE_ADDR_MASK;
@@ -237,17 +228,6 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
     if (pte_present(old) && !soft)
         l1_put(old);
     return 0;
-}
-
-bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead)
-{
-    const pte_t old = pte(atomic_read(slot));
-
-    if (pte_mfn(old).n != m.n || (old.v & (PTE_P | PTE_RW)) != (writable ? PTE_P | PTE_RW : PTE_P))
-        return false;
-    atomic_exchange(slot, instead.v); /* visible to all before the clock is read: tlb.h */
-    tlb_stamp(mfn_to_page(m));
-    return true;
 }
 
 uint64_t *l1_slot_at(const struct domain *d, uint64_t maddr)

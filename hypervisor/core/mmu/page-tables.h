@@ -7,6 +7,7 @@
 
 #include "arch.h"
 #include "pte.h"
+#include "tlb.h"
 
 /* A frame of @d is about to become a table of @level (its state already says so, count 1, not validated): check every entry
  * and take its references.  0; or the first bad entry's -errno, everything undone.  Preemptible. */
@@ -26,6 +27,34 @@ int page_table_update(struct domain *d, struct domain *owner, struct page_info *
 /* The same for a level-1 table, the hot one. */
 int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
     REQUIRES(&d->mmu) must_check;
+/* A PV guest's kernel runs in ring 3: every page it maps must be reachable from there.  Bit 52 remembers that the
+ * guest asked for a supervisor page. */
+static inline pte_t l1_adjust(pte_t e)
+{
+    if (!(e.v & PTE_US) && pte_present(e))
+        e.v |= PTE_US | PTE_GUEST_KERNEL;
+    return e;
+}
+
+/*
+ * l1_update() of a slot that is not present, for a frame @pg of @owner's in its everyday state; @want names it, and its flags are ours.
+ * False: nothing is done, ask that one.
+ */
+static inline bool l1_map_quick(const struct domain *owner, uint64_t *slot, struct page_info *pg,
+                                pte_t want)
+{
+    const bool writable = want.v & PTE_RW;
+
+    if (!FAST_PATHS || unlikely(pte_present(pte(atomic_read(slot)))) ||
+        unlikely(!page_try_get_mapped(pg, owner->id, writable)))
+        return false;
+    if (unlikely(atomic_read(&pg->owner) != owner->id)) { /* it had just changed hands */
+        page_put_mapped(pg, writable);
+        return false;
+    }
+    atomic_exchange(slot, l1_adjust(want).v); /* visible to all before the clock is read: tlb.h */
+    return true;
+}
 
 /* The same as one exchange: -XEN_EAGAIN, nothing changed, if the slot no longer holds @expected. */
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
@@ -36,7 +65,16 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
  * just this right to write; false: it does not.  What the entry held is the caller's now, to be given back by page_put_mapped() when no
  * TLB has it any more; @instead brings what it holds along.  The frame is stamped.
  */
-bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead) must_check;
+static inline must_check bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead)
+{
+    const pte_t old = pte(atomic_read(slot));
+
+    if (pte_mfn(old).n != m.n || (old.v & (PTE_P | PTE_RW)) != (writable ? PTE_P | PTE_RW : PTE_P))
+        return false;
+    atomic_exchange(slot, instead.v); /* visible to all before the clock is read: tlb.h */
+    tlb_stamp(mfn_to_page(m));
+    return true;
+}
 /* The slot at machine address @maddr, if that is one in an L1 table of @d; else NULL. */
 uint64_t *l1_slot_at(const struct domain *d, uint64_t maddr);
 

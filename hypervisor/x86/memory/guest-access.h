@@ -55,11 +55,34 @@ static inline must_check int guest_read_checked(void *to, guest_ptr_t from, size
 
 static inline must_check int guest_write_u64_checked(guest_ptr_t to, uint64_t value)
 {
-    __asm__ goto volatile("1: mov %0, (%1)\n\t" FIXUP("1b", "%l[fault]")
+    __asm__ goto volatile("1: mov %0, %1\n\t" FIXUP("1b", "%l[fault]")
                           :
-                          : "r"(value), "r"(to.va)
+                          : "r"(value), "m"(*(uint64_t *)to.va)
                           : "memory"
                           : fault);
+    return 0;
+fault:
+    return -XEN_EFAULT;
+}
+
+/* May these @n bytes be read, of a list whose range has been checked with guest_range_ok()?  For: */
+static inline bool guest_list_readable(guest_ptr_t at, size_t n)
+{
+    return likely(!linear_windows_exist) || guest_readable(at.va, n);
+}
+
+/* Word @i at @from; what it reads has been checked. */
+static inline __attribute__((always_inline)) must_check int
+guest_read_word_checked(uint64_t *to, guest_ptr_t from, unsigned i)
+{
+    uint64_t value;
+
+    __asm__ goto volatile("1: mov %1, %0\n\t" FIXUP("1b", "%l[fault]")
+                          : "=&r"(value)
+                          : "m"(((const uint64_t *)from.va)[i])
+                          :
+                          : fault);
+    *to = value;
     return 0;
 fault:
     return -XEN_EFAULT;
