@@ -48,13 +48,10 @@ static void close_locked(struct domain *d, struct evtchn *e, uint32_t port)
     port_free(d, e, port);
 }
 
-/* Close @port if it is open: 0, or -XEN_EINVAL (not recorded as a refusal). */
-static int close_port(struct domain *d, uint32_t port) NO_ANALYSIS
+/* The same for a port that was seen bound to another domain's: both locks are needed, the lower domain's first. */
+static noinline_ int close_interdomain(struct domain *d, struct evtchn *e,
+                                       uint32_t port) NO_ANALYSIS
 {
-    struct evtchn *e = port_of(d, port);
-    if (!e)
-        return -XEN_EINVAL;
-
     for (;;) {
         spin_lock(&d->evtchn_lock);
         struct domain *other = e->state == ECS_INTERDOMAIN ? e->remote : d;
@@ -81,6 +78,23 @@ static int close_port(struct domain *d, uint32_t port) NO_ANALYSIS
         if (same)
             return 0;
     }
+}
+
+/* Close @port if it is open: 0, or -XEN_EINVAL (not recorded as a refusal). */
+static int close_port(struct domain *d, uint32_t port)
+{
+    struct evtchn *e = port_of(d, port);
+    if (!e)
+        return -XEN_EINVAL;
+
+    spin_lock(&d->evtchn_lock);
+    const uint8_t state = e->state;
+    if (state > ECS_RESERVED && state != ECS_INTERDOMAIN)
+        close_locked(d, e, port);
+    spin_unlock(&d->evtchn_lock);
+    if (unlikely(state == ECS_INTERDOMAIN))
+        return close_interdomain(d, e, port);
+    return state > ECS_RESERVED ? 0 : -XEN_EINVAL;
 }
 
 void evtchn_stop(struct domain *d)
