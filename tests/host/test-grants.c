@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "grant-table.h"
 #include "maptrack.h"
+#include "race.h"
 #include "sched.h"
 
 static struct guest a, b;
@@ -485,6 +486,391 @@ Test(grants, table_of_version_2_grows_with_its_status)
     assert_eq_long(grant_call(a.v, GNTTABOP_setup_table, &t, sizeof(t), &t.status),
                    GNTST_general_error);
     cr_assert(last_rule(a.v) == RULE_GRANT_FRAMES_LIMIT);
+}
+
+/* --- what went wrong elsewhere ---------------------------------------------------------------------------- */
+
+/* A device's address is an address, not a frame: the offset counts.  And whoever names a wrong one has given nothing back. */
+Test(grants, device_address_is_compared_to_the_last_bit)
+{
+    static const uint64_t off[] = {1, 8, PAGE_SIZE - 1, PAGE_SIZE, 1ull << 52};
+
+    allow(REF, 2, PAGE, 0);
+    const uint32_t had = refs(), typed = types();
+    grant_handle_t h = map(GNTMAP_host_map | GNTMAP_device_map);
+    for (unsigned i = 0; i < ARRAY_SIZE(off); i++) {
+        assert_eq_long(unmap(h, guest_va(WINDOW), DEVICE_ADDRESS + off[i]), GNTST_bad_dev_addr);
+        cr_assert(last_rule(b.v) == RULE_GRANT_DEVICE_ADDRESS);
+        assert_eq_long(refs(), had + 2);
+        assert_eq_long(types(), typed + 2);
+        world_check();
+    }
+    assert_eq_long(unmap(h, guest_va(WINDOW), DEVICE_ADDRESS), GNTST_okay);
+    assert_eq_long(refs(), had);
+}
+
+/* The host part cannot be unmapped there: the device part, which could be, stays as well. */
+Test(grants, an_element_that_fails_gives_nothing_back)
+{
+    allow(REF, 2, PAGE, 0);
+    const uint32_t had = refs();
+    grant_handle_t h = map(GNTMAP_host_map | GNTMAP_device_map);
+    assert_eq_long(unmap(h, guest_va(WINDOW + 1), DEVICE_ADDRESS), GNTST_general_error);
+    cr_assert(last_rule(b.v) == RULE_GRANT_NOT_MAPPED_THERE);
+    assert_eq_long(refs(), had + 2);
+    assert_eq_long(bits(REF), GTF_reading | GTF_writing);
+    world_check();
+    assert_eq_long(unmap(h, 0, DEVICE_ADDRESS), GNTST_okay);
+    assert_eq_long(refs(), had + 1);
+    assert_eq_long(unmap(h, 0, DEVICE_ADDRESS), GNTST_okay); /* nothing is asked of what is gone */
+    assert_eq_long(refs(), had + 1);
+    assert_eq_long(unmap(h, guest_va(WINDOW), 0), GNTST_okay);
+    assert_eq_long(unmap(h, guest_va(WINDOW), 0), GNTST_bad_handle);
+    assert_eq_long(refs(), had);
+}
+
+/* Registers of devices are nobody's to grant, for hosts or devices. */
+Test(grants, what_is_no_memory_is_not_granted)
+{
+    static const uint32_t flags[] = {
+        GNTMAP_host_map, GNTMAP_device_map, GNTMAP_host_map | GNTMAP_device_map,
+        GNTMAP_device_map | GNTMAP_readonly, GNTMAP_host_map | GNTMAP_readonly};
+    const uint64_t frame[] = {machine.hole_first, max_mfn, max_mfn - 1, ~0u};
+
+    for (unsigned f = 0; f < ARRAY_SIZE(frame); f++)
+        for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+            allow(REF, 2, PAGE, 0);
+            entry(REF)->frame = (uint32_t)frame[f];
+            assert_eq_long(map_by(b.v, REF, guest_va(WINDOW), flags[i]).status, GNTST_bad_page);
+            cr_assert(last_rule(b.v) == RULE_GRANT_FRAME_NOT_GRANTERS);
+            assert_eq_long(bits(REF), 0);
+        }
+    assert_eq_long(a.d->grants->pinned, 0);
+}
+
+static struct gnttab_copy_ptr theirs(unsigned offset)
+{
+    return (struct gnttab_copy_ptr){.u.ref = REF, .domid = 1, .offset = (uint16_t)offset};
+}
+
+static struct gnttab_copy_ptr mine(unsigned pfn)
+{
+    return (struct gnttab_copy_ptr){.u.gmfn = b.mfn[pfn], .domid = DOMID_SELF};
+}
+
+static int16_t copy_by(struct vcpu *v, struct gnttab_copy_ptr from, struct gnttab_copy_ptr to,
+                       uint16_t flags)
+{
+    struct gnttab_copy op = {.source = from, .dest = to, .len = 64, .flags = flags, .status = 77};
+
+    return grant_call(v, GNTTABOP_copy, &op, sizeof(op), &op.status);
+}
+
+/* What a copy is over with, a device still has; and the other way round. */
+Test(grants, a_copy_leaves_what_devices_have)
+{
+    allow(REF, 2, PAGE, 0);
+    const uint32_t had = refs();
+    grant_handle_t h = map(GNTMAP_device_map);
+    assert_eq_long(copy_by(b.v, theirs(0), mine(30), GNTCOPY_source_gref), GNTST_okay);
+    assert_eq_long(bits(REF), GTF_reading | GTF_writing);
+    assert_eq_long(copy_by(b.v, mine(30), theirs(0), GNTCOPY_dest_gref), GNTST_okay);
+    assert_eq_long(bits(REF), GTF_reading | GTF_writing);
+    assert_eq_long(refs(), had + 1);
+    world_check();
+    assert_eq_long(unmap(h, 0, DEVICE_ADDRESS), GNTST_okay);
+    assert_eq_long(bits(REF), 0);
+
+    h = map(GNTMAP_device_map | GNTMAP_readonly);
+    assert_eq_long(copy_by(b.v, mine(30), theirs(0), GNTCOPY_dest_gref), GNTST_okay);
+    assert_eq_long(bits(REF), GTF_reading); /* writing is over */
+    assert_eq_long(unmap(h, 0, DEVICE_ADDRESS), GNTST_okay);
+    assert_eq_long(bits(REF), 0);
+    assert_eq_long(refs(), had);
+}
+
+/* Of an entry that is pinned the frame is the pinned one, whatever the entry names by now. */
+Test(grants, what_is_pinned_is_what_is_copied)
+{
+    allow(REF, 2, PAGE, 0);
+    strcpy((char *)guest_page(&a, PAGE), "granted");
+    strcpy((char *)guest_page(&a, PAGE + 1), "private");
+    grant_handle_t h = map(GNTMAP_device_map);
+    entry(REF)->frame = (uint32_t)a.mfn[PAGE + 1];
+    assert_eq_long(copy_by(b.v, theirs(0), mine(30), GNTCOPY_source_gref), GNTST_okay);
+    cr_assert(!strcmp((char *)guest_page(&b, 30), "granted"), "%s", (char *)guest_page(&b, 30));
+    strcpy((char *)guest_page(&b, 30), "written");
+    assert_eq_long(copy_by(b.v, mine(30), theirs(0), GNTCOPY_dest_gref), GNTST_okay);
+    cr_assert(!strcmp((char *)guest_page(&a, PAGE), "written"));
+    cr_assert(!strcmp((char *)guest_page(&a, PAGE + 1), "private"));
+    struct gnttab_map_grant_ref op = map_by(b.v, REF, guest_va(WINDOW), GNTMAP_host_map);
+    assert_eq_long(op.dev_bus_addr, DEVICE_ADDRESS);
+    assert_eq_long(unmap(op.handle, guest_va(WINDOW), 0), GNTST_okay);
+    assert_eq_long(unmap(h, 0, DEVICE_ADDRESS), GNTST_okay);
+}
+
+static int16_t replace(grant_handle_t handle, uint64_t host, uint64_t new)
+{
+    struct gnttab_unmap_and_replace op = {
+        .host_addr = host, .new_addr = new, .handle = handle, .status = 77};
+
+    return grant_call(b.v, GNTTABOP_unmap_and_replace, &op, sizeof(op), &op.status);
+}
+
+/* What b's page tables say of its page @pfn. */
+static uint64_t entry_of(unsigned pfn)
+{
+    return guest_page(&b, 3 + pfn / PT_ENTRIES)[pfn % PT_ENTRIES];
+}
+
+/* Only the mapping that the handle is for goes; the entry that takes its place brings its reference along. */
+Test(grants, replaced_is_what_the_handle_mapped)
+{
+    allow(REF, 2, PAGE, 0);
+    const uint32_t had = refs(), mine = page_state_refs(guest_info(&b, 30)->state);
+    struct gnttab_map_grant_ref rw = map_by(b.v, REF, guest_va(WINDOW), GNTMAP_host_map),
+                                ro = map_by(b.v, REF, guest_va(WINDOW + 1),
+                                            GNTMAP_host_map | GNTMAP_readonly);
+    assert_eq_long(replace(rw.handle, guest_va(WINDOW + 1), guest_va(30)), GNTST_general_error);
+    cr_assert(last_rule(b.v) == RULE_GRANT_NOT_MAPPED_THERE);
+    assert_eq_long(replace(ro.handle, guest_va(WINDOW), guest_va(30)), GNTST_general_error);
+    assert_eq_long(replace(rw.handle, guest_va(WINDOW), guest_va(WINDOW)), GNTST_general_error);
+    assert_eq_long(replace(rw.handle, guest_va(WINDOW), 1ull << 46), GNTST_general_error);
+    assert_eq_long(refs(), had + 2);
+    world_check();
+    assert_eq_long(replace(rw.handle, guest_va(WINDOW), guest_va(30)), GNTST_okay);
+    assert_eq_long(refs(), had + 1);
+    assert_eq_long(page_state_refs(guest_info(&b, 30)->state), mine);
+    assert_eq_long(entry_of(WINDOW) & PTE_ADDR_MASK, b.mfn[30] << PAGE_SHIFT);
+    assert_eq_long(entry_of(30), 0);
+    assert_eq_long(bits(REF), GTF_reading);
+    assert_eq_long(unmap(ro.handle, guest_va(WINDOW + 1), 0), GNTST_okay);
+}
+
+/* Its granter may not be one of the domains that only stand for something. */
+Test(grants, domains_that_are_none_grant_nothing)
+{
+    static const domid_t none[] = {DOMID_SELF, DOMID_IO,      DOMID_XEN, DOMID_COW,
+                                   DOMID_IDLE, DOMID_INVALID, 9};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
+        struct gnttab_map_grant_ref op = {
+            .flags = GNTMAP_device_map, .ref = REF, .dom = none[i], .status = 77};
+        assert_eq_long(grant_call(b.v, GNTTABOP_map_grant_ref, &op, sizeof(op), &op.status),
+                       GNTST_bad_domain);
+        cr_assert(last_rule(b.v) == RULE_GRANT_GRANTER_MISSING);
+        if (none[i] == DOMID_SELF)
+            continue;
+        struct gnttab_copy_ptr from = theirs(0);
+        from.domid = none[i];
+        assert_eq_long(copy_by(b.v, from, mine(30), GNTCOPY_source_gref), GNTST_bad_domain);
+        from.u.gmfn = a.mfn[PAGE];
+        assert_eq_long(copy_by(b.v, from, mine(30), 0), GNTST_permission_denied);
+    }
+}
+
+/* Every element of a list that goes on after preemption points has its own answer, and what comes after a fault is as it was. */
+Test(grants, long_lists_answer_each_element)
+{
+    enum { COUNT = 70 };
+    static struct gnttab_map_grant_ref map_op[COUNT];
+    static struct gnttab_unmap_grant_ref unmap_op[COUNT + 1];
+    const uint32_t had = refs();
+
+    allow(REF, 2, PAGE, 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        map_op[i] = (struct gnttab_map_grant_ref){
+            .flags = GNTMAP_device_map, .ref = i % 7 ? REF : REF + 1, .dom = 1, .status = 77};
+    machine_enter(b.v);
+    uint64_t at = machine_put(0x1000, map_op, sizeof(map_op)).va;
+    assert_ok(
+        vcpu_hypercall(b.v, __HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, at, COUNT, 0));
+    machine_get(map_op, 0x1000, sizeof(map_op));
+    unsigned mapped = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_eq_long(map_op[i].status, i % 7 ? GNTST_okay : GNTST_general_error);
+        unmap_op[i] = (struct gnttab_unmap_grant_ref){.dev_bus_addr = i % 7 ? DEVICE_ADDRESS : 0,
+                                                      .handle = i % 7 ? map_op[i].handle : 999,
+                                                      .status = 77};
+        mapped += i % 7 != 0;
+    }
+    assert_eq_long(refs(), had + mapped);
+    world_check();
+    unmap_op[COUNT] = unmap_op[1]; /* once more in the same list */
+    at = machine_put(0x1000, unmap_op, sizeof(unmap_op)).va;
+    assert_ok(vcpu_hypercall(b.v, __HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, at,
+                             COUNT + 1, 0));
+    machine_get(unmap_op, 0x1000, sizeof(unmap_op));
+    for (unsigned i = 0; i <= COUNT; i++)
+        assert_eq_long(unmap_op[i].status, i % 7 && i < COUNT ? GNTST_okay : GNTST_bad_handle);
+    assert_eq_long(refs(), had);
+    assert_eq_long(b.d->grants->maptrack->list[0].free, MAPTRACK_PER_PAGE);
+}
+
+/* A list with room for one frame fewer than there are is not written to, and one that asks for more gets none. */
+Test(grants, no_more_status_frames_than_there_are)
+{
+    struct gnttab_get_status_frames s = {.dom = DOMID_SELF, .nr_frames = 2, .status = 77};
+    uint64_t list[3] = {11, 22, 33};
+
+    assert_ok(set_version(2));
+    s.frame_list.p = (void *)machine_put(0x3000, list, sizeof(list)).va;
+    assert_eq_long(grant_call(a.v, GNTTABOP_get_status_frames, &s, sizeof(s), &s.status),
+                   GNTST_general_error);
+    cr_assert(last_rule(a.v) == RULE_GRANT_STATUS_FRAMES);
+    machine_get(list, 0x3000, sizeof(list));
+    assert_eq_long(list[0], 11);
+    s.nr_frames = 1;
+    assert_eq_long(grant_call(a.v, GNTTABOP_get_status_frames, &s, sizeof(s), &s.status),
+                   GNTST_okay);
+    machine_get(list, 0x3000, sizeof(list));
+    assert_eq_long(list[0], virt_to_mfn(a.d->grants->status[0]).n);
+    assert_eq_long(list[1], 22);
+    assert_ok(set_version(1));
+}
+
+/* Beyond the table, or in use: no two entries change places. */
+Test(grants, swapped_is_what_exists_and_nobody_uses)
+{
+    struct gnttab_swap_grant_ref op = {.ref_a = REF, .ref_b = a.d->grants->entries};
+
+    allow(REF, 2, PAGE, 0);
+    assert_eq_long(grant_call(a.v, GNTTABOP_swap_grant_ref, &op, sizeof(op), &op.status),
+                   GNTST_bad_gntref);
+    cr_assert(last_rule(a.v) == RULE_GRANT_REF_RANGE);
+    grant_handle_t h = map(GNTMAP_device_map);
+    for (unsigned i = 0; i < 2; i++) {
+        op = (struct gnttab_swap_grant_ref){.ref_a = REF + i, .ref_b = REF + !i};
+        assert_eq_long(grant_call(a.v, GNTTABOP_swap_grant_ref, &op, sizeof(op), &op.status),
+                       GNTST_eagain);
+        cr_assert(last_rule(a.v) == RULE_GRANT_SWAP_IN_USE);
+    }
+    assert_eq_long(unmap(h, 0, DEVICE_ADDRESS), GNTST_okay);
+    assert_eq_long(grant_call(a.v, GNTTABOP_swap_grant_ref, &op, sizeof(op), &op.status),
+                   GNTST_okay);
+    assert_eq_long(map_by(b.v, REF, 0, GNTMAP_device_map).status, GNTST_general_error);
+    assert_eq_long(map_by(b.v, REF + 1, 0, GNTMAP_device_map).status, GNTST_okay);
+}
+
+/* The granter on another CPU, who changes the entry before each exchange with it. */
+static unsigned flips;
+
+static void flip(const volatile void *at, bool write)
+{
+    if (write && at == entry(REF) && flips < 1000)
+        entry(REF)->flags = GTF_permit_access | (++flips % 2 ? GTF_PWT : GTF_PCD);
+}
+
+Test(grants, an_entry_that_never_holds_still_is_refused)
+{
+    allow(REF, 2, PAGE, 0);
+    assert_eq_long(unmap(map(GNTMAP_device_map), 0, DEVICE_ADDRESS), GNTST_okay);
+    race_adversary = flip;
+    struct gnttab_map_grant_ref op = map_by(b.v, REF, 0, GNTMAP_device_map);
+    int16_t copied = copy_by(b.v, theirs(0), mine(30), GNTCOPY_source_gref);
+    race_adversary = NULL;
+    assert_eq_long(op.status, GNTST_general_error);
+    assert_eq_long(copied, GNTST_general_error);
+    cr_assert(last_rule(b.v) == RULE_GRANT_ENTRY_UNSTABLE);
+    cr_assert(flips <= 20, "tried %u times", flips);
+    assert_eq_long(bits(REF), 0);
+    assert_eq_long(a.d->grants->pinned, 0);
+}
+
+/* A slot of one's own table, but not on its boundary: two entries would be changed. */
+Test(grants, a_slot_begins_at_a_slot)
+{
+    allow(REF, 2, PAGE, 0);
+    for (unsigned off = 1; off < sizeof(uint64_t); off++) {
+        struct gnttab_map_grant_ref op = map_by(b.v, REF, guest_l1_entry(&b, WINDOW) + off,
+                                                GNTMAP_host_map | GNTMAP_contains_pte);
+        assert_eq_long(op.status, GNTST_general_error);
+        cr_assert(last_rule(b.v) == RULE_GRANT_NO_SLOT);
+    }
+    assert_eq_long(bits(REF), 0);
+}
+
+/* Entry 2n of version 1 begins where entry n of version 2 does: whose version it is is known to every way to pin. */
+Test(grants, entries_of_another_version_are_not_read)
+{
+    allow(REF, 2, PAGE, 0);
+    assert_eq_long(unmap(map(GNTMAP_device_map), 0, DEVICE_ADDRESS), GNTST_okay);
+    assert_ok(set_version(2));
+    grant_entry_v2_t *e = grant_entry_v2(a.d->grants, REF / 2);
+    *e = (grant_entry_v2_t){.full_page = {.hdr = {GTF_permit_access, 2},
+                                          .pad0 = (uint32_t)a.mfn[PAGE + 1],
+                                          .frame = a.mfn[PAGE]}};
+    assert_eq_long(map_by(b.v, REF, 0, GNTMAP_device_map).status, GNTST_general_error);
+    cr_assert(last_rule(b.v) == RULE_GRANT_NOT_PERMITTED);
+    struct gnttab_map_grant_ref op = map_by(b.v, REF / 2, 0, GNTMAP_device_map);
+    assert_eq_long(op.dev_bus_addr, DEVICE_ADDRESS);
+    assert_eq_long(unmap(op.handle, 0, DEVICE_ADDRESS), GNTST_okay);
+    assert_ok(set_version(1));
+    allow(REF, 2, PAGE, 0);
+    assert_eq_long(unmap(map(GNTMAP_device_map), 0, DEVICE_ADDRESS), GNTST_okay);
+}
+
+/* One list, two granters by turns: each handle gives back the reference to its own. */
+Test(grants, a_list_of_several_granters)
+{
+    enum { COUNT = 6 };
+    struct gnttab_map_grant_ref m[COUNT];
+    struct gnttab_unmap_grant_ref u[COUNT];
+
+    allow(REF, 2, PAGE, 0);
+    *grant_entry_v1(b.d->grants, REF) =
+        (grant_entry_v1_t){.flags = GTF_permit_access, .domid = 2, .frame = (uint32_t)b.mfn[30]};
+    for (unsigned i = 0; i < COUNT; i++)
+        m[i] = (struct gnttab_map_grant_ref){
+            .flags = GNTMAP_device_map, .ref = REF, .dom = (domid_t)(1 + i % 2), .status = 77};
+    uint64_t at = machine_put(0x1000, m, sizeof(m)).va;
+    assert_ok(hypercall(&b, grant_table_op, GNTTABOP_map_grant_ref, at, COUNT));
+    machine_get(m, 0x1000, sizeof(m));
+    assert_eq_long(a.d->refs, 1 + COUNT / 2);
+    assert_eq_long(b.d->refs, 1 + COUNT / 2);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_eq_long(m[i].status, GNTST_okay);
+        u[i] = (struct gnttab_unmap_grant_ref){
+            .dev_bus_addr = m[i].dev_bus_addr, .handle = m[i].handle, .status = 77};
+    }
+    at = machine_put(0x1000, u, sizeof(u)).va;
+    assert_ok(hypercall(&b, grant_table_op, GNTTABOP_unmap_grant_ref, at, COUNT));
+    assert_eq_long(a.d->refs, 1);
+    assert_eq_long(b.d->refs, 1);
+    assert_eq_long(a.d->grants->pinned + b.d->grants->pinned, 0);
+}
+
+/* One list, slots of two L1 tables by turns. */
+Test(grants, a_list_for_several_tables)
+{
+    struct gnttab_map_grant_ref m[4];
+    const uint64_t other = 7ull << 21; /* bytes: seven tables on */
+
+    assert_ok(guest_protect(&b, 30, RO));
+    memset(guest_page(&b, 30), 0, PAGE_SIZE);
+    assert_ok(guest_mmu_update(&b, guest_entry(&b, 2, 7), guest_pte(&b, 30, RW)));
+    allow(REF, 2, PAGE, 0);
+    for (unsigned i = 0; i < 4; i++)
+        m[i] = (struct gnttab_map_grant_ref){
+            .host_addr = GUEST_VA + ((uint64_t)(WINDOW + i) << PAGE_SHIFT) + (i % 2 ? other : 0),
+            .flags = GNTMAP_host_map,
+            .ref = REF,
+            .dom = 1,
+            .status = 77};
+    const uint64_t at = machine_put(0x1000, m, sizeof(m)).va;
+    assert_ok(hypercall(&b, grant_table_op, GNTTABOP_map_grant_ref, at, 4));
+    machine_get(m, 0x1000, sizeof(m));
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned table = i % 2 ? 30 : 3;
+        assert_eq_long(m[i].status, GNTST_okay);
+        assert_eq_long(guest_page(&b, table)[WINDOW + i] & PTE_ADDR_MASK, DEVICE_ADDRESS);
+        if (i % 2)
+            assert_eq_long(guest_page(&b, 3)[WINDOW + i] & PTE_ADDR_MASK,
+                           b.mfn[WINDOW + i] << PAGE_SHIFT);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        assert_eq_long(unmap(m[i].handle, m[i].host_addr, 0), GNTST_okay);
+    assert_ok(guest_mmu_update(&b, guest_entry(&b, 2, 7), 0));
 }
 
 /* --- the invariants, each broken on purpose ----------------------------------------------------------------- */

@@ -202,8 +202,12 @@ static void fiber_make(unsigned i)
 
 /* --- switching --- */
 
+void (*race_adversary)(const volatile void *at, bool write);
+
 void race_point(const volatile void *at, bool write)
 {
+    if (race_adversary)
+        race_adversary(at, write);
     if (race.running == HOME || !learn(at, write))
         return;
     race.waits = 0;

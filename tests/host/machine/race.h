@@ -34,6 +34,8 @@ const char *race_told(void);
 
 /* Called by the machine: somebody waits.  True: others have run meanwhile.  False: there is nobody else. */
 bool race_wait(void);
+/* Called before each atomic operation, outside of races, too: what another CPU does to a word that a guest may write.  NULL: nobody. */
+extern void (*race_adversary)(const volatile void *at, bool write);
 /* Called by the machine: this CPU halts.  True: somebody has kicked it.  False: nobody is left who could. */
 bool race_halt(void);
 /* Called by the machine: who runs has left its stack, and is not going to come back to it. */
