@@ -13,6 +13,7 @@
  * saw something private.
  */
 #include "attack.h"
+#include "clock.h"
 #include "grant.h"
 #include "guest.h"
 #include "memory.h"
@@ -29,6 +30,8 @@
     4u /* the first of them are mapped and replaced, the others pass through shared handles */
 #define PRIVATE 0x9417a7e000000000ul
 #define VCPUS   4u
+
+#define WATCH_NS 3000000u
 
 static volatile bool done;
 
@@ -56,6 +59,22 @@ static void keep_private(volatile uint64_t *page)
         page[i] = 0;
 }
 
+/* The next of the first entries that comes into use and goes out of it again; any, if that takes long. */
+static unsigned watch(struct chance *c)
+{
+    const uint64_t end = clock_ns() + WATCH_NS;
+    unsigned used = FRAMES;
+
+    while (clock_ns() < end) {
+        if (used < FRAMES && !(grant_entries()[FIRST + used].flags & GTF_reading))
+            return used;
+        for (unsigned i = 0; used == FRAMES && i < QUICK; i++)
+            if (grant_entries()[FIRST + i].flags & GTF_reading)
+                used = i;
+    }
+    return chance_below(c, FRAMES);
+}
+
 static void be_granter(void)
 {
     struct chance c = chance_of(0);
@@ -66,7 +85,7 @@ static void be_granter(void)
         grant_allow(FIRST + i, MAPPER, page_mfn((void *)pages[i]), 0);
     }
     while (attack_goes_on()) {
-        const unsigned i = chance_below(&c, FRAMES);
+        const unsigned i = chance_below(&c, 4) ? watch(&c) : chance_below(&c, FRAMES);
         if (take_back(&entries[FIRST + i].flags)) {
             keep_private(pages[i]);
             taken_back++;
@@ -88,6 +107,15 @@ static uint64_t *junk_window[VCPUS]; /* entries that are mapped and unmapped, ne
 static volatile grant_handle_t handles[16];
 static volatile unsigned stolen, shown;
 
+static void access(struct chance *c)
+{
+    const unsigned i = chance_below(c, 512);
+
+    if ((window[i] & SECRET_MASK) == PRIVATE)
+        stolen++;
+    window[i] = chance_below(c, 1000);
+}
+
 static void map_and_replace(struct chance *c)
 {
     struct grant_mapping m =
@@ -97,20 +125,15 @@ static void map_and_replace(struct chance *c)
         return;
     shown++;
     mmuext(MMUEXT_TLB_FLUSH_ALL, 0); /* the page of ours forgotten: who looks now keeps the frame */
+    access(c);
     if (chance_below(c, 2))
         attack_spin(chance_below(c, 3000));
     const unsigned long ours = page_mfn((void *)spare);
     (void)grant_replace(m.handle, (uint64_t)window, (uint64_t)spare);
+    /* No call meanwhile, which could flush: time for the granter to take the frame back, and for all of us to look at it. */
+    for (unsigned looks = chance_below(c, 2) ? chance_below(c, 50000) : 0; looks; looks--)
+        access(c);
     mmu_set(memory_entry_ma((uint64_t)spare, 1), pte_of(ours, PTE_RW));
-}
-
-static void access(struct chance *c)
-{
-    const unsigned i = chance_below(c, 512);
-
-    if ((window[i] & SECRET_MASK) == PRIVATE)
-        stolen++;
-    window[i] = chance_below(c, 1000);
 }
 
 /* Anything with handles that others use, too. */
@@ -125,7 +148,8 @@ static void junk(struct chance *c, unsigned vcpu)
                                          GNTMAP_host_map | GNTMAP_device_map};
         const uint32_t by_entry = chance_below(c, 2) ? GNTMAP_contains_pte : 0;
         struct grant_mapping m = grant_map_of(
-            GRANTER, FIRST + chance_below(c, FRAMES), by_entry ? slot_address : host,
+            GRANTER, FIRST + QUICK + chance_below(c, FRAMES - QUICK),
+            by_entry ? slot_address : host,
             flags[chance_below(c, 3)] | by_entry | (chance_below(c, 2) ? GNTMAP_readonly : 0));
         if (!m.status)
             handles[slot] = m.handle;
