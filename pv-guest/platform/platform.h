@@ -108,6 +108,7 @@ void platform_cpuid(uint32_t regs[4]);
 
 struct file_ops;
 struct page;
+struct space;
 struct platform_device {
     const char *name; /* in /dev/xen */
     unsigned device;
@@ -131,6 +132,15 @@ const struct platform_device *platform_devices(void);
  * Why:         the first domain's programs are the store of all domains
  */
 struct page *platform_store_page(unsigned *port);
+
+/*
+ * platform_foreign_forget - The entries of [start, end) of @space that map other domains' memory are going
+ * to be cleared.
+ * Instruction: none
+ * Hypercall:   grant_table_op GNTTABOP_unmap_grant_ref, for what those domains have granted
+ * Why:         the hypervisor counts who has a granted frame, and is told by whoever lets go of it
+ */
+void platform_foreign_forget(struct space *space, uintptr_t start, uintptr_t end);
 
 /* ---- Processors --------------------------------------------------------------------- */
 

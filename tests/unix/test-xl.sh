@@ -71,6 +71,6 @@ awk "BEGIN { exit !(${up:-99} < 2) }"
 result $? "and does so $up s after the kernel began (a second is 10^9 instructions)"
 [ "$(grep -c ' runs$' "$work/ours")" = 2 ]
 result $? 'xenstored and xenconsoled run'
-[ "$(grep -c '^ok' "$work/ours")" = 9 ] && ! grep -q '^not ok' "$work/ours"
+[ "$(grep -c '^ok' "$work/ours")" = 13 ] && ! grep -q '^not ok' "$work/ours"
 result $? 'the files in /dev/xen refuse what they should'
 plan

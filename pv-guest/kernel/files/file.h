@@ -17,6 +17,8 @@ struct file_ops {
     uint64_t (*arrived)(struct file *file);
     int (*poll)(struct file *file); /* which of POLLIN, POLLOUT, POLLHUP, POLLERR hold */
     long (*ioctl)(struct file *file, unsigned command, user_t arg);
+    /* Fill [start, start+size), an area of AREA_FOREIGN, with what is at @offset: 0 or -errno. */
+    int (*map)(struct file *file, uintptr_t start, size_t size, uint64_t offset);
     void (*release)(struct file *file);
     bool no_offset; /* it cannot be moved in, though it has a name */
 };

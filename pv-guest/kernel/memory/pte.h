@@ -14,6 +14,9 @@ typedef struct {
 #define PTE_D  (1ul << 6) /* has been written */
 #define PTE_NX (1ul << 63)
 
+/* Left to software: what it maps is another domain's, and no page of ours. */
+#define PTE_FOREIGN (1ul << 9)
+
 #define PTE_TABLE (PTE_P | PTE_W | PTE_U | PTE_A) /* what points to a lower table */
 #define PTE_NONE  ((pte_t){0})
 

@@ -69,7 +69,7 @@ int space_populate(struct space *space, uintptr_t start, size_t size)
         const pte_t *slot = table_slot(space, at, false);
         if (!area)
             return -ENOMEM;
-        if ((slot && slot->bits) || !area->protection)
+        if ((slot && slot->bits) || !area->protection || (area->flags & AREA_FOREIGN))
             continue;
         const bool write = (area->protection & PROT_WRITE) && !area->shared;
         if (space_fault(space, at, write ? PROT_WRITE : PROT_READ & area->protection))

@@ -84,9 +84,11 @@ struct clearing {
 static int leaf_clear(pte_t *slot, uintptr_t address, void *arg)
 {
     struct clearing *c = arg;
-    struct page *page = page_of(leaf_page(*slot));
+    struct page *page = leaf_foreign(*slot) ? NULL : page_of(leaf_page(*slot));
     platform_pte_write(slot, PTE_NONE);
-    if (page->refs == 1 && list_empty(&page->link))
+    if (!page)
+        ;
+    else if (page->refs == 1 && list_empty(&page->link))
         list_add(&page->link, &c->gone);
     else
         page_put(page);
@@ -126,6 +128,8 @@ void space_put(struct space *space)
         return;
     struct area *area, *after;
     space_unload(space);
+    if (space_marked(space, USER_START, USER_END - USER_START, AREA_FOREIGN))
+        platform_foreign_forget(space, USER_START, USER_END);
     const bool kept = space_keep(space);
     if (!kept)
         table_destroy(space);
@@ -157,6 +161,8 @@ int space_unmap(struct space *space, uintptr_t start, size_t size)
         if (area->start >= end || area->end <= start)
             continue;
         any = true;
+        if (area->flags & AREA_FOREIGN)
+            platform_foreign_forget(space, start, end);
         area_free(area);
     }
     if (any)
@@ -219,7 +225,7 @@ int space_protect(struct space *space, uintptr_t start, size_t size, unsigned pr
     for (uintptr_t at = start; at < end; at = area->end) {
         if (!(area = area_find(space, at)))
             return -ENOMEM;
-        if ((protection & PROT_WRITE) && area->keep_read_only)
+        if (((protection & PROT_WRITE) && area->keep_read_only) || (area->flags & AREA_FOREIGN))
             return -EACCES;
     }
     if (area_split(space, start) || area_split(space, end))
@@ -354,6 +360,8 @@ int space_fault(struct space *space, uintptr_t address, unsigned want)
     struct area *area = area_find(space, address);
     if (!area || (want & ~area->protection))
         return -EFAULT;
+    if (area->flags & AREA_FOREIGN)
+        return -ENXIO;
     address &= PAGE_MASK;
     pte_t *slot = table_slot(space, address, true);
     if (!slot)

@@ -13,6 +13,8 @@ struct inode;
 #define AREA_LOCKED  1
 #define AREA_NO_FORK 2 /* a child does not get it */
 #define AREA_WIPE    4 /* a child gets it empty */
+#define AREA_FOREIGN \
+    8 /* only a device's file fills it, with what is no page of ours (PTE_FOREIGN) */
 
 /* Who sees what is written to an area. */
 enum sharing {
@@ -41,7 +43,7 @@ struct area {
  * I3  A leaf entry of a private area is writable only if this space holds the
  *     page's only reference (so copy-on-write never shows one process's
  *     writes to another).
- * I4  Each leaf entry holds one reference on its page.
+ * I4  Each leaf entry holds one reference on its page, if it has one (PTE_FOREIGN).
  */
 struct space {
     unsigned users; /* tasks */
@@ -158,6 +160,10 @@ static inline pte_t leaf_hold(pfn_t page)
 static inline bool leaf_held(pte_t e)
 {
     return !pte_present(e) && (e.bits & PTE_W);
+}
+static inline bool leaf_foreign(pte_t e)
+{
+    return (e.bits & (PTE_P | PTE_FOREIGN)) == (PTE_P | PTE_FOREIGN);
 }
 static inline pfn_t leaf_page(pte_t e)
 {

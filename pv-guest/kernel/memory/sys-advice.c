@@ -68,6 +68,8 @@ static int populate(struct space *space, uintptr_t start, size_t size, unsigned 
 
 static long advise(struct space *space, uintptr_t start, size_t size, enum advice advice)
 {
+    if (space_marked(space, start, size, AREA_FOREIGN))
+        return advice == MADV_DONTFORK || advice == MADV_DONTDUMP ? 0 : -EINVAL;
     switch (advice) {
     case MADV_DONTNEED:
         return space_marked(space, start, size, AREA_LOCKED) ? -EINVAL

@@ -96,6 +96,30 @@ static enum sharing sharing_of(const struct syscall_args *a, const struct inode 
                                                                                  : SHARING_ALL;
 }
 
+/* What only the device's own file can map. */
+static struct file *device_of(const struct syscall_args *a)
+{
+    struct file *f = a->arg[3] & MAP_ANONYMOUS ? NULL : fd_file(a->arg[4]);
+    return f && f->ops->map ? f : NULL;
+}
+
+static long map_device(struct space *space, uintptr_t start, size_t size, struct file *f,
+                       const struct syscall_args *a)
+{
+    if (!(a->arg[3] & MAP_SHARED))
+        return -EINVAL;
+    if ((a->arg[2] & PROT_WRITE) && (f->flags & O_ACCMODE) != O_RDWR)
+        return -EACCES;
+    int rc = space_map(space, start, size, a->arg[2] & 7, SHARING_ALL, NULL, 0);
+    if (!rc)
+        rc = space_mark(space, start, size, AREA_FOREIGN | AREA_NO_FORK, 0);
+    if (!rc)
+        rc = f->ops->map(f, start, size, a->arg[5]);
+    if (rc)
+        (void)!space_unmap(space, start, size);
+    return rc ? rc : (long)start;
+}
+
 long syscall_mmap(const struct syscall_args *a)
 {
     struct space *const space = task_current()->space;
@@ -122,6 +146,9 @@ long syscall_mmap(const struct syscall_args *a)
         return -ENOMEM;
     if ((flags & MAP_NOREPLACE) && !space_is_free(space, start, size))
         return -EEXIST;
+    struct file *const device = device_of(a);
+    if (device)
+        return map_device(space, start, size, device, a);
     int rc = backing(a, &file);
     if (rc)
         return rc;

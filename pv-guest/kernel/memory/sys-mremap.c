@@ -85,7 +85,7 @@ long syscall_mremap(const struct syscall_args *a)
     if (r.wanted > r.size && !memory_allowed(space, r.wanted - r.size))
         return -ENOMEM;
     struct area *area = area_find(space, r.from);
-    if (!area || r.size > area->end - r.from)
+    if (!area || r.size > area->end - r.from || (area->flags & AREA_FOREIGN))
         return -EFAULT;
     if (!r.size && (!area->shared || !r.may_move))
         return -EINVAL;

@@ -150,7 +150,8 @@ void table_activate(struct space *space)
 
 static int leaf_drop(pte_t *slot, uintptr_t address, void *arg)
 {
-    page_put(page_of(leaf_page(*slot)));
+    if (!leaf_foreign(*slot))
+        page_put(page_of(leaf_page(*slot)));
     return 0;
 }
 

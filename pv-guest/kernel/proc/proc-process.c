@@ -75,7 +75,7 @@ static void add_memory(struct text_buffer *out, const struct task *task, uintptr
     while (task && task->space && start < end) {
         const size_t n = MIN(end - start, PAGE_SIZE - start % PAGE_SIZE);
         const pte_t *slot = table_slot(task->space, start, false);
-        if (!slot || !(pte_present(*slot) || leaf_held(*slot)))
+        if (!slot || leaf_foreign(*slot) || !(pte_present(*slot) || leaf_held(*slot)))
             return;
         const char *page = page_at(leaf_page(*slot));
         text_add_bytes(out, page + start % PAGE_SIZE, n);

@@ -54,6 +54,8 @@ static int find_key(user_t address, bool private, struct key *key)
     const pte_t *slot = table_slot(space, address, false);
     if (!slot || !pte_present(*slot))
         return -EFAULT;
+    if (leaf_foreign(*slot))
+        return -EFAULT;
     *key = (struct key){page_of(leaf_page(*slot)), address % PAGE_SIZE};
     return 0;
 }

@@ -7,6 +7,10 @@ const struct platform_device *platform_devices(void)
     return nothing;
 }
 
+void platform_foreign_forget(struct space *space, uintptr_t start, uintptr_t end)
+{
+}
+
 struct page *platform_store_page(unsigned *port)
 {
     return NULL;

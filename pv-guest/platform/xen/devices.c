@@ -9,8 +9,6 @@
 #include "platform/xen/devices.h"
 #include "platform/xen/machine.h"
 
-static const struct file_ops gntdev_ops; /* no other domain's memory is mapped yet */
-
 static const struct platform_device first_domain[] = {
     {"privcmd", DEVICE(10, 60), &privcmd_ops},
     {"evtchn", DEVICE(10, 61), &evtchn_ops},

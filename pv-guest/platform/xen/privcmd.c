@@ -24,9 +24,12 @@
 #include "kernel/tasks/credentials.h"
 #include "platform/platform.h"
 #include "platform/xen/devices.h"
+#include "platform/xen/foreign.h"
 #include "platform/xen/machine.h"
 
 #define PRIVCMD_HYPERCALL DEVICE_COMMAND('P', 0, 48)
+#define PRIVCMD_BATCH     DEVICE_COMMAND('P', 4, 32)
+#define PRIVCMD_RESOURCE  DEVICE_COMMAND('P', 7, 32)
 
 #define ARGUMENTS      6
 #define MULTICALL_MOST 64
@@ -119,6 +122,9 @@ static size_t grant_size(unsigned command)
 static bool own_memory(const struct call *c)
 {
     struct xen_memory_reservation r;
+    const domid_t domain = c->arg[3];
+    if (c->op == __HYPERVISOR_mmuext_op)
+        return domain == DOMID_SELF || !domain || c->arg[2];
     if (c->op != __HYPERVISOR_memory_op || (unsigned)c->arg[0] != XENMEM_populate_physmap)
         return false;
     return user_read(&r, c->arg[1], sizeof(r)) || r.domid == DOMID_SELF || !r.domid;
@@ -152,6 +158,9 @@ static int find_shape(const struct call *c, struct shape *s)
     case __HYPERVISOR_grant_table_op:
         s->size = grant_size(command);
         return s->size && (unsigned)c->arg[2] == 1 ? 0 : -ENOSYS;
+    case __HYPERVISOR_mmuext_op:
+        *s = (struct shape){0, (unsigned)c->arg[1] * sizeof(struct mmuext_op)};
+        return 0;
     case __HYPERVISOR_sched_op:
         s->size = sizeof(struct sched_remote_shutdown);
         return command == SCHEDOP_remote_shutdown ? 0 : -ENOSYS;
@@ -216,9 +225,82 @@ static long make_many(user_t at, uint64_t count)
     return 0;
 }
 
+/* ---- Mapping other domains' memory ---- */
+
+#define PAUSE_FRAMES 256 /* after so many others may have their turn */
+
+/* As Linux's privcmd has them. */
+struct batch {
+    uint32_t count;
+    uint16_t domain;
+    uint64_t address;
+    user_t frames, errors; /* 64 bits each; 32 bits each */
+};
+struct resource {
+    uint16_t domain;
+    uint32_t type, id, index;
+    uint64_t count, address;
+};
+_Static_assert(sizeof(struct batch) == 32 && sizeof(struct resource) == 32, "of privcmd's ioctls");
+
+/* Each frame has a result of its own. */
+static long map_batch(user_t at)
+{
+    struct batch b;
+    if (user_read(&b, at, sizeof(b)))
+        return -EFAULT;
+    if (b.address % PAGE_SIZE || b.address > USER_END || b.domain == DOMID_SELF || !b.domain)
+        return -EINVAL;
+    for (uint32_t i = 0; i < b.count; i++) {
+        uint64_t frame;
+        if (user_read(&frame, b.frames + i * sizeof(frame), sizeof(frame)))
+            return -EFAULT;
+        const int32_t rc =
+            foreign_map(task_current()->space, b.address + i * PAGE_SIZE, frame, b.domain, false);
+        if (user_write(b.errors + i * sizeof(rc), &rc, sizeof(rc)))
+            return -EFAULT;
+        if (i % PAUSE_FRAMES == PAUSE_FRAMES - 1)
+            sched_point();
+    }
+    return 0;
+}
+
+static long map_resource(user_t at)
+{
+    static xen_pfn_t frames[32];
+    struct resource r;
+    if (user_read(&r, at, sizeof(r)))
+        return -EFAULT;
+    if (r.address % PAGE_SIZE || r.address > USER_END || r.count > ARRAY_SIZE(frames) ||
+        r.domain == DOMID_SELF || !r.domain)
+        return -EINVAL;
+    struct xen_mem_acquire_resource a = {
+        .domid = r.domain, .type = r.type, .id = r.id, .nr_frames = r.count, .frame = r.index};
+    set_xen_guest_handle(a.frame_list, r.count ? frames : NULL);
+    int rc = hypercall_memory_op(XENMEM_acquire_resource, &a);
+    if (!rc && !r.count) {
+        r.count = a.nr_frames;
+        return user_write(at, &r, sizeof(r)) ? -EFAULT : 0;
+    }
+    for (uint64_t i = 0; !rc && i < r.count; i++)
+        rc = foreign_map(task_current()->space, r.address + i * PAGE_SIZE, frames[i], r.domain,
+                         true);
+    return rc;
+}
+
+/* The memory is filled by ioctl. */
+static int privcmd_map(struct file *file, uintptr_t start, size_t size, uint64_t offset)
+{
+    return 0;
+}
+
 static long privcmd_ioctl(struct file *file, unsigned command, user_t arg)
 {
     struct call c = {0};
+    if (command == PRIVCMD_BATCH)
+        return map_batch(arg);
+    if (command == PRIVCMD_RESOURCE)
+        return map_resource(arg);
     if (command != PRIVCMD_HYPERCALL)
         return -ENOTTY;
     if (user_read(&c, arg, sizeof(c.op) + 5 * sizeof(c.arg[0])))
@@ -231,4 +313,5 @@ static long privcmd_open(struct file *file)
     return access_capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
-const struct file_ops privcmd_ops = {.open = privcmd_open, .ioctl = privcmd_ioctl};
+const struct file_ops privcmd_ops = {
+    .open = privcmd_open, .ioctl = privcmd_ioctl, .map = privcmd_map};

@@ -1,10 +1,13 @@
 /* /dev/xen of a first domain: who may use it, and what wrong arguments do not do to the kernel.  Not for other kernels. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -108,12 +111,96 @@ static void check_ports(int fd)
            "and gives nobody's port but its own file's");
 }
 
+/* ---- Other domains' memory ---- */
+
+#define BATCH 0x205004
+#define PAGE  4096
+
+static const volatile char *touched;
+
+static void touch_it(void)
+{
+    *touched;
+}
+
+/* Frame @frame of @domain at @address: what the frame's own error says, or errno. */
+static int map_frame(void *address, unsigned domain, uint64_t frame)
+{
+    int32_t error = 1;
+    const struct {
+        uint32_t count;
+        uint16_t domain;
+        uint64_t address, frames, errors;
+    } batch = {1, domain, (uintptr_t)address, (uintptr_t)&frame, (uintptr_t)&error};
+    return ioctl(privcmd, BATCH, &batch) ? errno : -error;
+}
+
+static void in_child(void)
+{
+    _exit(msync((void *)(uintptr_t)touched, PAGE, MS_ASYNC) == 0);
+}
+
+static void check_foreign_memory(void)
+{
+    char *const m = mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, privcmd, 0);
+    char *const own = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    touched = m;
+    result(m != MAP_FAILED && died_of(child(touch_it), SIGSEGV) &&
+               map_frame(own, 0x7ff1, 0xb8) == EINVAL && map_frame(m, 0x7ff0, 0xb8) == EINVAL &&
+               map_frame(m, 0, 0xb8) == EINVAL && map_frame(m + 1, 0x7ff1, 0xb8) == EINVAL &&
+               map_frame(m, 99, 0xb8) > 0 && map_frame(m, 0x7ff1, ~0ul) == EINVAL &&
+               map_frame((char *)-PAGE, 0x7ff1, 0xb8) == EINVAL &&
+               mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, privcmd, 0) == MAP_FAILED &&
+               errno == EINVAL,
+           "other domains' memory goes to where mmap has made room for it, and nowhere else");
+    /* Of nobody: what the VGA shows. */
+    const int good = map_frame(m, 0x7ff1 /* DOMID_IO */, 0xb8) == 0;
+    *(volatile char *)m;
+    result(good && map_frame(m, 0x7ff1, 0xb8) == EBUSY &&
+               FAILS(mprotect(m, PAGE, PROT_READ | PROT_WRITE), EACCES) &&
+               mremap(m, PAGE, 2 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == EFAULT &&
+               FAILS(madvise(m, PAGE, MADV_DONTNEED), EINVAL) &&
+               FAILS(madvise(m, PAGE, MADV_DOFORK), EINVAL) && child(in_child) == 0,
+           "there it stays, and no child has it");
+    result(munmap(m, 4 * PAGE) == 0 && munmap(own, PAGE) == 0, "until it is unmapped");
+}
+
+static void check_grants(int gntdev)
+{
+    struct {
+        uint32_t count, pad;
+        uint64_t index;
+        uint32_t domain, ref;
+    } map = {1, 0, 0, 99, 1};
+    struct {
+        uint64_t index;
+        uint32_t count, pad;
+    } unmap = {0};
+    int good = ioctl(gntdev, 0x184700, &map) == 0;
+    good &=
+        mmap(NULL, PAGE, PROT_READ, MAP_SHARED, gntdev, map.index) == MAP_FAILED && errno == EINVAL;
+    good &= mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, gntdev, map.index) == MAP_FAILED &&
+            errno == EINVAL;
+    good &= mmap(NULL, PAGE, PROT_READ, MAP_SHARED, gntdev, map.index + PAGE) == MAP_FAILED &&
+            errno == EINVAL;
+    unmap.index = map.index;
+    unmap.count = 2;
+    good &= FAILS(ioctl(gntdev, 0x104701, &unmap), EINVAL);
+    unmap.count = 1;
+    good &= ioctl(gntdev, 0x104701, &unmap) == 0 && FAILS(ioctl(gntdev, 0x104701, &unmap), ENOENT);
+    map.count = 0;
+    good &= FAILS(ioctl(gntdev, 0x184700, &map), EINVAL) &&
+            FAILS(ioctl(gntdev, 0x184700, 8), EFAULT) && FAILS(ioctl(gntdev, 0x4799, 0), ENOTTY);
+    result(good, "gntdev maps what has been granted, and nothing else");
+}
+
 static void as_user(void)
 {
     if (setgid(1000) || setuid(1000))
         _exit(1);
     if (!FAILS(open("/dev/xen/privcmd", O_RDWR), EACCES) ||
         !FAILS(open("/dev/xen/evtchn", O_RDWR), EACCES) ||
+        !FAILS(open("/dev/xen/gntdev", O_RDWR), EACCES) ||
         !FAILS(open("/proc/xen/xsd_kva", O_RDWR), EACCES))
         _exit(2);
 }
@@ -139,6 +226,10 @@ void check_privcmd(void)
     check_calls();
     check_kernel_addresses();
     check_ports(evtchn);
+    check_foreign_memory();
+    const int gntdev = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
+    check_grants(gntdev);
+    close(gntdev);
     result(child(as_user) == 0, "/dev/xen is user 0's");
     chmod("/dev/xen/privcmd", 0666);
     chmod("/dev/xen/evtchn", 0666);
