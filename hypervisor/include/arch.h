@@ -95,7 +95,7 @@ uint8_t arch_address_bits(void); /* of a machine address */
 
 /*
  * Physical interrupts, numbered below PIRQS.  Bind: from now on @pirq, which @d has mapped, signals @port of @d and arrives on @cpu; 0 or
- * -errno.  Move: it arrives on @cpu.  Release: it is closed, if it is still bound to @port.  @d's evtchn_lock is held.
+ * -errno.  Move: it arrives on @cpu.  Release: it is closed (a message only if it is still bound to @port).  @d's evtchn_lock is held.
  */
 #define PIRQS 256u
 int arch_pirq_bind(struct domain *d, unsigned pirq, uint32_t port, unsigned cpu) must_check;

@@ -163,7 +163,7 @@ struct domain {
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
-    /* Those of them that are woken later, a few at a time (evtchn.c; atomic), and whose turn it is: only @wake_timer's handler. */
+    /* Those of them that are woken later, a few at a time (evtchn-poll.c; atomic), and whose turn it is: only @wake_timer's handler. */
     uint64_t wake_later;
     uint8_t wake_turn;
     struct timer wake_timer;
@@ -176,8 +176,9 @@ struct domain {
     struct xenstore *store;       /* NULL: none, or another domain's */
     /* how it was built, for a rebuild after reboot; NULL for the idle domain */
     struct domain_config *config;
-    uint32_t weight, cap;       /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
-    struct sched_cap sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched.c) */
+    uint32_t weight, cap; /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
+    struct sched_cap
+        sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched-cap.c) */
     spinlock_t cap_lock;
     struct timer cap_timer; /* the next period begins: runs while some vCPU is PAUSE_CAPPED */
     /* Only @cap_timer's handler: the vCPU that the next period begins with; where this period's next round goes on; there is one. */

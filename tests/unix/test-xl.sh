@@ -68,7 +68,8 @@ grep -q '^Domain-0  *0  *128  *1  *r-----  *[0-9.]*$' "$work/ours"
 result $? 'xl list shows domain 0'
 up=$(sed -n 's/^== up \([0-9.]*\) s/\1/p' "$work/ours")
 awk "BEGIN { exit !(${up:-99} < 2) }"
-result $? "and does so $up s after the kernel began (a second is 10^9 instructions)"
+result $? 'and does so within 2 s of the first instruction (a second is 10^9)'
+echo "# after $up s"
 [ "$(grep -c ' runs$' "$work/ours")" = 2 ]
 result $? 'xenstored and xenconsoled run'
 [ "$(grep -c '^ok' "$work/ours")" = 13 ] && ! grep -q '^not ok' "$work/ours"

@@ -1,7 +1,7 @@
 /*
  * What the files of consoles share: a domain's console, and the list of all.
  *
- * Locks: of `consoles`, and of what console-input.c has, the lock in it; of output, line_enter() (line.h).
+ * Locks: consoles.lock guards the list and all state of console-input.c; line_enter() (line.h) guards output.
  */
 #pragma once
 

@@ -19,7 +19,7 @@ static void open_unbound(struct domain *d, uint32_t port, domid_t remote)
     e->state = ECS_UNBOUND;
 }
 
-/* It was not the port of the hint. */
+/* evtchn_alloc_unbound() when the hint's port is not free. */
 static noinline_ long alloc_unbound(struct domain *d, domid_t remote)
 {
     spin_lock(&d->evtchn_lock);

@@ -1,4 +1,5 @@
-/* Sub-operations of event channels (evtchn-op.c): handlers, one for each line of EVTCHNOP_LIST, and what they share. */
+/* The sub-operations of event channels: a handler for each line of EVTCHNOP_LIST (evtchn-bind.c, evtchn-close.c, evtchn-op.c), and what
+ * these files share. */
 #pragma once
 
 #include "evtchn.h"

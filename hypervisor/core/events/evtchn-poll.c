@@ -6,8 +6,8 @@
  * in d->wake_later, and woken WAKE_IN_TURN at a time by d->wake_timer; moments of different domains are WAKE_EVERY apart on a CPU.
  *
  * None is forgotten: while d->wake_later is not empty, the timer is set, or its handler runs, or who found it empty is about to set it.
- * None is woken for an event that it no longer waits for: who begins a poll takes itself off (evtchn_poll_begin).  That another
- * CPU saw the poll before and notes it only now cannot be excluded, nor that it wakes it directly only now: polls may end early.
+ * None is woken for an event that it no longer waits for: who begins a poll takes itself off (evtchn_poll_begin).  Another CPU may
+ * have seen the earlier poll and act on it only now: then the new poll ends early, as any poll may.
  */
 #include "arch.h"
 #include "evtchn-port.h"

@@ -3,9 +3,9 @@
  *
  * A port is one end.  This file has a domain's ports: where they lie, and which are free.  What opens them is in evtchn-bind.c, what
  * closes them in evtchn-close.c, the other sub-operations in evtchn-op.c, who waits for them in evtchn-poll.c; how a signal reaches
- * the guest is one of two other stories (evtchn-2level.c, evtchn-fifo.c; evtchn-port.h lies between).
+ * the guest is in evtchn-2level.c or evtchn-fifo.c (evtchn-port.h chooses).
  *
- * States of a port, and who may leave them:
+ * States of a port, and what changes them:
  *
  *     FREE --alloc_unbound--> UNBOUND --peer's bind_interdomain--> INTERDOMAIN
  *       |                        ^------------peer's close---------------'
@@ -14,7 +14,8 @@
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
  * A send through an interdomain port holds the sender's evtchn_lock, which keeps the binding; one to an own IPI port, a VIRQ and a
- * PIRQ take none of these: a PIRQ's comes under the lock of lines, which bind, move and close take inside evtchn_lock.  The bucket
+ * PIRQ take none of these: a PIRQ's comes under the lock of lines or that of messages (x86/machine), which bind, move and close take
+ * inside evtchn_lock.  The bucket
  * of a port lives as long as anybody has a reference to its domain, and a domain lives as long as a port of another one is bound to
  * it (evtchn_close_all() unbinds them first, under both locks).
  *
@@ -31,7 +32,7 @@
 #include "sched.h"
 
 #define SEARCH_LONG 16u /* a search that looks at fewer is as cheap as the rest of its call */
-#define BUSY_COST   8u  /* a look into a queue is as dear as so many */
+#define BUSY_COST   8u  /* a look into a queue costs as much as so many ports */
 
 #define BUCKETS_2LEVEL (PORTS_2LEVEL / PORTS_PER_BUCKET)
 #define BUCKETS_FIFO   (EVTCHN_FIFO_NR_CHANNELS / PORTS_PER_BUCKET)

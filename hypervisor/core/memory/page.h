@@ -194,9 +194,9 @@ struct page_info *page_alloc_leaving(unsigned order, uint64_t leave) must_check;
 void page_promise(uint64_t count);
 void page_promise_end(uint64_t count);
 uint64_t page_promised(void);
-/* Less is free than is promised, and no domain is built by the caller: not even room in a slab is for it. */
+/* Is less free than is promised, and the caller builds no domain?  Then not even a small object may be taken. */
 bool page_alloc_is_short(void);
-/* The same, zeroed, as memory. */
+/* page_alloc(), zeroed; the result is an address. */
 void *page_alloc_zeroed(unsigned order) must_check;
 /* Return a block that is nobody's any more: every frame has refs 0. */
 void page_free(struct page_info *pg, unsigned order);

@@ -6,7 +6,7 @@
  * let, and a neighbour that wakes a moment later stands behind all of them.
  *
  * Fails: a domain's vCPUs share the credit of one sleeper, so together they are ahead no longer than one; and whoever has slept
- * takes the CPU from one that is ahead of it by half a millisecond, not only in the moment in which it wakes.
+ * takes the CPU from one that is ahead of it by a tenth of a millisecond, not only in the moment in which it wakes.
  */
 #include "attack.h"
 #include "clock.h"
