@@ -118,6 +118,7 @@ static bool space_keep(struct space *space)
         return false;
     pages_drop(space, USER_START, USER_END);
     space->brk_start = space->brk = 0;
+    space->lock_future = space->barriers = false;
     spare[spare_count++] = space;
     return true;
 }
@@ -128,8 +129,9 @@ void space_put(struct space *space)
         return;
     struct area *area, *after;
     space_unload(space);
-    if (space_marked(space, USER_START, USER_END - USER_START, AREA_FOREIGN))
+    if (space->foreign)
         platform_foreign_forget(space, USER_START, USER_END);
+    space->foreign = false;
     const bool kept = space_keep(space);
     if (!kept)
         table_destroy(space);

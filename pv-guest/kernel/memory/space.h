@@ -55,6 +55,7 @@ struct space {
     struct list areas;
     unsigned long resident; /* leaves that hold a page */
     uintptr_t brk_start, brk;
+    bool foreign;     /* it has, or had, areas with AREA_FOREIGN */
     bool lock_future; /* mlockall: what is mapped from now on is locked */
     bool barriers;    /* its threads have registered for membarrier's private command */
 };

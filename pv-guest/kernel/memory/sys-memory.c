@@ -113,6 +113,7 @@ static long map_device(struct space *space, uintptr_t start, size_t size, struct
     int rc = space_map(space, start, size, a->arg[2] & 7, SHARING_ALL, NULL, 0);
     if (!rc)
         rc = space_mark(space, start, size, AREA_FOREIGN | AREA_NO_FORK, 0);
+    space->foreign |= !rc;
     if (!rc)
         rc = f->ops->map(f, start, size, a->arg[5]);
     if (rc)

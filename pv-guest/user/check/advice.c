@@ -143,6 +143,29 @@ static void check_remapping(void)
     munmap(to, 4 * PAGE);
 }
 
+static void lock_future(void)
+{
+    _exit(mlockall(MCL_FUTURE) ||
+          syscall(SYS_membarrier, 16 /* REGISTER_PRIVATE_EXPEDITED */, 0, 0));
+}
+
+/* Memory that is locked is not dropped; a barrier among threads wants that the process has registered. */
+static void is_new(void)
+{
+    char *m = map(1);
+    _exit(madvise(m, PAGE, MADV_DONTNEED) ||
+          !FAILS(syscall(SYS_membarrier, 8 /* PRIVATE_EXPEDITED */, 0, 0), EPERM));
+}
+
+/* What a process has said about its memory ends with it. */
+static void check_successor(void)
+{
+    int good = 1;
+    for (int i = 0; i < 20; i++)
+        good &= child(lock_future) == 0 && child(is_new) == 0;
+    result(good, "a process begins with nothing of what another one has said about its memory");
+}
+
 void check_memory_advice(void)
 {
     check_children();
@@ -150,4 +173,5 @@ void check_memory_advice(void)
     result(child(lock_little) == 0, "RLIMIT_MEMLOCK binds all but root");
     check_advice_itself();
     check_remapping();
+    check_successor();
 }
