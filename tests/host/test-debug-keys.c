@@ -5,6 +5,7 @@
 #include "suite.h"
 #include "builder.h"
 #include "console.h"
+#include "trace.h"
 #include "xenstore.h"
 #include "verdict.h"
 
@@ -173,4 +174,37 @@ Test(debug_keys, line_writes_a_node_and_prints_it)
     assert_says("/local/domain/1/data/y = \"a b\"");
     a.d->config = NULL;
     world_check();
+}
+
+/* --- what a crash says of a vCPU ----------------------------------------------------------------------------- */
+
+static unsigned between;
+
+static void count_between(void)
+{
+    between++;
+}
+
+Test(debug_keys, the_last_things_that_happened_are_told_by_name)
+{
+    struct trace_record *r;
+
+    machine_log_clear();
+    for (unsigned i = 0; i < TRACE_SLOTS; i++) /* nothing that a record could not be */
+        *trace_next(&a.v->trace, (enum trace_kind)99, 0) = (struct trace_record){.kind = 99};
+    r = trace_next(&a.v->trace, TRACE_TRAP, 14);
+    r->a = 0x1234;
+    r->b = 0x5678;
+    r->c = 2;
+    r = trace_next(&a.v->trace, TRACE_HYPERCALL, 1000);
+    r->a = r->b = r->c = 7;
+    machine_enter(a.v);
+    assert_refused(&a, hypercall(&a, mmu_update, 1ull << 46, 1, 0, DOMID_SELF),
+                   ARGUMENT_UNREADABLE);
+    trace_dump(a.v, count_between);
+    assert_eq_long(between, TRACE_SLOTS);
+    assert_says("d1v0: last hypercalls, traps and refusals, oldest first");
+    assert_says("trap  14 error 2 at <0000000000001234> address 5678");
+    assert_says("hypercall 1000 ?");
+    assert_says("refused ");
 }

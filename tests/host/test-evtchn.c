@@ -3,6 +3,7 @@
  * and a long random run of two domains against a model.
  */
 #include "suite.h"
+#include "evtchn-port.h"
 #include "evtchn.h"
 #include "sched.h"
 
@@ -624,6 +625,24 @@ Test(evtchn, random_against_a_model)
             for (uint32_t p = 0; p < PORTS; p++)
                 check_port(0, p), check_port(1, p);
     }
+}
+
+/* What lines ask, when they are recounted. */
+Test(evtchn, lines_know_which_ports_are_theirs)
+{
+    struct evtchn_bind_ipi ipi = {.vcpu = 0};
+
+    assert_ok(op(&a, bind_ipi, &ipi));
+    assert_eq_long(evtchn_pirqs(a.d), 0);
+    cr_assert(!evtchn_is_pirq(a.d, ipi.port, 0));
+    cr_assert(!evtchn_is_pirq(a.d, 100000, 0));
+    port_of(a.d, ipi.port)->state = ECS_PIRQ;
+    port_of(a.d, ipi.port)->peer = 9;
+    assert_eq_long(evtchn_pirqs(a.d), 1);
+    cr_assert(evtchn_is_pirq(a.d, ipi.port, 9));
+    cr_assert(!evtchn_is_pirq(a.d, ipi.port, 8));
+    port_of(a.d, ipi.port)->state = ECS_IPI;
+    port_of(a.d, ipi.port)->peer = 0;
 }
 
 /* --- many pollers of one port ------------------------------------------------------------------ */

@@ -873,6 +873,163 @@ Test(grants, a_list_for_several_tables)
     assert_ok(guest_mmu_update(&b, guest_entry(&b, 2, 7), 0));
 }
 
+/* The last of several status frames is mapped: those before it, taken away already, are given back to it. */
+Test(grants, status_frames_are_taken_all_or_none)
+{
+    struct gnttab_setup_table t = {.dom = DOMID_SELF, .nr_frames = 9};
+
+    assert_ok(set_version(2));
+    t.frame_list.p = (void *)(WINDOW_VA + 0x6000);
+    assert_eq_long(grant_call(a.v, GNTTABOP_setup_table, &t, sizeof(t), &t.status), GNTST_okay);
+    for (unsigned i = 0; i < 2; i++) {
+        const mfn_t status = virt_to_mfn(a.d->grants->status[i]);
+        assert_ok(guest_mmu_update(&a, guest_l1_entry(&a, 60), pte_make(status, RW).v));
+        assert_refused(&a, set_version(1), GRANT_STATUS_MAPPED);
+        world_check();
+    }
+    /* The first can be mapped still. */
+    assert_ok(guest_mmu_update(&a, guest_l1_entry(&a, 60),
+                               pte_make(virt_to_mfn(a.d->grants->status[0]), RW).v));
+    assert_ok(guest_mmu_update(&a, guest_l1_entry(&a, 60), 0));
+    assert_ok(set_version(1));
+    assert_ok(guest_protect(&a, 60, RW));
+}
+
+/* What a toolstack has in a reserved entry, version 1 may not be able to say. */
+Test(grants, version_1_cannot_say_everything)
+{
+    assert_ok(set_version(2));
+    grant_entry_v2_t *e = grant_entry_v2(a.d->grants, 3);
+    *e = (grant_entry_v2_t){.transitive = {.hdr = {GTF_transitive, 2}, .trans_domid = 1}};
+    assert_refused(&a, set_version(1), GRANT_ENTRY_NOT_VERSION_1);
+    *e = (grant_entry_v2_t){.full_page = {.hdr = {GTF_permit_access, 2}, .frame = 1ull << 32}};
+    assert_refused(&a, set_version(1), GRANT_ENTRY_NOT_VERSION_1);
+    assert_eq_long(a.d->grants->version, 2);
+    *e = (grant_entry_v2_t){.full_page = {.hdr = {0, 2}, .frame = 1ull << 32}}; /* none */
+    assert_ok(set_version(1));
+}
+
+/* A part of a page: what is copied lies within it, on either side. */
+Test(grants, a_part_of_a_page_is_all_that_is_copied)
+{
+    assert_ok(set_version(2));
+    for (unsigned to_it = 0; to_it < 2; to_it++)
+        for (unsigned from = 0; from <= 1152; from += 32) {
+            *grant_entry_v2(a.d->grants, REF) =
+                (grant_entry_v2_t){.sub_page = {.hdr = {GTF_permit_access | GTF_sub_page, 2},
+                                                .page_off = 64,
+                                                .length = 1024,
+                                                .frame = a.mfn[PAGE]}};
+            const bool within = from >= 64 && from + 64 <= 64 + 1024;
+            const int16_t status = to_it
+                                       ? copy_by(b.v, mine(30), theirs(from), GNTCOPY_dest_gref)
+                                       : copy_by(b.v, theirs(from), mine(30), GNTCOPY_source_gref);
+            assert_eq_long(status, within ? GNTST_okay : GNTST_general_error);
+            if (!within)
+                cr_assert(last_rule(b.v) == RULE_GRANT_COPY_PART);
+            assert_eq_long(*grant_status_of(a.d->grants, REF), 0);
+        }
+    assert_eq_long(map_by(b.v, REF, 0, GNTMAP_device_map).status, GNTST_general_error);
+    assert_ok(set_version(1));
+}
+
+/* Within one frame, of any length: as far as the two parts overlap, from the first word on. */
+Test(grants, a_frame_is_copied_to_itself)
+{
+    struct gnttab_copy op = {.source = mine(30), .dest = mine(30), .len = 13, .status = 77};
+    char *page = (char *)guest_page(&b, 30);
+
+    strcpy(page, "abcdefghijklm");
+    op.dest.offset = 100;
+    assert_eq_long(grant_call(b.v, GNTTABOP_copy, &op, sizeof(op), &op.status), GNTST_okay);
+    cr_assert(!memcmp(page + 100, "abcdefghijklm", 14));
+    op.dest.offset = PAGE_SIZE - 12;
+    assert_eq_long(grant_call(b.v, GNTTABOP_copy, &op, sizeof(op), &op.status), GNTST_bad_copy_arg);
+    cr_assert(last_rule(b.v) == RULE_GRANT_COPY_BOUNDS);
+}
+
+/* The frame changes hands between the look at its owner and the reference: what was taken is given back. */
+static struct page_info *moving;
+
+static void change_hands(const volatile void *at, bool write)
+{
+    if (moving && write && at == &moving->state) {
+        moving->owner = 2;
+        moving = NULL;
+    }
+}
+
+Test(grants, a_frame_that_has_just_changed_hands)
+{
+    static const uint32_t flags[] = {GNTMAP_host_map, GNTMAP_host_map | GNTMAP_readonly,
+                                     GNTMAP_device_map, GNTMAP_device_map | GNTMAP_readonly};
+    struct page_info *pg = guest_info(&a, PAGE);
+    const uint64_t state = pg->state;
+
+    allow(REF, 2, PAGE, 0);
+    assert_eq_long(unmap(map(GNTMAP_device_map), 0, DEVICE_ADDRESS), GNTST_okay);
+    race_adversary = change_hands;
+    for (unsigned i = 0; i < ARRAY_SIZE(flags) + 2; i++) {
+        moving = pg;
+        const int16_t status = i < ARRAY_SIZE(flags)
+                                   ? map_by(b.v, REF, guest_va(WINDOW), flags[i]).status
+                               : i & 1 ? copy_by(b.v, theirs(0), mine(30), GNTCOPY_source_gref)
+                                       : copy_by(b.v, mine(30), theirs(0), GNTCOPY_dest_gref);
+        cr_assert(!moving, "%u: nobody took a reference", i);
+        cr_assert(status == GNTST_general_error || status == GNTST_bad_page, "%u: %d", i, status);
+        pg->owner = 1;
+        assert_eq_long(pg->state, state);
+        assert_eq_long(bits(REF), 0);
+    }
+    race_adversary = NULL;
+}
+
+static long flush_cache(uint64_t address, uint16_t offset, uint16_t length, uint32_t cmd)
+{
+    const struct gnttab_cache_flush op = {
+        .a.dev_bus_addr = address, .offset = offset, .length = length, .op = cmd};
+
+    machine_enter(b.v);
+    return hypercall(&b, grant_table_op, GNTTABOP_cache_flush,
+                     machine_put(0x1000, &op, sizeof(op)).va, 1);
+}
+
+Test(grants, caches_are_as_devices_expect)
+{
+    const uint64_t ours = b.mfn[30] << PAGE_SHIFT;
+
+    assert_ok(flush_cache(ours, 0, PAGE_SIZE, GNTTAB_CACHE_CLEAN));
+    assert_ok(flush_cache(ours, 10, 20, GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL));
+    assert_ok(flush_cache(~0ull << PAGE_SHIFT, 0, 0, GNTTAB_CACHE_INVAL)); /* nothing is asked */
+    assert_ok(flush_cache(~0ull << PAGE_SHIFT, 0, 8, 0));
+    assert_refused(&b, flush_cache(ours, 10, 20, GNTTAB_CACHE_INVAL), GRANT_CACHE_INVALIDATE);
+    assert_refused(&b, flush_cache(a.mfn[30] << PAGE_SHIFT, 0, 8, 1), GRANT_CACHE_FRAME);
+    assert_refused(&b, flush_cache(max_mfn << PAGE_SHIFT, 0, 8, 1), GRANT_CACHE_RANGE);
+    assert_refused(&b, flush_cache(ours, PAGE_SIZE, 1, 1), GRANT_CACHE_RANGE);
+    assert_refused(&b, flush_cache(ours, 0, PAGE_SIZE + 1, 1), GRANT_CACHE_RANGE);
+    assert_refused(&b, flush_cache(ours, 4000, 97, 1), GRANT_CACHE_RANGE);
+    assert_refused(&b, flush_cache(ours, 0, 8, 4), GRANT_CACHE_RANGE);
+    assert_refused(&b, flush_cache(ours, 0, 8, GNTTAB_CACHE_SOURCE_GREF), GRANT_CACHE_RANGE);
+}
+
+Test(grants, limits_come_from_the_command_line)
+{
+    static struct guest c;
+
+    strcpy(hypervisor_cmdline, "gnttab_max_frames=2 gnttab_max_maptrack_frames=0");
+    guest_create(&c, 3, 32, 1);
+    assert_eq_long(c.d->grants->max_frames, 2);
+    assert_eq_long(c.d->grants->max_maptrack_frames, 1);
+    cr_assert(grant_table_grow(c.d, 2) && !grant_table_grow(c.d, 3));
+    strcpy(hypervisor_cmdline, "gnttab_max_frames=1000 gnttab_max_maptrack_frames=100000");
+    guest_destroy(&c);
+    guest_create(&c, 3, 32, 1);
+    assert_eq_long(c.d->grants->max_frames, GRANT_FRAMES_MOST);
+    assert_eq_long(c.d->grants->max_maptrack_frames, MAPTRACK_FRAMES_MOST);
+    guest_destroy(&c);
+    hypervisor_cmdline[0] = 0;
+}
+
 /* --- the invariants, each broken on purpose ----------------------------------------------------------------- */
 
 static void assert_seen(void)

@@ -408,6 +408,20 @@ Test(hyperlaunch, cannot_boot_is_one_sentence_and_a_verdict)
     cr_assert(machine_logged("cannot boot: IM-001"), "%s", machine.log);
 }
 
+static void end_early(void *unused)
+{
+    cannot_boot(VERDICT_BOOT, "no %s below %u MiB", "memory", 16);
+}
+
+/* What has no rule, because it is the machine that lacks something. */
+Test(hyperlaunch, cannot_boot_before_anything_is_read)
+{
+    machine_log_clear();
+    assert_eq_long(machine_catch_end(end_early, NULL), MACHINE_POWEROFF + 1);
+    assert_eq_long(machine.verdict, VERDICT_BOOT);
+    cr_assert(machine_logged("cannot boot: no memory below 16 MiB"), "%s", machine.log);
+}
+
 Test(hyperlaunch, plain_modules_make_domain_zero)
 {
     boot_module_count = 0;

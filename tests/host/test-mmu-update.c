@@ -557,3 +557,40 @@ Test(mmu_update, multicall_stops_where_a_window_has_shut)
     assert_eq_long(call[0].result, 0);
     assert_eq_long(call[1].result, UNSET);
 }
+
+/* --- domains that only stand for something, and whoever should pause ------------------------------------------ */
+
+Test(mmu_update, frames_of_system_domains_are_named_by_the_control_role)
+{
+    static const domid_t ids[] = {DOMID_IO, DOMID_XEN};
+
+    for (unsigned i = 0; i < 2; i++) {
+        mmu_update_t r = {guest_l1_entry(&g, 20), guest_pte(&g, 21, RO)};
+        const uint64_t at = machine_put(0x1000, &r, sizeof(r)).va;
+        assert_refused(&g, hypercall(&g, mmu_update, at, 1, 0, ids[i]), FOREIGN_DOMAIN_NOT_ALLOWED);
+        g.d->roles = ROLE_CONTROL;
+        /* A frame of our own is not theirs. */
+        cr_assert(hypercall(&g, mmu_update, at, 1, 0, ids[i]) < 0);
+        g.d->roles = 0;
+    }
+}
+
+/* A long list lets go of the lock where its vCPU should pause, and goes on with the next request. */
+Test(mmu_update, a_list_pauses_between_requests)
+{
+    static mmu_update_t r[200];
+    uint32_t done = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(r); i++)
+        r[i] = (mmu_update_t){guest_l1_entry(&g, 20), guest_pte(&g, 20, i & 1 ? RW : RO)};
+    const uint64_t at = machine_put(0x1000, r, sizeof(r)).va,
+                   count = machine_put(0x800, &done, sizeof(done)).va;
+    atomic_or(&g.v->pause, PAUSE_CAPPED);
+    assert_ok(hypercall(&g, mmu_update, at, ARRAY_SIZE(r), count, DOMID_SELF));
+    atomic_and(&g.v->pause, ~PAUSE_CAPPED);
+    machine_get(&done, 0x800, sizeof(done));
+    assert_eq_long(done, ARRAY_SIZE(r));
+    assert_eq_long(guest_page(&g, 3)[20] & PTE_RW, PTE_RW);
+    mutex_lock(&g.d->mmu); /* it is free */
+    mutex_unlock(&g.d->mmu);
+}

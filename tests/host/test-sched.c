@@ -350,6 +350,25 @@ Test(sched, periods_of_caps_begin_apart)
     }
 }
 
+/* What was done in its name is paid like what it did: it waits until its cap allows it again. */
+Test(sched, work_in_a_domains_name_counts_for_its_cap)
+{
+    add(0, 1, 256, 0);
+    add(1, 2, 256, 10);
+    sched_domain_charge(guest[0].d, 1000000000); /* who has no cap owes nothing */
+    cr_assert(!(guest[0].v->pause & PAUSE_CAPPED));
+    sched_domain_charge(guest[1].d, 1000);
+    cr_assert(!(guest[1].v->pause & PAUSE_CAPPED));
+    sched_domain_charge(guest[1].d, SCHED_CAP_PERIOD / 2); /* five periods of its cap */
+    for_each_vcpu(guest[1].d, v)
+        cr_assert(v->pause & PAUSE_CAPPED);
+    run_for(3 * SCHED_CAP_PERIOD);
+    cr_assert(guest[1].v->pause & PAUSE_CAPPED);
+    memset(got, 0, sizeof(got));
+    run_for(10 * SCHED_CAP_PERIOD);
+    cr_assert(got[1][0] + got[1][1] > 0, "it never runs again");
+}
+
 Test(sched, affinity_is_kept)
 {
     add(0, 1, 256, 0);

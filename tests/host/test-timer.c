@@ -1,6 +1,7 @@
 /* Timers: they fire in order, once, not before their time, also when re-armed and stopped from
  * handlers. */
 #include "suite.h"
+#include "race.h"
 #include "timer.h"
 
 #define TIMERS 64u
@@ -312,4 +313,38 @@ Test(timer, random_against_a_model)
             cr_assert(entry[k].t.queued == armed[k], "step %u: timer %u", step, k);
         }
     }
+}
+
+/* CPU 1 stops a timer whose handler runs on CPU 0: it comes back when the handler has, and what that had set again is off. */
+static unsigned looks;
+
+static void let_it_return(const volatile void *at, bool write)
+{
+    /* The word that says which handler runs: it says so for a while, and then no more. */
+    struct timer **word = (struct timer **)(uintptr_t)at;
+
+    if (!write && (uintptr_t)at % sizeof(*word) == 0 && *word == &entry[0].t && ++looks == 3)
+        *word = NULL;
+}
+
+static void stopped_from_elsewhere(struct timer *t)
+{
+    entry[0].fired++;
+    timer_set(t, arch_now() + 500);
+    machine_on_cpu(1);
+    race_adversary = let_it_return;
+    timer_stop(t);
+    race_adversary = NULL;
+    machine_on_cpu(0);
+}
+
+Test(timer, stopping_waits_for_the_handler_on_another_cpu)
+{
+    timer_init(&entry[0].t, stopped_from_elsewhere);
+    arm(0, 1000);
+    machine_advance(1000);
+    assert_eq_long(entry[0].fired, 1);
+    assert_eq_long(looks, 3);
+    machine_advance(10000);
+    assert_eq_long(entry[0].fired, 1);
 }
