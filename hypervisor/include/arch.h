@@ -31,6 +31,9 @@
  */
 #include "arch-inline.h"
 
+/* What the machine's part of @d, which nobody uses any more, has allocated. */
+void arch_domain_destroy(struct domain *d);
+
 /* vCPUs.  arch_vcpu_init: stack, descriptor views, FPU area; registers as a halted vCPU. 0 or -XEN_ENOMEM. */
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
@@ -89,6 +92,14 @@ mfn_t arch_m2p_frame(uint64_t i);
  * are shown.  Words that it does not know are zero.
  */
 void arch_cpu_features(uint32_t *words, unsigned n, bool guests);
+/*
+ * The @i-th CPUID leaf of the processor, or, if @guests, of what domain @d is shown (NULL: a new one), with nothing in it that depends
+ * on who asks; false: there are no more.  Limit: @d, which has not run, is shown no feature that @leaf lacks.  0, -XEN_ERANGE: no such
+ * leaf, -XEN_ENOMEM.  Both need @d->control.
+ */
+struct xen_cpuid_leaf;
+bool arch_cpuid_leaf(const struct domain *d, bool guests, unsigned i, struct xen_cpuid_leaf *leaf);
+int arch_cpuid_limit(struct domain *d, const struct xen_cpuid_leaf *leaf) must_check;
 void arch_cpu_ids(unsigned cpu, uint32_t *apic, uint32_t *acpi); /* of a CPU that is online */
 uint32_t arch_tsc_khz(void);
 uint8_t arch_address_bits(void); /* of a machine address */

@@ -25,6 +25,7 @@ struct grant_table;
 struct console_ring;
 struct xenstore;
 struct domain_config;
+struct memory_map;
 
 #define MAX_VCPUS 64 /* per domain */
 
@@ -49,6 +50,7 @@ enum vcpu_run_state {
 #define PAUSE_DOMAIN  BIT(3) /* the domain is not started yet, shut down or dying */
 #define PAUSE_WAITING BIT(4) /* waits for something inside the hypervisor */
 #define PAUSE_CAPPED  BIT(5) /* its domain has used up its cap; until the next period */
+#define PAUSE_CONTROL BIT(6) /* a control domain has paused the domain, or not started it yet */
 /* set by the vCPU itself, asleep in schedule() */
 #define PAUSE_SLEEP (PAUSE_BLOCKED | PAUSE_POLLING | PAUSE_WAITING)
 
@@ -143,6 +145,13 @@ struct domain {
     void (*free)(struct domain *d); /* called when @refs is 0 */
     struct domain *next;            /* hash chain, guarded by the domain table's lock */
 
+    /* What control domains do to it: one at a time, under @control, which is taken before @mmu. */
+    mutex_t control;
+    bool managed;       /* one of them has made it, and ends it; fixed before it is visible */
+    bool started;       /* its first pause is over: what it is cannot be changed any more */
+    uint8_t pauses;     /* how often it has been paused, more than unpaused */
+    uint8_t handle[16]; /* its UUID, for toolstacks */
+
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
     mutex_t mmu;
     uint32_t tot_pages, max_pages;
@@ -155,6 +164,8 @@ struct domain {
     struct shared_info *shared;
     /* bounds of the frames it ever owned, for teardown; under @mmu */
     uint64_t lowest_mfn, highest_mfn;
+    struct memory_map *map; /* that it is told, if it was set (memory-map.c); under @control */
+    uint32_t claimed;       /* frames promised to it, by a claim (claim.c); atomic */
 
     /* Event channels. */
     spinlock_t evtchn_lock;
@@ -162,6 +173,7 @@ struct domain {
     uint32_t evtchn_buckets; /* how many there may be */
     uint32_t evtchn_limit;   /* ports below this exist in the buckets */
     uint32_t evtchn_hint;    /* no free port below this */
+    uint32_t evtchn_space;   /* it may have ports below this; fixed before it is visible */
     uint64_t pollers;        /* vCPUs in SCHEDOP_poll (atomic) */
     /* Those of them that are woken later, a few at a time (evtchn-poll.c; atomic), and whose turn it is: only @wake_timer's handler. */
     uint64_t wake_later;
@@ -208,6 +220,12 @@ struct domain *domain_get_owner(domid_t id) must_check;
 /* The domain with the lowest number from @id up, referenced, or NULL: visits all that domain_get() would find
  * while they come and go. */
 struct domain *domain_get_from(unsigned id) must_check;
+/* The same of those that have one of @roles. */
+struct domain *domain_get_from_with(unsigned id, uint16_t roles) must_check;
+/* Is there a domain of this number that nobody finds: not published yet, or about to be gone? */
+bool domain_is_hidden(domid_t id) must_check;
+/* Has no domain this number, not even one that nobody finds any more? */
+bool domain_number_free(domid_t id) must_check;
 void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);
@@ -245,6 +263,19 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
 /* Teardown of a domain that never ran: every frame back, then freed.  (One that ran is torn down as work when it
  * has ended: domain_shutdown.) */
 void domain_destroy(struct domain *d);
+/*
+ * For core/control: a domain that it makes, changes and ends.  All take d->control, but domain_kill().
+ *
+ * Add: the vCPUs that a managed domain does not have yet, down, and paused as the domain is.  Pause and unpause count.  Kill: it
+ * is ended for good, whatever it is configured to do then, as work in its own name; domain_is_dead() when its vCPUs have stopped, its
+ * ports are closed and its frames given up, except for those that others hold.
+ */
+int domain_add_vcpus(struct domain *d) must_check; /* 0, -XEN_ENOMEM, -XEN_EINVAL: it is dying */
+int domain_control_pause(struct domain *d) must_check;   /* 0 or -XEN_EOVERFLOW */
+int domain_control_unpause(struct domain *d) must_check; /* 0 or -XEN_EINVAL */
+void domain_kill(struct domain *d);
+bool domain_is_dead(const struct domain *d);
+
 /* @d is whole: from now on others find it.  A second time does nothing. */
 void domain_publish(struct domain *d);
 /* @d, just built, is published and may run; it counts among the domains that keep the machine going. */

@@ -3,10 +3,25 @@
 
 #include "suite.h"
 #include "control.h"
+#include "domain-config.h"
+#include "evtchn.h"
+#include "grant-table.h"
 #include "log.h"
 #include "sched.h"
 
+#include <xen/memory.h>
+
 static struct guest g, other;
+
+/* While the caller waits for an end the idle vCPU of its CPU works. */
+static void work(void)
+{
+    machine.while_spinning = NULL;
+    machine_run_work();
+    machine_advance(2000000);
+    machine_enter(g.v);
+    machine.while_spinning = work;
+}
 
 static void start(void)
 {
@@ -15,10 +30,12 @@ static void start(void)
     guest_create(&other, 7, 32, 1);
     g.d->roles = ROLE_CONTROL;
     machine_enter(g.v);
+    machine.while_spinning = work;
 }
 
 static void finish(void)
 {
+    machine.while_spinning = NULL;
     world_check();
     guest_destroy(&other);
     guest_destroy(&g);
@@ -130,7 +147,7 @@ Test(control, the_list_stops_where_there_is_no_room)
     assert_eq_long(op.u.getdomaininfolist.num_domains, 2); /* the other, and the world's own */
 }
 
-Test(control, parameters_of_the_scheduler_are_told_and_not_changed)
+Test(control, parameters_of_the_scheduler_are_told_and_set)
 {
     struct xen_domctl op = {0};
 
@@ -141,8 +158,214 @@ Test(control, parameters_of_the_scheduler_are_told_and_not_changed)
     assert_eq_long(op.u.scheduler_op.u.credit2.weight, 512);
     op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
     op.u.scheduler_op.u.credit2.weight = 99;
-    assert_refused(&g, domctl(&op, XEN_DOMCTL_scheduler_op, 7), SCHEDULER_FIXED);
-    assert_eq_long(other.d->weight, 512);
+    assert_ok(domctl(&op, XEN_DOMCTL_scheduler_op, 7));
+    assert_eq_long(other.d->weight, 99);
+    assert_eq_long(other.v->sched.weight, 99);
+    op.u.scheduler_op.u.credit2.weight = 0;
+    op.u.scheduler_op.u.credit2.cap = 30;
+    assert_ok(domctl(&op, XEN_DOMCTL_scheduler_op, 7));
+    assert_eq_long(other.d->weight, 99);
+    assert_eq_long(other.d->cap, 30);
+}
+
+/* Whoever a cap has stopped goes on when there is none any more: the period that would have let it go on needs a cap. */
+Test(control, a_cap_that_ends_lets_go)
+{
+    struct xen_domctl op = {0};
+
+    other.d->cap = 10;
+    sched_domain_charge(other.d, 10 * SCHED_CAP_PERIOD);
+    assert_eq_long(other.v->pause & PAUSE_CAPPED, PAUSE_CAPPED);
+    op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+    op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+    assert_ok(domctl(&op, XEN_DOMCTL_scheduler_op, 7));
+    machine_advance(1);
+    assert_eq_long(other.v->pause & PAUSE_CAPPED, 0);
+}
+
+/* --- a domain that is made here --- */
+
+static struct xen_domctl wanted(void)
+{
+    return (struct xen_domctl){.u.createdomain = {.max_vcpus = 2,
+                                                  .max_evtchn_port = 5,
+                                                  .max_grant_frames = 2,
+                                                  .max_maptrack_frames = 1,
+                                                  .grant_opts = XEN_DOMCTL_GRANT_version(1)}};
+}
+
+static struct domain *make(domid_t *id)
+{
+    struct xen_domctl op = wanted();
+
+    assert_ok(domctl(&op, XEN_DOMCTL_createdomain, 0));
+    *id = op.domain;
+    struct domain *d = domain_get(*id);
+    cr_assert(d);
+    op.u.max_vcpus.max = 2;
+    assert_ok(domctl(&op, XEN_DOMCTL_max_vcpus, *id));
+    op.u.max_mem.max_memkb = 64;
+    assert_ok(domctl(&op, XEN_DOMCTL_max_mem, *id));
+    domain_put(d);
+    return d;
+}
+
+static void destroy(domid_t id)
+{
+    struct xen_domctl op = {0};
+
+    assert_ok(domctl(&op, XEN_DOMCTL_destroydomain, id));
+    cr_assert(domain_number_free(id));
+}
+
+static long populate(domid_t id, unsigned n)
+{
+    xen_pfn_t list[16] = {0};
+    struct xen_memory_reservation r = {.nr_extents = n, .domid = id};
+
+    r.extent_start.p = (void *)machine_put(0x9000, list, sizeof(list)).va;
+    return guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &r, sizeof(r));
+}
+
+static long claim(domid_t id, uint64_t n)
+{
+    struct xen_memory_reservation r = {.nr_extents = n, .domid = id};
+
+    return guest_op(g.v, __HYPERVISOR_memory_op, XENMEM_claim_pages, &r, sizeof(r));
+}
+
+Test(control, a_domain_is_made_and_ended)
+{
+    domid_t id;
+    struct domain *d = make(&id);
+
+    cr_assert(d->managed && !d->started && d->pauses == 1);
+    assert_eq_long(d->vcpu[1]->pause & PAUSE_CONTROL, PAUSE_CONTROL);
+    assert_eq_long(populate(id, 3), 3);
+    world_check();
+    destroy(id);
+}
+
+/* At each step of being made it can be ended, and what is made after that is refused. */
+Test(control, what_is_dying_gets_nothing)
+{
+    struct xen_domctl op = {0};
+    domid_t id;
+    struct domain *d = make(&id);
+
+    assert_ok(claim(id, 8));
+    cr_assert(page_get(mfn_to_page(virt_to_mfn(d->shared)), d)); /* somebody maps a page of it */
+    assert_ok(domctl(&op, XEN_DOMCTL_destroydomain, id));
+    cr_assert(d->dying);
+    assert_eq_long(d->claimed, 0);
+    op.u.max_vcpus.max = 2;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_max_vcpus, id), CONTROL_DYING);
+    struct vcpu_guest_context c = {.user_regs.rip = 1};
+    op.u.vcpucontext.vcpu = 0;
+    op.u.vcpucontext.ctxt.p = (void *)machine_put(0xa000, &c, sizeof(c)).va;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpucontext, id), CONTROL_DYING);
+    assert_eq_long(populate(id, 1), 0);
+    assert_refused(&g, claim(id, 8), CLAIM_RANGE);
+    assert_ok(domctl(&op, XEN_DOMCTL_getdomaininfo, id));
+    assert_eq_long(op.domain, id); /* a zombie is listed, as long as it holds something */
+    assert_eq_long(op.u.getdomaininfo.flags & XEN_DOMINF_dying, XEN_DOMINF_dying);
+    page_put(mfn_to_page(virt_to_mfn(d->shared)));
+    for (unsigned i = 0; i < 20 && !domain_number_free(id); i++) {
+        machine_advance(10000000);
+        work();
+    }
+    cr_assert(domain_number_free(id));
+}
+
+/* The page that all may map is the next domain's only when nobody has the last one's. */
+Test(control, claims_are_what_others_do_not_get)
+{
+    domid_t id;
+    struct domain *d = make(&id);
+    const uint64_t free = page_free_count();
+
+    d->max_pages = 100000;
+    assert_refused(&g, claim(id, free + 1), CLAIM_NO_MEMORY);
+    assert_ok(claim(id, free - 300));
+    assert_refused(&g, claim(id, 10), CLAIMED_ALREADY);
+    g.d->max_pages = 100000;
+    assert_eq_long(populate(g.d->id, 16) < 16, free < 300 + 256 + 16 ? 1 : 0);
+    assert_eq_long(populate(id, 16), 16);
+    assert_eq_long(d->claimed, free - 300 - 16);
+    assert_ok(claim(id, 0));
+    assert_eq_long(d->claimed, 0);
+    destroy(id);
+}
+
+Test(control, limits_are_kept)
+{
+    domid_t id;
+    struct domain *d = make(&id);
+    long port = 0;
+
+    for (unsigned i = 0; i < 5; i++) {
+        port = evtchn_alloc_unbound(d, 1);
+        assert_eq_long(port, i + 1);
+    }
+    cr_assert(evtchn_alloc_unbound(d, 1) == -XEN_ENOSPC);
+    cr_assert(grant_table_grow(d, 2) && !grant_table_grow(d, 3));
+    assert_refused(&g, grant_table_set_version(d, 2), GRANT_VERSION_LIMIT);
+    destroy(id);
+}
+
+Test(control, a_cpu_policy_only_takes_away)
+{
+    struct xen_domctl op = {0};
+    domid_t id;
+    struct domain *d = make(&id);
+    xen_cpuid_leaf_t leaf = {.leaf = 1, .subleaf = XEN_CPUID_NO_SUBLEAF, .d = 0xfff3}, read[3];
+
+    op.u.cpu_policy.nr_leaves = 1;
+    op.u.cpu_policy.leaves.p = (void *)machine_put(0xa000, &leaf, sizeof(leaf)).va;
+    assert_ok(domctl(&op, XEN_DOMCTL_set_cpu_policy, id));
+    op.u.cpu_policy.nr_leaves = 3;
+    assert_ok(domctl(&op, XEN_DOMCTL_get_cpu_policy, id));
+    machine_get(read, 0xa000, sizeof(read));
+    assert_eq_long(read[0].d, 0xff);
+    assert_eq_long(read[1].d, 0xf3);
+    op.u.cpu_policy.nr_leaves = 2;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_get_cpu_policy, id), POLICY_NO_ROOM);
+    op.u.cpu_policy.nr_leaves = 1000000;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_set_cpu_policy, id), POLICY_TOO_LONG);
+    op.u.cpu_policy.nr_leaves = 1;
+    d->started = true;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_set_cpu_policy, id), POLICY_FIXED);
+    destroy(id);
+}
+
+/* What Xen serves and is refused here. */
+Test(control, what_is_not_served_changes_nothing)
+{
+    struct xen_domctl op = {0};
+    struct xen_sysctl s = {0};
+    domid_t id;
+
+    make(&id);
+    op.u.tsc_info.tsc_mode = 1;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_settscinfo, id), TSC_NOT_EMULATED);
+    op.u.tsc_info.tsc_mode = 0;
+    op.u.tsc_info.gtsc_khz = arch_tsc_khz() + 1;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_settscinfo, id), TSC_NOT_EMULATED);
+    memset(&op, 0, sizeof(op));
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpucontext, id), STATE_RESET);
+    s.u.cpu_policy.index = XEN_SYSCTL_cpu_policy_hvm_max;
+    assert_refused(&g, sysctl(&s, XEN_SYSCTL_get_cpu_policy), POLICY_ASSISTED);
+    destroy(id);
+}
+
+Test(control, a_domain_that_ends_the_machine_is_not_destroyed)
+{
+    static struct domain_config first = {.initial = true};
+    struct xen_domctl op = {0};
+
+    other.d->config = &first;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_destroydomain, 7), CONTROL_OF_SELF);
+    other.d->config = NULL;
 }
 
 Test(control, affinity_moves_a_vcpu_of_another_domain)

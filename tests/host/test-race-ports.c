@@ -304,14 +304,10 @@ static void must(long rc, const char *what)
         race_wrong("preparation: %s gives %ld", what, rc);
 }
 
-/* So that reset and teardown have 8 ports to look at, and not a bucket's 128, each with some steps that could be switched at: the
- * bucket is then ours to free. */
-static struct evtchn *bucket[3];
-
+/* So that reset and teardown have 8 ports to look at, and not a bucket's 128, each with some steps that could be switched at. */
 static void have_few_ports(struct domain *d)
 {
-    d->evtchn_limit = 8;
-    bucket[d->id] = d->evtchn[0];
+    evtchn_limit_ports(d, 7);
 }
 
 static void create_one(void)
@@ -552,7 +548,6 @@ static void is_gone(struct guest *g)
     if (d)
         race_wrong("guest %u is still there, with %u frames and %u references", id, d->tot_pages,
                    d->refs - 1);
-    mem_free(bucket[id], PORTS_PER_BUCKET * sizeof(struct evtchn));
     g->d = NULL;
 }
 

@@ -96,6 +96,10 @@
     OP(MMUEXT_MARK_SUPER, NO, "")                                                                 \
     OP(MMUEXT_UNMARK_SUPER, NO, "")
 
+/* <xen/memory.h> has it for toolstacks only. */
+#ifndef XENMEM_claim_pages
+#define XENMEM_claim_pages 24
+#endif
 #define XENMEM_LIST(OP)                                                                           \
     OP(XENMEM_increase_reservation, YES, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")  \
     OP(XENMEM_decrease_reservation, YES, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")  \
@@ -109,10 +113,12 @@
     OP(XENMEM_machine_memory_map, PRIV, "count:u32~ buffer:ptr")                                  \
     OP(XENMEM_exchange, YES, "in:ptr in_count:u64 in_order:u32 in_flags:x32 in_domain:dom out:ptr out_count:u64 out_order:u32 out_flags:x32 out_domain:dom done:u64~")\
     OP(XENMEM_machphys_mapping, YES, "start:va> end:va> max_mfn:x64>")                            \
-    OP(XENMEM_set_memory_map, PRIV, "domain:dom -:u32 count:u32 buffer:ptr")                      \
+    OP(XENMEM_set_memory_map, YES, "domain:dom -:u32 count:u32 buffer:ptr")                      \
     OP(XENMEM_maximum_gpfn, YES, "domain:dom")                                                    \
     OP(XENMEM_remove_from_physmap, NO, "domain:dom pfn:x64")                                      \
     OP(XENMEM_add_to_physmap_batch, NO, "domain:dom space:u16 count:u16 extra:u16 indexes:ptr pfns:ptr errors:ptr")\
+    OP(XENMEM_claim_pages, PRIV, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")            \
+    OP(XENMEM_acquire_resource, PRIV, "domain:dom type:u16 id:u32 count:u32~ -:u32 frame:u64 frames:ptr")\
     OP(XENMEM_get_vnumainfo, NO, "domain:dom")
 
 #define XENVER_LIST(OP)                                                                           \

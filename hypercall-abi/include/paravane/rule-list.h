@@ -197,6 +197,8 @@
     RULE(ME_005, MAP_NO_ROOM, EINVAL, "a map is given whole", "the machine memory map has more than %lu entries", "xen/memory.h") \
     RULE(ME_006, MEMORY_OP_UNKNOWN, ENOSYS, "an unknown operation changes nothing", "memory_op %lu is not served", "xen/memory.h") \
     RULE(ME_007, NO_VIRTUAL_NUMA, EOPNOTSUPP, "there is one memory node", "a virtual NUMA topology is asked for", "xen/memory.h") \
+    RULE(ME_008, MAP_TOO_LONG, EINVAL, "a memory map is bounded", "a memory map of %lu entries, at most %lu", "xen/memory.h") \
+    RULE(ME_009, MAP_NO_MEMORY, ENOMEM, "a memory map needs memory", "no memory for a map of %lu entries", "xen/memory.h") \
     RULE(ME_010, DOMAIN_MEMORY_LIMIT, 0, "a domain grows to its maximum, and only as far as there is memory", "no block of order %lu: the domain has %lu of at most %lu frames, or memory is short", "xen/memory.h") \
     RULE(ME_011, ADDRESS_LIMIT_UNMET, 0, "frames for devices lie below what they can address", "no frame below 2^%lu could be found", "xen/memory.h") \
     RULE(ME_012, RELEASE_FRAME_NOT_OWNED, 0, "only a domain's own frames can be given back", "frame %lx is not the domain's RAM", "xen/memory.h") \
@@ -207,6 +209,17 @@
     RULE(ME_017, EXCHANGE_NO_MEMORY, ENOMEM, "an exchange needs new frames before it gives up the old ones", "no block of order %lu (address bits %lu)", "xen/memory.h") \
     RULE(ME_018, EXCHANGE_ORDER_NOT_ALLOWED, EPERM, "large extents are for domains with devices", "exchange of extents of order %lu, at most %lu is allowed", "XSA-31") \
     RULE(ME_019, EXCHANGE_UNEVEN, EINVAL, "an exchange gives as many frames as it takes", "exchange of %lu extents for %lu of another size, %lu done", "XSA-29") \
+    RULE(ME_022, CLAIMED_ALREADY, EINVAL, "a domain has one claim at a time", "%lu frames are claimed for the domain already", "xen/memory.h") \
+    RULE(ME_023, CLAIM_RANGE, EINVAL, "a claim is for more than a domain has, and no more than it may have", "%lu frames for a domain that has %lu of at most %lu", "xen/memory.h") \
+    RULE(ME_024, CLAIM_NO_MEMORY, ENOMEM, "what is claimed is there", "%lu frames are not free", "xen/memory.h") \
+    RULE(ME_025, CLAIM_OF_EXTENTS, EINVAL, "a claim counts single frames", "a claim of extents of order %lu, flags %lx", "xen/memory.h") \
+    RULE(ME_026, CLAIM_DOMAIN_MISSING, EINVAL, "memory belongs to a domain that exists", "a claim for domain %lu, which does not exist", "xen/memory.h") \
+    RULE(ME_027, RESOURCE_UNKNOWN, EOPNOTSUPP, "a resource that is named exists", "no resource of type %lu", "xen/memory.h") \
+    RULE(ME_028, RESOURCE_RANGE, EINVAL, "a resource has no more frames than its limit", "frames from %lu on, %lu of them, of at most %lu", "xen/memory.h") \
+    RULE(ME_029, RESOURCE_FRAME_MISSING, EINVAL, "a grant table has frames of its own version", "frame %lu of the resource does not exist, and cannot be made", "xen/memory.h") \
+    RULE(ME_032, RESOURCE_PART_UNKNOWN, EINVAL, "a resource that is named exists", "no part %lu of a grant table", "xen/memory.h") \
+    RULE(ME_030, RESOURCE_PAD, EINVAL, "fields that must be zero are", "acquire_resource: pad is %lx", "xen/memory.h") \
+    RULE(ME_031, RESOURCE_OF_SELF, EPERM, "a domain has its own frames by other ways", "a resource of the caller's own", "xen/memory.h") \
     RULE(ME_020, VM_ASSIST_TYPE_UNKNOWN, EINVAL, "an unknown assistance changes nothing", "vm_assist type %lu does not exist", "xen/xen.h") \
     RULE(ME_021, VM_ASSIST_COMMAND_UNKNOWN, ENOSYS, "an unknown command changes nothing", "vm_assist command %lu is not served", "xen/xen.h") \
     RULE(GT_001, GRANT_COUNT, EINVAL, "a count is what the operation says", "grant_table_op with count %lu", "xen/grant_table.h") \
@@ -214,6 +227,7 @@
     RULE(GT_003, GRANT_DOMAIN_NOT_ALLOWED, EPERM, "a domain manages its own grant table only", "grant table of domain %lu is not the caller's, and the caller has no control role", "xen/grant_table.h") \
     RULE(GT_004, GRANT_FRAMES_LIMIT, 0, "a grant table is limited", "%lu grant frames, at most %lu (or memory is short)", "xen/grant_table.h") \
     RULE(GT_006, GRANT_VERSION_UNKNOWN, EINVAL, "grant table versions are 1 and 2", "grant table version %lu", "xen/grant_table.h") \
+    RULE(GT_005, GRANT_VERSION_LIMIT, ENOSYS, "a domain has the grant table versions that were said when it was made", "grant tables of this domain have versions up to %lu", "xen/domctl.h") \
     RULE(GT_007, GRANT_DOMAIN_MISSING, ESRCH, "a grant table belongs to a domain that exists", "domain %lu does not exist", "xen/grant_table.h") \
     RULE(GT_008, GRANT_TRANSFER, ENOSYS, "frames change hands by memory_op only", "transfer of frames is not served", "xen/grant_table.h") \
     RULE(GT_009, GRANT_CONTINUATION, EINVAL, "the upper bits of the command are Xen's own", "grant_table_op command %lx: bits from 20 on must be 0", "xen/grant_table.h") \
@@ -329,7 +343,33 @@
     RULE(CT_015, SCHEDULER_FIXED, ENOSYS, "what is not served changes nothing", "the scheduler's parameters cannot be changed", "xen/domctl.h") \
     RULE(CT_016, ADDRESS_SIZE_OTHER, EINVAL, "guests are 64-bit", "address size %lu", "xen/domctl.h") \
     RULE(CT_017, SLEEP_FLAGS, EINVAL, "an unknown flag changes nothing", "enter_acpi_sleep with flags %lx", "xen/platform.h") \
-    RULE(CT_018, SLEEP_STATE_UNKNOWN, EINVAL, "what cannot wake does not sleep", "ACPI sleep state %lu, only soft-off (5) is served", "xen/platform.h")
+    RULE(CT_018, SLEEP_STATE_UNKNOWN, EINVAL, "what cannot wake does not sleep", "ACPI sleep state %lu, only soft-off (5) is served", "xen/platform.h") \
+    RULE(CT_019, CREATE_FLAGS, EINVAL, "an unknown flag changes nothing", "a domain with flags or options %lx, which are unknown or cannot be had", "xen/domctl.h") \
+    RULE(CT_020, CREATE_EMULATION, EOPNOTSUPP, "nothing is emulated but the interval timer", "a domain with emulated devices %lx", "xen/arch-x86/xen.h") \
+    RULE(CT_021, CREATE_VCPUS, EINVAL, "a domain has as many vCPUs as were said when it was made", "%lu vCPUs, the limit is %lu", "xen/domctl.h") \
+    RULE(CT_022, CREATE_POOL, ESRCH, "there is one pool of CPUs", "a domain in CPU pool %lu", "xen/domctl.h") \
+    RULE(CT_023, CREATE_NUMBER_TAKEN, EEXIST, "no two domains have one number", "domain number %lu is taken", "xen/domctl.h") \
+    RULE(CT_024, CREATE_NO_MEMORY, ENOMEM, "a domain needs structures of the hypervisor's", "no memory, or no number, for domain %lu", "xen/domctl.h") \
+    RULE(CT_025, CREATE_GRANT_LIMIT, EINVAL, "grant tables are limited", "a domain with %lu grant frames and %lu maptrack frames", "xen/domctl.h") \
+    RULE(CT_026, CREATE_GRANT_VERSION, EINVAL, "grant table versions are 1 and 2", "a domain with grant table versions up to %lu", "xen/domctl.h") \
+    RULE(CT_027, CONTROL_DYING, EINVAL, "what ends does not begin anything", "domain %lu is dying", "xen/domctl.h") \
+    RULE(CT_028, HYPERCALL_PAGE_ROLE, EPERM, "the hypercall page is not a page table", "frame %lx has another role than writable", "xen/domctl.h") \
+    RULE(CT_044, HYPERCALL_PAGE_FRAME, EINVAL, "the hypercall page is the domain's own", "frame %lx is not the domain's", "xen/domctl.h") \
+    RULE(CT_029, TSC_MODE_UNKNOWN, EINVAL, "an unknown mode changes nothing, and nobody sets his own", "TSC mode %lu", "xen/domctl.h") \
+    RULE(CT_030, TSC_NOT_EMULATED, EOPNOTSUPP, "every guest reads the processor's own TSC", "TSC mode %lu, %lu kHz", "xen/domctl.h") \
+    RULE(CT_031, NODES_MISSING, EINVAL, "there is one memory node", "a set of memory nodes without the first", "xen/domctl.h") \
+    RULE(CT_032, CONTROL_OF_SELF, EINVAL, "nobody pauses, ends or limits himself, or the first domain", "the caller, or the domain whose end is the machine's, is domain %lu", "xen/domctl.h") \
+    RULE(CT_033, PAUSED_TOO_OFTEN, EOVERFLOW, "pauses are counted in a byte", "domain %lu is paused 255 times", "xen/domctl.h") \
+    RULE(CT_034, NOT_PAUSED, EINVAL, "who is not paused cannot be unpaused", "domain %lu is not paused", "xen/domctl.h") \
+    RULE(CT_035, STATE_OF_VCPU, EINVAL, "a vCPU that is named exists, in another domain", "vCPU %lu of domain %lu does not exist, or is of the caller's own domain", "xen/domctl.h") \
+    RULE(CT_036, STATE_FIXED, EOPNOTSUPP, "only a vCPU that never ran is given registers", "vCPU %lu has its registers already", "xen/domctl.h") \
+    RULE(CT_037, STATE_RESET, EOPNOTSUPP, "a vCPU is not taken back to its beginning", "vCPU %lu is to be reset", "xen/domctl.h") \
+    RULE(CT_038, POLICY_UNKNOWN, EINVAL, "a CPU policy exists", "no CPU policy %lu", "xen/sysctl.h") \
+    RULE(CT_039, POLICY_ASSISTED, EOPNOTSUPP, "there are no hardware-assisted guests", "CPU policy %lu is of hardware-assisted guests", "xen/sysctl.h") \
+    RULE(CT_040, POLICY_NO_ROOM, ENOBUFS, "a policy is given whole", "a CPU policy has more than %lu leaves", "xen/sysctl.h") \
+    RULE(CT_041, POLICY_LEAF_UNKNOWN, ERANGE, "an unknown leaf changes nothing", "CPUID leaf %lx, subleaf %lx is in no policy", "xen/domctl.h") \
+    RULE(CT_042, POLICY_TOO_LONG, ERANGE, "a policy has no more leaves than a processor, and no MSRs", "a CPU policy of %lu leaves and %lu MSRs", "xen/domctl.h") \
+    RULE(CT_043, POLICY_FIXED, EEXIST, "a processor does not change under a guest", "domain %lu has been started", "xen/domctl.h")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \

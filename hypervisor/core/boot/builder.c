@@ -125,6 +125,7 @@ static int build(struct domain_config *c, struct domain **out, struct boot_error
     d->config = c;
     c->rebuild = rebuild;
     d->roles = c->roles;
+    memcpy(d->handle, c->handle, sizeof(d->handle));
     if (domain_has(d, ROLE_CONTROL))
         evtchn_allow_all_ports(d);
     d->weight = c->account.weight = c->weight;

@@ -24,10 +24,10 @@ unsigned control_cpu_limit(void)
     return 64 - (unsigned)__builtin_clzll(arch_cpus_online());
 }
 
-int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set)
+int control_write_set(const struct xenctl_bitmap *to, uint64_t set, unsigned limit)
 {
     const guest_ptr_t at = control_pointer(to->bitmap);
-    const unsigned limit = control_cpu_limit(), bytes = to->nr_bits / 8 + !!(to->nr_bits % 8);
+    const unsigned bytes = to->nr_bits / 8 + !!(to->nr_bits % 8);
     const unsigned known = MIN(bytes, (limit + 7) / 8);
 
     set &= limit < 64 ? BIT(limit) - 1 : ~0ull;
@@ -40,6 +40,11 @@ int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set)
             return 0; /* nobody is left who would look */
     }
     return 0;
+}
+
+int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set)
+{
+    return control_write_set(to, set, control_cpu_limit());
 }
 
 int control_read_cpus(const struct xenctl_bitmap *from, uint64_t *set)

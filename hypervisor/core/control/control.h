@@ -28,6 +28,8 @@ int control_may(const struct vcpu *v, unsigned number, uint32_t cmd, uint16_t ro
 
 /* A set of physical CPUs to and from a bitmap of the caller's; bits that no CPU has are written as zeroes.  0 or -XEN_EFAULT. */
 int control_write_cpus(const struct xenctl_bitmap *to, uint64_t set) must_check;
+/* The same for any set of which @limit elements can be. */
+int control_write_set(const struct xenctl_bitmap *to, uint64_t set, unsigned limit) must_check;
 int control_read_cpus(const struct xenctl_bitmap *from, uint64_t *set) must_check;
 /* CPUs are numbered below this. */
 unsigned control_cpu_limit(void);
@@ -53,6 +55,36 @@ void physinfo_get(struct xen_sysctl_physinfo *op);
 int cputopoinfo_get(struct xen_sysctl_cputopoinfo *op) must_check;
 int numainfo_get(struct xen_sysctl_numainfo *op) must_check;
 int featureset_get(struct xen_sysctl_cpu_featureset *op) must_check;
+
+/* --- creation.c: domctls; each takes the part of @op that is its own --- */
+
+int creation_begin(struct xen_domctl *op) must_check; /* op->domain: the new domain's number */
+int creation_vcpus(struct domain *d, struct xen_domctl *op) must_check;
+int creation_memory_limit(struct domain *d, struct xen_domctl *op) must_check;
+int creation_handle(struct domain *d, struct xen_domctl *op) must_check;
+int creation_hypercall_page(struct domain *d, struct xen_domctl *op) must_check;
+int creation_tsc_set(struct domain *d, struct xen_domctl *op) must_check;
+int creation_tsc_get(struct domain *d, struct xen_domctl *op) must_check;
+int creation_nodes_set(struct domain *d, struct xen_domctl *op) must_check;
+int creation_nodes_get(struct domain *d, struct xen_domctl *op) must_check;
+
+/* --- power.c --- */
+
+int power_pause(struct domain *d, struct xen_domctl *op) must_check;
+int power_unpause(struct domain *d, struct xen_domctl *op) must_check;
+int power_destroy(struct domain *d, struct xen_domctl *op) must_check;
+/* Without a reference to it: wait until nothing of domain @id, which has been destroyed, is left that nobody can find. */
+void power_destroyed(domid_t id);
+
+/* --- vcpu-state.c --- */
+
+int state_set(struct domain *d, struct xen_domctl *op) must_check;
+
+/* --- cpu-policy.c --- */
+
+int policy_of_machine(struct xen_sysctl_cpu_policy *op) must_check;
+int policy_get(struct domain *d, struct xen_domctl *op) must_check;
+int policy_set(struct domain *d, struct xen_domctl *op) must_check;
 
 /* --- scheduler-op.c: pools of CPUs and the scheduler's parameters --- */
 

@@ -57,6 +57,8 @@ void domain_info_get(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->domain = d->id;
     info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
     info->flags = run_flags(d, info);
+    if (atomic_read(&d->pauses))
+        info->flags |= XEN_DOMINF_paused;
     if (atomic_read(&d->dying))
         info->flags |= XEN_DOMINF_dying;
     if (down)
@@ -64,11 +66,11 @@ void domain_info_get(struct domain *d, struct xen_domctl_getdomaininfo *info)
     /* Of one that has not shut down the reason is all ones. */
     info->flags |= (told ? d->shutdown_code : ~0u) << XEN_DOMINF_shutdownshift;
     info->tot_pages = atomic_read(&d->tot_pages);
+    info->outstanding_pages = atomic_read(&d->claimed);
     info->max_pages = d->max_pages;
     info->gpaddr_bits = arch_address_bits();
     info->shared_info_frame = virt_to_mfn(d->shared).n;
-    if (d->config)
-        memcpy(info->handle, d->config->handle, sizeof(info->handle));
+    memcpy(info->handle, d->handle, sizeof(info->handle));
 }
 
 int domain_info_list(struct xen_sysctl_getdomaininfolist *op)

@@ -2,36 +2,71 @@
 #include "control.h"
 
 #include "hypercall.h"
+#include "lib.h"
 
-static int address_size(const struct xen_domctl *op)
+typedef int domctl_fn(struct domain *d, struct xen_domctl *op);
+
+static int info(struct domain *d, struct xen_domctl *op)
+{
+    domain_info_get(d, &op->u.getdomaininfo);
+    op->domain = d->id;
+    return 0;
+}
+
+static int vcpu_info(struct domain *d, struct xen_domctl *op)
+{
+    return vcpu_info_get(d, &op->u.getvcpuinfo);
+}
+
+static int set_affinity(struct domain *d, struct xen_domctl *op)
+{
+    return affinity_set(d, &op->u.vcpuaffinity);
+}
+
+static int get_affinity(struct domain *d, struct xen_domctl *op)
+{
+    return affinity_get(d, &op->u.vcpuaffinity);
+}
+
+static int scheduler(struct domain *d, struct xen_domctl *op)
+{
+    return scheduler_of_domain(d, &op->u.scheduler_op);
+}
+
+static int set_address_size(struct domain *d, struct xen_domctl *op)
 {
     return op->u.address_size.size == 64 ? 0 : refuse(ADDRESS_SIZE_OTHER, op->u.address_size.size);
 }
 
-static int serve(struct domain *d, struct xen_domctl *op)
+static int get_address_size(struct domain *d, struct xen_domctl *op)
 {
-    switch (op->cmd) {
-    case XEN_DOMCTL_getdomaininfo:
-        domain_info_get(d, &op->u.getdomaininfo);
-        op->domain = d->id;
-        return 0;
-    case XEN_DOMCTL_setvcpuaffinity:
-        return affinity_set(d, &op->u.vcpuaffinity);
-    case XEN_DOMCTL_getvcpuaffinity:
-        return affinity_get(d, &op->u.vcpuaffinity);
-    case XEN_DOMCTL_getvcpuinfo:
-        return vcpu_info_get(d, &op->u.getvcpuinfo);
-    case XEN_DOMCTL_scheduler_op:
-        return scheduler_of_domain(d, &op->u.scheduler_op);
-    case XEN_DOMCTL_set_address_size:
-        return address_size(op);
-    case XEN_DOMCTL_get_address_size:
-        op->u.address_size.size = 64;
-        return 0;
-    default:
-        return refuse(CONTROL_OP_UNKNOWN, __HYPERVISOR_domctl, op->cmd);
-    }
+    op->u.address_size.size = 64;
+    return 0;
 }
+
+static domctl_fn *const domctl[] = {
+    [XEN_DOMCTL_destroydomain] = power_destroy,
+    [XEN_DOMCTL_pausedomain] = power_pause,
+    [XEN_DOMCTL_unpausedomain] = power_unpause,
+    [XEN_DOMCTL_getdomaininfo] = info,
+    [XEN_DOMCTL_setvcpuaffinity] = set_affinity,
+    [XEN_DOMCTL_max_mem] = creation_memory_limit,
+    [XEN_DOMCTL_setvcpucontext] = state_set,
+    [XEN_DOMCTL_getvcpuinfo] = vcpu_info,
+    [XEN_DOMCTL_max_vcpus] = creation_vcpus,
+    [XEN_DOMCTL_scheduler_op] = scheduler,
+    [XEN_DOMCTL_setdomainhandle] = creation_handle,
+    [XEN_DOMCTL_hypercall_init] = creation_hypercall_page,
+    [XEN_DOMCTL_getvcpuaffinity] = get_affinity,
+    [XEN_DOMCTL_set_address_size] = set_address_size,
+    [XEN_DOMCTL_get_address_size] = get_address_size,
+    [XEN_DOMCTL_gettscinfo] = creation_tsc_get,
+    [XEN_DOMCTL_settscinfo] = creation_tsc_set,
+    [XEN_DOMCTL_setnodeaffinity] = creation_nodes_set,
+    [XEN_DOMCTL_getnodeaffinity] = creation_nodes_get,
+    [XEN_DOMCTL_get_cpu_policy] = policy_get,
+    [XEN_DOMCTL_set_cpu_policy] = policy_set,
+};
 
 /* getdomaininfo is about the first domain from its number up, and asked by who serves the store, too. */
 static int find(const struct xen_domctl *op, struct domain **d)
@@ -44,24 +79,40 @@ static int find(const struct xen_domctl *op, struct domain **d)
     return *d ? 0 : refuse(CONTROL_DOMAIN_MISSING, op->domain);
 }
 
+static int serve(struct xen_domctl *op)
+{
+    struct domain *d;
+
+    if (op->cmd == XEN_DOMCTL_createdomain)
+        return creation_begin(op);
+    int rc = find(op, &d);
+    if (rc)
+        return rc;
+    rc = op->cmd < ARRAY_SIZE(domctl) && domctl[op->cmd]
+             ? domctl[op->cmd](d, op)
+             : refuse(CONTROL_OP_UNKNOWN, __HYPERVISOR_domctl, op->cmd);
+    domain_put(d);
+    if (!rc && op->cmd == XEN_DOMCTL_destroydomain)
+        power_destroyed(op->domain);
+    return rc;
+}
+
 /* domctl(op) */
 long hypercall_domctl(struct vcpu *v, const struct hypercall_args *a)
 {
     const guest_ptr_t arg = guest_ptr(a->arg[0]);
     struct xen_domctl op;
-    struct domain *d;
     int rc = control_enter(__HYPERVISOR_domctl, arg, &op, sizeof(op), XEN_DOMCTL_INTERFACE_VERSION);
 
     rc = rc ? rc
             : control_may(v, __HYPERVISOR_domctl, op.cmd,
                           op.cmd == XEN_DOMCTL_getdomaininfo ? ROLE_CONTROL | ROLE_XENSTORE
                                                              : ROLE_CONTROL);
-    rc = rc ? rc : find(&op, &d);
     if (rc)
         return rc;
-    rc = serve(d, &op);
-    domain_put(d);
-    if (!rc && guest_write(arg, &op, sizeof(op)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    rc = serve(&op);
+    /* Of a policy that was refused the caller is told which leaf it was. */
+    if ((!rc || op.cmd == XEN_DOMCTL_set_cpu_policy) && guest_write(arg, &op, sizeof(op)))
+        return rc ? rc : refuse(ARGUMENT_UNREADABLE, arg.va);
     return rc;
 }

@@ -68,8 +68,12 @@ int scheduler_of_domain(struct domain *d, struct xen_domctl_scheduler_op *op)
         op->u.credit2.weight = (uint16_t)d->weight;
         op->u.credit2.cap = (uint16_t)d->cap;
         return 0;
-    case XEN_DOMCTL_SCHEDOP_putinfo:
-        return refuse(SCHEDULER_FIXED);
+    case XEN_DOMCTL_SCHEDOP_putinfo: /* a weight of 0 means the one that it has */
+        mutex_lock(&d->control);
+        sched_domain_adjust(d, op->u.credit2.weight ? op->u.credit2.weight : d->weight,
+                            op->u.credit2.cap);
+        mutex_unlock(&d->control);
+        return 0;
     default: /* of single vCPUs credit2 knows nothing either */
         return refuse(SCHEDULER_OP_UNKNOWN, op->cmd);
     }

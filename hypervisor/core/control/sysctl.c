@@ -53,6 +53,8 @@ static int serve(struct xen_sysctl *op)
         return 0;
     case XEN_SYSCTL_get_cpu_featureset:
         return featureset_get(&op->u.cpu_featureset);
+    case XEN_SYSCTL_get_cpu_policy:
+        return policy_of_machine(&op->u.cpu_policy);
     default:
         return refuse(CONTROL_OP_UNKNOWN, __HYPERVISOR_sysctl, op->cmd);
     }

@@ -13,14 +13,17 @@
  *      \ (else look again in 10 ms: a zombie)
  *    restart: built again from the same configuration and modules
  *
+ * A domain that a control domain makes (d->managed, core/control) is created empty and paused, gets its vCPUs, memory and
+ * contents from there, and stays when it has shut down, until it is killed: domain_kill() ends any domain as "destroy" does.
+ *
  * What others can reach.  Any domain may name this one by its number at any time, from any CPU:
  *
  * R1  What is built is invisible until it is whole: domain_get() finds a domain from
  *     domain_publish() on.  Its ports, locks, grant table, shared_info and vCPUs are there by then
- *     and are not set up anew.
+ *     and are not set up anew.  The vCPUs of a managed domain come one by one, each whole (vcpu_create), before it runs.
  * R2  Teardown first takes away, each under its own lock, what others have hold of (ports that are
  *     bound to theirs, the store, the console), after it has set @dying, which every maker of a
- *     port looks at under that lock.
+ *     port looks at under that lock, and whoever changes the domain for a control domain under @control.
  * R3  What a reference leads to is freed when only the table's is left, and domain_hide() has seen
  *     to it that none can be taken again.  So whoever holds a reference may look at the ports, the
  *     grants and the shared_info of a dying domain without asking whether they are still there.
@@ -37,6 +40,7 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
+#include "memory-op.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
@@ -62,6 +66,10 @@ struct domain_record {
     struct timer zombie_timer;
     bool stopped;  /* the first part of the teardown is done */
     bool reported; /* as a zombie */
+    bool killed;   /* (atomic) */
+    bool dead;     /* all is done that does not wait for others (atomic) */
+    /* Under @d.control: its end has been announced; it counts among those that are alive. */
+    bool announced, counted;
     /* Whose end this is; the rest of what is to be said about it is in @dump. */
     struct vcpu *crashed;
     struct arch_dump dump;
@@ -83,11 +91,14 @@ static struct {
     uint64_t slack;
 } at_rest;
 
-/* The machine goes on while domains are alive: started, and not ended for good (atomic). */
+/* The machine goes on while domains are alive: started, not paused by a control domain, and not ended for good (atomic). */
 static uint32_t alive;
 /* Of them, those that could not be built again yet; only work touches it. */
 static unsigned starving;
 static uint8_t verdict = VERDICT_OK;
+
+/* Who pays for the ends of managed domains: all that wait together, with the weight of one. */
+static struct work_account managed_account;
 
 static struct domain_record *record_of(struct domain *d)
 {
@@ -111,6 +122,8 @@ static void domain_free(struct domain *d)
 {
     for_each_vcpu(d, v)
         mem_free(container_of(v, struct vcpu_record, v), sizeof(struct vcpu_record));
+    memory_map_free(d->map);
+    arch_domain_destroy(d);
     mem_free(record_of(d), sizeof(struct domain_record));
 }
 
@@ -130,7 +143,7 @@ struct domain *domain_create(domid_t id, const char *name, unsigned max_vcpus)
 {
     if (!at_rest.free)
         at_rest.free = page_free_count();
-    at_rest.slack += max_vcpus;
+    atomic_add(&at_rest.slack, max_vcpus);
     struct domain_record *r = mem_alloc(sizeof(*r));
     if (!r)
         return NULL;
@@ -168,7 +181,7 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
     v->domain = d;
     v->id = (uint8_t)id;
     v->kernel_mode = 1;
-    v->pause = PAUSE_DOWN | PAUSE_DOMAIN;
+    v->pause = PAUSE_DOWN | (d->managed ? PAUSE_CONTROL : PAUSE_DOMAIN);
     v->is_idle = d->is_idle;
     v->info = d->shared && id < XEN_LEGACY_MAX_VCPUS ? &d->shared->vcpu_info[id] : &r->info;
     v->info->evtchn_upcall_mask = 1;
@@ -179,7 +192,7 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
         mem_free(r, sizeof(*r));
         return NULL;
     }
-    d->vcpu[id] = v;
+    atomic_set_release(&d->vcpu[id], v);
     return v;
 }
 
@@ -189,14 +202,81 @@ void domain_publish(struct domain *d)
     wallclock_show(d); /* it may have been set since the domain was built */
 }
 
+/* Does @d keep the machine going? */
+static void count_alive(struct domain *d) REQUIRES(&d->control)
+{
+    struct domain_record *r = record_of(d);
+    const bool now = d->started && !d->pauses && !r->announced;
+
+    if (now != r->counted)
+        atomic_add(&alive, now ? 1u : ~0u);
+    r->counted = now;
+}
+
 void domain_start(struct domain *d)
 {
     if (d->config)
         d->config->started = arch_now();
     domain_publish(d);
-    atomic_add(&alive, 1);
+    mutex_lock(&d->control);
+    d->started = true;
+    record_of(d)->announced = false;
+    count_alive(d);
+    mutex_unlock(&d->control);
     for_each_vcpu(d, v)
         vcpu_unpause(v, PAUSE_DOMAIN);
+}
+
+/* --- what control domains do ----------------------------------------------------------------- */
+
+int domain_add_vcpus(struct domain *d)
+{
+    int rc = 0;
+
+    mutex_lock(&d->control);
+    for (unsigned i = 0; i < d->max_vcpus && !rc; i++) {
+        if (atomic_read(&d->dying))
+            rc = -XEN_EINVAL;
+        else if (!d->vcpu[i])
+            rc = vcpu_create(d, i) ? 0 : -XEN_ENOMEM;
+        /* A shutdown pauses those that it finds.  Nobody can have taken the other reason away yet. */
+        if (!rc && atomic_read(&d->shut_down))
+            vcpu_pause(d->vcpu[i], PAUSE_DOMAIN);
+        (void)preempt_point();
+    }
+    mutex_unlock(&d->control);
+    return rc;
+}
+
+int domain_control_pause(struct domain *d)
+{
+    mutex_lock(&d->control);
+    const bool room = d->pauses < UINT8_MAX;
+    if (room && d->pauses++ == 0)
+        for_each_vcpu(d, v)
+            vcpu_pause(v, PAUSE_CONTROL);
+    count_alive(d);
+    mutex_unlock(&d->control);
+    return room ? 0 : -XEN_EOVERFLOW;
+}
+
+int domain_control_unpause(struct domain *d)
+{
+    mutex_lock(&d->control);
+    const bool paused = d->pauses > 0;
+    if (paused && --d->pauses == 0) {
+        d->started = true;
+        count_alive(d);
+        for_each_vcpu(d, v)
+            vcpu_unpause(v, PAUSE_CONTROL);
+    }
+    mutex_unlock(&d->control);
+    return paused ? 0 : -XEN_EINVAL;
+}
+
+bool domain_is_dead(const struct domain *d)
+{
+    return atomic_read_acquire(&container_of(d, const struct domain_record, d)->dead);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -210,6 +290,18 @@ static const char *shutdown_reason(const struct domain *d)
     return d->shutdown_code < ARRAY_SIZE(reason_name) ? reason_name[d->shutdown_code] : "unknown";
 }
 
+/* What comes now is work, in the name of @d. */
+static void begin_end(struct domain *d)
+{
+    struct domain_record *r = record_of(d);
+
+    for_each_vcpu(d, v)
+        vcpu_pause(v, PAUSE_DOMAIN);
+    if (!atomic_read(&r->dead)) /* else how long others hold its frames is not its affair */
+        r->end_work.account = d->config ? &d->config->account : &managed_account;
+    work_add(&r->end_work);
+}
+
 void domain_shutdown(struct domain *d, uint8_t reason)
 {
     if (atomic_exchange(&d->shut_down, true))
@@ -219,10 +311,14 @@ void domain_shutdown(struct domain *d, uint8_t reason)
         atomic_set_release(&d->shutdown_code_set,
                            true); /* whoever looks at a domain reads this first */
     }
-    for_each_vcpu(d, v)
-        vcpu_pause(v, PAUSE_DOMAIN);
-    record_of(d)->end_work.account = d->config ? &d->config->account : NULL;
-    work_add(&record_of(d)->end_work);
+    begin_end(d);
+}
+
+void domain_kill(struct domain *d)
+{
+    atomic_set(&record_of(d)->killed, true);
+    atomic_set(&d->shut_down, true); /* for no reason that is told, if it had not before */
+    begin_end(d);
 }
 
 void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, uint64_t c)
@@ -283,6 +379,8 @@ static enum end_action configured_action(const struct domain *d)
 {
     const struct domain_config *c = d->config;
 
+    if (d->managed)
+        return END_PRESERVE;
     if (!c || c->initial)
         return END_DESTROY;
     switch (d->shutdown_code) {
@@ -301,9 +399,10 @@ static enum end_action configured_action(const struct domain *d)
 }
 
 /* What to do with @d, which has shut down; reboot-limit= bounds how often it is started again. */
-static enum end_action end_action_of(const struct domain *d)
+static enum end_action end_action_of(const struct domain_record *r)
 {
-    enum end_action action = configured_action(d);
+    const struct domain *d = &r->d;
+    enum end_action action = atomic_read(&r->killed) ? END_DESTROY : configured_action(d);
 
     if (action == END_RESTART && d->config->restarts >= cmdline_number("reboot-limit", ~0ul))
         return END_DESTROY;
@@ -317,11 +416,14 @@ static enum end_action end_action_of(const struct domain *d)
 static void let_go(struct domain *d)
 {
     evtchn_stop(d);
+    mutex_lock(&d->control); /* whoever changes it has finished, or will see that it is dying */
+    mutex_unlock(&d->control);
     memory_barrier(); /* it is dying; all looks at what it still has come after: page_prepare() */
     for_each_vcpu(d, v) {
         vcpu_pause_sync(v, PAUSE_DOMAIN);
         sched_vcpu_destroy(v);
     }
+    claim_end(d);
     evtchn_close_all(d);
     arch_devices_end(d);
     xenstore_detach(d);
@@ -375,10 +477,17 @@ static void release_frames(struct domain *d)
     mutex_unlock(&d->mmu);
 }
 
+/* Nobody but the hypervisor refers to the pages that it shares with @d: another domain of this number would find them its own. */
+static bool shared_pages_alone(const struct domain *d)
+{
+    return (!d->shared || page_shared_is_alone(d->shared)) && grant_table_is_alone(d);
+}
+
 /* Free what is left; how many domains remain.  Nobody else has a reference, or only as the owner of a page that it shared: that keeps the
  * structure alone. */
 static unsigned dissolve(struct domain *d)
 {
+    claim_end(d);
     evtchn_destroy(d);
     grant_table_destroy(d);
     if (d->shared)
@@ -423,7 +532,9 @@ static bool teardown(struct domain *d, bool *alone)
         release_frames(d);
         grant_table_release(d);     /* device mappings of its own frames, too */
         r->end_work.account = NULL; /* how long others hold its frames is not its affair */
-    } else {
+        atomic_set_release(&r->dead, true);
+        virq_raise_controllers(VIRQ_DOM_EXC);
+    } else if (atomic_read(&d->tot_pages)) {
         release_again(d);
     }
     if (atomic_read(&d->tot_pages)) {
@@ -433,7 +544,10 @@ static bool teardown(struct domain *d, bool *alone)
         return false;
     }
     /* Somebody who has a reference could still give it a frame. */
-    if (!domain_hide(d) || atomic_read(&d->tot_pages))
+    if (!shared_pages_alone(d) || !domain_hide(d) || atomic_read(&d->tot_pages) ||
+        !shared_pages_alone(d))
+        return false;
+    if (atomic_read(&r->end_work.link.next)) /* killed just now: what is queued goes on */
         return false;
     *alone = dissolve(d) == 0;
     return true;
@@ -516,10 +630,15 @@ static void announce_end(struct domain *d)
     console_detach(d);
     if (refuse_explains)
         printk("d%u: %lu instructions emulated\n", d->id, emulated(d));
-    printk("d%u shut down: %s\n", d->id, shutdown_reason(d));
+    if (d->shutdown_code_set)
+        printk("d%u shut down: %s\n", d->id, shutdown_reason(d));
     if (d->shutdown_code == SHUTDOWN_crash || d->shutdown_code == SHUTDOWN_watchdog)
         verdict = MAX(verdict, VERDICT_CRASH);
-    atomic_sub(&alive, 1);
+    mutex_lock(&d->control);
+    record_of(d)->announced = true;
+    count_alive(d);
+    mutex_unlock(&d->control);
+    virq_raise_controllers(VIRQ_DOM_EXC);
 }
 
 /* No domain is alive, and @d has not got its frames back for a second: from a domain that is kept as it is, or from nobody, which
@@ -626,16 +745,19 @@ static void end_work(struct work *w)
     struct domain_record *r = container_of(w, struct domain_record, end_work);
     struct domain *d = &r->d;
     struct domain_config *c = d->config;
-    const enum end_action action = end_action_of(d);
+    const enum end_action action = end_action_of(r);
     const domid_t id = d->id;
+    const bool killed = atomic_read(&r->killed);
     bool alone;
 
+    timer_stop(&r->zombie_timer);
     if (!r->stopped && d->shut_down) {
         if (!all_stop(d)) {
             timer_set(&r->zombie_timer, arch_now() + STOP_LOOKS);
             return;
         }
-        announce_end(d);
+        if (!r->announced)
+            announce_end(d);
         if (action == END_RESTART && c)
             keep_memory(d);
         else if (c)
@@ -648,8 +770,16 @@ static void end_work(struct work *w)
     if (!teardown(d, &alone)) {
         if (!atomic_read(&alive) && ++r->looks == ZOMBIE_LAST_LOOK)
             cannot_free(d);
-        timer_set(&r->zombie_timer, arch_now() + ZOMBIE_LOOKS);
+        timer_set(&r->zombie_timer,
+                  arch_now() + (atomic_read(&d->tot_pages) ? ZOMBIE_LOOKS : STOP_LOOKS));
         return;
+    }
+    virq_raise_controllers(VIRQ_DOM_EXC);
+    if (killed)
+        printk("d%u destroyed\n", id);
+    if (killed && c) {
+        page_promise_end(c->promised); /* it has no next life */
+        c->promised = 0;
     }
     if (alone)
         leak_check(id);

@@ -125,6 +125,17 @@ static long op_VCPUOP_set_periodic_timer(struct vcpu *v, guest_ptr_t arg)
 
 /* --- bringing vCPUs up and down --- */
 
+int vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *context)
+{
+    uint8_t none = VCPU_UNINITIALISED; /* two vCPUs may try to initialise the same third */
+
+    if (!atomic_compare_exchange(&v->initialised, &none, VCPU_INITIALISING))
+        return refuse(VCPU_INITIALISED_ALREADY, v->id);
+    const int rc = arch_vcpu_set_context(v, context);
+    atomic_set_release(&v->initialised, rc ? VCPU_UNINITIALISED : VCPU_INITIALISED);
+    return rc;
+}
+
 static long op_VCPUOP_initialise(struct vcpu *v, guest_ptr_t arg)
 {
     if (v->id >= INFO_LEGACY && !v->info_page)
@@ -133,16 +144,8 @@ static long op_VCPUOP_initialise(struct vcpu *v, guest_ptr_t arg)
     struct vcpu_guest_context *context = mem_alloc(sizeof(*context));
     if (!context)
         return refuse(CONTEXT_NO_MEMORY);
-    long rc = 0;
-    uint8_t none = VCPU_UNINITIALISED; /* two vCPUs may try to initialise the same third */
-    if (guest_read(context, arg, sizeof(*context))) {
-        rc = refuse(ARGUMENT_UNREADABLE, arg.va);
-    } else if (!atomic_compare_exchange(&v->initialised, &none, VCPU_INITIALISING)) {
-        rc = refuse(VCPU_INITIALISED_ALREADY, v->id);
-    } else {
-        rc = arch_vcpu_set_context(v, context);
-        atomic_set_release(&v->initialised, rc ? VCPU_UNINITIALISED : VCPU_INITIALISED);
-    }
+    const long rc = guest_read(context, arg, sizeof(*context)) ? refuse(ARGUMENT_UNREADABLE, arg.va)
+                                                               : vcpu_initialise(v, context);
     mem_free(context, sizeof(*context));
     return rc;
 }

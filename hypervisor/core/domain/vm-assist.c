@@ -7,12 +7,20 @@
 #include "arch.h"
 #include "hypercall.h"
 #include "refuse.h"
+#include "vcpu-op.h"
 
 #define ASSISTS                                                                    \
     (BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |        \
      BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |    \
      BIT(VMASST_TYPE_architectural_iopl) | BIT(VMASST_TYPE_runstate_update_flag) | \
      BIT(VMASST_TYPE_m2p_strict))
+
+void vm_assist_set(struct domain *d, uint64_t bits)
+{
+    atomic_set(&d->vm_assist, bits & ASSISTS);
+    if (bits & BIT(VMASST_TYPE_architectural_iopl))
+        atomic_or(&d->slow_paths, SLOW_IOPL);
+}
 
 /* vm_assist(cmd, type) */
 long hypercall_vm_assist(struct vcpu *v, const struct hypercall_args *a)

@@ -45,7 +45,7 @@ static struct evtchn *bucket_add(struct domain *d)
     if (!bucket)
         return NULL;
     d->evtchn[d->evtchn_limit / PORTS_PER_BUCKET] = bucket;
-    atomic_set_release(&d->evtchn_limit, d->evtchn_limit + PORTS_PER_BUCKET);
+    atomic_set_release(&d->evtchn_limit, MIN(d->evtchn_limit + PORTS_PER_BUCKET, d->evtchn_space));
     return bucket;
 }
 
@@ -58,7 +58,8 @@ static bool port_is_busy(struct domain *d, uint32_t port)
 
 long evtchn_find_free(struct domain *d)
 {
-    const uint32_t space = d->evtchn_fifo ? d->evtchn_buckets * PORTS_PER_BUCKET : PORTS_2LEVEL;
+    const uint32_t space =
+        MIN(d->evtchn_fifo ? d->evtchn_buckets * PORTS_PER_BUCKET : PORTS_2LEVEL, d->evtchn_space);
     const uint32_t first = d->evtchn_hint;
     uint32_t hint = 0, port;
 
@@ -116,6 +117,7 @@ void evtchn_begin(struct domain *d)
 int evtchn_init(struct domain *d)
 {
     d->evtchn_buckets = BUCKETS_2LEVEL;
+    d->evtchn_space = EVTCHN_FIFO_NR_CHANNELS;
     d->evtchn = mem_alloc(BUCKETS_2LEVEL * sizeof(struct evtchn *));
     if (!d->evtchn || !bucket_add(d))
         return -XEN_ENOMEM; /* evtchn_destroy() tidies up */
@@ -135,12 +137,20 @@ void evtchn_allow_all_ports(struct domain *d)
     d->evtchn_buckets = BUCKETS_FIFO;
 }
 
+void evtchn_limit_ports(struct domain *d, uint32_t highest)
+{
+    d->evtchn_space = MIN(highest, EVTCHN_FIFO_NR_CHANNELS - 1u) + 1;
+    d->evtchn_limit = MIN(d->evtchn_limit, d->evtchn_space);
+    if (d->evtchn_space > PORTS_2LEVEL)
+        evtchn_allow_all_ports(d);
+}
+
 void evtchn_destroy(struct domain *d)
 {
     uint32_t limit = d->evtchn_limit;
     timer_stop(&d->wake_timer);
     d->evtchn_limit = 0;
-    for (uint32_t i = 0; i < limit / PORTS_PER_BUCKET; i++)
+    for (uint32_t i = 0; i * PORTS_PER_BUCKET < limit; i++)
         mem_free(d->evtchn[i], PORTS_PER_BUCKET * sizeof(struct evtchn));
     if (d->evtchn)
         mem_free(d->evtchn, d->evtchn_buckets * sizeof(struct evtchn *));
@@ -184,6 +194,18 @@ void virq_raise_global(struct domain *d, unsigned virq)
     uint32_t port = d->vcpu[0] ? atomic_read(&d->vcpu[0]->virq_port[virq]) : 0;
     if (port)
         evtchn_set_pending(d, port); /* bind_vcpu may have moved it */
+}
+
+void virq_raise_controllers(unsigned virq)
+{
+    unsigned from = 0;
+
+    for (struct domain *d;
+         (d = domain_get_from_with(from, ROLE_CONTROL | ROLE_XENSTORE)) != NULL;) {
+        virq_raise_global(d, virq);
+        from = d->id + 1u;
+        domain_put(d);
+    }
 }
 
 /* --- audit --- */

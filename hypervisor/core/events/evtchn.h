@@ -22,6 +22,8 @@ void evtchn_begin(struct domain *d); /* locks and timer: once, before the domain
 int evtchn_init(struct domain *d);   /* -XEN_ENOMEM */
 /* @d, which nobody else can find yet, may have as many ports as the ABI knows; if there is no memory for that, as many as others. */
 void evtchn_allow_all_ports(struct domain *d);
+/* @d, which nobody else can find yet, may have ports up to number @highest. */
+void evtchn_limit_ports(struct domain *d, uint32_t highest);
 /* The three steps of the end: @d is dying, and opens no port any more; all are closed, peers become unbound, the
  * frames of its queues are given back; and when nobody else has a reference to @d, the ports themselves are freed. */
 void evtchn_stop(struct domain *d);
@@ -35,6 +37,8 @@ void evtchn_set_pending(struct domain *d, uint32_t port);
 /* Raise @virq: on vCPU @v for per-vCPU ones, global ones via vCPU 0 of @d.  Nothing happens if unbound. */
 void virq_raise(struct vcpu *v, unsigned virq);
 void virq_raise_global(struct domain *d, unsigned virq);
+/* Raise the global @virq in all domains that control others, or serve their store. */
+void virq_raise_controllers(unsigned virq);
 /* SCHEDOP_poll: @v, which runs, is about to sleep until some ports are pending, and will look at them now. */
 void evtchn_poll_begin(struct vcpu *v);
 /* SCHEDOP_poll: has @port of @d been signalled?  1, 0, or -1: there is no such port. */

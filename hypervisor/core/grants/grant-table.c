@@ -25,6 +25,7 @@ int grant_table_init(struct domain *d)
         MIN(MAX(cmdline_number("gnttab_max_maptrack_frames", MAPTRACK_FRAMES_MOST), 1ul),
             MAPTRACK_FRAMES_MOST);
     t->version = 1;
+    t->max_version = 2;
     t->frame[0] = page_alloc_shared(d);
     if (!t->frame[0]) {
         mem_free(t, sizeof(*t));
@@ -33,6 +34,23 @@ int grant_table_init(struct domain *d)
     t->frames = 1;
     t->entries = GRANTS_PER_FRAME_V1;
     atomic_set_release(&d->grants, t); /* whole: the domain can be named already */
+    return 0;
+}
+
+int grant_table_limit(struct domain *d, int32_t frames, int32_t maptrack_frames, unsigned version)
+{
+    struct grant_table *t = d->grants;
+
+    if (!frames || frames > (int64_t)t->max_frames ||
+        maptrack_frames > (int64_t)t->max_maptrack_frames)
+        return refuse(CREATE_GRANT_LIMIT, (uint32_t)frames, (uint32_t)maptrack_frames);
+    if (!version || version > t->max_version)
+        return refuse(CREATE_GRANT_VERSION, version);
+    if (frames > 0)
+        t->max_frames = (uint32_t)frames;
+    if (maptrack_frames >= 0)
+        t->max_maptrack_frames = (uint32_t)maptrack_frames;
+    t->max_version = (uint8_t)version;
     return 0;
 }
 
@@ -88,6 +106,19 @@ static void active_destroy(struct grant_table *t)
         mem_free(t->active, ACTIVE_PAGES_MOST * sizeof(t->active[0]));
 }
 
+bool grant_table_is_alone(const struct domain *d)
+{
+    const struct grant_table *t = d->grants;
+
+    for (uint32_t i = 0; t && i < t->frames; i++)
+        if (!page_shared_is_alone(t->frame[i]))
+            return false;
+    for (uint32_t i = 0; t && i < t->status_frames; i++)
+        if (!page_shared_is_alone(t->status[i]))
+            return false;
+    return true;
+}
+
 void grant_table_destroy(struct domain *d)
 {
     struct grant_table *t = d->grants;
@@ -113,8 +144,7 @@ static uint32_t entries_of(uint8_t version, uint32_t frames)
     return frames * (version == 1 ? GRANTS_PER_FRAME_V1 : GRANTS_PER_FRAME_V2);
 }
 
-/* Status frames for @frames frames of version 2. */
-static uint32_t status_frames_for(uint32_t frames)
+uint32_t grant_status_frames_for(uint32_t frames)
 {
     const uint32_t per = GRANT_STATUS_PER_FRAME / GRANTS_PER_FRAME_V2;
 
@@ -139,7 +169,7 @@ static bool grow_one(struct domain *d) REQUIRES(&d->grants->change)
 {
     struct grant_table *t = d->grants;
 
-    if (t->version == 2 && !status_grow(d, status_frames_for(t->frames + 1)))
+    if (t->version == 2 && !status_grow(d, grant_status_frames_for(t->frames + 1)))
         return false;
     t->frame[t->frames] = page_alloc_shared(d);
     if (!t->frame[t->frames])
@@ -283,9 +313,11 @@ int grant_table_set_version(struct domain *d, uint32_t version)
     struct grant_table *t = d->grants;
     int rc = 0;
 
+    if (version > t->max_version)
+        return refuse(GRANT_VERSION_LIMIT, t->max_version);
     mutex_lock(&d->grants->change);
     if (version != t->version) {
-        if (version == 2 && !status_grow(d, status_frames_for(t->frames)))
+        if (version == 2 && !status_grow(d, grant_status_frames_for(t->frames)))
             rc = refuse(GRANT_STATUS_NO_MEMORY);
         if (!rc) {
             spin_lock(&t->lock);

@@ -72,7 +72,7 @@ struct maptrack;
 struct grant_table {
     mutex_t change;
     spinlock_t lock;
-    uint8_t version;
+    uint8_t version, max_version;
     uint32_t entries; /* references below this exist */
     uint32_t
         quick; /* those of them that grant_pin_quick() serves: none in version 2, nor before @active */
@@ -100,6 +100,14 @@ void grant_table_destroy(struct domain *d); /* nobody else has a reference to @d
 void grant_table_seed(struct domain *d, unsigned ref, domid_t backend, mfn_t frame);
 /* Have at least @want frames, and in version 2 their status frames.  False: more than the limit, or no memory.  Takes @d's mmu lock. */
 bool grant_table_grow(struct domain *d, uint32_t want) must_check;
+/* Status frames for @frames frames of version 2. */
+uint32_t grant_status_frames_for(uint32_t frames);
+/* Nobody but the hypervisor refers to the frames of @d's table. */
+bool grant_table_is_alone(const struct domain *d);
+/* @d, which nobody else can find yet, has no more frames than these (less than 0: as many as others) and no later version than @version.
+ * 0 or -XEN_EINVAL. */
+int grant_table_limit(struct domain *d, int32_t frames, int32_t maptrack_frames,
+                      unsigned version) must_check;
 /* GNTTABOP_set_version for the running domain: 0, -EBUSY, -ERANGE, -ENOMEM.  The table is emptied but for the reserved entries. */
 int grant_table_set_version(struct domain *d, uint32_t version) must_check;
 /* GNTTABOP_swap_grant_ref: GNTST_*. */
@@ -171,5 +179,9 @@ long grant_copy(struct vcpu *v, guest_ptr_t ops, unsigned count);
 
 /* --- the audit (grant-audit.c) ------------------------------------------------------------------------- */
 
-void grant_audit_init(void);    /* at boot */
+void grant_audit_init(void); /* at boot */
+
+/* --- who maps the frames of another domain's table (grant-resource.c) --- */
+
+void grant_resource_init(void); /* at boot */
 extern bool grant_audit_strict; /* for tests, whose guests leave GTF bits alone: G3, too */

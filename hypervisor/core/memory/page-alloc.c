@@ -200,6 +200,16 @@ void page_promise(uint64_t count)
     atomic_add(&pages.promised, count);
 }
 
+bool page_promise_free(uint64_t count)
+{
+    spin_lock(&pages.lock);
+    const bool ok = enough(count, 0);
+    if (ok)
+        page_promise(count);
+    spin_unlock(&pages.lock);
+    return ok;
+}
+
 void page_promise_end(uint64_t count)
 {
     atomic_sub(&pages.promised, count);

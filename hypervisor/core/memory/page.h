@@ -196,6 +196,7 @@ void page_promise_end(uint64_t count);
 uint64_t page_promised(void);
 /* Is less free than is promised, and the caller builds no domain?  Then not even a small object may be taken. */
 bool page_alloc_is_short(void);
+bool page_promise_free(uint64_t count) must_check; /* only if so many are free, and not promised */
 /* page_alloc(), zeroed; the result is an address. */
 void *page_alloc_zeroed(unsigned order) must_check;
 /* Return a block that is nobody's any more: every frame has refs 0. */
@@ -351,6 +352,8 @@ void page_release(struct domain *d, struct page_info *pg);
  * WRITABLE, never counted in tot_pages; given back with page_unshare().  Takes @d->mmu. */
 void *page_alloc_shared(struct domain *d);
 void page_unshare(struct domain *d, void *va);
+/* Nobody but us refers to it: who can find its domain may at any moment. */
+bool page_shared_is_alone(void *va);
 /* Take one back that no guest maps: true, and it is out of everybody's reach, for page_free_virt() or page_shared_restore(). */
 bool page_shared_take(void *va) must_check;
 void page_shared_restore(void *va);

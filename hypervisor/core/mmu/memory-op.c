@@ -9,6 +9,11 @@
  * A frame given back is only *released*: while a page table or a pin still names it, it stays the
  * domain's and out of the allocator (page.h).
  */
+/* Before anything includes <xen/...>: the operations of toolstacks. */
+#define __XEN_TOOLS__ 1
+
+#include "memory-op.h"
+
 #include "arch.h"
 #include "hypercall.h"
 #include "lib.h"
@@ -52,9 +57,7 @@ static bool list_ok(guest_ptr_t list, uint64_t first, uint64_t last)
            !__builtin_mul_overflow(last - first + 1, 8, &bytes) && guest_range_ok(start, bytes);
 }
 
-/* The domain a memory operation is about, or NULL and *rc: -EPERM, -ESRCH.  To be given back with
- * target_put(); the caller's own domain outlives its hypercall and needs no reference. */
-static struct domain *target_get(struct vcpu *v, domid_t id, int *rc)
+struct domain *memory_target_get(struct vcpu *v, domid_t id, int *rc)
 {
     *rc = 0;
     if (likely(id == DOMID_SELF || id == v->domain->id))
@@ -70,7 +73,7 @@ static struct domain *target_get(struct vcpu *v, domid_t id, int *rc)
     return d;
 }
 
-static void target_put(struct vcpu *v, struct domain *d)
+void memory_target_put(struct vcpu *v, struct domain *d)
 {
     if (unlikely(d != v->domain))
         domain_put(d);
@@ -94,8 +97,11 @@ static bool within_bits(mfn_t m, unsigned order, unsigned bits)
 /* A new block for @x->d, under construction (page_prepare), or NULL. */
 static struct page_info *extent_prepare(const struct extents *x)
 {
-    struct page_info *pg = page_prepare(x->d, x->order, LEFT_TO_US);
+    const uint32_t claimed = likely(!atomic_read(&x->d->claimed)) ? 0 : claim_take(x->d, x->order);
+    struct page_info *pg = page_prepare(x->d, x->order, claimed ? PAGE_LEAVE_NOTHING : LEFT_TO_US);
 
+    if (unlikely(claimed))
+        claim_taken(x->d, claimed, pg != NULL);
     if (!pg) {
         (void)refuse(DOMAIN_MEMORY_LIMIT, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
         return NULL;
@@ -200,7 +206,7 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
     unsigned bits = r.mem_flags & 0xff; /* XENMEMF_get_address_bits */
     if (bits && bits <= PAGE_SHIFT)
         return refuse(ADDRESS_BITS_RANGE, bits);
-    x.d = target_get(v, r.domid, &rc);
+    x.d = memory_target_get(v, r.domid, &rc);
     if (!x.d)
         return rc == -XEN_ESRCH ? (long)start : rc;
 
@@ -219,7 +225,7 @@ static long reservation_op(struct vcpu *v, unsigned op, uint64_t start, guest_pt
                            op == XENMEM_increase_reservation   ? increase_one
                            : op == XENMEM_decrease_reservation ? decrease_one
                                                                : populate_one);
-    target_put(v, x.d);
+    memory_target_put(v, x.d);
     return done;
 }
 
@@ -442,11 +448,11 @@ static int exchange_begin(struct vcpu *v, struct xen_memory_exchange *e)
         return refuse(ARGUMENT_UNREADABLE, x.in.va);
     if (x.address_bits && x.address_bits <= PAGE_SHIFT)
         return refuse(ADDRESS_BITS_RANGE, x.address_bits);
-    x.d = target_get(v, e->in.domid, &rc);
+    x.d = memory_target_get(v, e->in.domid, &rc);
     if (!x.d)
         return rc;
     rc = exchange_run(&x, e);
-    target_put(v, x.d);
+    memory_target_put(v, x.d);
     return rc;
 }
 
@@ -475,81 +481,15 @@ static long question_about_domain(struct vcpu *v, unsigned op, guest_ptr_t arg)
 
     if (guest_read(&about, arg, sizeof(about)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    struct domain *d = target_get(v, about.domid, &rc);
+    struct domain *d = memory_target_get(v, about.domid, &rc);
     if (!d)
         return rc;
     long answer =
         op == XENMEM_current_reservation ? (long)atomic_read(&d->tot_pages) : (long)d->max_pages;
     if (op == XENMEM_maximum_gpfn) /* a count that the guest keeps in shared_info */
         answer = (long)(MAX(atomic_read(&d->shared->arch.max_pfn), 1ul) - 1);
-    target_put(v, d);
+    memory_target_put(v, d);
     return answer;
-}
-
-/* As <xen/memory.h> has it: the BIOS's format. */
-struct e820_entry {
-    uint64_t start, size;
-    uint32_t type;
-} __attribute__((packed));
-#define E820_RAM 1
-
-/* The pseudo-physical map of an ordinary domain: RAM up to what it may grow to. */
-static long memory_map(struct vcpu *v, guest_ptr_t arg)
-{
-    struct xen_memory_map map;
-    const struct e820_entry all = {0, (uint64_t)v->domain->max_pages << PAGE_SHIFT, E820_RAM};
-
-    if (guest_read(&map, arg, sizeof(map)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    if (domain_has(v->domain, ROLE_HARDWARE))
-        return refuse(NO_MAP_FOR_HARDWARE_DOMAIN); /* it asks for the machine's, as on Xen */
-    map.nr_entries = MIN(map.nr_entries, 1u);
-    if (map.nr_entries && guest_write(guest_ptr((uint64_t)map.buffer.p), &all, sizeof(all)))
-        return refuse(ARGUMENT_UNREADABLE, (uint64_t)map.buffer.p);
-    if (guest_write(arg, &map, sizeof(map)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
-}
-
-static long machine_memory_map(struct vcpu *v, guest_ptr_t arg)
-{
-    struct xen_memory_map map;
-    uint64_t from, end;
-    unsigned n = 0;
-
-    if (!domain_has(v->domain, ROLE_CONTROL | ROLE_HARDWARE))
-        return refuse(ROLE_MISSING, __HYPERVISOR_memory_op, XENMEM_machine_memory_map);
-    if (guest_read(&map, arg, sizeof(map)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    const uint64_t to = (uint64_t)map.buffer.p;
-    for (; arch_ram_range(n, &from, &end); n++) {
-        const struct e820_entry e = {from, end - from, E820_RAM};
-        if (!to)
-            continue;
-        if (n >= map.nr_entries)
-            return refuse(MAP_NO_ROOM, map.nr_entries);
-        if (guest_write(guest_ptr(to + n * sizeof(e)), &e, sizeof(e)))
-            return refuse(ARGUMENT_UNREADABLE, to);
-    }
-    map.nr_entries = n;
-    if (guest_write(arg, &map, sizeof(map)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
-}
-
-/* Domains are built by the hypervisor so far, with the map that memory_map() tells. */
-static long set_memory_map(struct vcpu *v, guest_ptr_t arg)
-{
-    struct xen_foreign_memory_map map;
-
-    if (guest_read(&map, arg, sizeof(map)))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    int rc;
-    struct domain *d = target_get(v, map.domid, &rc);
-    if (!d)
-        return rc;
-    target_put(v, d);
-    return refuse(MEMORY_OP_UNKNOWN, XENMEM_set_memory_map);
 }
 
 static long machphys_mapping(guest_ptr_t arg)
@@ -583,6 +523,8 @@ static long machphys_mfn_list(guest_ptr_t arg)
     return 0;
 }
 
+long (*memory_acquire_resource)(struct vcpu *v, guest_ptr_t arg);
+
 /* memory_op(cmd, arg) */
 long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
 {
@@ -604,15 +546,19 @@ long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
     case XENMEM_maximum_gpfn:
         return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : question_about_domain(v, op, arg);
     case XENMEM_memory_map:
-        return memory_map(v, arg);
+        return memory_map_get(v, arg);
     case XENMEM_machine_memory_map:
-        return machine_memory_map(v, arg);
+        return memory_map_machine(v, arg);
     case XENMEM_machphys_mapping:
         return machphys_mapping(arg);
     case XENMEM_machphys_mfn_list:
         return machphys_mfn_list(arg);
     case XENMEM_set_memory_map:
-        return set_memory_map(v, arg);
+        return memory_map_set(v, arg);
+    case XENMEM_claim_pages:
+        return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : claim_pages(v, arg);
+    case XENMEM_acquire_resource:
+        return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : memory_acquire_resource(v, arg);
     case XENMEM_get_vnumainfo:
         return refuse(NO_VIRTUAL_NUMA);
     default:

@@ -323,6 +323,11 @@ void page_unshare(struct domain *d, void *va)
     page_put_and_type(mfn_to_page(virt_to_mfn(va)));
 }
 
+bool page_shared_is_alone(void *va)
+{
+    return atomic_read(&mfn_to_page(virt_to_mfn(va))->state) == SHARED_STATE;
+}
+
 bool page_shared_take(void *va)
 {
     uint64_t alone = SHARED_STATE;

@@ -7,7 +7,8 @@
 #include "domain.h"
 #include "arch.h"
 
-#define BUCKETS 64u
+#define BUCKETS   64u
+#define ROLES_ANY 0 /* those without any, too */
 
 struct domain idle_domain = {
     .id = DOMID_IDLE, .is_idle = true, .max_vcpus = MAX_CPUS, .name = "idle", .refs = 1};
@@ -55,18 +56,24 @@ void domain_put(struct domain *d)
         d->free(d);
 }
 
-struct domain *domain_get_from(unsigned id)
+struct domain *domain_get_from_with(unsigned id, uint16_t roles)
 {
     struct domain *best = NULL;
 
     spin_lock(&domains.lock);
     for (struct domain *d = domain_next(NULL); d; d = domain_next(d))
-        if (d->visible && d->id >= id && (!best || d->id < best->id))
+        if (d->visible && d->id >= id && (!best || d->id < best->id) &&
+            (roles == ROLES_ANY || domain_has(d, roles)))
             best = d;
     if (best)
         atomic_add(&best->refs, 1);
     spin_unlock(&domains.lock);
     return best;
+}
+
+struct domain *domain_get_from(unsigned id)
+{
+    return domain_get_from_with(id, ROLES_ANY);
 }
 
 struct domain *domain_next(const struct domain *d)
@@ -95,6 +102,23 @@ bool domain_list(struct domain *d)
     }
     spin_unlock(&domains.lock);
     return unique;
+}
+
+bool domain_number_free(domid_t id)
+{
+    spin_lock(&domains.lock);
+    const bool none = !*bucket_find(id);
+    spin_unlock(&domains.lock);
+    return none;
+}
+
+bool domain_is_hidden(domid_t id)
+{
+    spin_lock(&domains.lock);
+    const struct domain *d = *bucket_find(id);
+    const bool hidden = d && !d->visible;
+    spin_unlock(&domains.lock);
+    return hidden;
 }
 
 bool domain_hide(struct domain *d)

@@ -22,7 +22,8 @@ void sched_cap_spend(struct vcpu *v, uint64_t now, uint64_t ns)
 {
     struct domain *d = v->domain;
     spin_lock(&d->cap_lock);
-    if (sched_cap_charge(&d->sched_cap, d->cap, now, ns)) {
+    /* Under the lock: it may have been taken away since the caller looked. */
+    if (d->cap && sched_cap_charge(&d->sched_cap, d->cap, now, ns)) {
         atomic_or(&v->pause, PAUSE_CAPPED);
         if (!d->cap_timer.queued)
             timer_set(&d->cap_timer, d->sched_cap.period_end);
@@ -96,7 +97,7 @@ static void cap_refill(struct timer *t)
     struct domain *d = container_of(t, struct domain, cap_timer);
     const uint64_t now = arch_now();
     spin_lock(&d->cap_lock);
-    bool spent = sched_cap_charge(&d->sched_cap, d->cap, now, 0);
+    bool spent = d->cap && sched_cap_charge(&d->sched_cap, d->cap, now, 0);
     uint64_t next = d->sched_cap.period_end;
     spin_unlock(&d->cap_lock);
 

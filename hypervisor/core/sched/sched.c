@@ -275,7 +275,7 @@ static enum vcpu_run_state state_of(const struct vcpu *v)
     uint32_t pause = atomic_read(&v->pause);
     if (pause & (PAUSE_BLOCKED | PAUSE_POLLING))
         return VCPU_BLOCKED;
-    return pause & (PAUSE_DOWN | PAUSE_DOMAIN) ? VCPU_OFFLINE : VCPU_RUNNABLE;
+    return pause & (PAUSE_DOWN | PAUSE_DOMAIN | PAUSE_CONTROL) ? VCPU_OFFLINE : VCPU_RUNNABLE;
 }
 
 /* @v waited, and its domain has used up its cap meanwhile: it is stopped without having run. */
@@ -525,6 +525,22 @@ void vcpu_unpause(struct vcpu *v, uint32_t why) NO_ANALYSIS
     if (!v->on_cpu && !v->sched.queued)
         vcpu_set_runstate(v, state_of(v), arch_now());
     run_queue_unlock(rq);
+}
+
+void sched_domain_adjust(struct domain *d, uint32_t weight, uint32_t cap) NO_ANALYSIS
+{
+    d->weight = weight;
+    for_each_vcpu(d, v) {
+        struct run_queue *rq = run_queue_lock(v);
+        v->sched.weight = weight;
+        run_queue_unlock(rq);
+    }
+    spin_lock(&d->cap_lock);
+    const bool ends = d->cap && !cap;
+    d->cap = cap;
+    spin_unlock(&d->cap_lock);
+    if (ends) /* those that it has stopped go on */
+        timer_set(&d->cap_timer, arch_now());
 }
 
 void vcpu_set_affinity(struct vcpu *v, uint64_t set) NO_ANALYSIS

@@ -94,5 +94,8 @@ uint64_t work_spent(void);
 /* @ns of work were done for @d, which has not run yet: what its cap does not allow it pays back first. */
 void sched_domain_charge(struct domain *d, uint64_t ns);
 
+/* Another weight and another cap for @d, which may run; 0 is no cap.  One caller at a time (d->control). */
+void sched_domain_adjust(struct domain *d, uint32_t weight, uint32_t cap);
+
 /* Body of every idle vCPU. */
 noreturn_ void idle_loop(void);

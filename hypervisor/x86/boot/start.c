@@ -229,6 +229,7 @@ void hypervisor_main(uint32_t multiboot_info)
     xenstore_audit_init();
     grant_audit_init();
     pirq_audit_init();
+    grant_resource_init();
     console_init(&debug_keys);
     become_idle();
 }

@@ -9,6 +9,9 @@
  * Computed once; a query copies 16 bytes.  What depends on the vCPU is patched in: OSXSAVE and the
  * size of its XSAVE image.
  */
+/* Before anything includes <xen/...>: the form of a leaf that toolstacks exchange. */
+#define __XEN_TOOLS__ 1
+
 #include "cpu-state.h"
 
 #include <xen/arch-x86/cpufeatureset.h>
@@ -155,17 +158,28 @@ static void features_without(void)
         features_clear(avx512f, ARRAY_SIZE(avx512f));
 }
 
+/* Where each word stands: leaf, subleaf, and which of EAX, EBX, ECX, EDX. */
+#define WORDS 12u
+static const struct {
+    uint32_t leaf, subleaf;
+    uint8_t at;
+} place[WORDS] = {{1, 0, 3},          {1, 0, 2}, {0x80000001, 0, 3}, {0x80000001, 0, 2},
+                  {0xd, 1, 0},        {7, 0, 1}, {7, 0, 2},          {0x80000007, 0, 3},
+                  {0x80000008, 0, 1}, {7, 0, 3}, {7, 1, 0},          {0x80000021, 0, 0}};
+
+static bool has_subleaves(uint32_t leaf)
+{
+    return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+}
+
+static bool word_is_in(unsigned word, uint32_t leaf, uint32_t subleaf)
+{
+    return place[word].leaf == leaf && (!has_subleaves(leaf) || place[word].subleaf == subleaf);
+}
+
 static uint32_t host_word(unsigned word)
 {
-    static const struct {
-        uint32_t leaf, subleaf;
-        uint8_t at;
-    } place[] = {{1, 0, 3},          {1, 0, 2}, {0x80000001, 0, 3}, {0x80000001, 0, 2},
-                 {0xd, 1, 0},        {7, 0, 1}, {7, 0, 2},          {0x80000007, 0, 3},
-                 {0x80000008, 0, 1}, {7, 0, 3}, {7, 1, 0},          {0x80000021, 0, 0}};
-
-    if (word >= ARRAY_SIZE(place) ||
-        host_leaf(place[word].leaf & 0x80000000, 0).a < place[word].leaf)
+    if (word >= WORDS || host_leaf(place[word].leaf & 0x80000000, 0).a < place[word].leaf)
         return 0;
     const struct cpuid_leaf l = host_leaf(place[word].leaf, place[word].subleaf);
     return (const uint32_t[]){l.a, l.b, l.c, l.d}[place[word].at];
@@ -375,6 +389,21 @@ static struct cpuid_leaf basic_leaf(struct vcpu *v, uint32_t leaf, uint32_t subl
     }
 }
 
+/* Without the features that @words lack.  OSXSAVE goes with XSAVE: it is no feature, but says that XSAVE is used. */
+static cold_ void features_limit(const uint32_t *words, uint32_t leaf, uint32_t subleaf,
+                                 struct cpuid_leaf *out)
+{
+    uint32_t *const in[] = {&out->a, &out->b, &out->c, &out->d};
+
+    for (unsigned w = 0; w < WORDS; w++) {
+        if (!word_is_in(w, leaf, subleaf))
+            continue;
+        const bool xsave =
+            w == XEN_X86_FEATURE_XSAVE / 32 && (words[w] & BIT(XEN_X86_FEATURE_XSAVE % 32));
+        *in[place[w].at] &= words[w] | (xsave ? (uint32_t)BIT(XEN_X86_FEATURE_OSXSAVE % 32) : 0);
+    }
+}
+
 void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out)
 {
     if (leaf <= policy.basic_last) {
@@ -388,4 +417,109 @@ void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_l
     } else {
         *out = (struct cpuid_leaf){0};
     }
+    if (unlikely(v->domain->arch.features))
+        features_limit(v->domain->arch.features, leaf, subleaf, out);
+}
+
+/* --- as toolstacks exchange it --------------------------------------------------- */
+
+static unsigned subleaves(uint32_t leaf)
+{
+    switch (leaf) {
+    case 4:
+        return CACHE_SUBLEAVES;
+    case 7:
+    case 0xb:
+        return 2;
+    case 0xd:
+        return XSTATE_SUBLEAVES;
+    default:
+        return 1;
+    }
+}
+
+/* Number and subleaf of the @i-th leaf. */
+static bool leaf_number(unsigned i, struct xen_cpuid_leaf *to)
+{
+    for (to->leaf = 0; to->leaf <= policy.basic_last; to->leaf++) {
+        const unsigned n = subleaves(to->leaf);
+        if (i < n) {
+            to->subleaf = has_subleaves(to->leaf) ? i : XEN_CPUID_NO_SUBLEAF;
+            return true;
+        }
+        i -= n;
+    }
+    to->leaf = 0x80000000u + i;
+    to->subleaf = XEN_CPUID_NO_SUBLEAF;
+    return i <= policy.extended_last;
+}
+
+static struct cpuid_leaf shown_leaf(uint32_t leaf, uint32_t subleaf)
+{
+    if (leaf & 0x80000000u)
+        return policy.extended[leaf & 0xff];
+    switch (leaf) {
+    case 4:
+        return policy.cache[subleaf];
+    case 7:
+        return subleaf ? policy.features1 : policy.basic[7];
+    case 0xd:
+        return policy.xstate[subleaf];
+    default:
+        return policy.basic[leaf];
+    }
+}
+
+bool arch_cpuid_leaf(const struct domain *d, bool guests, unsigned i, struct xen_cpuid_leaf *leaf)
+{
+    if (!leaf_number(i, leaf))
+        return false;
+    struct cpuid_leaf l =
+        guests ? shown_leaf(leaf->leaf, leaf->subleaf)
+               : host_leaf(leaf->leaf, has_subleaves(leaf->leaf) ? leaf->subleaf : 0);
+    if (d && d->arch.features)
+        features_limit(d->arch.features, leaf->leaf, leaf->subleaf, &l);
+    leaf->a = l.a;
+    leaf->b = l.b;
+    leaf->c = l.c;
+    leaf->d = l.d;
+    return true;
+}
+
+/* Is there such a leaf in any policy?  More subleaves of 0xd than there are here are nobody's mistake. */
+static bool leaf_exists(const struct xen_cpuid_leaf *l)
+{
+    const uint32_t most = l->leaf == 0xd ? 63 : subleaves(l->leaf);
+
+    if (l->leaf == XEN_CPUID_FIRST_LEAF || l->leaf == XEN_CPUID_FIRST_LEAF + 0x100)
+        return true;
+    if (l->leaf >= BASIC_LEAVES && l->leaf - 0x80000000u >= EXTENDED_LEAVES)
+        return false;
+    return has_subleaves(l->leaf) ? l->subleaf < most : l->subleaf == XEN_CPUID_NO_SUBLEAF;
+}
+
+int arch_cpuid_limit(struct domain *d, const struct xen_cpuid_leaf *leaf)
+{
+    const uint32_t in[] = {leaf->a, leaf->b, leaf->c, leaf->d};
+
+    if (!leaf_exists(leaf))
+        return -XEN_ERANGE;
+    for (unsigned w = 0; w < WORDS; w++) {
+        if (!word_is_in(w, leaf->leaf, leaf->subleaf))
+            continue;
+        if (!d->arch.features) {
+            d->arch.features = mem_alloc(WORDS * sizeof(uint32_t));
+            if (!d->arch.features)
+                return -XEN_ENOMEM;
+            memset(d->arch.features, 0xff, WORDS * sizeof(uint32_t));
+        }
+        d->arch.features[w] = in[place[w].at];
+    }
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+    if (d->arch.features)
+        mem_free(d->arch.features, WORDS * sizeof(uint32_t));
 }

@@ -81,7 +81,8 @@ struct arch_vcpu {
 };
 
 struct arch_domain {
-    struct pit pit; /* of a domain without real ports */
+    struct pit pit;     /* of a domain without real ports */
+    uint32_t *features; /* words of them that it is shown, if not all (cpuid.c); or NULL */
     /* Which lines it has mapped, and which numbers are kept for it; under lines.c's lock. */
     uint64_t lines, lines_reserved;
     uint32_t pci_address; /* what it has written to port 0xcf8 (pci.c) */

@@ -13,7 +13,7 @@ struct arch_vcpu {
 };
 
 struct arch_domain {
-    uint8_t nothing;
+    uint32_t hidden; /* features that it is not shown (arch_cpuid_limit) */
 };
 #define ARCH_DOMAIN_INIT \
     {                    \

@@ -1,4 +1,7 @@
 /* The fake machine: arch.h, but for the door (guest-memory.c) and TLBs (tlb-model.c). */
+/* Before anything includes <xen/...>: the form of a CPUID leaf. */
+#define __XEN_TOOLS__ 1
+
 #include "arch.h"
 #include "audit.h"
 #include "builder.h"
@@ -6,6 +9,7 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
+#include "page-tables.h"
 #include "race.h"
 #include "sched.h"
 #include "tlb.h"
@@ -119,6 +123,7 @@ void machine_start(unsigned cpus, uint64_t frames)
     evtchn_audit_init(); /* the audit is to count what they hold */
     xenstore_audit_init();
     grant_audit_init();
+    grant_resource_init();
     grant_audit_strict = true;
     console_init(&debug_keys);
 }
@@ -473,9 +478,13 @@ void arch_vcpu_destroy(struct vcpu *v)
     v->arch.alive = false;
 }
 
+/* The root, and where the first instruction is; without an instruction it is refused. */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    return -XEN_EINVAL;
+    if (!c->user_regs.rip)
+        return -XEN_EINVAL;
+    arch_vcpu_set_entry(v, c->user_regs.rip, c->user_regs.rsp, c->user_regs.rsi);
+    return vcpu_load_root(v, mfn(xen_cr3_to_pfn(c->ctrlreg[3])));
 }
 
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi)
@@ -636,6 +645,28 @@ void arch_cpu_features(uint32_t *words, unsigned n, bool guests)
 {
     for (unsigned w = 0; w < n; w++)
         words[w] = w << 8 | guests;
+}
+
+/* A processor of three leaves; what a domain is shown of the second one's EDX can be limited. */
+bool arch_cpuid_leaf(const struct domain *d, bool guests, unsigned i, struct xen_cpuid_leaf *leaf)
+{
+    *leaf = (struct xen_cpuid_leaf){i, XEN_CPUID_NO_SUBLEAF, i, i, i, guests ? 0xff : 0xffff};
+    if (d && i == 1)
+        leaf->d &= ~d->arch.hidden;
+    return i < 3;
+}
+
+int arch_cpuid_limit(struct domain *d, const struct xen_cpuid_leaf *leaf)
+{
+    if (leaf->leaf >= 3)
+        return -XEN_ERANGE;
+    if (leaf->leaf == 1)
+        d->arch.hidden = ~leaf->d;
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
 }
 
 uint8_t arch_address_bits(void)
