@@ -34,6 +34,8 @@ umount /mnt
 echo "== network"
 ip link set eth0 up
 udhcpc -i eth0 -n -q -f 2>&1 | grep lease
+sed -n 's/^.*msi-x/= msi-x/p' /proc/interrupts
+awk '/msi-x.*virtio0-req/ { print "= messages of the disk: " ($2 > 0) }' /proc/interrupts
 echo "== xenstore"
 xenstore-ls -f /local/domain/0
 echo "== end"
@@ -77,6 +79,8 @@ grep -q '^2 MiB come back as they were' "$work/ours"
 result $? 'domain 0 reads and writes a disk'
 grep -q 'lease of 10.0.2.15 obtained' "$work/ours"
 result $? 'it gets its address over the network'
+grep -q '^= messages of the disk: 1' "$work/ours"
+result $? 'the disk interrupts by MSI-X'
 grep -q '^= (PV) Paravane' "$work/ours"
 result $? 'xl dmesg shows what the hypervisor said at boot'
 grep -q '^= left: 0$' "$work/ours"

@@ -232,6 +232,8 @@ void acpi_init(void)
             madt_read(t);
         if (t && !memcmp(t->signature, "MCFG", 4))
             mcfg_read(t);
+        if (t && !memcmp(t->signature, "HPET", 4) && t->length >= 52)
+            acpi.hpet = u64_at(t, 44);
         if (t && !memcmp(t->signature, "FACP", 4))
             fadt_read(t);
     }

@@ -2,8 +2,8 @@
  * Frames that are not RAM: registers of devices, firmware, nothing.
  *
  *     open         what a domain with the hardware role may map: all that is not RAM, without what the hypervisor keeps
- *     read_only    of that, what it gets read-only, whatever it asks for: tables of messages (MSI-X) while they are in use, and the
- *                  window of PCI configuration space
+ *     read_only    of that, what it gets read-only, whatever it asks for: tables of messages (MSI-X) while they are in use, the
+ *                  window of PCI configuration space, and timers that can send messages (HPET)
  *
  * Hidden are the interrupt controllers; and all addresses at which a store is an interrupt (0xfee00000 and the MiB from there): who could
  * write there would send any vector to any CPU.
@@ -30,6 +30,15 @@ void device_memory_hide(uint64_t first, uint64_t last)
     spin_unlock(&lock);
 }
 
+/* May be read, not written: its timers can be told to send their interrupts as messages. */
+static void protect_timers(void)
+{
+    const uint64_t m = acpi.hpet >> PAGE_SHIFT;
+
+    if (m && !device_memory_protect(m, m))
+        device_memory_hide(m, m);
+}
+
 void device_memory_init(void)
 {
     if (!range_set_add(&open, 0, (BIT(arch_address_bits()) >> PAGE_SHIFT) - 1))
@@ -41,6 +50,7 @@ void device_memory_init(void)
     device_memory_hide(acpi.ioapic >> PAGE_SHIFT, acpi.ioapic >> PAGE_SHIFT);
     for (unsigned i = 0; i < acpi.ioapics; i++)
         device_memory_hide(acpi.all_ioapics[i] >> PAGE_SHIFT, acpi.all_ioapics[i] >> PAGE_SHIFT);
+    protect_timers();
 }
 
 bool arch_device_frame_ok(mfn_t m)

@@ -256,6 +256,7 @@ struct acpi_info {
         uint8_t first_bus, last_bus;
     } pci_window[8]; /* where PCI configuration space can be seen in memory */
     unsigned pci_windows;
+    uint64_t hpet;              /* registers of the high-precision timers; 0: none */
     uint32_t isa_gsi[16];       /* where ISA interrupts go */
     uint16_t isa_flags[16];     /* MPS flags: polarity, trigger */
     uint8_t acpi_id[MAX_CPUS];  /* the firmware's number of each of these */

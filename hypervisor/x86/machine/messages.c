@@ -475,10 +475,25 @@ unsigned messages_bound(const struct domain *d, unsigned *wrong)
     return bound;
 }
 
+static bool is_listed(const struct domain *d)
+{
+    const struct domain *other = domain_next(NULL);
+
+    while (other && other != d)
+        other = domain_next(other);
+    return other;
+}
+
 unsigned messages_miscounted(void)
 {
     unsigned wrong = 0;
 
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        if (messages[i].user && !is_listed(messages[i].user)) {
+            printk("audit: message %u is that of a domain that has ended\n", i);
+            wrong++;
+        }
+    }
     for (unsigned i = 0; i < MESSAGES; i++) {
         unsigned mapped = 0;
         for (unsigned j = 0; j < MESSAGES; j++)

@@ -40,5 +40,5 @@ unsigned messages_of(uint16_t function);
 void messages_restore(uint16_t function);
 /* For the audit: as lines_bound(). */
 unsigned messages_bound(const struct domain *d, unsigned *wrong);
-/* Devices whose count of messages is not that of the messages that are theirs. */
+/* Messages of domains that have ended, and devices whose count of messages is not that of the messages that are theirs. */
 unsigned messages_miscounted(void);

@@ -138,6 +138,8 @@ static void test_frames(void)
     tap_is(memory_map_at(va, pte_of(0xfee80, PTE_RO)), -XEN_EPERM, "nor to be read");
     tap_is(memory_map_at(va, pte_of(0xfec00, PTE_DEVICE)), -XEN_EPERM, "nor the IO-APIC");
     tap_is(memory_map_at(va, pte_of(0xfef00, PTE_DEVICE)), 0, "but what lies above");
+    tap_is(memory_map_at(va, pte_of(0xfed00, PTE_DEVICE)), 0, "the timers (HPET) can be mapped");
+    tap_ok(!(*memory_entry(va, 1) & PTE_W), "to be read: they can send messages, too");
 }
 
 /* --- MSI-X --- */
