@@ -4,10 +4,10 @@
 set -u
 . "$(dirname "$0")/tap.sh"
 
-# domain NAME MODULE PROPERTIES: one of the tree's.
+# domain NAME MODULE PROPERTIES [WORDS]: one of the tree's.
 domain() {
     printf '%s { compatible = "xen,domain"; mode = <5>; memory = <0 0x8000>; cpus = <1>; %s
-        module@%s { compatible = "module,kernel", "multiboot,module"; mb-index = <%s>; bootargs = ""; }; };' "$1" "$3" "$2" "$2"
+        module@%s { compatible = "module,kernel", "multiboot,module"; mb-index = <%s>; bootargs = "%s"; }; };' "$1" "$3" "$2" "$2" "${4:-}"
 }
 tree() {
     printf '/dts-v1/; / { chosen { hypervisor { #address-cells = <1>; #size-cells = <0>;
@@ -26,22 +26,27 @@ all_good() { # WHO WHAT LEAST
     grep '^not ok' "$work/said" | head -n 5 | comment
 }
 
-# The image lines asks for all that the hardware role has, and messages, without it, for refusals.
-tree "$(domain zero 1 'functions = <0x80000000>; domid = <0>;') $(domain guest 2 'domid = <1>;')"
-for image in lines messages; do
+role() { sed -n "s/^($1) # role $2: *//p" "$out"; }
+gets() { # DOMAIN ROLE ANSWER
+    [ "$(role "$1" "$2")" = "$3" ]
+    result $? "$1 asks for what the role $2 has: $3"
+}
+
+# Domain 0, which waits for the guest, and the image messages, which asks without a role.
+tree "$(domain zero 1 'functions = <0x80000000>; domid = <0>;' wait=1) $(domain guest 2 'domid = <1>;')"
+for image in roles messages; do
     printf 'name = "%s"\nkernel = "%s"\nmemory = 32\n' $image "$guests/$image" >"$work/$image.cfg"
 done
-run "$work/lines.cfg" "$work/messages.cfg" >"$out" 2>"$err" </dev/null
-all_good d0 'domain 0 and a guest of one tree: domain 0 has its lines' 30
-all_good d1 'the guest gets -EPERM' 12
+run "$work/roles.cfg" "$work/messages.cfg" >"$out" 2>"$err" </dev/null
+gets d0 hardware 0
+gets d0 control 0
+all_good d1 'a guest of the same tree gets -EPERM' 12
 
 # The hardware role for a domain that is not domain 0: the image roles says what it got.
 tree "$(domain driver 1 'domid = <1>; permissions = <2>;') $(domain toolstack 1 'domid = <2>; permissions = <1>;') $(domain guest 1 'domid = <3>;')"
 run "$guests/roles" >"$out" 2>"$err" </dev/null
-role() { sed -n "s/^($1) # role $2: *//p" "$out"; }
 for line in 'd1 hardware 0' 'd1 control -1' 'd2 hardware -1' 'd2 control 0' 'd3 hardware -1' 'd3 control -1'; do
-    set -- $line
-    [ "$(role "$1" "$2")" = "$3" ]
-    result $? "$1 asks for what the role $2 has: $3"
+    # shellcheck disable=SC2086
+    gets $line
 done
 plan

@@ -156,6 +156,18 @@ static void test_msi(void)
            "nothing is mapped: it is not enabled any more");
 }
 
+/* A USB controller that could send sixteen messages in a row is allowed one. */
+static void test_several(void)
+{
+    const int usb = config_find(0x1033, 0x0194);
+    const unsigned at = usb < 0 ? 0 : config_capability((unsigned)usb, MSI);
+
+    if (!tap_ok(at && (config_read((unsigned)usb, at + 2, 2) & 0xe) != 0, "it could send several"))
+        return;
+    config_write((unsigned)usb, at + 2, 2, 0x20);
+    tap_is(config_read((unsigned)usb, at + 2, 2) & 0x70, 0, "of the guest it is not allowed to");
+}
+
 /* All numbers are given out. */
 static void test_exhaustion(void)
 {
@@ -188,6 +200,7 @@ void guest_main(void)
     test_msix();
     test_table_nowhere();
     test_msi();
+    test_several();
     test_exhaustion();
     leave();
 }
