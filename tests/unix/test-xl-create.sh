@@ -1,5 +1,5 @@
 #!/bin/sh
-# A domain's life by the unmodified xl of Debian's Xen 4.17, with pv-guest as domain 0: on Xen.
+# A domain's life by the unmodified xl of Debian's Xen 4.17, with pv-guest as domain 0: here and on Xen.
 #   test-xl-create.sh BUILD
 # The domain is pv-guest, too; its console and its store are xenconsoled's and xenstored's.  All waits are bounded.
 set -u
@@ -111,5 +111,6 @@ life() { # HYPERVISOR
     comment <"$work/diff"
 }
 
+life paravane
 life xen
 plan
