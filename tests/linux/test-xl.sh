@@ -1,7 +1,7 @@
 #!/bin/sh
 # Does the unmodified xl of Debian's Xen 4.17, in Debian's Linux as domain 0, say of this hypervisor what it says of Xen?
 #   test-xl.sh BUILD
-# The same files boot on both, side by side.  Of what xl prints, numbers that belong to one machine or one moment are made
+# It looks, and makes a guest, stops it, gives it less memory, ends it.  The same files boot on both, side by side.  Of what xl prints, numbers that belong to one machine or one moment are made
 # alike first.  tools/setup --dom0 fetches xl; without it, or without Xen, there is nothing to ask.
 set -u
 . "$(dirname "$0")/linux.sh"
@@ -38,8 +38,54 @@ sed -n 's/^.*msi-x/= msi-x/p' /proc/interrupts
 awk '/msi-x.*virtio0-req/ { print "= messages of the disk: " ($2 > 0) }' /proc/interrupts
 echo "== xenstore"
 xenstore-ls -f /local/domain/0
+for state in create ready pause unpause mem-set pin shutdown; do
+    case $state in
+    create) xl create /guest/g1.cfg 2>&1 ;;
+    ready) xenconsole 1 </dev/null >/tmp/console 2>&1 &
+        until_true grep -q '^GUEST ready' /tmp/console
+        grep '^GUEST' /tmp/console | tr -d '\r' ;;
+    mem-set) xl mem-set g1 80m
+        until_true sh -c 'xl list g1 | grep -q "^g1 .* 80 "' ;;
+    pin) xl vcpu-pin g1 0 0 && xl vcpu-list g1 | sed 's/ [r-][b-][p-] / STATE /' ;;
+    shutdown) xl shutdown -w g1 ;;
+    *) xl $state g1 ;;
+    esac
+    echo "== status $? of $state"
+    xl list | sed 's/ [r-][b-]\([p-][s-][c-][d-]\) / ..\1 /'
+done
+xl create -p /guest/g1.cfg 2>&1
+xl list | sed 's/ [r-][b-]\([p-][s-][c-][d-]\) / ..\1 /'
+xl destroy g1
+echo "== status $? of destroy"
+xl list | sed 's/ [r-][b-]\([p-][s-][c-][d-]\) / ..\1 /'
 echo "== end"
 END
+sed -i '1i until_true() { # COMMAND...: for a few minutes at most\
+    tries=0\
+    until "$@" || [ $tries -ge 300 ]; do tries=$((tries + 1)); sleep 1; done\
+}' "$work/commands"
+
+# The guest that it makes: a kernel, and an init that says that it is there.
+mkdir -p "$work/guest/root/bin" "$work/guest/root/sbin" "$work/guest/root/dev"
+cp /bin/busybox "$work/guest/root/bin/"
+cat >"$work/guest/root/init" <<'END'
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+echo "GUEST ready"
+exec /bin/busybox sleep 100000
+END
+printf '#!/bin/busybox sh\nexec /bin/busybox poweroff -f\n' >"$work/guest/root/sbin/poweroff"
+chmod 755 "$work/guest/root/init" "$work/guest/root/sbin/poweroff"
+(cd "$work/guest/root" && find . | /bin/busybox cpio -o -H newc 2>/dev/null) >"$work/guest/initrd"
+cp "$(kernel cloud-amd64)" "$work/guest/vmlinuz"
+cat >"$work/guest/g1.cfg" <<'END'
+name = "g1"
+kernel = "/guest/vmlinuz"
+ramdisk = "/guest/initrd"
+extra = "console=hvc0 quiet"
+memory = 96
+END
+rm -r "$work/guest/root"
 
 truncate -s 16M "$work/disk"
 mkdir "$work/files"
@@ -50,7 +96,7 @@ boot() { # HYPERVISOR NAME
     for try in 1 2 3; do
         status=0
         cp "$work/disk" "$work/disk.$2"
-        "$paravane" run --xl --hypervisor "$1" --disk "$work/disk.$2" --net --timeout "$seconds" --add "$work/commands:/commands" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
+        "$paravane" run --xl --hypervisor "$1" --disk "$work/disk.$2" --net --timeout "$seconds" --add "$work/commands:/commands" --add "$work/guest:/guest" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
         plain_text "$work/$2"
         [ "$1" = xen ] && ! grep -q '^== end' "$work/$2" || break
     done
@@ -87,4 +133,8 @@ grep -q '^= left: 0$' "$work/ours"
 result $? 'xl dmesg -c leaves nothing'
 grep -q '^Domain-0  *0  *384  *1  *r-----  *[0-9.]*$' "$work/ours"
 result $? 'xl list shows domain 0'
+grep -q '^GUEST ready' "$work/ours"
+result $? 'xl create: the guest prints on its console'
+grep -q '^(PV) d1 shut down: poweroff' "$work/ours.err" && grep -q '^(PV) d2 destroyed' "$work/ours.err"
+result $? 'one guest has shut down, one was destroyed'
 plan
