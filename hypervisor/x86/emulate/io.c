@@ -74,7 +74,7 @@ uint32_t io_read(struct vcpu *v, uint16_t port, unsigned bytes)
 {
     if (!has_port(v, port, bytes))
         return bytes == 1 && pit_has_port(port) ? pit_port_read(&v->domain->arch.pit, port) : ~0u;
-    if (pci_has_port(port))
+    if (pci_has_port(port, bytes))
         return pci_port_read(&v->domain->arch.pci_address, port, bytes);
     return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
 }
@@ -91,6 +91,23 @@ static void timer_write(struct vcpu *v, uint16_t port, uint8_t value)
         outb(port, value & 0xf8);
 }
 
+#define FAST_A20  0x92 /* a reset, too */
+#define KEYBOARD  0x64
+#define KB_OUTPUT 0xd1 /* the next byte says whether address bit 20 works */
+#define KB_NO_A20 0xdd
+#define KB_PULSE  0xf0 /* and up to 0xff: a reset among them */
+
+/* Without address bit 20 all domains' memory would be mixed.  How a machine is reset is the hypervisor's to know. */
+static bool stops_the_machine(uint16_t port, unsigned bytes, uint32_t value)
+{
+    if (port <= FAST_A20 && port + bytes > FAST_A20)
+        return true;
+    if (port > KEYBOARD || port + bytes <= KEYBOARD)
+        return false;
+    const uint8_t command = (uint8_t)(value >> 8 * (KEYBOARD - port));
+    return command == KB_OUTPUT || command == KB_NO_A20 || command >= KB_PULSE;
+}
+
 void io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value)
 {
     if (!has_port(v, port, bytes)) {
@@ -98,7 +115,9 @@ void io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value)
             timer_write(v, port, (uint8_t)value);
         return;
     }
-    if (pci_has_port(port))
+    if (stops_the_machine(port, bytes, value))
+        return;
+    if (pci_has_port(port, bytes))
         pci_port_write(&v->domain->arch.pci_address, port, bytes, value);
     else if (bytes == 1)
         outb(port, (uint8_t)value);

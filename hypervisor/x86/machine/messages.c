@@ -27,6 +27,7 @@
 #include "machine.h"
 #include "pci.h"
 #include "refuse.h"
+#include "sched.h"
 
 /* Capability, MSI. */
 #define MSI_CONTROL    2u
@@ -162,16 +163,64 @@ static void source_silence(const struct source *s)
                            : control_get(s) & ~(MSI_ENABLE | MSI_SEVERAL));
 }
 
-/* The table is nobody else's to write: every entry of it is masked, so that what others wrote there is not sent. */
-static void table_take(struct source *s)
+/* Mask entries @first to @end - 1.  False: they do not stay so: it is not the table that answers. */
+static bool table_mask(const struct source *s, unsigned first, unsigned end) REQUIRES(&lock)
 {
     const uint16_t command = table_open(s);
+    bool good = true;
 
-    control_set(s, control_get(s) | MSIX_MASK_ALL);
-    for (unsigned i = 0; i < s->entries; i++)
-        device_memory_write(s->table + i * ENTRY_SIZE + ENTRY_CONTROL, 4, ENTRY_MASKED);
+    for (unsigned i = first; i < end; i++) {
+        const uint64_t at = s->table + i * ENTRY_SIZE + ENTRY_CONTROL;
+        device_memory_write(at, 4, ENTRY_MASKED);
+        good &= (device_memory_read(at, 4) & ENTRY_MASKED) != 0;
+    }
     table_close(s, command);
-    s->ready = true;
+    return good;
+}
+
+/*
+ * Is it this device that answers at @at, the data of a masked entry?  Another one could have been put at the same address, and then our
+ * stores would go there.  So: what was stored is read again, but not while the device does not answer to memory accesses.
+ */
+static bool table_answers(const struct source *s, uint64_t at) REQUIRES(&lock)
+{
+    const uint32_t sign = (uint32_t)rdtsc() * 2654435761u | 1;
+    const uint16_t command = table_open(s);
+
+    device_memory_write(at, 4, sign);
+    bool good = device_memory_read(at, 4) == sign;
+    pci_write(s->function, PCI_COMMAND, 2, command & ~PCI_COMMAND_MEMORY);
+    good &= device_memory_read(at, 4) != sign;
+    pci_write(s->function, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY);
+    good &= device_memory_read(at, 4) == sign;
+    table_close(s, command);
+    return good;
+}
+
+#define TAKEN_AT_ONCE 64u /* entries between two preemption points */
+
+/* The table is nobody else's to write: every entry of it is masked, so that what others wrote there is not sent.  False: it is not
+ * there.  @changing is held, and keeps @s. */
+static bool table_take(struct source *s)
+{
+    bool good = true;
+
+    spin_lock(&lock);
+    control_set(s, control_get(s) | MSIX_MASK_ALL);
+    spin_unlock(&lock);
+    for (unsigned i = 0; i < s->entries && good; i += TAKEN_AT_ONCE) {
+        spin_lock(&lock);
+        good = table_mask(s, i, MIN(i + TAKEN_AT_ONCE, s->entries)) &&
+               table_answers(s, s->table + i * ENTRY_SIZE + ENTRY_DATA);
+        spin_unlock(&lock);
+        (void)preempt_point();
+    }
+    spin_lock(&lock);
+    s->ready = good;
+    if (!good)
+        source_silence(s);
+    spin_unlock(&lock);
+    return good;
 }
 
 /* --- devices of which messages are mapped --- */
@@ -288,30 +337,6 @@ static int message_begin(struct domain *d, const struct message_source *what, in
     return i;
 }
 
-int message_map(struct domain *d, const struct message_source *what, int wanted)
-{
-    if (!pci_is_there(what->function))
-        return refuse(PCI_DEVICE_MISSING, what->function);
-    mutex_lock(&changing);
-    spin_lock(&lock);
-    const int i = message_begin(d, what, wanted);
-    struct source *s = i >= 0 ? messages[i].source : NULL;
-    const bool take = s && s->msix && !s->ready;
-    spin_unlock(&lock);
-    /* From here on nobody gets the table writable; now nobody has it so. */
-    if (take)
-        device_maps_demote();
-    if (s) {
-        spin_lock(&lock);
-        if (take)
-            table_take(s);
-        message_write(&messages[i]);
-        spin_unlock(&lock);
-    }
-    mutex_unlock(&changing);
-    return i;
-}
-
 /* Closed, and nobody's. */
 static void message_free(struct message *m) REQUIRES(&lock)
 {
@@ -323,6 +348,40 @@ static void message_free(struct message *m) REQUIRES(&lock)
         source_put(s);
     }
     *m = (struct message){0};
+}
+
+/* The first of a table: from here on nobody gets that writable, nobody has it so, and nothing is in it.  0 or -errno. */
+static int message_take(struct message *m)
+{
+    struct source *s = m->source;
+
+    device_maps_demote();
+    const bool good = table_take(s);
+    const int rc = good ? 0 : refuse(MESSAGE_TABLE_NOWHERE, s->function, s->table);
+    spin_lock(&lock);
+    if (good)
+        message_write(m);
+    else
+        message_free(m);
+    spin_unlock(&lock);
+    return rc;
+}
+
+int message_map(struct domain *d, const struct message_source *what, int wanted)
+{
+    if (!pci_is_there(what->function))
+        return refuse(PCI_DEVICE_MISSING, what->function);
+    mutex_lock(&changing);
+    spin_lock(&lock);
+    const int i = message_begin(d, what, wanted);
+    struct source *s = i >= 0 ? messages[i].source : NULL;
+    const bool take = s && s->msix && !s->ready;
+    if (s && !take)
+        message_write(&messages[i]);
+    spin_unlock(&lock);
+    const int rc = take ? message_take(&messages[i]) : 0;
+    mutex_unlock(&changing);
+    return rc ? rc : i;
 }
 
 int message_unmap(struct domain *d, unsigned message)
@@ -379,12 +438,13 @@ void messages_restore(uint16_t function)
     mutex_lock(&changing);
     spin_lock(&lock);
     struct source *s = source_of(function);
-    if (s && s->msix)
-        table_take(s);
-    for (unsigned i = 0; s && i < MESSAGES; i++)
+    spin_unlock(&lock);
+    const bool good = s && (!s->msix || table_take(s)); /* @changing keeps it */
+    spin_lock(&lock);
+    for (unsigned i = 0; good && i < MESSAGES; i++)
         if (messages[i].source == s)
             message_write(&messages[i]);
-    if (s)
+    if (good)
         control_set(s, s->msix ? (control_get(s) | MSIX_ENABLE) & ~MSIX_MASK_ALL
                                : control_get(s) | MSI_ENABLE);
     spin_unlock(&lock);
@@ -536,9 +596,18 @@ static unsigned msi_length(uint16_t function, unsigned at)
                                    : MSI_DATA(control & MSI_WIDE) + 2);
 }
 
+static bool any_mapped(void) REQUIRES(&lock)
+{
+    for (unsigned i = 0; i < MESSAGES; i++)
+        if (sources[i].mapped)
+            return true;
+    return false;
+}
+
 /* Which bytes of a device's configuration space are looked at. */
 struct guard {
     unsigned msi, msi_end, msix, msix_end, bar, bar_end;
+    unsigned fixed, fixed_end; /* nobody's */
     bool msi_mapped, msix_mapped;
 };
 
@@ -551,6 +620,16 @@ static void guard_make(struct guard *g, uint16_t function, unsigned offset) REQU
         g->bar = s->bar;
         g->bar_end = s->bar_end;
     }
+    /* A host bridge says where configuration space and RAM are.  The numbers of buses behind other bridges say which device is
+     * meant by which number. */
+    if (pci_read(function, PCI_CLASS, 2) == PCI_CLASS_HOST) {
+        g->fixed = 0x40;
+        g->fixed_end = 256;
+    } else if ((pci_read(function, PCI_HEADER_TYPE, 1) & 0x7f) == PCI_HEADER_BRIDGE &&
+               any_mapped()) {
+        g->fixed = PCI_BUS_NUMBERS;
+        g->fixed_end = PCI_BUS_NUMBERS + 3;
+    }
     if (offset < 0x40)
         return; /* there are no capabilities */
     g->msi = pci_capability(function, PCI_CAPABILITY_MSI);
@@ -561,6 +640,8 @@ static void guard_make(struct guard *g, uint16_t function, unsigned offset) REQU
 
 static uint8_t guarded_byte(const struct guard *g, unsigned at, uint8_t now, uint8_t wanted)
 {
+    if (at >= g->fixed && at < g->fixed_end)
+        return now;
     if (at >= g->msi && at < g->msi_end)
         return msi_byte(at - g->msi, now, wanted, g->msi_mapped);
     if (at >= g->msix && at < g->msix_end)
@@ -574,8 +655,9 @@ void messages_config_write(uint16_t function, unsigned offset, unsigned bytes, u
 
     spin_lock(&lock);
     guard_make(&g, function, offset);
-    const uint32_t now =
-        g.msi_end | g.msix_end | g.bar_end ? pci_read(function, offset, bytes) : value;
+    const uint32_t now = g.msi_end | g.msix_end | g.bar_end | g.fixed_end
+                             ? pci_read(function, offset, bytes)
+                             : value;
     uint32_t made = 0;
     for (unsigned i = 0; i < bytes; i++)
         made |= (uint32_t)guarded_byte(&g, offset + i, (uint8_t)(now >> 8 * i),

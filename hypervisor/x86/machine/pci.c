@@ -23,7 +23,6 @@
 
 #define STATUS              0x06
 #define STATUS_CAPABILITIES BIT(4)
-#define HEADER_TYPE         0x0e
 #define CAPABILITIES        0x34
 #define CAPABILITIES_MOST   48u /* there is no room for more */
 
@@ -151,6 +150,9 @@ void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
     if (!w || bytes > 4 || offset % bytes)
         return;
     /* Behind the first 256 bytes there are no messages.  Messages in segments other than the first are not served, nor looked at. */
+    if (offset >= 256 &&
+        pci_read((uint16_t)((maddr - w->address) >> PAGE_SHIFT), PCI_CLASS, 2) == PCI_CLASS_HOST)
+        return;
     if (offset >= 256)
         device_memory_write(maddr, bytes, (uint32_t)value);
     else if (!w->segment)

@@ -15,6 +15,11 @@ unsigned pci_capability(uint16_t function, uint8_t id);
 #define PCI_COMMAND         0x04
 #define PCI_COMMAND_MEMORY  BIT(1)
 #define PCI_COMMAND_MASTER  BIT(2)
+#define PCI_CLASS           0x0a
+#define PCI_CLASS_HOST      0x0600
+#define PCI_HEADER_TYPE     0x0e
+#define PCI_HEADER_BRIDGE   1
+#define PCI_BUS_NUMBERS     0x18 /* of a bridge: three */
 #define PCI_BAR             0x10
 #define PCI_BAR_END         0x28
 #define PCI_CAPABILITY_MSI  0x05
@@ -22,10 +27,10 @@ unsigned pci_capability(uint16_t function, uint8_t id);
 
 /* --- what a domain with the hardware role does --- */
 
-/* Ports 0xcf8 to 0xcff: does an access to @port belong here? */
-static inline bool pci_has_port(uint16_t port)
+/* Ports 0xcf8 to 0xcff: does an access to @bytes ports from @port reach one of them? */
+static inline bool pci_has_port(uint16_t port, unsigned bytes)
 {
-    return (port & ~7u) == 0xcf8;
+    return port < 0xd00 && port + bytes > 0xcf8;
 }
 
 /* @latch is the address that the domain has written last. */
