@@ -57,11 +57,8 @@ static bool list_ok(guest_ptr_t list, uint64_t first, uint64_t last)
            !__builtin_mul_overflow(last - first + 1, 8, &bytes) && guest_range_ok(start, bytes);
 }
 
-struct domain *memory_target_get(struct vcpu *v, domid_t id, int *rc)
+struct domain *memory_target_other(struct vcpu *v, domid_t id, int *rc)
 {
-    *rc = 0;
-    if (likely(id == DOMID_SELF || id == v->domain->id))
-        return v->domain;
     /* Before looking, so that nobody learns from the answer which domains exist. */
     if (!domain_has(v->domain, ROLE_CONTROL)) {
         *rc = refuse(MEMORY_DOMAIN_NOT_ALLOWED, id);
@@ -71,12 +68,6 @@ struct domain *memory_target_get(struct vcpu *v, domid_t id, int *rc)
     if (!d)
         *rc = refuse(MEMORY_DOMAIN_MISSING, id);
     return d;
-}
-
-void memory_target_put(struct vcpu *v, struct domain *d)
-{
-    if (unlikely(d != v->domain))
-        domain_put(d);
 }
 
 /* --- increase, decrease, populate ------------------------------------------------------------ */
@@ -94,14 +85,23 @@ static bool within_bits(mfn_t m, unsigned order, unsigned bits)
     return bits == 0 || bits >= 52 || (m.n + (1ull << order) - 1) >> (bits - PAGE_SHIFT) == 0;
 }
 
+/* A new block for a domain for which memory is claimed, maybe enough. */
+static noinline_ struct page_info *claimed_prepare(const struct extents *x)
+{
+    const uint32_t claimed = claim_take(x->d, x->order);
+    struct page_info *pg = page_prepare(x->d, x->order, claimed ? PAGE_LEAVE_NOTHING : LEFT_TO_US);
+
+    claim_taken(x->d, claimed, pg != NULL);
+    return pg;
+}
+
 /* A new block for @x->d, under construction (page_prepare), or NULL. */
 static struct page_info *extent_prepare(const struct extents *x)
 {
-    const uint32_t claimed = likely(!atomic_read(&x->d->claimed)) ? 0 : claim_take(x->d, x->order);
-    struct page_info *pg = page_prepare(x->d, x->order, claimed ? PAGE_LEAVE_NOTHING : LEFT_TO_US);
+    struct page_info *pg = unlikely(atomic_read(&x->d->claimed))
+                               ? claimed_prepare(x)
+                               : page_prepare(x->d, x->order, LEFT_TO_US);
 
-    if (unlikely(claimed))
-        claim_taken(x->d, claimed, pg != NULL);
     if (!pg) {
         (void)refuse(DOMAIN_MEMORY_LIMIT, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
         return NULL;

@@ -7,8 +7,19 @@
  * The domain @id that a memory operation of @v is about: @v's own, or, for the control role, another one.  NULL and *rc: -XEN_EPERM,
  * -XEN_ESRCH.  To be given back with memory_target_put(); the caller's own domain outlives its hypercall and needs no reference.
  */
-struct domain *memory_target_get(struct vcpu *v, domid_t id, int *rc) must_check;
-void memory_target_put(struct vcpu *v, struct domain *d);
+struct domain *memory_target_other(struct vcpu *v, domid_t id, int *rc) must_check;
+static inline struct domain *memory_target_get(struct vcpu *v, domid_t id, int *rc)
+{
+    *rc = 0;
+    return likely(id == DOMID_SELF || id == v->domain->id) ? v->domain
+                                                           : memory_target_other(v, id, rc);
+}
+
+static inline void memory_target_put(struct vcpu *v, struct domain *d)
+{
+    if (unlikely(d != v->domain))
+        domain_put(d);
+}
 
 /* --- memory-map.c: which memory a domain is told that it has --- */
 

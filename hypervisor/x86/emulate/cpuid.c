@@ -417,8 +417,11 @@ void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_l
     } else {
         *out = (struct cpuid_leaf){0};
     }
-    if (unlikely(v->domain->arch.features))
-        features_limit(v->domain->arch.features, leaf, subleaf, out);
+}
+
+void cpuid_limit(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out)
+{
+    features_limit(v->domain->arch.features, leaf, subleaf, out);
 }
 
 /* --- as toolstacks exchange it --------------------------------------------------- */

@@ -25,6 +25,8 @@ static noinline_ void forced_cpuid_emulate(struct vcpu *v)
     struct cpuid_leaf leaf;
 
     cpuid_guest(v, (uint32_t)r->rax, (uint32_t)r->rcx, &leaf);
+    if (unlikely(v->domain->arch.features))
+        cpuid_limit(v, (uint32_t)r->rax, (uint32_t)r->rcx, &leaf);
     if (unlikely(strace_on))
         record_cpuid(v, &leaf);
     r->rax = leaf.a;

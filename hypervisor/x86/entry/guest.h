@@ -109,6 +109,8 @@ struct cpuid_leaf {
     uint32_t a, b, c, d;
 };
 void cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
+/* Of the leaf that this gave, without the features that a toolstack has taken away (arch_domain.features, which is not NULL). */
+void cpuid_limit(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out);
 void cpuid_probe(void);                           /* boot */
 extern bool cpuid_has_fsgsbase, cpuid_has_rdtscp; /* and guests may have it */
 extern bool cpuid_vendor_is_amd;                  /* or Hygon */
