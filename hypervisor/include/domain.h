@@ -222,10 +222,12 @@ struct domain *domain_get_owner(domid_t id) must_check;
 struct domain *domain_get_from(unsigned id) must_check;
 /* The same of those that have one of @roles. */
 struct domain *domain_get_from_with(unsigned id, uint16_t roles) must_check;
-/* Is there a domain of this number that nobody finds: not published yet, or about to be gone? */
+/* Is there a domain of this number that nobody finds and nobody has a reference to: not published yet, or about to be gone? */
 bool domain_is_hidden(domid_t id) must_check;
-/* Has no domain this number, not even one that nobody finds any more? */
+/* Has no domain this number, not even one that nobody finds any more, or that is built again? */
 bool domain_number_free(domid_t id) must_check;
+/* From now on, or no longer, @id belongs to a domain that is built again. */
+void domain_number_keep(domid_t id, bool keep);
 void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);

@@ -286,6 +286,7 @@ Test(control, claims_are_what_others_do_not_get)
 
     d->max_pages = 100000;
     assert_refused(&g, claim(id, free + 1), CLAIM_NO_MEMORY);
+    assert_refused(&g, claim(id, free - PAGE_LEAVE_US + 1), CLAIM_NO_MEMORY);
     assert_ok(claim(id, free - 300));
     assert_refused(&g, claim(id, 10), CLAIMED_ALREADY);
     g.d->max_pages = 100000;
@@ -295,6 +296,73 @@ Test(control, claims_are_what_others_do_not_get)
     assert_ok(claim(id, 0));
     assert_eq_long(d->claimed, 0);
     destroy(id);
+}
+
+/* Its ports are there before its vCPUs. */
+Test(control, an_event_for_who_has_no_vcpu_yet_is_nobodys)
+{
+    struct xen_domctl op = wanted();
+    struct evtchn_alloc_unbound offer = {.remote_dom = 1};
+    struct evtchn_bind_interdomain bind = {0};
+
+    assert_ok(domctl(&op, XEN_DOMCTL_createdomain, 0));
+    offer.dom = bind.remote_dom = op.domain;
+    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &offer,
+                       sizeof(offer)));
+    bind.remote_port = offer.port;
+    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, &bind,
+                       sizeof(bind)));
+    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_send, &bind.local_port, 4));
+    struct domain *d = domain_get(op.domain);
+    evtchn_set_pending(d, offer.port);
+    domain_put(d);
+    destroy(op.domain);
+}
+
+/* What may run is not paused by being made late. */
+Test(control, a_vcpu_that_is_made_after_the_start_is_not_paused)
+{
+    struct xen_domctl op = wanted();
+
+    assert_ok(domctl(&op, XEN_DOMCTL_createdomain, 0));
+    const domid_t id = op.domain;
+    assert_ok(domctl(&op, XEN_DOMCTL_unpausedomain, id));
+    op.u.max_vcpus.max = 2;
+    assert_ok(domctl(&op, XEN_DOMCTL_max_vcpus, id));
+    struct domain *d = domain_get(id);
+    assert_eq_long(d->vcpu[0]->pause, PAUSE_DOWN);
+    domain_put(d);
+    destroy(id);
+}
+
+/* Somebody's handle of a grant, say: whoever ends a domain does not wait for that. */
+Test(control, an_end_does_not_wait_for_others_references)
+{
+    struct xen_domctl op = {0};
+    domid_t id;
+
+    make(&id);
+    struct domain *d = domain_get(id);
+    assert_ok(domctl(&op, XEN_DOMCTL_destroydomain, id));
+    cr_assert(!domain_number_free(id));
+    domain_put(d);
+    for (unsigned i = 0; i < 20 && !domain_number_free(id); i++) {
+        machine_advance(10000000);
+        work();
+    }
+    cr_assert(domain_number_free(id));
+}
+
+Test(control, a_number_that_comes_again_is_not_given_out)
+{
+    struct xen_domctl op = wanted();
+
+    domain_number_keep(9, true);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_createdomain, 9), CREATE_NUMBER_TAKEN);
+    domain_number_keep(9, false);
+    op = wanted();
+    assert_ok(domctl(&op, XEN_DOMCTL_createdomain, 9));
+    destroy(9);
 }
 
 Test(control, limits_are_kept)

@@ -102,8 +102,6 @@ static int build_into(struct domain *d, struct domain_config *c, struct boot_err
 
 /* Of each size of small objects there may have been a slab with room left. */
 #define SPARE_SLABS 8u
-/* What the hypervisor has for everything else stays free when promises are made. */
-#define LEFT_TO_US 256u
 
 /* At worst no two of its frames are neighbours when it is built again: then the list of its extents is long. */
 static uint64_t overhead_of(const struct domain *d, uint64_t spent)
@@ -160,7 +158,7 @@ int builder_build(struct domain_config *c, struct domain **out, struct boot_erro
 
 void builder_keep(struct domain_config *c)
 {
-    const uint64_t free = page_free_count(), taken = page_promised() + LEFT_TO_US;
+    const uint64_t free = page_free_count(), taken = page_promised() + PAGE_LEAVE_US;
 
     c->overhead_promised = (uint32_t)MIN(c->overhead, free > taken ? free - taken : 0);
     page_promise(c->overhead_promised);

@@ -55,8 +55,9 @@
 /* All looks at frames together take one part in so many of a CPU, but no look waits longer than: */
 #define ZOMBIE_WALK_SHARE 100u
 #define ZOMBIE_WALK_LATER 10000000000ull
-/* ns between two looks whether its vCPUs have come to their stop */
+/* ns between two looks whether its vCPUs have come to their stop, and between the first few whether a reference has gone */
 #define STOP_LOOKS       1000000ull
+#define HURRIED_LOOKS    20u
 #define ZOMBIE_LAST_LOOK 100u /* a second after the last domain has ended */
 
 /* What only this file needs to know about a domain and a vCPU. */
@@ -73,7 +74,8 @@ struct domain_record {
     /* Whose end this is; the rest of what is to be said about it is in @dump. */
     struct vcpu *crashed;
     struct arch_dump dump;
-    unsigned looks; /* since no domain is alive */
+    unsigned looks;  /* since no domain is alive */
+    uint8_t hurried; /* looks that came soon after another */
 };
 
 struct vcpu_record {
@@ -113,6 +115,7 @@ static void keep_end(struct domain_config *c)
 {
     page_promise_end(c->promised + c->overhead_promised);
     c->promised = c->overhead_promised = 0;
+    domain_number_keep(c->id, false);
 }
 
 static void zombie_look(struct timer *t);
@@ -181,7 +184,7 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
     v->domain = d;
     v->id = (uint8_t)id;
     v->kernel_mode = 1;
-    v->pause = PAUSE_DOWN | (d->managed ? PAUSE_CONTROL : PAUSE_DOMAIN);
+    v->pause = PAUSE_DOWN | (!d->managed ? PAUSE_DOMAIN : d->pauses ? PAUSE_CONTROL : 0);
     v->is_idle = d->is_idle;
     v->info = d->shared && id < XEN_LEGACY_MAX_VCPUS ? &d->shared->vcpu_info[id] : &r->info;
     v->info->evtchn_upcall_mask = 1;
@@ -530,9 +533,9 @@ static bool teardown(struct domain *d, bool *alone)
         r->stopped = true;
         let_go(d);
         release_frames(d);
-        grant_table_release(d);     /* device mappings of its own frames, too */
-        r->end_work.account = NULL; /* how long others hold its frames is not its affair */
+        grant_table_release(d); /* device mappings of its own frames, too */
         atomic_set_release(&r->dead, true);
+        r->end_work.account = NULL; /* how long others hold its frames is not its affair */
         virq_raise_controllers(VIRQ_DOM_EXC);
     } else if (atomic_read(&d->tot_pages)) {
         release_again(d);
@@ -565,6 +568,7 @@ void domain_destroy(struct domain *d)
 static void keep_memory(struct domain *d)
 {
     atomic_set(&d->keep, (uint32_t)(d->config->memory >> PAGE_SHIFT));
+    domain_number_keep(d->id, true);
 }
 
 static void zombie_look(struct timer *t)
@@ -690,6 +694,7 @@ static void restart_now(struct domain_config *c)
     const int rc = c->rebuild(c);
 
     if (!rc) {
+        domain_number_keep(c->id, false);
         printk("d%u restarted, %u so far\n", c->id, c->restarts);
         return;
     }
@@ -770,17 +775,16 @@ static void end_work(struct work *w)
     if (!teardown(d, &alone)) {
         if (!atomic_read(&alive) && ++r->looks == ZOMBIE_LAST_LOOK)
             cannot_free(d);
-        timer_set(&r->zombie_timer,
-                  arch_now() + (atomic_read(&d->tot_pages) ? ZOMBIE_LOOKS : STOP_LOOKS));
+        const bool soon = !atomic_read(&d->tot_pages) && r->hurried < HURRIED_LOOKS;
+        r->hurried += soon;
+        timer_set(&r->zombie_timer, arch_now() + (soon ? STOP_LOOKS : ZOMBIE_LOOKS));
         return;
     }
     virq_raise_controllers(VIRQ_DOM_EXC);
     if (killed)
         printk("d%u destroyed\n", id);
-    if (killed && c) {
-        page_promise_end(c->promised); /* it has no next life */
-        c->promised = 0;
-    }
+    if (killed && c)
+        keep_end(c); /* it has no next life */
     if (alone)
         leak_check(id);
     if (action == END_RESTART && c) {

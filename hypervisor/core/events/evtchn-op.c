@@ -31,7 +31,9 @@ static noinline_ long send_locked(struct domain *d, struct evtchn *e, uint32_t p
     if (likely(state == ECS_INTERDOMAIN)) {
         /* Our lock keeps the binding, so the other domain and its port stay. */
         struct domain *other = e->remote;
-        evtchn_signal(other->vcpu[port_at(other, e->peer)->vcpu], e->peer);
+        struct vcpu *to = atomic_read_acquire(&other->vcpu[port_at(other, e->peer)->vcpu]);
+        if (likely(to)) /* one that is being made has none yet: nobody listens */
+            evtchn_signal(to, e->peer);
     }
     spin_unlock(&d->evtchn_lock);
     if (likely(state == ECS_INTERDOMAIN))

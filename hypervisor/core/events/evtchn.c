@@ -139,10 +139,9 @@ void evtchn_allow_all_ports(struct domain *d)
 
 void evtchn_limit_ports(struct domain *d, uint32_t highest)
 {
-    d->evtchn_space = MIN(highest, EVTCHN_FIFO_NR_CHANNELS - 1u) + 1;
+    d->evtchn_space = MIN(highest, PORTS_2LEVEL - 1) +
+                      1; /* more are for who is trusted: to look at all takes long */
     d->evtchn_limit = MIN(d->evtchn_limit, d->evtchn_space);
-    if (d->evtchn_space > PORTS_2LEVEL)
-        evtchn_allow_all_ports(d);
 }
 
 void evtchn_destroy(struct domain *d)
@@ -178,8 +177,9 @@ bool evtchn_may_manage(const struct domain *caller, domid_t id)
 void evtchn_set_pending(struct domain *d, uint32_t port)
 {
     const struct evtchn *e = port_of(d, port);
-    if (e && e->state > ECS_UNBOUND)
-        evtchn_signal(d->vcpu[e->vcpu], port);
+    struct vcpu *v = e && e->state > ECS_UNBOUND ? atomic_read_acquire(&d->vcpu[e->vcpu]) : NULL;
+    if (v)
+        evtchn_signal(v, port);
 }
 
 void virq_raise(struct vcpu *v, unsigned virq)

@@ -203,7 +203,7 @@ void page_promise(uint64_t count)
 bool page_promise_free(uint64_t count)
 {
     spin_lock(&pages.lock);
-    const bool ok = enough(count, 0);
+    const bool ok = enough(count, PAGE_LEAVE_US);
     if (ok)
         page_promise(count);
     spin_unlock(&pages.lock);

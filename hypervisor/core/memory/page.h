@@ -188,6 +188,9 @@ void page_alloc_add(mfn_t first, uint64_t count, bool zero);
 struct page_info *page_alloc(unsigned order) must_check;
 /* The same, but only if @leave frames are free afterwards, and all that are promised. */
 #define PAGE_LEAVE_NOTHING (~0ull) /* not even what is promised */
+/* Frames that growing domains, and promises, leave to the hypervisor, whose own structures (ports, grant tables, stores) come from
+ * the same memory: together domains may be promised more than there is. */
+#define PAGE_LEAVE_US 256u
 struct page_info *page_alloc_leaving(unsigned order, uint64_t leave) must_check;
 /* @count of the frames that are free, or will be in a moment, are promised to somebody: page_alloc_leaving() leaves them
  * there.  Whoever builds a domain takes them; the promise ends by page_promise_end(). */

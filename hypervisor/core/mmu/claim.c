@@ -54,7 +54,9 @@ static int claim(struct domain *d, uint64_t pages)
         return refuse(CLAIM_RANGE, pages, has, d->max_pages);
     if (!page_promise_free(pages - has))
         return refuse(CLAIM_NO_MEMORY, pages - has);
-    atomic_set(&d->claimed, (uint32_t)(pages - has));
+    atomic_add(
+        &d->claimed,
+        (uint32_t)(pages - has)); /* an extent that failed may have been put back meanwhile */
     return 0;
 }
 

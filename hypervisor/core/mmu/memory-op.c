@@ -32,10 +32,6 @@
 #define ORDER_HARDWARE 12u
 #define ORDER_CONTROL  18u
 
-/* Frames that growing domains leave to the hypervisor, whose own structures (ports, grant tables, stores) come from the
- * same memory: together domains may be promised more than there is. */
-#define LEFT_TO_US 256u
-
 #define PREEMPT_EXTENTS 4   /* extents between two preemption points */
 #define PREEMPT_FRAMES  64u /* frames of one extent, the same */
 
@@ -89,7 +85,8 @@ static bool within_bits(mfn_t m, unsigned order, unsigned bits)
 static noinline_ struct page_info *claimed_prepare(const struct extents *x)
 {
     const uint32_t claimed = claim_take(x->d, x->order);
-    struct page_info *pg = page_prepare(x->d, x->order, claimed ? PAGE_LEAVE_NOTHING : LEFT_TO_US);
+    struct page_info *pg =
+        page_prepare(x->d, x->order, claimed ? PAGE_LEAVE_NOTHING : PAGE_LEAVE_US);
 
     claim_taken(x->d, claimed, pg != NULL);
     return pg;
@@ -100,7 +97,7 @@ static struct page_info *extent_prepare(const struct extents *x)
 {
     struct page_info *pg = unlikely(atomic_read(&x->d->claimed))
                                ? claimed_prepare(x)
-                               : page_prepare(x->d, x->order, LEFT_TO_US);
+                               : page_prepare(x->d, x->order, PAGE_LEAVE_US);
 
     if (!pg) {
         (void)refuse(DOMAIN_MEMORY_LIMIT, x->order, atomic_read(&x->d->tot_pages), x->d->max_pages);
@@ -311,7 +308,7 @@ static void restore_chunk(const struct exchange *x, const uint64_t *taken, uint6
 static int allocate_chunk(const struct exchange *x, struct page_info **fresh, uint64_t blocks)
 {
     for (uint64_t j = 0; j < blocks; j++) {
-        fresh[j] = page_alloc_leaving(x->out_order, LEFT_TO_US);
+        fresh[j] = page_alloc_leaving(x->out_order, PAGE_LEAVE_US);
         preempt_at(j);
         if (fresh[j] && within_bits(page_to_mfn(fresh[j]), x->out_order, x->address_bits))
             continue;

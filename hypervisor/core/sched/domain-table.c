@@ -20,6 +20,9 @@ static struct {
     unsigned count;
 } domains = {.lock = SPINLOCK_INIT(DOMAINS)};
 
+/* Numbers of domains that are built again: while they are not there nobody else gets them.  Guarded by the same lock. */
+static uint64_t kept_numbers[DOMID_FIRST_RESERVED / 64 + 1];
+
 static struct domain **bucket_find(domid_t id)
 {
     struct domain **at = &domains.bucket[id % BUCKETS];
@@ -107,16 +110,26 @@ bool domain_list(struct domain *d)
 bool domain_number_free(domid_t id)
 {
     spin_lock(&domains.lock);
-    const bool none = !*bucket_find(id);
+    const bool none = !*bucket_find(id) && !(kept_numbers[id / 64] & BIT(id % 64));
     spin_unlock(&domains.lock);
     return none;
+}
+
+void domain_number_keep(domid_t id, bool keep)
+{
+    spin_lock(&domains.lock);
+    if (keep)
+        kept_numbers[id / 64] |= BIT(id % 64);
+    else
+        kept_numbers[id / 64] &= ~BIT(id % 64);
+    spin_unlock(&domains.lock);
 }
 
 bool domain_is_hidden(domid_t id)
 {
     spin_lock(&domains.lock);
     const struct domain *d = *bucket_find(id);
-    const bool hidden = d && !d->visible;
+    const bool hidden = d && !d->visible && atomic_read(&d->refs) == 1;
     spin_unlock(&domains.lock);
     return hidden;
 }

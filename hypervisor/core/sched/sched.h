@@ -86,7 +86,8 @@ struct work_account {
 struct work {
     struct list link; /* next == NULL: not queued */
     void (*run)(struct work *);
-    struct work_account *account; /* NULL: nobody's; fixed while it is queued */
+    struct work_account *account; /* NULL: nobody's */
+    uint32_t weight;              /* what it was queued with */
 };
 void work_add(struct work *w);
 /* In work: what its account has been charged since this was asked last. */

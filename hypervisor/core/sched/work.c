@@ -38,7 +38,8 @@ void work_add(struct work *w) NO_ANALYSIS
     if (!w->link.next) {
         list_append(&works.list, &w->link);
         atomic_add(&work_pending, 1);
-        works_weigh(idle, work_weight(w));
+        w->weight = work_weight(w); /* the account may be another when it runs */
+        works_weigh(idle, w->weight);
     }
     if (rq->current == idle)
         run_queue_ask(0); /* it looks for work before it halts */
@@ -113,7 +114,7 @@ uint64_t work_charge(const struct vcpu *idle, uint64_t ns)
 void work_run_all(void)
 {
     for (struct work *w; (w = work_take());) {
-        const uint32_t weight = work_weight(w);
+        const uint32_t weight = w->weight;
         work_begin(w);
         w->run(w);
         work_end(weight);
