@@ -97,8 +97,8 @@
     OP(MMUEXT_UNMARK_SUPER, NO, "")
 
 /* <xen/memory.h> has it for toolstacks only. */
-#ifndef XENMEM_claim_pages
-#define XENMEM_claim_pages 24
+#if !defined(XENMEM_claim_pages) && !defined(__ASSEMBLER__)
+enum { XENMEM_claim_pages = 24 };
 #endif
 #define XENMEM_LIST(OP)                                                                           \
     OP(XENMEM_increase_reservation, YES, "extents:ptr count:u64 order:u32 flags:x32 domain:dom")  \
