@@ -28,7 +28,8 @@ extern hypercall_fn *const hypercall_table[HYPERCALL_LIMIT];
 /* it, or one around it (strace.c): what callers use; set at boot */
 extern hypercall_fn *const *hypercall_calls;
 hypercall_fn hypercall_multicall_traced; /* the same, through hypercall_calls */
-/* What entry.S does in line for SYSCALL; paravane-slow, tests and fuzzers call it: call @number (any value) with @a, leaving a record in the trace ring. */
+/* What entry.S does in line for SYSCALL; paravane-slow, tests and fuzzers call it: call @number (any value) with @a, leaving a
+ * record in the trace ring. */
 long hypercall_dispatch(struct vcpu *v, uint64_t number, const struct hypercall_args *a);
 const char *hypercall_name(unsigned number); /* "mmu_update", or NULL (core/trace/trace.c) */
 

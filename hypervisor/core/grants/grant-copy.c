@@ -4,7 +4,8 @@
  * A side is claimed (pinned, its frame referenced; the one that is written to typed as well) and stays so while the next
  * elements name the same: a backend's copies come in runs.  At a preemption point nothing is claimed.
  *
- * Of an entry that was pinned already the frame is what the pin says, not what the guest shows there now.  Both sides may be the same frame; what overlaps is copied forwards.
+ * Of an entry that was pinned already the frame is what the pin says, not what the guest shows there now.  Both sides may be the same
+ * frame; what overlaps is copied forwards.
  */
 #include "arch.h"
 #include "grant-quick.h"
@@ -22,7 +23,7 @@ struct copy_op {
     uint16_t from_offset, to_offset, length, flags;
 };
 
-/* What is written of one that is not @claimed has no meaning. */
+/* If it is not @claimed, only @d has a meaning. */
 struct side {
     struct domain *d; /* the caller, or another that is referenced; NULL: nobody */
     bool claimed;
@@ -35,7 +36,7 @@ struct side {
     uint64_t name; /* reference, or frame */
 };
 
-/* Which of the two sides a function is about: a constant, so that each has code of its own. */
+/* Which of the two sides a function is about: constant in each call, so that the compiler makes one version for each. */
 enum { READ, WRITE };
 
 struct copy_batch {

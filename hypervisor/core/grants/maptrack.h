@@ -48,7 +48,8 @@ static inline struct maptrack_entry *maptrack_at(const struct maptrack *m, uint3
 struct maptrack_entry *maptrack_new(struct vcpu *v, uint32_t *handle) must_check;
 /* The entry, which the caller owns, is free. */
 void maptrack_free(struct vcpu *v, struct maptrack_entry *e, uint32_t handle);
-/* Take the entry of @handle of @m (NULL: there are none): its flags before that are in *flags.  NULL: there is no such handle, or somebody else has it just now. */
+/* Take the entry of @handle of @m (NULL: there are none): its flags before that are in *flags.  NULL: there is no such handle, or
+ * somebody else has it just now. */
 static inline must_check struct maptrack_entry *maptrack_take(const struct maptrack *m,
                                                               uint32_t handle, uint16_t *flags)
 {

@@ -219,7 +219,8 @@ void mem_free(void *p, size_t size);
  * memory, past d->max_pages, or @d is dying.  Then page_assign()
  * makes it @d's (each frame ALLOCATED, refs 1): other CPUs may take it, even give it back, before that returns, so whatever
  * belongs to the frame (its contents, machine_to_phys) is written before.  page_discard() gives up instead.
- * page_alloc_for() is page_prepare() and page_assign(), and takes what is promised to @d (d->promised).  page_assign() takes @d->mmu.  page_prepare() is a preemption point.
+ * page_alloc_for() is page_prepare() and page_assign(), and takes what is promised to @d (d->promised).  page_assign() takes @d->mmu.
+ * page_prepare() is a preemption point.
  */
 struct page_info *page_prepare(struct domain *d, unsigned order, uint64_t leave) must_check;
 void page_assign(struct domain *d, struct page_info *pg, unsigned order);

@@ -3,7 +3,7 @@
  *
  *     device -> (address, data) -> vector INTERRUPT_MESSAGE + i -> message_interrupt(i) -> the event channel that is bound to it
  *
- * Who says what address and data are sends any vector to any CPU.  So no guest does:
+ * Whoever chooses address and data can send any vector to any CPU.  So no guest chooses them:
  *
  *   MSI     address, data and masks are in the device's capability in configuration space.  The hypervisor writes them; of a domain's
  *           writes there only the enable bit reaches the device, and it is set only while the message is mapped.
@@ -12,10 +12,14 @@
  *           When the first entry is mapped all others are masked.  While none is, the device sends nothing: it is enabled only
  *           together with its mask for all.
  *
- * A message is FREE, or kept for a domain (get_free_pirq: no device), or mapped: it belongs to a device and a domain.  Bound to a port it is open;
- * else it is masked, or, where a device cannot do that, comes to nothing.
+ * A message is free, or kept for a domain (get_free_pirq: it has no device yet), or mapped: it has a device and a domain.  Bound to a
+ * port it is unmasked; otherwise it is masked, or, if the device has no mask, dropped when it arrives.
  *
  * None of that holds back a device that a domain tells to write to 0xfee00000 by itself, as DMA: there is no IOMMU (SECURITY.md).
+ *
+ * Parts: pci.c reaches configuration space (lock PCI); device-memory.c makes the table read-only (DEVICES), device-maps.c demotes old
+ * mappings (each mmu); pirq.c gives the number; lines.c is the other kind (LINES).  Here: MESSAGES, outside of PCI and DEVICES; the
+ * mutex @changing outside of all.
  */
 #include "messages.h"
 
