@@ -62,7 +62,10 @@ machine() { # NAME CPUS OPTIONS...
     part check 'done' "$out" | grep -e '^ok ' -e '^not ok ' -e '^1\.\.' >"$work/check.now"
     same "$name: the applets print what they print on the build host" applets "$work/applets.now"
     same "$name: so does the script" script "$work/script.now"
-    same "$name: the system calls answer as on the other machines" check "$work/check.now"
+    # /dev/xen is the first domain's alone, which the guest is on Xen: elsewhere its questions are skipped.
+    sed -e 's/^\(not ok\|ok\) [0-9]* - /\1 - /' -e '/^1\.\./d' "$work/check.now" |
+        awk '/- \/dev\/xen # SKIP|- privcmd makes a hypercall/ { skip = 1 } /- nothing leaks/ { skip = 0 } !skip' >"$work/check.alike"
+    same "$name: the system calls answer as on the other machines" check "$work/check.alike"
     ! grep -q '^not ok' "$work/check.now" && grep -q '^1\.\.' "$work/check.now"
     result $? "$name: and as they should: $(grep -c '^ok' "$work/check.now") questions"
 }
