@@ -28,7 +28,7 @@ long file_write(struct file *file, user_t from, size_t size)
 }
 
 /* Another thread may close the file while we wait in it: hold on. */
-static long transfer_transfer(int fd, user_t at, size_t size, transfer_fn fn)
+static long transfer_held(int fd, user_t at, size_t size, transfer_fn fn)
 {
     struct file *file = fd_file(fd);
     if (!file)
@@ -41,12 +41,12 @@ static long transfer_transfer(int fd, user_t at, size_t size, transfer_fn fn)
 
 long syscall_read(const struct syscall_args *a)
 {
-    return transfer_transfer(a->arg[0], a->arg[1], a->arg[2], file_read);
+    return transfer_held(a->arg[0], a->arg[1], a->arg[2], file_read);
 }
 
 long syscall_write(const struct syscall_args *a)
 {
-    return transfer_transfer(a->arg[0], a->arg[1], a->arg[2], file_write);
+    return transfer_held(a->arg[0], a->arg[1], a->arg[2], file_write);
 }
 
 /* ---- At a place other than the file's own ---- */

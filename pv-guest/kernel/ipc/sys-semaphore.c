@@ -312,7 +312,7 @@ static long operate_on(int id, struct waiter *w, uint64_t deadline)
 long syscall_semtimedop(const struct syscall_args *a)
 {
     const unsigned count = a->arg[2];
-    uint64_t timeout, deadline = FOREVER;
+    uint64_t deadline = FOREVER;
     if (count > IPC_OPERATIONS_MOST)
         return -E2BIG;
     if (!count || (int)a->arg[0] < 0)
@@ -321,10 +321,8 @@ long syscall_semtimedop(const struct syscall_args *a)
     if (!operations)
         return -ENOMEM;
     long rc = user_read(operations, a->arg[1], count * sizeof(*operations));
-    if (!rc && a->arg[3]) {
-        rc = timespec_read(a->arg[3], &timeout);
-        deadline = rc ? 0 : platform_time() + timeout;
-    }
+    if (!rc)
+        rc = timespec_deadline(a->arg[3], false, false, &deadline);
     struct waiter w = {.operations = operations, .count = count};
     if (!rc)
         rc = operate_on(a->arg[0], &w, deadline);

@@ -3,6 +3,7 @@
 
 #include "inode.h"
 #include "proc.h"
+#include "sys-time.h"
 
 struct node {
     const char *name;
@@ -53,6 +54,12 @@ extern const struct node proc_sys_table[];
 /* The inode of @node under @name in @dir, about @pid and thread or descriptor @index. */
 int proc_made(struct inode *dir, const struct node *node, const char *name, int pid, int index,
               struct inode **found);
+/* @ns in the unit of /proc, hundredths of a second. */
+static inline uint64_t proc_ticks(uint64_t ns)
+{
+    return ns / (NS / 100);
+}
+
 /* The number that @name is, or -1. */
 int proc_number_from(const char *name);
 /* As struct dir_ops, for the names of @table. */

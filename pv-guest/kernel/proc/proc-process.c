@@ -5,18 +5,12 @@
 #include "ipc.h"
 #include "page.h"
 #include "print.h"
-#include "proc.h"
+#include "proc-node.h"
 #include "space.h"
-#include "sys-time.h"
 #include "tty.h"
 
 #define TEXT(name) \
     void proc_##name(struct text_buffer *out, const struct process *p, const struct task *task)
-
-static uint64_t proc_process_ticks(uint64_t ns)
-{
-    return ns / (NS / 100);
-}
 
 static char state_letter(const struct process *p, const struct task *task)
 {
@@ -104,11 +98,10 @@ TEXT(stat)
              name_of(p, task), state_letter(p, task), p->parent ? p->parent->pid : 0, p->group,
              p->session, tty ? tty->device : 0, tty ? tty->group : -1);
     text_add(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu ",
-             proc_process_ticks(used.total - used.system), proc_process_ticks(used.system),
-             proc_process_ticks(children.total - children.system),
-             proc_process_ticks(children.system), 20 + p->nice, p->nice, p->thread_count,
-             proc_process_ticks(p->start_time), mapped_size(task), resident_pages(task),
-             p->limits[RLIMIT_NOFILE].current ? ~0ul : 0);
+             proc_ticks(used.total - used.system), proc_ticks(used.system),
+             proc_ticks(children.total - children.system), proc_ticks(children.system),
+             20 + p->nice, p->nice, p->thread_count, proc_ticks(p->start_time), mapped_size(task),
+             resident_pages(task), p->limits[RLIMIT_NOFILE].current ? ~0ul : 0);
     text_add(out, "0 0 0 0 0 %lu %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %lu %lu %lu %lu 0\n",
              p->signals.pending, task ? task->blocked : 0, p->arguments_start, p->arguments_end,
              p->variables_start, p->variables_end);

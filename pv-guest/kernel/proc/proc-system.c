@@ -6,9 +6,8 @@
 #include "page.h"
 #include "platform/platform.h"
 #include "print.h"
-#include "proc.h"
+#include "proc-node.h"
 #include "random.h"
-#include "sys-time.h"
 
 #define TEXT(name) \
     void proc_##name(struct text_buffer *out, const struct process *p, const struct task *task)
@@ -137,15 +136,9 @@ TEXT(meminfo)
              inode_page_count() * kib);
 }
 
-static uint64_t proc_system_ticks(uint64_t ns)
-{
-    return ns / (NS / 100);
-}
-
 TEXT(uptime)
 {
-    const uint64_t up = proc_system_ticks(platform_time()),
-                   idle = proc_system_ticks(sched_idle_time());
+    const uint64_t up = proc_ticks(platform_time()), idle = proc_ticks(sched_idle_time());
     text_add(out, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
 }
 
@@ -179,11 +172,10 @@ TEXT(system_stat)
     const uint64_t idle = sched_idle_time(), now = platform_time();
     const uint64_t used = now * cpu_count > idle ? now * cpu_count - idle : 0;
     count_tasks(&running, &all, &last);
-    text_add(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", proc_system_ticks(used),
-             proc_system_ticks(idle));
+    text_add(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", proc_ticks(used), proc_ticks(idle));
     for (unsigned i = 0; i < cpu_count; i++)
-        text_add(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, proc_system_ticks(used) / cpu_count,
-                 proc_system_ticks(idle) / cpu_count);
+        text_add(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, proc_ticks(used) / cpu_count,
+                 proc_ticks(idle) / cpu_count);
     text_add(out, "intr 0\nctxt %lu\nbtime %lu\nprocesses %d\nprocs_running %u\nprocs_blocked 0\n",
              sched_switch_count(), (clock_now() - now) / NS, last, running);
 }

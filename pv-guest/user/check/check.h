@@ -1,11 +1,15 @@
 /* What the questions of check share. */
 #pragma once
 
+#include <sys/types.h>
+
 /* Tell TAP the answer to a question. */
 void result(int good, const char *what);
 /* Run @body in a child; its wait status. */
 int child(void (*body)(void));
 int died_of(int status, int signal);
+/* Is thread @tid of @pid asleep in a call?  The kernel says so in /proc. */
+int asleep(pid_t pid, pid_t tid);
 /* Did the call fail with this errno?  @rc is what it returned. */
 #define FAILS(rc, error) ((rc) == -1 && errno == (error))
 

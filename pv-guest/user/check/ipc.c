@@ -439,18 +439,11 @@ static void check_queue_refusals(void)
     msgctl(id, IPC_RMID, NULL);
 }
 
-/* The only child is asleep in a call: the kernel says so in /proc. */
+/* The only child is asleep in a call. */
 static pid_t sleeper;
 static int sleeps(int id)
 {
-    char path[40], line[200] = "";
-    snprintf(path, sizeof(path), "/proc/%d/stat", sleeper);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return 0;
-    fgets(line, sizeof(line), f);
-    fclose(f);
-    return strstr(line, ") S ") != NULL;
+    return asleep(sleeper, sleeper);
 }
 
 static pid_t receiver(int id)

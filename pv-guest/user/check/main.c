@@ -54,6 +54,18 @@ int died_of(int status, int signal)
     return WIFSIGNALED(status) && WTERMSIG(status) == signal;
 }
 
+int asleep(pid_t pid, pid_t tid)
+{
+    char path[60], line[200] = "";
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return 0;
+    fgets(line, sizeof(line), f);
+    fclose(f);
+    return strstr(line, ") S ") != NULL;
+}
+
 /* Protection of the kernel. */
 
 static const uintptr_t kernel_addresses[] = {
