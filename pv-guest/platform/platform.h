@@ -119,7 +119,8 @@ struct platform_device {
  * platform_devices - The files by which user 0's programs reach what the kernel runs on, ended by one
  * without a name.
  * Instruction: none: there are none
- * Hypercall:   first domain: any that privcmd is asked for; event_channel_op for evtchn
+ * Hypercall:   first domain: those privcmd knows, and mmu_update, memory_op XENMEM_acquire_resource for its mappings;
+ *              event_channel_op for evtchn; grant_table_op for gntdev
  * Why:         other domains are made, watched and ended by programs, not by kernels
  */
 const struct platform_device *platform_devices(void);
