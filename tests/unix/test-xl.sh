@@ -72,6 +72,6 @@ result $? 'and does so within 2 s of the first instruction (a second is 10^9)'
 echo "# after $up s"
 [ "$(grep -c ' runs$' "$work/ours")" = 2 ]
 result $? 'xenstored and xenconsoled run'
-[ "$(grep -c '^ok' "$work/ours")" = 13 ] && ! grep -q '^not ok' "$work/ours"
+[ "$(grep -c '^ok' "$work/ours")" = 17 ] && ! grep -q '^not ok' "$work/ours"
 result $? 'the files in /dev/xen refuse what they should'
 plan

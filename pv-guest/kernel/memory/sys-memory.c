@@ -110,6 +110,7 @@ static long map_device(struct space *space, uintptr_t start, size_t size, struct
         return -EINVAL;
     if ((a->arg[2] & PROT_WRITE) && (f->flags & O_ACCMODE) != O_RDWR)
         return -EACCES;
+    file_get(f); /* another thread may close it meanwhile */
     int rc = space_map(space, start, size, a->arg[2] & 7, SHARING_ALL, NULL, 0);
     if (!rc)
         rc = space_mark(space, start, size, AREA_FOREIGN | AREA_NO_FORK, 0);
@@ -118,6 +119,7 @@ static long map_device(struct space *space, uintptr_t start, size_t size, struct
         rc = f->ops->map(f, start, size, a->arg[5]);
     if (rc)
         (void)!space_unmap(space, start, size);
+    file_put(f);
     return rc ? rc : (long)start;
 }
 

@@ -29,8 +29,13 @@ struct page *platform_store_page(unsigned *port)
     static struct evtchn_alloc_unbound unbound = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
     if (!(boot_info.flags & SIF_INITDOMAIN))
         return NULL;
-    if (!page && !hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &unbound))
+    if (!page) {
         page = page_alloc_zero(PAGE_FOR_KERNEL);
+        if (page && hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &unbound)) {
+            page_put(page);
+            page = NULL;
+        }
+    }
     *port = unbound.port;
     return page;
 }

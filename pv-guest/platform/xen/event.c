@@ -17,11 +17,6 @@
 static void (*handlers[EVENT_PORTS])(void);
 static void (*port_handlers[EVENT_PORTS])(unsigned port); /* of those that processes have bound */
 
-static void mask_clear(unsigned port)
-{
-    __atomic_fetch_and(&shared->evtchn_mask[port / 64], ~(1ul << port % 64), __ATOMIC_SEQ_CST);
-}
-
 void event_init(void)
 {
     for (unsigned port = 0; port < 64 * ARRAY_SIZE(shared->evtchn_mask); port += 64)
@@ -35,8 +30,10 @@ void event_mask(unsigned port)
 
 void event_unmask(unsigned port)
 {
-    mask_clear(port);
-    /* What came while it was masked raises no upcall by itself: ask for a replay. */
+    /*
+     * What came while it was masked raises no upcall by itself.  The hypervisor does that, if it is the hypervisor
+     * that clears the mask's bit: it takes a port whose bit is clear for one that has had its upcall.
+     */
     struct evtchn_unmask unmask = {.port = port};
     (void)hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
 }

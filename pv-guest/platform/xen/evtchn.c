@@ -2,7 +2,8 @@
  * /dev/xen/evtchn: event channels that belong to processes.
  *
  * Who opens the file binds ports by ioctl, each of which is masked when it is signalled and then stands in what read
- * gives; writing its number lets it be signalled again.  Closing the file closes its ports.
+ * gives; writing its number lets it be signalled again, whether it has been read or not.  Closing the file closes its
+ * ports.
  */
 #include <paravane/hypercall.h>
 #include <xen/event_channel.h>
@@ -119,19 +120,15 @@ static long notify(const struct listener *l, unsigned port)
     return 0;
 }
 
-static size_t argument_size(unsigned command)
-{
-    return command == BIND_INTERDOMAIN ? 8 : command == RESET ? 0 : 4;
-}
-
 static long evtchn_ioctl(struct file *file, unsigned command, user_t arg)
 {
     struct listener *const l = file->object;
     uint32_t a[2] = {0};
+    const size_t size = command >> 16; /* DEVICE_COMMAND */
     if (command != BIND_VIRQ && command != BIND_INTERDOMAIN && command != BIND_UNBOUND &&
         command != UNBIND && command != NOTIFY && command != RESET)
         return -ENOTTY;
-    if (argument_size(command) && user_read(a, arg, argument_size(command)))
+    if (size && user_read(a, arg, size))
         return -EFAULT;
     switch (command) {
     case BIND_VIRQ:
@@ -173,14 +170,16 @@ static long evtchn_read(struct file *file, user_t to, size_t size)
 
 static long evtchn_write(struct file *file, user_t from, size_t size)
 {
-    const struct listener *const l = file->object;
+    struct listener *const l = file->object;
     size_t done = 0;
     size = MIN(size & ~(sizeof(uint32_t) - 1), PAGE_SIZE);
     for (uint32_t port; done < size; done += sizeof(port)) {
         if (user_read(&port, from + done, sizeof(port)))
             return done ? (long)done : -EFAULT;
-        if (owns(l, port))
-            event_unmask(port);
+        if (!owns(l, port))
+            continue;
+        forget_signal(l, port); /* I1 */
+        event_unmask(port);
     }
     return done;
 }
@@ -193,9 +192,11 @@ static int evtchn_poll(struct file *file)
 
 static long evtchn_open(struct file *file)
 {
-    struct listener *l = access_capable(CAP_SYS_ADMIN) ? heap_alloc(sizeof(*l)) : NULL;
+    if (!access_capable(CAP_SYS_ADMIN))
+        return -EPERM;
+    struct listener *l = heap_alloc_for(PAGE_FOR_FILE, sizeof(*l));
     if (!l)
-        return access_capable(CAP_SYS_ADMIN) ? -ENOMEM : -EPERM;
+        return -ENOMEM;
     wait_init(&l->changed);
     file->object = l;
     return 0;

@@ -71,7 +71,7 @@ int foreign_map_grant(struct space *space, uintptr_t address, unsigned ref, unsi
     pte_t *slot;
     bool writable;
     int rc = find_slot(space, address, &slot, &writable);
-    struct granted *g = rc ? NULL : heap_alloc(sizeof(*g));
+    struct granted *g = rc ? NULL : heap_alloc_for(PAGE_FOR_FILE, sizeof(*g));
     if (!g)
         return rc ? rc : -ENOMEM;
     struct gnttab_map_grant_ref map = {

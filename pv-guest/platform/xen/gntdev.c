@@ -68,7 +68,7 @@ static long name_grants(struct opened *o, user_t at)
         return -EFAULT;
     if (!m.count || m.count > GRANTS_MOST)
         return -EINVAL;
-    struct named *n = heap_alloc(sizeof(*n) + m.count * sizeof(n->grants[0]));
+    struct named *n = heap_alloc_for(PAGE_FOR_FILE, sizeof(*n) + m.count * sizeof(n->grants[0]));
     if (!n)
         return -ENOMEM;
     n->count = m.count;
@@ -130,24 +130,39 @@ static long gntdev_ioctl(struct file *file, unsigned command, user_t arg)
     }
 }
 
+/* What was mapped at @at before is there no longer. */
+static void forget_address(struct opened *o, uintptr_t at)
+{
+    struct named *n;
+    list_for_each(n, &o->named, link)
+    {
+        if (n->at == at)
+            n->at = 0;
+    }
+}
+
 static int gntdev_map(struct file *file, uintptr_t start, size_t size, uint64_t offset)
 {
     struct named *n = find(file->object, offset);
+    forget_address(file->object, start);
     if (!n || size != n->count * PAGE_SIZE)
         return -EINVAL;
-    n->at = start;
     int rc = 0;
     for (uint32_t i = 0; !rc && i < n->count; i++)
         rc = foreign_map_grant(task_current()->space, start + i * PAGE_SIZE, n->grants[i].ref,
                                n->grants[i].domain);
+    if (!rc)
+        n->at = start;
     return rc;
 }
 
 static long gntdev_open(struct file *file)
 {
-    struct opened *o = access_capable(CAP_SYS_ADMIN) ? heap_alloc(sizeof(*o)) : NULL;
+    if (!access_capable(CAP_SYS_ADMIN))
+        return -EPERM;
+    struct opened *o = heap_alloc_for(PAGE_FOR_FILE, sizeof(*o));
     if (!o)
-        return access_capable(CAP_SYS_ADMIN) ? -ENOMEM : -EPERM;
+        return -ENOMEM;
     list_init(&o->named);
     file->object = o;
     return 0;

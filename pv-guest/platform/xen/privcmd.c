@@ -5,7 +5,8 @@
  * its own memory.  The hypervisor takes the kernel's addresses for as good as a process's, so nothing that a process
  * says is handed on as it is: a call's structure is copied here, looked through for addresses of the kernel, and copied
  * back when the call has been made.  Buffers that the structure names stay where they are in the process; where they
- * are not mapped, the hypervisor says so.  A call whose structure is not known here is not made.
+ * are not mapped, the hypervisor says so.  A call whose structure is not known here is not made; of domctl and sysctl
+ * all commands are made, but for what own_memory refuses.
  */
 #define __XEN_TOOLS__ 1
 #include <paravane/hypercall.h>
@@ -21,6 +22,7 @@
 #include "kernel/files/file.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/layout.h"
+#include "kernel/signals/signal.h"
 #include "kernel/tasks/credentials.h"
 #include "platform/platform.h"
 #include "platform/xen/devices.h"
@@ -118,16 +120,30 @@ static size_t grant_size(unsigned command)
     }
 }
 
-/* What changes memory is for other domains only: this kernel's is its own business. */
-static bool own_memory(const struct call *c)
+static bool is_self(domid_t domain)
 {
-    struct xen_memory_reservation r;
-    const domid_t domain = c->arg[3];
-    if (c->op == __HYPERVISOR_mmuext_op)
-        return domain == DOMID_SELF || !domain || c->arg[2];
-    if (c->op != __HYPERVISOR_memory_op || (unsigned)c->arg[0] != XENMEM_populate_physmap)
+    return domain == DOMID_SELF || !domain;
+}
+
+/*
+ * What changes memory is for other domains only: this kernel's is its own business.  @copy is the call's structure, of
+ * which the process cannot change a word any more; NULL: it has none.
+ */
+static bool own_memory(const struct call *c, const void *copy)
+{
+    const struct xen_memory_reservation *const reservation = copy;
+    const struct xen_domctl *const domctl = copy;
+    switch (c->op) {
+    case __HYPERVISOR_mmuext_op:
+        return is_self(c->arg[3]) || c->arg[2];
+    case __HYPERVISOR_memory_op:
+        return (unsigned)c->arg[0] == XENMEM_populate_physmap &&
+               (!copy || is_self(reservation->domid));
+    case __HYPERVISOR_domctl: /* it writes a page of stubs over a frame */
+        return copy && domctl->cmd == XEN_DOMCTL_hypercall_init && is_self(domctl->domain);
+    default:
         return false;
-    return user_read(&r, c->arg[1], sizeof(r)) || r.domid == DOMID_SELF || !r.domid;
+    }
 }
 
 /* 0 and *@s, -ENOSYS if the call is not known. */
@@ -195,17 +211,19 @@ static long make(struct call *c)
     const int rc = find_shape(c, &s);
     if (rc)
         return rc;
-    const user_t at = c->arg[s.arg];
-    if (s.size > sizeof(copy) || own_memory(c))
+    const user_t at = s.size ? c->arg[s.arg] : 0;
+    if (s.size > sizeof(copy))
         return -EINVAL;
-    if (at && s.size && user_read(copy, at, s.size))
+    if (at && user_read(copy, at, s.size))
         return -EFAULT;
+    if (own_memory(c, at ? copy : NULL))
+        return -EINVAL;
     if (names_kernel(c->arg, sizeof(c->arg)) || (at && names_kernel(copy, s.size)))
         return -EFAULT;
-    c->arg[s.arg] = at && s.size ? (uintptr_t)copy : 0;
+    c->arg[s.arg] = at ? (uintptr_t)copy : 0;
     platform_commit();
     const long result = hypercall_raw(c->op, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4]);
-    return at && s.size && user_write(at, copy, s.size) ? -EFAULT : result;
+    return at && user_write(at, copy, s.size) ? -EFAULT : result;
 }
 
 /* The C library of Xen wraps calls in one whose results have 64 bits. */
@@ -249,7 +267,7 @@ static long map_batch(user_t at)
     struct batch b;
     if (user_read(&b, at, sizeof(b)))
         return -EFAULT;
-    if (b.address % PAGE_SIZE || b.address > USER_END || b.domain == DOMID_SELF || !b.domain)
+    if (b.address % PAGE_SIZE || b.address > USER_END || is_self(b.domain))
         return -EINVAL;
     for (uint32_t i = 0; i < b.count; i++) {
         uint64_t frame;
@@ -259,8 +277,11 @@ static long map_batch(user_t at)
             foreign_map(task_current()->space, b.address + i * PAGE_SIZE, frame, b.domain, false);
         if (user_write(b.errors + i * sizeof(rc), &rc, sizeof(rc)))
             return -EFAULT;
-        if (i % PAUSE_FRAMES == PAUSE_FRAMES - 1)
+        if (i % PAUSE_FRAMES == PAUSE_FRAMES - 1) {
             sched_point();
+            if (signal_waiting(task_current()))
+                return -EINTR;
+        }
     }
     return 0;
 }
@@ -272,7 +293,7 @@ static long map_resource(user_t at)
     if (user_read(&r, at, sizeof(r)))
         return -EFAULT;
     if (r.address % PAGE_SIZE || r.address > USER_END || r.count > ARRAY_SIZE(frames) ||
-        r.domain == DOMID_SELF || !r.domain)
+        is_self(r.domain))
         return -EINVAL;
     struct xen_mem_acquire_resource a = {
         .domid = r.domain, .type = r.type, .id = r.id, .nr_frames = r.count, .frame = r.index};

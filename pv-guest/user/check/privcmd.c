@@ -16,12 +16,21 @@
 
 #define HYPERCALL    0x305000
 #define BIND_VIRQ    0x044500
+#define BIND_PORT    0x084501 /* _INTERDOMAIN */
 #define BIND_UNBOUND 0x044502
 #define UNBIND       0x044503
 #define NOTIFY       0x044504
 
 /* Numbers of calls. */
-enum { MMU_UPDATE = 1, MEMORY_OP = 12, MULTICALL = 13, XEN_VERSION = 17, IRET = 23, SYSCTL = 35 };
+enum {
+    MMU_UPDATE = 1,
+    MEMORY_OP = 12,
+    MULTICALL = 13,
+    XEN_VERSION = 17,
+    IRET = 23,
+    SYSCTL = 35,
+    DOMCTL
+};
 
 static const uint64_t kernel_places[] = {0xffffffff80000000, 0xffffffff80018000, 0xffff880000000000,
                                          0xffff880000100000};
@@ -68,15 +77,32 @@ static void check_kernel_addresses(void)
         good &= FAILS(call(SYSCTL, (uintptr_t)sysctl, 0, 0), EFAULT);
     }
     result(good, "no address of the kernel is taken, in a structure neither");
+}
+
+static void check_own_memory(void)
+{
+    uint64_t frame;
     struct {
         uint64_t extents, count;
         uint32_t order, flags;
         uint16_t domain;
-    } populate = {(uintptr_t)sysctl, 1, 0, 0, 0x7ff0 /* DOMID_SELF */};
-    good = FAILS(call(MEMORY_OP, 6, (uintptr_t)&populate, 0), EINVAL);
+    } populate = {(uintptr_t)&frame, 1, 0, 0, 0x7ff0 /* DOMID_SELF */};
+    int good = FAILS(call(MEMORY_OP, 6, (uintptr_t)&populate, 0), EINVAL);
     populate.domain = 0;
     result(good && FAILS(call(MEMORY_OP, 6, (uintptr_t)&populate, 0), EINVAL),
            "the kernel's own memory stays as it is");
+    /* It is the copy of a structure that is judged: where there is none, there is nothing to judge. */
+    result(FAILS(call(MEMORY_OP, 6, 8, 0), EFAULT) && FAILS(call(MEMORY_OP, 6, 0, 0), EINVAL),
+           "a reservation that cannot be read is not judged");
+    /* No frame has this number; with one that has, the hypervisor would write over it. */
+    struct {
+        uint32_t command, version;
+        uint64_t domain, frame, rest[14];
+    } stubs = {22, 0x15, 0, ~0ul, {0}};
+    good = FAILS(call(DOMCTL, (uintptr_t)&stubs, 0, 0), EINVAL);
+    stubs.domain = 0x7ff0;
+    result(good && FAILS(call(DOMCTL, (uintptr_t)&stubs, 0, 0), EINVAL),
+           "no frame of the kernel becomes a page of stubs");
 }
 
 static int ready(int fd)
@@ -109,6 +135,31 @@ static void check_ports(int fd)
                 FAILS(ioctl(fd, NOTIFY, &kernel), ENOTCONN);
     result(good && ioctl(fd, UNBIND, &mine) == 0 && FAILS(ioctl(fd, UNBIND, &mine), ENOTCONN),
            "and gives nobody's port but its own file's");
+}
+
+/* A port that is written before it has been read stands once in what is read, however often it is signalled. */
+static void check_signals(int fd)
+{
+    struct pollfd p = {fd, POLLIN};
+    uint32_t got[16], self = 0, ends[2] = {0, 0};
+    const int one = ioctl(fd, BIND_UNBOUND, &self);
+    ends[1] = one;
+    const int other = ioctl(fd, BIND_PORT, ends);
+    uint32_t from = one, to = other;
+    int good = one > 0 && other > 0;
+    /* While it was masked: who binds an end is to look whether there is something. */
+    good &= poll(&p, 1, 60000) == 1 && read(fd, got, sizeof(got)) == 4 && got[0] == to;
+    result(good && write(fd, &to, 4) == 4, "what is bound to a port of another's is signalled");
+    for (unsigned i = 0; i < 300 && good; i++) {
+        good &= ioctl(fd, NOTIFY, &from) == 0 && poll(&p, 1, 60000) == 1;
+        if (i < 299)
+            good &= write(fd, &to, 4) == 4;
+    }
+    const long size = read(fd, got, sizeof(got));
+    result(good && size == 4 && got[0] == to && FAILS(read(fd, got, 4), EAGAIN),
+           "a port that is written before it is read is read once");
+    ioctl(fd, UNBIND, &from);
+    ioctl(fd, UNBIND, &to);
 }
 
 /* ---- Other domains' memory ---- */
@@ -225,7 +276,9 @@ void check_privcmd(void)
     }
     check_calls();
     check_kernel_addresses();
+    check_own_memory();
     check_ports(evtchn);
+    check_signals(evtchn);
     check_foreign_memory();
     const int gntdev = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
     check_grants(gntdev);
