@@ -15,6 +15,7 @@
 #include "print.h"
 #include "syscall.h"
 #include "process.h"
+#include "ram-disk.h"
 #include "text.h"
 #include "tty.h"
 #include "window.h"
@@ -23,6 +24,7 @@ static struct platform_boot boot;
 static const char *init_path;
 static char *init_arguments[32];
 static unsigned init_argument_count;
+static uint64_t ram_disk_kib;
 
 const char *kernel_platform(void)
 {
@@ -32,6 +34,11 @@ const char *kernel_platform(void)
 const char *kernel_command_line(void)
 {
     return boot.command_line;
+}
+
+static uint64_t number_from(const char *text)
+{
+    return text_number(&text, 10);
 }
 
 /* Words before "--" are ours, those behind it are init's. */
@@ -60,6 +67,8 @@ static void command_line_read(char *line)
             window_columns(word + 8);
         else if (!strcmp(word, "resize=1"))
             window_told();
+        else if (!strncmp(word, "ramdisk=", 8))
+            ram_disk_kib = number_from(word + 8);
         else if (!strcmp(word, "quiet"))
             print_quiet(true);
         else if (!strcmp(word, "strace=1"))
@@ -167,6 +176,7 @@ void kernel_start(const struct platform_boot *platform)
     console_tty_init();
     dev_init();
     mount_init(); /* /proc, /dev/pts             */
+    ram_disk_make(ram_disk_kib);
     cpus_start(); /* they wait for the lock      */
     init_create();
     task_reaper_start();

@@ -1,4 +1,5 @@
 /* /dev: the devices that need no hardware, and the terminal. */
+#include "block-file.h"
 #include "errno.h"
 #include "file.h"
 #include "heap.h"
@@ -72,6 +73,8 @@ void dev_assign(struct inode *inode, unsigned device)
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
         if (devices[i].device == device && inode_is(inode, S_IFCHR))
             inode->ops = devices[i].ops;
+    if (inode_is(inode, S_IFBLK))
+        inode->ops = &block_file_ops;
     for (const struct platform_device *d = platform_devices(); d->name; d++)
         if (d->device == device && inode_is(inode, S_IFCHR))
             inode->ops = d->ops;
@@ -126,6 +129,7 @@ void dev_populate(struct inode *dir)
     if (!path_make(dir, "shm", 0, S_IFDIR | S_ISVTX | 0777, &inode))
         inode_put(inode);
     add_platform(dir);
+    block_populate(dir);
     add_link(dir, "fd", "/proc/self/fd");
     add_link(dir, "stdin", "/proc/self/fd/0");
     add_link(dir, "stdout", "/proc/self/fd/1");

@@ -20,6 +20,10 @@ struct file_ops {
     /* Fill [start, start+size), an area of AREA_FOREIGN, with what is at @offset: 0 or -errno. */
     int (*map)(struct file *file, uintptr_t start, size_t size, uint64_t offset);
     void (*release)(struct file *file);
+    /* What has been written is where it stays; absent: it is nowhere but in memory. */
+    int (*sync)(struct file *file);
+    /* Where it ends, for SEEK_END; absent: at its inode's size. */
+    uint64_t (*size)(const struct file *file);
     bool no_offset; /* it cannot be moved in, though it has a name */
 };
 

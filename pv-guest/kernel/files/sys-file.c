@@ -1,4 +1,5 @@
 /* System calls on open files and their descriptors. */
+#include "block-cache.h"
 #include "credentials.h"
 #include "errno.h"
 #include "file.h"
@@ -40,7 +41,7 @@ long syscall_lseek(const struct syscall_args *a)
     if (a->arg[2] == 1)
         base = file->offset;
     else if (a->arg[2] == 2)
-        base = file->inode->size;
+        base = file->ops->size ? file->ops->size(file) : file->inode->size;
     else if (a->arg[2] != 0)
         return -EINVAL;
     if (base + (int64_t)a->arg[1] < 0)
@@ -254,12 +255,18 @@ long syscall_close_range(const struct syscall_args *a)
     return 0;
 }
 
-/* There is no disk behind anything; what could not have one says so. */
+/* There is no disk behind most; what could not have one says so. */
 long syscall_fsync(const struct syscall_args *a)
 {
-    const struct file *file = fd_file(a->arg[0]);
+    struct file *file = fd_file(a->arg[0]);
     if (!file)
         return -EBADF;
+    if (file->ops->sync) {
+        file_get(file); /* another thread may close it meanwhile */
+        const int rc = file->ops->sync(file);
+        file_put(file);
+        return rc;
+    }
     return file->inode && (inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR))
                ? 0
                : -EINVAL;
@@ -294,6 +301,7 @@ long syscall_sync_file_range(const struct syscall_args *a)
 
 long syscall_sync(const struct syscall_args *a)
 {
+    block_cache_sync_all();
     return 0;
 }
 

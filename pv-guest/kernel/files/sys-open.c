@@ -146,7 +146,6 @@ struct linux_open_how {
 };
 
 #define O_LARGEFILE 0x8000
-#define O_SYNC      0x101000
 #define O_KNOWN                                                                                    \
     (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_ASYNC |         \
      O_DIRECT | O_LARGEFILE | O_SYNC | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | \

@@ -17,6 +17,8 @@
 #define O_TRUNC     0x200
 #define O_APPEND    0x400
 #define O_NONBLOCK  0x800
+#define O_DSYNC     0x1000
+#define O_SYNC      0x101000 /* O_DSYNC among it */
 #define O_DIRECT    0x4000
 #define O_ASYNC     0x2000
 #define O_DIRECTORY 0x10000
@@ -274,33 +276,43 @@ struct linux_siginfo {
 _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo");
 
 /* the terminal */
-#define TCGETS      0x5401
-#define TCSETS      0x5402
-#define TCSETSW     0x5403
-#define TCSETSF     0x5404
-#define TCSBRK      0x5409
-#define TCXONC      0x540a
-#define TCFLSH      0x540b
-#define TIOCSCTTY   0x540e
-#define TIOCGPGRP   0x540f
-#define TIOCSPGRP   0x5410
-#define TIOCGWINSZ  0x5413
-#define TIOCSWINSZ  0x5414
-#define TIOCOUTQ    0x5411
-#define FIONREAD    0x541b
-#define FIONBIO     0x5421
-#define TIOCPKT     0x5420
-#define TIOCNOTTY   0x5422
-#define TCSBRKP     0x5425
-#define TIOCGSID    0x5429
-#define TIOCGPTPEER 0x5441
-#define TIOCSPTLCK  0x40045431
-#define TIOCSIG     0x40045436
-#define TIOCGPTN    0x80045430
-#define TIOCGPKT    0x80045438
-#define TIOCGPTLCK  0x80045439
-#define FIONCLEX    0x5450
-#define FIOCLEX     0x5451
+#define TCGETS     0x5401
+#define TCSETS     0x5402
+#define TCSETSW    0x5403
+#define TCSETSF    0x5404
+#define TCSBRK     0x5409
+#define TCXONC     0x540a
+#define TCFLSH     0x540b
+#define TIOCSCTTY  0x540e
+#define TIOCGPGRP  0x540f
+#define TIOCSPGRP  0x5410
+#define TIOCGWINSZ 0x5413
+#define TIOCSWINSZ 0x5414
+#define TIOCOUTQ   0x5411
+#define FIONREAD   0x541b
+
+/* ioctl on disks */
+#define BLKROGET     0x125e
+#define BLKGETSIZE   0x1260
+#define BLKFLSBUF    0x1261
+#define BLKSSZGET    0x1268
+#define BLKDISCARD   0x1277
+#define BLKPBSZGET   0x127b
+#define BLKBSZGET    0x80081270
+#define BLKGETSIZE64 0x80081272
+#define FIONBIO      0x5421
+#define TIOCPKT      0x5420
+#define TIOCNOTTY    0x5422
+#define TCSBRKP      0x5425
+#define TIOCGSID     0x5429
+#define TIOCGPTPEER  0x5441
+#define TIOCSPTLCK   0x40045431
+#define TIOCSIG      0x40045436
+#define TIOCGPTN     0x80045430
+#define TIOCGPKT     0x80045438
+#define TIOCGPTLCK   0x80045439
+#define FIONCLEX     0x5450
+#define FIOCLEX      0x5451
 
 #define ISTRIP  0x20
 #define INLCR   0x40
