@@ -1,5 +1,5 @@
 /*
- * What CR3 names is held: load_root() and load_idle_state() in x86/vcpu/vcpu.c, vcpu_new_root() in core/mmu/page-tables.c.
+ * What CR3 names is held: load_root() and load_idle_state() in x86/vcpu/vcpu.c, vcpu_new_root() in core/mmu/vcpu-roots.c.
  *
  * One vCPU moves between two CPUs and changes its root now and then.  When it gives up root 1, that table is mapped writable: the flush
  * clock is asked who may still know it.  CPUs that run nobody idle; an idle CPU has work of its own, in which it flushes.

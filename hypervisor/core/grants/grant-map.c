@@ -126,8 +126,9 @@ static inline int16_t host_map(struct batch *b, struct domain *granter, uint64_t
     if (likely(l1_map_quick(granter, slot, mfn_to_page(m), pte_of(m, flags))))
         return GNTST_okay;
     /* The refusal, of a frame that is no memory to be mapped in this way, has been recorded. */
-    return likely(!l1_update(b->d, granter, slot, pte_of(m, flags), false)) ? GNTST_okay
-                                                                            : GNTST_general_error;
+    return likely(!l1_update(b->d, granter, slot, pte_of(m, flags), AD_AS_GIVEN))
+               ? GNTST_okay
+               : GNTST_general_error;
 }
 
 static inline int16_t device_map(struct domain *granter, uint32_t flags, struct page_info *pg)

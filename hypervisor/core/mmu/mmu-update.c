@@ -111,14 +111,14 @@ static int plain_store(struct domain *d, struct page_info *pg, uint64_t ptr, uin
 
 /* An upper-level table could lose its role while its own entry changes, through linear entries elsewhere: hold it. */
 static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned slot, pte_t want,
-                        bool preserve_ad) REQUIRES(&md->tables->mmu)
+                        enum ad_bits ad) REQUIRES(&md->tables->mmu)
 {
     enum page_type type = page_state_type(atomic_read(&pg->state));
     int rc = page_get_and_type(pg, md->tables, type);
 
     if (rc)
         return refuse(TABLE_NOT_OWNED, page_to_mfn(pg).n, type);
-    rc = page_table_update(md->tables, md->frames, pg, slot, want, preserve_ad);
+    rc = page_table_update(md->tables, md->frames, pg, slot, want, ad);
     page_put_and_type(pg);
     (void)preempt_point(); /* a whole table may have been looked at, and another given up */
     return rc;
@@ -126,7 +126,7 @@ static int upper_update(struct mmu_domains *md, struct page_info *pg, unsigned s
 
 /* What is no L1 table. */
 static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t value,
-                                  bool preserve_ad) REQUIRES(&md->tables->mmu)
+                                  enum ad_bits ad) REQUIRES(&md->tables->mmu)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
@@ -136,22 +136,21 @@ static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t
         return refuse(TABLE_NOT_OWNED, m.n, ~0ul);
 
     if ((state & PAGE_VALIDATED) && page_state_type(state) != PAGE_TYPE_SEG)
-        return upper_update(md, pg, (ptr & ~PAGE_MASK) >> 3, pte(value), preserve_ad);
+        return upper_update(md, pg, (ptr & ~PAGE_MASK) >> 3, pte(value), ad);
     return plain_store(md->tables, pg, ptr, value);
 }
 
 static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t value,
-                               bool preserve_ad) REQUIRES(&md->tables->mmu)
+                               enum ad_bits ad) REQUIRES(&md->tables->mmu)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
     if (likely(mfn_valid(m))) {
         /* The lock keeps the role, and the role the frame. */
         if (page_is_table_of(mfn_to_page(m), md->tables->id, PAGE_TYPE_L1))
-            return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value),
-                             preserve_ad);
+            return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), ad);
     }
-    return other_update(md, ptr, value, preserve_ad);
+    return other_update(md, ptr, value, ad);
 }
 
 static inline int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
@@ -169,12 +168,12 @@ static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t v
     REQUIRES(&md->tables->mmu)
 {
     if (likely((ptr & 7) == MMU_NORMAL_PT_UPDATE))
-        return entry_update(md, ptr, value, false);
+        return entry_update(md, ptr, value, AD_AS_GIVEN);
     switch (ptr & 7) {
     case MMU_PT_UPDATE_NO_TRANSLATE: /* differs for translated guests only */
-        return entry_update(md, ptr, value, false);
+        return entry_update(md, ptr, value, AD_AS_GIVEN);
     case MMU_PT_UPDATE_PRESERVE_AD:
-        return entry_update(md, ptr, value, true);
+        return entry_update(md, ptr, value, AD_KEPT);
     case MMU_MACHPHYS_UPDATE:
         return machphys_update(md, ptr, value);
     default:
@@ -284,7 +283,7 @@ long hypercall_update_va_mapping(struct vcpu *v, const struct hypercall_args *a)
     mutex_is_held(&v->domain->mmu);
     uint64_t *slot = l1_slot(v, va);
     if (likely(slot))
-        rc = l1_update(d, d, slot, want, false);
+        rc = l1_update(d, d, slot, want, AD_AS_GIVEN);
     else
         rc = refuse(NOT_MAPPED_BY_L1, va);
     mutex_unlock(&d->mmu);
@@ -306,7 +305,7 @@ long hypercall_update_va_mapping_otherdomain(struct vcpu *v, const struct hyperc
     mutex_is_held(&v->domain->mmu);
     uint64_t *slot = l1_slot(v, a->arg[0]);
     if (slot)
-        rc = l1_update(d, md.frames, slot, pte(a->arg[1]), false);
+        rc = l1_update(d, md.frames, slot, pte(a->arg[1]), AD_AS_GIVEN);
     else
         rc = refuse(NOT_MAPPED_BY_L1, a->arg[0]);
     mutex_unlock(&d->mmu);

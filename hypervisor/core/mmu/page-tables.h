@@ -1,5 +1,12 @@
 /*
- * Guest page tables: validation, update, roots (core/mmu/page-tables.c).
+ * Guest page tables: validation, update, roots (core/mmu/).
+ *
+ *   page-tables.c   what an entry may say; whole tables; one entry of any level
+ *   l1-table.c      one entry of level 1, and tables of it
+ *   upper-table.c   levels 2 to 4, linear entries
+ *   table-walk.c    from an address to its level-1 slot
+ *   table-pin.c     MMUEXT_PIN_Ln_TABLE
+ *   vcpu-roots.c    what CR3 names
  *
  * Locks: everything here needs @d->mmu, d being the tables' owner, unless said otherwise.
  */
@@ -21,11 +28,17 @@ int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)
     REQUIRES(&owner->mmu) must_check;
 int page_table_unpin(struct domain *d, mfn_t m) REQUIRES(&d->mmu);
 
+/* What becomes of the bits A and D of the entry that is replaced; the CPU may set them at any moment. */
+enum ad_bits {
+    AD_AS_GIVEN, /* they are as the new entry says */
+    AD_KEPT,     /* what is set stays set (MMU_PT_UPDATE_PRESERVE_AD) */
+};
+
 /* Replace one entry of the validated table @pg (index @slot) by @want; new frames must be @owner's. */
 int page_table_update(struct domain *d, struct domain *owner, struct page_info *pg, unsigned slot,
-                      pte_t want, bool preserve_ad) REQUIRES(&d->mmu) must_check;
+                      pte_t want, enum ad_bits ad) REQUIRES(&d->mmu) must_check;
 /* The same for a level-1 table, the hot one. */
-int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, bool preserve_ad)
+int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, enum ad_bits ad)
     REQUIRES(&d->mmu) must_check;
 /* A PV guest's kernel runs in ring 3: every page it maps must be reachable from there.  Bit 52 remembers that the
  * guest asked for a supervisor page. */
