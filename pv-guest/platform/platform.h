@@ -143,6 +143,16 @@ struct page *platform_store_page(unsigned *port);
  */
 void platform_foreign_forget(struct space *space, uintptr_t start, uintptr_t end);
 
+/*
+ * platform_disks_start - Find the disks that the machine has, and register them (kernel/block/block.h).
+ * Instruction: none: it drives none
+ * Hypercall:   IN and OUT to PCI's configuration ports, which trap and are passed on to a domain with the
+ *              hardware role; for its interrupts physdev_op PHYSDEVOP_map_pirq and event_channel_op
+ *              EVTCHNOP_bind_pirq
+ * Why:         the devices are the domain's, who gets which interrupt is the hypervisor's to decide
+ */
+void platform_disks_start(void);
+
 /* ---- Processors --------------------------------------------------------------------- */
 
 /*

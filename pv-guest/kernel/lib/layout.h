@@ -5,6 +5,7 @@
  *   ffff800000000000 .. ffff87ffffffffff   not ours: a PV hypervisor lives here (L4 slots 256-271)
  *   ffff880000000000 ..                    direct map: every page of RAM, at BASE + pfn * 4096
  *   ffffffff80000000 ..                    the kernel image
+ *   ffffffffc0000000 ..                    a window onto devices and other domains
  *
  * A process begins with everything inside the first 512 GiB, so that one L3
  * table is enough for it: image at its linked address (or IMAGE_BASE when it
@@ -16,6 +17,8 @@
 
 #define KERNEL_BASE     0xffffffff80000000
 #define DIRECT_MAP_BASE 0xffff880000000000
+#define WINDOW_BASE     0xffffffffc0000000 /* as much as one L1 table has room for */
+#define WINDOW_SIZE     0x0000000000200000
 
 #define USER_START       0x0000000000001000 /* nothing maps page zero */
 #define USER_END         0x00007ffffffff000

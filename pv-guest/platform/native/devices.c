@@ -15,3 +15,7 @@ struct page *platform_store_page(unsigned *port)
 {
     return NULL;
 }
+
+void platform_disks_start(void)
+{
+}

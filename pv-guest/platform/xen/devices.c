@@ -2,6 +2,7 @@
 #include <paravane/hypercall.h>
 #include <xen/event_channel.h>
 
+#include "drivers/virtio-blk.h"
 #include "kernel/files/file.h"
 #include "kernel/lib/print.h"
 #include "kernel/memory/page.h"
@@ -38,4 +39,9 @@ struct page *platform_store_page(unsigned *port)
     }
     *port = unbound.port;
     return page;
+}
+
+void platform_disks_start(void)
+{
+    virtio_blk_start();
 }
