@@ -232,14 +232,14 @@ void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);
 
-/* For core/domain/domain.c.  A new domain is listed, invisible; false: the number is taken. */
+/* For core/domain/.  A new domain is listed, invisible; false: the number is taken. */
 bool domain_list(struct domain *d) must_check;
 void domain_show(struct domain *d); /* from now on others find it */
 /* No reference is taken from now on, but the number is not free yet.  True: nobody has one but the table. */
 bool domain_hide(struct domain *d);
 unsigned domain_unlist(struct domain *d); /* how many are left */
 
-/* --- core/domain/domain.c ------------------------------------------------------------------------------- */
+/* --- core/domain/domain*.c ------------------------------------------------------------------------------ */
 
 /* What who records hypercalls (strace.c) wants of every domain; set before there is one. */
 struct domain_tracer {

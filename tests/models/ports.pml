@@ -1,6 +1,6 @@
 /*
  * The life of a port: bind_locked(), send_locked(), close_port(), evtchn_stop() and evtchn_close_all() of core/events/evtchn-*.c, and of a
- * domain as far as ports need it (domain_get(), domain_hide() and domain_free() of core/domain/domain.c).
+ * domain as far as ports need it (domain_get(), domain_hide() and domain_free() of core/sched/domain-table.c and core/domain/domain.c).
  *
  * Two domains, 0 and 1, with one port each.  Domain 0 opens its port for domain 1, closes it, opens it again, and dies.  Of domain
  * 1 one CPU binds twice, one closes twice, and one sends twice.  The lock of domain 0 comes first where both are needed.

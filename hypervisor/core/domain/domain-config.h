@@ -35,7 +35,7 @@ struct domain_config {
     /* Build it again and start it, in work, when the domain before it is gone (builder.c).  0, -XEN_ENOMEM (another time
      * there may be more memory), or another -errno; it says why, but not each of many times in a row: builder_tells(). */
     int (*rebuild)(struct domain_config *config);
-    struct work restart_work; /* when the time has come (core/domain/domain.c) */
+    struct work restart_work; /* when the time has come (core/domain/domain-restart.c) */
     struct timer restart_timer;
     char name[32];
     char cmdline[1024];
@@ -47,9 +47,9 @@ static inline bool builder_tells(const struct domain_config *c)
     return !(c->failures & (c->failures - 1));
 }
 
-/* --- core/domain/domain.c ------------------------------------------------------------------------------- */
+/* --- core/domain/leak-check.c ------------------------------------------------------------------------------- */
 
-/* So many frames more are free when no domain exists (core/domain/domain.c). */
+/* So many frames more are free when no domain exists. */
 void domain_expect_free(uint64_t frames);
 /* Debug key m: what is free, what domains have, what the hypervisor spends on them. */
 void domain_memory_report(void);

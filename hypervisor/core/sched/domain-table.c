@@ -1,7 +1,7 @@
 /*
  * The table of domains: which there are, by number, and references to them.
  *
- * Their life, from domain_create() to the end, is domain.c's; it lists them here and takes them off again.  A
+ * Their life, from domain_create() to the end, is core/domain's; it lists them here and takes them off again.  A
  * domain is freed by whoever lets go of the last reference, with the function that its maker has put into it.
  */
 #include "domain.h"
