@@ -13,8 +13,7 @@
 #include "refuse.h"
 #include "sched.h"
 
-#define COPY_SPAN \
-    8u /* elements between two preemption points: each up to 16,000 instructions (memmove) */
+#define COPY_SPAN 8u /* elements between two preemption points: each copies up to a page */
 
 /* An element, as it was read. */
 struct copy_op {

@@ -179,9 +179,9 @@ long grant_copy(struct vcpu *v, guest_ptr_t ops, unsigned count);
 
 /* --- the audit (grant-audit.c) ------------------------------------------------------------------------- */
 
-void grant_audit_init(void); /* at boot */
+void grant_audit_init(void);    /* at boot */
+extern bool grant_audit_strict; /* for tests, whose guests leave GTF bits alone: G3, too */
 
 /* --- who maps the frames of another domain's table (grant-resource.c) --- */
 
 void grant_resource_init(void); /* at boot */
-extern bool grant_audit_strict; /* for tests, whose guests leave GTF bits alone: G3, too */

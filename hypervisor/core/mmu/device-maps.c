@@ -14,7 +14,8 @@
 
 #define LOOKED_AT 256u /* frames between two preemption points */
 
-static bool is_read_only_device(pte_t e)
+/* Does @e map a read-only device frame writable? */
+static bool must_demote(pte_t e)
 {
     const mfn_t m = pte_mfn(e);
 
@@ -26,7 +27,7 @@ static bool is_read_only_device(pte_t e)
 static void table_demote(uint64_t *table)
 {
     for (unsigned i = 0; i < PT_ENTRIES; i++)
-        if (is_read_only_device(pte(atomic_read(&table[i]))))
+        if (must_demote(pte(atomic_read(&table[i]))))
             (void)atomic_and(&table[i], ~(uint64_t)PTE_RW);
 }
 
@@ -49,9 +50,9 @@ void device_maps_demote(void)
 {
     struct domain *d;
 
-    for (unsigned id = 0; (d = domain_get_from(id)); id = d->id + 1u) {
-        if (domain_has(d, ROLE_HARDWARE))
-            domain_demote(d);
+    for (unsigned id = 0; (d = domain_get_from_with(id, ROLE_HARDWARE));) {
+        id = d->id + 1u;
+        domain_demote(d);
         domain_put(d);
     }
 }

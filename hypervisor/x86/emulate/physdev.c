@@ -233,8 +233,7 @@ static int pci_restore(unsigned segment, uint16_t function)
         return refuse(PCI_SEGMENT_MISSING, segment);
     if (!pci_is_there(function))
         return refuse(PCI_DEVICE_MISSING, function);
-    messages_restore(function);
-    return 0;
+    return messages_restore(function);
 }
 
 /* @act on the device that @arg names, with its segment or, in the older calls, without. */

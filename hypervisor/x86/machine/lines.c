@@ -56,11 +56,6 @@ void lines_take(unsigned irq, uint8_t vector)
     spin_unlock(&lock);
 }
 
-unsigned line_count(void)
-{
-    return count;
-}
-
 static bool is_mapped(const struct domain *d, unsigned gsi) REQUIRES(&lock)
 {
     return gsi < count && (d->arch.lines & BIT(gsi));

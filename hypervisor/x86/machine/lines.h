@@ -16,7 +16,6 @@ void line_interrupt(unsigned gsi);
  * For pirq.c and physdev.c.  0, or -errno, having changed nothing.  Map: @d means to use it.  Bind: from now on it signals @port of @d and
  * arrives on @cpu.  Release: it is closed, and nobody's.
  */
-unsigned line_count(void);
 int line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu) must_check;
 void line_move(unsigned gsi, unsigned cpu);
 void line_release(unsigned gsi);

@@ -66,7 +66,8 @@ struct source {
     bool msix, wide, maskable; /* the last two: of MSI */
     bool ready;                /* MSI-X: nobody else can write to the table */
     uint8_t at;                /* of its capability */
-    uint8_t bar, bar_end;      /* MSI-X: offsets of the words that say where the table is */
+    uint8_t bar, bar_end;      /* MSI-X: offsets of the words that say where the table is, */
+    uint32_t bar_word[2];      /* and what they say */
     uint16_t entries;
     uint16_t mapped; /* how many; 0: this record is free */
     uint64_t table, first_frame, last_frame;
@@ -142,12 +143,13 @@ static void write_msi(const struct message *m)
         pci_write(s->function, s->at + MSI_MASK(s->wide), 4, ~1u);
 }
 
+/* A table that is not known to answer is not written to: what is there may be something else. */
 static void message_write(const struct message *m)
 {
-    if (m->source->msix)
-        write_msix(m);
-    else
+    if (!m->source->msix)
         write_msi(m);
+    else if (m->source->ready)
+        write_msix(m);
 }
 
 static uint16_t control_get(const struct source *s)
@@ -214,8 +216,9 @@ static bool table_take(struct source *s)
     spin_unlock(&lock);
     for (unsigned i = 0; i < s->entries && good; i += TAKEN_AT_ONCE) {
         spin_lock(&lock);
-        good = table_mask(s, i, MIN(i + TAKEN_AT_ONCE, s->entries)) &&
-               table_answers(s, s->table + i * ENTRY_SIZE + ENTRY_DATA);
+        good = table_mask(s, i, i + 1) &&
+               table_answers(s, s->table + i * ENTRY_SIZE + ENTRY_DATA) &&
+               table_mask(s, i + 1, MIN(i + TAKEN_AT_ONCE, s->entries));
         spin_unlock(&lock);
         (void)preempt_point();
     }
@@ -248,6 +251,8 @@ static int table_find(struct source *s)
     s->bar_end = (uint8_t)(bar + ((base & BAR_TYPE) == 4 ? 8 : 4));
     if ((base & BAR_TYPE) == 4 && bar + 4 < PCI_BAR_END)
         base |= (uint64_t)pci_read(s->function, bar + 4, 4) << 32;
+    s->bar_word[0] = (uint32_t)base;
+    s->bar_word[1] = (uint32_t)(base >> 32);
     s->table = (base & ~0xfull) + (word & ~7u);
     s->first_frame = s->table >> PAGE_SHIFT;
     s->last_frame = (s->table + s->entries * ENTRY_SIZE - 1) >> PAGE_SHIFT;
@@ -354,21 +359,26 @@ static void message_free(struct message *m) REQUIRES(&lock)
     *m = (struct message){0};
 }
 
-/* The first of a table: from here on nobody gets that writable, nobody has it so, and nothing is in it.  0 or -errno. */
-static int message_take(struct message *m)
+/* Tell @s of all its messages.  @changing is held, and keeps it. */
+static void source_write(const struct source *s)
 {
-    struct source *s = m->source;
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        spin_lock(&lock);
+        if (messages[i].source == s)
+            message_write(&messages[i]);
+        spin_unlock(&lock);
+        (void)preempt_point();
+    }
+}
 
+/* From here on nobody gets the table of @s writable, nobody has it so, and nothing is in it but what we say.  0 or -errno. */
+static int source_take(struct source *s)
+{
     device_maps_demote();
-    const bool good = table_take(s);
-    const int rc = good ? 0 : refuse(MESSAGE_TABLE_NOWHERE, s->function, s->table);
-    spin_lock(&lock);
-    if (good)
-        message_write(m);
-    else
-        message_free(m);
-    spin_unlock(&lock);
-    return rc;
+    if (!table_take(s))
+        return refuse(MESSAGE_TABLE_NOWHERE, s->function, s->table);
+    source_write(s); /* all: the table may have been taken before, and lost */
+    return 0;
 }
 
 int message_map(struct domain *d, const struct message_source *what, int wanted)
@@ -377,13 +387,20 @@ int message_map(struct domain *d, const struct message_source *what, int wanted)
         return refuse(PCI_DEVICE_MISSING, what->function);
     mutex_lock(&changing);
     spin_lock(&lock);
+    const bool kept = wanted >= 0 && (unsigned)wanted < MESSAGES && messages[wanted].user == d;
     const int i = message_begin(d, what, wanted);
     struct source *s = i >= 0 ? messages[i].source : NULL;
     const bool take = s && s->msix && !s->ready;
     if (s && !take)
         message_write(&messages[i]);
     spin_unlock(&lock);
-    const int rc = take ? message_take(&messages[i]) : 0;
+    const int rc = take ? source_take(s) : 0;
+    if (rc) {
+        spin_lock(&lock);
+        message_free(&messages[i]);
+        messages[i].user = kept ? d : NULL;
+        spin_unlock(&lock);
+    }
     mutex_unlock(&changing);
     return rc ? rc : i;
 }
@@ -414,6 +431,7 @@ void messages_end(struct domain *d)
         if (messages[i].user == d)
             message_free(&messages[i]);
         spin_unlock(&lock);
+        (void)preempt_point();
     }
     mutex_unlock(&changing);
 }
@@ -437,22 +455,46 @@ unsigned messages_of(uint16_t function)
     return n;
 }
 
-void messages_restore(uint16_t function)
+/* The table is again where it was.  All words at once, while the device does not answer. */
+static void bar_restore(const struct source *s) REQUIRES(&lock)
+{
+    const uint16_t command = (uint16_t)pci_read(s->function, PCI_COMMAND, 2);
+
+    pci_write(s->function, PCI_COMMAND, 2, command & ~PCI_COMMAND_MEMORY);
+    for (unsigned at = s->bar; at < s->bar_end; at += 4)
+        pci_write(s->function, at, 4, s->bar_word[(at - s->bar) / 4]);
+    pci_write(s->function, PCI_COMMAND, 2, command);
+}
+
+/* @changing is held, and keeps @s. */
+static int source_restore(struct source *s)
+{
+    if (s->msix) {
+        spin_lock(&lock);
+        bar_restore(s);
+        spin_unlock(&lock);
+    }
+    const int rc = s->msix ? source_take(s) : 0;
+    if (rc)
+        return rc;
+    if (!s->msix)
+        source_write(s);
+    spin_lock(&lock);
+    control_set(s, s->msix ? (control_get(s) | MSIX_ENABLE) & ~MSIX_MASK_ALL
+                           : control_get(s) | MSI_ENABLE);
+    spin_unlock(&lock);
+    return 0;
+}
+
+int messages_restore(uint16_t function)
 {
     mutex_lock(&changing);
     spin_lock(&lock);
     struct source *s = source_of(function);
     spin_unlock(&lock);
-    const bool good = s && (!s->msix || table_take(s)); /* @changing keeps it */
-    spin_lock(&lock);
-    for (unsigned i = 0; good && i < MESSAGES; i++)
-        if (messages[i].source == s)
-            message_write(&messages[i]);
-    if (good)
-        control_set(s, s->msix ? (control_get(s) | MSIX_ENABLE) & ~MSIX_MASK_ALL
-                               : control_get(s) | MSI_ENABLE);
-    spin_unlock(&lock);
+    const int rc = s ? source_restore(s) : 0;
     mutex_unlock(&changing);
+    return rc;
 }
 
 /* --- bind, move, release, arrive --- */
@@ -659,6 +701,11 @@ void messages_config_write(uint16_t function, unsigned offset, unsigned bytes, u
 
     spin_lock(&lock);
     guard_make(&g, function, offset);
+    if (offset >= g.fixed &&
+        offset + bytes <= g.fixed_end) { /* not even as it is: bits may be cleared by a 1 */
+        spin_unlock(&lock);
+        return;
+    }
     const uint32_t now = g.msi_end | g.msix_end | g.bar_end | g.fixed_end
                              ? pci_read(function, offset, bytes)
                              : value;

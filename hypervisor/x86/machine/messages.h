@@ -36,8 +36,9 @@ void message_release(const struct domain *d, unsigned message, uint32_t port);
 void messages_end(struct domain *d);
 /* How many of @function's are mapped. */
 unsigned messages_of(uint16_t function);
-/* What the device has forgotten (it was without power) is told it again. */
-void messages_restore(uint16_t function);
+/* Write a device's messages again: it has lost them with its power.  0, also of one without; or -errno: its table is not found.
+ * Sleeps. */
+int messages_restore(uint16_t function) must_check;
 /* For the audit: as lines_bound(). */
 unsigned messages_bound(const struct domain *d, unsigned *wrong);
 /* Messages of domains that have ended, and devices whose count of messages is not that of the messages that are theirs. */

@@ -149,9 +149,9 @@ void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
 
     if (!w || bytes > 4 || offset % bytes)
         return;
-    /* Behind the first 256 bytes there are no messages.  Messages in segments other than the first are not served, nor looked at. */
-    if (offset >= 256 &&
-        pci_read((uint16_t)((maddr - w->address) >> PAGE_SHIFT), PCI_CLASS, 2) == PCI_CLASS_HOST)
+    /* Behind the first 256 bytes there are no messages.  (A BAR that can be resized from there is, SECURITY.md.)  Segments other than
+     * the first are not served: nothing is written to their first 256 bytes. */
+    if (offset >= 256 && device_memory_read((maddr & PAGE_MASK) + PCI_CLASS, 2) == PCI_CLASS_HOST)
         return;
     if (offset >= 256)
         device_memory_write(maddr, bytes, (uint32_t)value);

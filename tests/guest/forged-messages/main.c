@@ -14,7 +14,7 @@ enum { FORGED = 0x55 };
 static volatile uint32_t *table; /* mapped to be written before any message is mapped */
 static unsigned long table_mfn;
 
-static bool is_ours(const volatile uint32_t *entry)
+static bool is_forged(const volatile uint32_t *entry)
 {
     return entry[0] == 0xfee55000 || entry[2] == FORGED;
 }
@@ -37,7 +37,7 @@ static void test_table_before(void)
     table_mfn = bar(3) >> PAGE_SHIFT;
     table = memory_map_frame(table_mfn, PTE_DEVICE);
     forge(&table[4]);
-    tap_ok(is_ours(&table[4]), "nobody uses the table: it can be written");
+    tap_ok(is_forged(&table[4]), "nobody uses the table: it can be written");
     enable_msix(0x8000);
     tap_ok(config_read((unsigned)card, msix + 2, 2) & 0x4000,
            "nothing is mapped: enabled, it stays masked");
@@ -48,14 +48,14 @@ static void test_table_after(int entry)
 {
     volatile uint32_t *again = memory_map_frame(table_mfn, PTE_DEVICE);
 
-    tap_ok(!is_ours(&table[4 * entry]), "mapped: the hypervisor has written the entry");
+    tap_ok(!is_forged(&table[4 * entry]), "mapped: the hypervisor has written the entry");
     tap_ok(table[4 + 3] & 1, "what was forged before is masked");
     tap_ok(!writable(table), "the mapping that was writable is not any more");
     tap_ok(!writable(again), "nor is a new one");
     tap_is(TRAPS(forge(&table[4 * entry])), NO_TRAP, "a store to the table goes on");
-    tap_ok(!is_ours(&table[4 * entry]), "and comes to nothing");
+    tap_ok(!is_forged(&table[4 * entry]), "and comes to nothing");
     tap_is(TRAPS(forge(&again[4 * entry])), NO_TRAP, "by the new mapping, too");
-    tap_ok(!is_ours(&table[4 * entry]), "nothing");
+    tap_ok(!is_forged(&table[4 * entry]), "nothing");
     tap_is(TRAPS(__asm__ volatile("lock orl $1, 12(%0)"
                                   :
                                   : "r"(&table[4])
@@ -66,7 +66,7 @@ static void test_table_after(int entry)
                                   : "r"(FORGED), "r"(&table[4 * entry])
                                   : "memory")),
            NO_TRAP, "an exchange");
-    tap_ok(!is_ours(&table[4 * entry]), "nothing");
+    tap_ok(!is_forged(&table[4 * entry]), "nothing");
     memory_unmap_frame((void *)again);
 }
 
@@ -118,6 +118,35 @@ static void test_table_nowhere(void)
                "map: the table would lie at %x", places[i]);
     }
     config_write((unsigned)card, 0x1c, 4, was);
+}
+
+/* Memory of another device is put over the table: stores that are meant for that would go there, and come back from there. */
+static void test_table_covered(void)
+{
+    const int memory = config_find(0x1af4, 0x1110);
+    const uint32_t low = memory < 0 ? 0 : config_read((unsigned)memory, 0x18, 4),
+                   high = memory < 0 ? 0 : config_read((unsigned)memory, 0x1c, 4);
+    int pirq = -1;
+
+    if (!tap_ok(low & ~0xfu, "there is a device with memory"))
+        return;
+    config_write((unsigned)memory, 4, 2, 2);
+    config_write((unsigned)memory, 0x1c, 4, 0);
+    config_write((unsigned)memory, 0x18, 4, (uint32_t)bar(3) & ~0xfffffu);
+    tap_is(map_entry(2, &pirq), -XEN_ENXIO, "map: something else lies over the table");
+    config_write((unsigned)memory, 0x18, 4, low);
+    config_write((unsigned)memory, 0x1c, 4, high);
+    tap_is(map_entry(2, &pirq), 0, "map: it has gone");
+    tap_is(unmap(pirq), 0, "unmap");
+}
+
+/* What says where configuration space and RAM are. */
+static void test_host_bridge(void)
+{
+    const uint32_t was = config_read(0, 0x70, 4);
+
+    config_write(0, 0x70, 4, ~was);
+    tap_is_hex(config_read(0, 0x70, 4), was, "the host bridge keeps what it says");
 }
 
 /* --- MSI --- */
@@ -199,6 +228,8 @@ void guest_main(void)
     card_begin();
     test_msix();
     test_table_nowhere();
+    test_table_covered();
+    test_host_bridge();
     test_msi();
     test_several();
     test_exhaustion();
