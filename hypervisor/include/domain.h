@@ -188,7 +188,8 @@ struct domain {
     struct xenstore *store;       /* NULL: none, or another domain's */
     /* how it was built, for a rebuild after reboot; NULL for the idle domain */
     struct domain_config *config;
-    uint32_t weight, cap; /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none */
+    /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none.  They change under @control, @cap also under @cap_lock; read without */
+    uint32_t weight, cap;
     struct sched_cap
         sched_cap; /* how much of the cap is used up; guarded by @cap_lock (sched-cap.c) */
     spinlock_t cap_lock;
@@ -203,6 +204,12 @@ struct domain {
     struct arch_domain arch;
     struct timer_owner timers; /* of its vCPUs', its cap, its watchdogs, its late wake-ups */
 };
+
+/* vCPU @id of @d; NULL: there is none, or none yet.  One that is there stays as long as @d does. */
+static inline struct vcpu *domain_vcpu(const struct domain *d, uint32_t id)
+{
+    return id < d->max_vcpus ? atomic_read_acquire(&d->vcpu[id]) : NULL;
+}
 
 #define for_each_vcpu(d, v)                          \
     for (unsigned i_ = 0; i_ < (d)->max_vcpus; i_++) \
@@ -266,7 +273,7 @@ void domain_crash_(struct domain *d, enum rule_id rule, uint64_t a, uint64_t b, 
  * has ended: domain_shutdown.) */
 void domain_destroy(struct domain *d);
 /*
- * For core/control: a domain that it makes, changes and ends.  All take d->control, but domain_kill().
+ * For core/control: a domain that it makes, changes and ends.  All take d->control, but domain_kill() and domain_is_dead().
  *
  * Add: the vCPUs that a managed domain does not have yet, down, and paused as the domain is.  Pause and unpause count.  Kill: it
  * is ended for good, whatever it is configured to do then, as work in its own name; domain_is_dead() when its vCPUs have stopped, its

@@ -319,6 +319,25 @@ Test(control, an_event_for_who_has_no_vcpu_yet_is_nobodys)
     destroy(op.domain);
 }
 
+/* As long as it is paused by who may. */
+Test(control, ports_of_a_paused_domain_are_reset)
+{
+    domid_t id;
+    struct domain *d = make(&id);
+    struct evtchn_reset reset = {.dom = id};
+    struct xen_domctl op = {0};
+
+    assert_eq_long(evtchn_alloc_unbound(d, 1), 1);
+    assert_ok(domctl(&op, XEN_DOMCTL_unpausedomain, id));
+    assert_refused(
+        &g, guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset)),
+        RESET_DOMAIN_NOT_PAUSED);
+    assert_ok(domctl(&op, XEN_DOMCTL_pausedomain, id));
+    assert_ok(guest_op(g.v, __HYPERVISOR_event_channel_op, EVTCHNOP_reset, &reset, sizeof(reset)));
+    assert_eq_long(evtchn_alloc_unbound(d, 1), 1); /* free again */
+    destroy(id);
+}
+
 /* What may run is not paused by being made late. */
 Test(control, a_vcpu_that_is_made_after_the_start_is_not_paused)
 {

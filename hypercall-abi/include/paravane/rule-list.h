@@ -358,7 +358,7 @@
     RULE(CT_029, TSC_MODE_UNKNOWN, EINVAL, "an unknown mode changes nothing, and nobody sets his own", "TSC mode %lu", "xen/domctl.h") \
     RULE(CT_030, TSC_NOT_EMULATED, EOPNOTSUPP, "every guest reads the processor's own TSC", "TSC mode %lu, %lu kHz", "xen/domctl.h") \
     RULE(CT_031, NODES_MISSING, EINVAL, "there is one memory node", "a set of memory nodes without the first", "xen/domctl.h") \
-    RULE(CT_032, CONTROL_OF_SELF, EINVAL, "nobody pauses, ends or limits himself, or the first domain", "the caller, or the domain whose end is the machine's, is domain %lu", "xen/domctl.h") \
+    RULE(CT_032, CONTROL_OF_SELF, EINVAL, "nobody pauses or ends himself, or takes features from himself, and nobody ends the first domain", "the caller, or the domain whose end is the machine's, is domain %lu", "xen/domctl.h") \
     RULE(CT_033, PAUSED_TOO_OFTEN, EOVERFLOW, "pauses are counted in a byte", "domain %lu is paused 255 times", "xen/domctl.h") \
     RULE(CT_034, NOT_PAUSED, EINVAL, "who is not paused cannot be unpaused", "domain %lu is not paused", "xen/domctl.h") \
     RULE(CT_035, STATE_OF_VCPU, EINVAL, "a vCPU that is named exists, in another domain", "vCPU %lu of domain %lu does not exist, or is of the caller's own domain", "xen/domctl.h") \

@@ -1,6 +1,6 @@
 /*
  * On which physical CPUs a vCPU may run: its hard affinity.  The scheduler has no soft one; as far as a toolstack can see it is
- * always all CPUs, and setting it is refused unless it says so.
+ * always all CPUs: what is set is read, has no effect, and is answered cut to the hard one.
  */
 #include "control.h"
 
@@ -8,11 +8,10 @@
 
 static int vcpu_find(struct domain *d, const struct xen_domctl_vcpuaffinity *op, struct vcpu **v)
 {
-    if (op->vcpu >= d->max_vcpus)
-        return refuse(CONTROL_VCPU_RANGE, op->vcpu, d->max_vcpus);
-    *v = d->vcpu[op->vcpu];
-    if (!*v)
-        return refuse(CONTROL_VCPU_MISSING, op->vcpu);
+    const int rc = control_vcpu(d, op->vcpu, v);
+
+    if (rc)
+        return rc;
     if (!op->flags || ((op->flags & XEN_VCPUAFFINITY_HARD) && !op->cpumap_hard.bitmap.p) ||
         ((op->flags & XEN_VCPUAFFINITY_SOFT) && !op->cpumap_soft.bitmap.p))
         return refuse(AFFINITY_NOT_NAMED, op->flags);
@@ -46,13 +45,8 @@ static int set_hard(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
     return control_write_cpus(&op->cpumap_hard, set & arch_cpus_online());
 }
 
-static int set_soft(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
+static int set_soft(struct vcpu *v, struct xen_domctl_vcpuaffinity *op, uint64_t set)
 {
-    uint64_t set;
-    int rc = control_read_cpus(&op->cpumap_soft, &set);
-
-    if (rc)
-        return rc;
     return control_write_cpus(&op->cpumap_soft,
                               set & arch_cpus_online() & atomic_read(&v->affinity));
 }
@@ -60,15 +54,15 @@ static int set_soft(struct vcpu *v, struct xen_domctl_vcpuaffinity *op)
 int affinity_set(struct domain *d, struct xen_domctl_vcpuaffinity *op)
 {
     struct vcpu *v;
-    uint64_t unused;
+    uint64_t soft = 0;
     int rc = vcpu_find(d, op, &v);
 
     /* What cannot be read changes nothing. */
     if (!rc && (op->flags & XEN_VCPUAFFINITY_SOFT))
-        rc = control_read_cpus(&op->cpumap_soft, &unused);
+        rc = control_read_cpus(&op->cpumap_soft, &soft);
     if (!rc && (op->flags & XEN_VCPUAFFINITY_HARD))
         rc = set_hard(v, op);
     if (!rc && (op->flags & XEN_VCPUAFFINITY_SOFT))
-        rc = set_soft(v, op);
+        rc = set_soft(v, op, soft);
     return rc;
 }

@@ -58,3 +58,11 @@ int control_read_cpus(const struct xenctl_bitmap *from, uint64_t *set)
     *set &= bits < 64 ? BIT(bits) - 1 : ~0ull;
     return 0;
 }
+
+int control_vcpu(const struct domain *d, uint32_t id, struct vcpu **v)
+{
+    if (id >= d->max_vcpus)
+        return refuse(CONTROL_VCPU_RANGE, id, d->max_vcpus);
+    *v = domain_vcpu(d, id);
+    return *v ? 0 : refuse(CONTROL_VCPU_MISSING, id);
+}

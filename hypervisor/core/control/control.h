@@ -4,7 +4,7 @@
  * As in Xen the structure is read first, then its version is compared, then the role: a caller of another version learns
  * so (-EACCES) whoever it is, and everybody without the role gets -EPERM, before a domain is looked for, so that nothing about
  * other domains can be told from the answer.  What an operation answers is written back, whole, when it has
- * succeeded; a set of features that was cut short, too.
+ * succeeded; a set of features that was cut short, and a CPU policy that was refused, too.
  */
 #pragma once
 
@@ -23,6 +23,8 @@
  */
 int control_enter(unsigned number, guest_ptr_t arg, void *op, size_t size,
                   uint32_t version) must_check;
+/* vCPU @id of @d: 0, or -EINVAL, -ESRCH. */
+int control_vcpu(const struct domain *d, uint32_t id, struct vcpu **v) must_check;
 /* Has @v's domain any of @roles?  0 or -XEN_EPERM. */
 int control_may(const struct vcpu *v, unsigned number, uint32_t cmd, uint16_t roles) must_check;
 

@@ -17,9 +17,8 @@
 #include "lib.h"
 #include "sched.h"
 
+/* All other flags are of hardware-assisted guests, or of what passes devices through. */
 #define FLAGS_ANY XEN_DOMCTL_CDF_xs_domain
-/* Those that are known and cannot be had: they are of hardware-assisted guests, or of what passes devices through. */
-#define EMULATES_NOTHING 0u
 
 static int arch_config_check(const struct xen_arch_domainconfig *arch)
 {
@@ -28,7 +27,7 @@ static int arch_config_check(const struct xen_arch_domainconfig *arch)
     if (arch->emulation_flags & ~XEN_X86_EMU_ALL)
         return refuse(CREATE_FLAGS, arch->emulation_flags);
     /* An interval timer is there for all (x86/emulate/pit.c). */
-    if ((arch->emulation_flags & ~XEN_X86_EMU_PIT) != EMULATES_NOTHING)
+    if (arch->emulation_flags & ~XEN_X86_EMU_PIT)
         return refuse(CREATE_EMULATION, arch->emulation_flags);
     return 0;
 }

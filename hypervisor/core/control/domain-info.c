@@ -67,7 +67,7 @@ void domain_info_get(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->flags |= (told ? d->shutdown_code : ~0u) << XEN_DOMINF_shutdownshift;
     info->tot_pages = atomic_read(&d->tot_pages);
     info->outstanding_pages = atomic_read(&d->claimed);
-    info->max_pages = d->max_pages;
+    info->max_pages = atomic_read(&d->max_pages);
     info->gpaddr_bits = arch_address_bits();
     info->shared_info_frame = virt_to_mfn(d->shared).n;
     memcpy(info->handle, d->handle, sizeof(info->handle));
@@ -98,11 +98,11 @@ int domain_info_list(struct xen_sysctl_getdomaininfolist *op)
 
 int vcpu_info_get(struct domain *d, struct xen_domctl_getvcpuinfo *op)
 {
-    if (op->vcpu >= d->max_vcpus)
-        return refuse(CONTROL_VCPU_RANGE, op->vcpu, d->max_vcpus);
-    struct vcpu *v = d->vcpu[op->vcpu];
-    if (!v)
-        return refuse(CONTROL_VCPU_MISSING, op->vcpu);
+    struct vcpu *v;
+    const int rc = control_vcpu(d, op->vcpu, &v);
+
+    if (rc)
+        return rc;
     op->online = is_online(v);
     op->blocked = is_blocked(v);
     op->running = is_running(v);

@@ -53,6 +53,6 @@ int power_destroy(struct domain *d, struct xen_domctl *op)
 
 void power_destroyed(domid_t id)
 {
-    while (domain_is_hidden(id) && !preempt_point())
+    while (domain_is_hidden(id) && !pause_point())
         wait();
 }

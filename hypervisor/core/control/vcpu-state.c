@@ -8,7 +8,7 @@
 
 static struct vcpu *vcpu_of(struct domain *d, uint32_t id)
 {
-    struct vcpu *v = id < d->max_vcpus ? atomic_read_acquire(&d->vcpu[id]) : NULL;
+    struct vcpu *v = domain_vcpu(d, id);
 
     if (!v || d == current_vcpu()->domain)
         (void)refuse(STATE_OF_VCPU, id, d->id);

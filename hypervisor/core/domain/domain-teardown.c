@@ -134,6 +134,8 @@ bool domain_teardown(struct domain *d, bool *alone)
         let_go(d);
         release_frames(d);
         grant_table_release(d); /* device mappings of its own frames, too */
+        if (!atomic_read(&d->tot_pages) && shared_pages_alone(d))
+            (void)domain_hide(d); /* whoever sees @dead finds it hidden: power_destroyed() */
         atomic_set_release(&r->dead, true);
         r->end_work.account = NULL; /* how long others hold its frames is not its affair */
         virq_raise_controllers(VIRQ_DOM_EXC);

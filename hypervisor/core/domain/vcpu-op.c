@@ -303,7 +303,7 @@ long hypercall_vcpu_op(struct vcpu *caller, const struct hypercall_args *a)
 {
     const uint32_t cmd = (uint32_t)a->arg[0], id = (uint32_t)a->arg[1];
     const struct domain *d = caller->domain;
-    struct vcpu *v = id < d->max_vcpus ? d->vcpu[id] : NULL;
+    struct vcpu *v = domain_vcpu(d, id);
 
     if (unlikely(!v))
         return refuse(VCPU_MISSING, id);

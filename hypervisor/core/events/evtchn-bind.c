@@ -5,12 +5,21 @@
 #include "arch.h"
 #include "evtchn-op.h"
 #include "evtchn-port.h"
-#include "lib.h"
 #include "refuse.h"
 #include "runstate.h"
 #include "sched.h"
 
 _Static_assert(NR_VIRQS == 24, "vcpu.virq_port");
+
+/* What an operation that opens @port, or failed to, answers: the port stays open if it cannot be told, as in Xen. */
+static long port_tell(guest_ptr_t arg, size_t at, long port)
+{
+    if (port < 0)
+        return port;
+    return guest_write_u32(guest_ptr_add(arg, at), (uint32_t)port)
+               ? refuse(ARGUMENT_UNREADABLE, arg.va)
+               : 0;
+}
 
 static void open_unbound(struct domain *d, uint32_t port, domid_t remote)
 {
@@ -70,21 +79,14 @@ long op_EVTCHNOP_alloc_unbound(struct vcpu *v, guest_ptr_t arg)
     long port;
     if (likely(op.dom == DOMID_SELF)) {
         port = evtchn_alloc_unbound(self, remote);
-    } else if (!evtchn_may_manage(self, op.dom)) {
-        return refuse(EVTCHN_DOMAIN_NOT_ALLOWED, op.dom);
     } else {
-        struct domain *d = evtchn_domain(self, op.dom);
+        struct domain *d = evtchn_managed(self, op.dom, &port);
         if (!d)
-            return refuse(EVTCHN_DOMAIN_MISSING, op.dom);
+            return port;
         port = evtchn_alloc_unbound(d, remote);
         domain_put(d);
     }
-    if (port < 0)
-        return port;
-    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_alloc_unbound, port)),
-                        (uint32_t)port))
-        return refuse(ARGUMENT_UNREADABLE, arg.va); /* the port stays allocated, as in Xen */
-    return 0;
+    return port_tell(arg, offsetof(struct evtchn_alloc_unbound, port), port);
 }
 
 /* Bind a new port of @self to @port of @other, both locked. */
@@ -128,12 +130,7 @@ long op_EVTCHNOP_bind_interdomain(struct vcpu *v, guest_ptr_t arg)
     evtchn_unlock_both(self, other);
     domain_put(other);
     evtchn_preempt_after_search();
-    if (port < 0)
-        return port;
-    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_interdomain, local_port)),
-                        (uint32_t)port))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return port_tell(arg, offsetof(struct evtchn_bind_interdomain, local_port), port);
 }
 
 static long bind_virq_locked(struct domain *d, struct vcpu *v, uint32_t virq)
@@ -162,7 +159,7 @@ long op_EVTCHNOP_bind_virq(struct vcpu *caller, guest_ptr_t arg)
         return refuse(VIRQ_UNKNOWN, op.virq);
     if (virq_is_global(op.virq) && op.vcpu)
         return refuse(VIRQ_GLOBAL, op.virq, op.vcpu);
-    struct vcpu *v = op.vcpu < d->max_vcpus ? d->vcpu[op.vcpu] : NULL;
+    struct vcpu *v = domain_vcpu(d, op.vcpu);
     if (!v)
         return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
 
@@ -170,14 +167,9 @@ long op_EVTCHNOP_bind_virq(struct vcpu *caller, guest_ptr_t arg)
     long port = bind_virq_locked(d, v, op.virq);
     spin_unlock(&d->evtchn_lock);
     evtchn_preempt_after_search();
-    if (port < 0)
-        return port;
-    if (op.virq == VIRQ_TIMER && v == caller)
+    if (port >= 0 && op.virq == VIRQ_TIMER && v == caller)
         vcpu_timers_resume(v); /* the periodic timer was not ticking for nobody */
-    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_virq, port)),
-                        (uint32_t)port))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return port_tell(arg, offsetof(struct evtchn_bind_virq, port), port);
 }
 
 long op_EVTCHNOP_bind_ipi(struct vcpu *v, guest_ptr_t arg)
@@ -186,7 +178,7 @@ long op_EVTCHNOP_bind_ipi(struct vcpu *v, guest_ptr_t arg)
     struct evtchn_bind_ipi op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
+    if (!domain_vcpu(d, op.vcpu))
         return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
 
     spin_lock(&d->evtchn_lock);
@@ -198,11 +190,7 @@ long op_EVTCHNOP_bind_ipi(struct vcpu *v, guest_ptr_t arg)
     }
     spin_unlock(&d->evtchn_lock);
     evtchn_preempt_after_search();
-    if (port < 0)
-        return port;
-    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_ipi, port)), (uint32_t)port))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return port_tell(arg, offsetof(struct evtchn_bind_ipi, port), port);
 }
 
 /* The interrupt may come as soon as it is bound: its port is ready before. */
@@ -237,10 +225,5 @@ long op_EVTCHNOP_bind_pirq(struct vcpu *v, guest_ptr_t arg)
     if (!domain_has(d, ROLE_HARDWARE))
         return refuse(PIRQ_BIND_NOT_ALLOWED, op.pirq);
     const long port = bind_pirq(d, op.pirq);
-    if (port < 0)
-        return port;
-    if (guest_write_u32(guest_ptr_add(arg, offsetof(struct evtchn_bind_pirq, port)),
-                        (uint32_t)port))
-        return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return 0;
+    return port_tell(arg, offsetof(struct evtchn_bind_pirq, port), port);
 }

@@ -4,7 +4,6 @@
 #include "arch.h"
 #include "evtchn-op.h"
 #include "evtchn-port.h"
-#include "lib.h"
 #include "refuse.h"
 #include "sched.h"
 
@@ -157,14 +156,11 @@ long op_EVTCHNOP_reset(struct vcpu *v, guest_ptr_t arg)
     struct evtchn_reset op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    if (!evtchn_may_manage(self, op.dom))
-        return refuse(EVTCHN_DOMAIN_NOT_ALLOWED, op.dom);
-    struct domain *d = evtchn_domain(self, op.dom);
+    long rc;
+    struct domain *d = evtchn_managed(self, op.dom, &rc);
     if (!d)
-        return refuse(EVTCHN_DOMAIN_MISSING, op.dom);
-
-    /* Nobody can pause another domain yet. */
-    long rc = d != self ? refuse(RESET_DOMAIN_NOT_PAUSED, op.dom) : reset(d);
+        return rc;
+    rc = d != self && !atomic_read(&d->pauses) ? refuse(RESET_DOMAIN_NOT_PAUSED, op.dom) : reset(d);
     domain_put(d);
     return rc;
 }

@@ -5,7 +5,6 @@
 
 #include "arch.h"
 #include "evtchn-port.h"
-#include "lib.h"
 #include "refuse.h"
 #include "sched.h"
 
@@ -113,12 +112,10 @@ long op_EVTCHNOP_status(struct vcpu *v, guest_ptr_t arg)
     long rc;
     if (likely(op.dom == DOMID_SELF)) {
         rc = status_of(self, &op);
-    } else if (!evtchn_may_manage(self, op.dom)) {
-        return refuse(EVTCHN_DOMAIN_NOT_ALLOWED, op.dom);
     } else {
-        struct domain *d = evtchn_domain(self, op.dom);
+        struct domain *d = evtchn_managed(self, op.dom, &rc);
         if (!d)
-            return refuse(EVTCHN_DOMAIN_MISSING, op.dom);
+            return rc;
         rc = status_of(d, &op);
         domain_put(d);
     }
@@ -133,7 +130,7 @@ long op_EVTCHNOP_bind_vcpu(struct vcpu *v, guest_ptr_t arg)
     struct evtchn_bind_vcpu op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
+    if (!domain_vcpu(d, op.vcpu))
         return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
     struct evtchn *e = port_of(d, op.port);
     if (!e)
@@ -179,7 +176,7 @@ long op_EVTCHNOP_init_control(struct vcpu *v, guest_ptr_t arg)
     struct evtchn_init_control op;
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    if (op.vcpu >= d->max_vcpus || !d->vcpu[op.vcpu])
+    if (!domain_vcpu(d, op.vcpu))
         return refuse(EVTCHN_VCPU_MISSING, op.vcpu);
 
     spin_lock(&d->evtchn_lock);

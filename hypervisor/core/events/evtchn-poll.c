@@ -11,7 +11,6 @@
  */
 #include "arch.h"
 #include "evtchn-port.h"
-#include "lib.h"
 #include "sched.h"
 
 #define WAKE_AT_ONCE 4u       /* pollers that one event wakes */

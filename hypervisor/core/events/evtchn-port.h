@@ -88,8 +88,8 @@ void evtchn_unlock_both(struct domain *a, struct domain *b) RELEASE(a->evtchn_lo
 
 /* A domain by number or DOMID_SELF, referenced; NULL if there is none. */
 struct domain *evtchn_domain(struct domain *self, domid_t id);
-/* Asked before anything is looked up: the answer must not tell which domains exist. */
-bool evtchn_may_manage(const struct domain *caller, domid_t id);
+/* The same for an operation on its ports, if @self may do that; else NULL, and the refusal in *rc. */
+struct domain *evtchn_managed(struct domain *self, domid_t id, long *rc) must_check;
 
 /* --- evtchn-poll.c --- */
 

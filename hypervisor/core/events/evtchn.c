@@ -13,11 +13,10 @@
  *     every open state --close--> FREE
  *
  * Locks: a domain's ports are guarded by its evtchn_lock; two domains' by both, lower domid first.
- * A send through an interdomain port holds the sender's evtchn_lock, which keeps the binding; one to an own IPI port, a VIRQ and a
- * PIRQ take none of these: a PIRQ's comes under the lock of lines or that of messages (x86/machine), which bind, move and close take
- * inside evtchn_lock.  The bucket
- * of a port lives as long as anybody has a reference to its domain, and a domain lives as long as a port of another one is bound to
- * it (evtchn_close_all() unbinds them first, under both locks).
+ * A send through an interdomain port holds the sender's evtchn_lock, which keeps the binding; one to an own IPI port, a VIRQ
+ * and a PIRQ take none of these: a PIRQ's comes under the lock of lines or that of messages (x86/machine), which bind, move and
+ * close take inside evtchn_lock.  The bucket of a port lives as long as anybody has a reference to its domain, and a domain
+ * lives as long as a port of another one is bound to it (evtchn_close_all() unbinds them first, under both locks).
  *
  * Ports come in buckets of 128, made when the first of them is needed; the lowest free port is
  * given out, as in Xen.  2-level channels end at port 4095.  FIFO channels have 131072 ports; only
@@ -167,9 +166,17 @@ struct domain *evtchn_domain(struct domain *self, domid_t id)
     return domain_get(id);
 }
 
-bool evtchn_may_manage(const struct domain *caller, domid_t id)
+struct domain *evtchn_managed(struct domain *self, domid_t id, long *rc)
 {
-    return id == DOMID_SELF || id == caller->id || domain_has(caller, ROLE_CONTROL);
+    /* Asked before anything is looked up: the answer must not tell which domains exist. */
+    if (id != DOMID_SELF && id != self->id && !domain_has(self, ROLE_CONTROL)) {
+        *rc = refuse(EVTCHN_DOMAIN_NOT_ALLOWED, id);
+        return NULL;
+    }
+    struct domain *d = evtchn_domain(self, id);
+    if (!d)
+        *rc = refuse(EVTCHN_DOMAIN_MISSING, id);
+    return d;
 }
 
 /* --- signals from the hypervisor --- */

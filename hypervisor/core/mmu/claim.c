@@ -47,16 +47,16 @@ static int claim(struct domain *d, uint64_t pages)
         claim_end(d);
         return 0;
     }
-    const uint32_t has = atomic_read(&d->tot_pages);
-    if (atomic_read(&d->claimed))
-        return refuse(CLAIMED_ALREADY, atomic_read(&d->claimed));
-    if (atomic_read(&d->dying) || pages <= has || pages > d->max_pages)
-        return refuse(CLAIM_RANGE, pages, has, d->max_pages);
+    const uint32_t has = atomic_read(&d->tot_pages), most = atomic_read(&d->max_pages),
+                   claimed = atomic_read(&d->claimed);
+    if (claimed)
+        return refuse(CLAIMED_ALREADY, claimed);
+    if (atomic_read(&d->dying) || pages <= has || pages > most)
+        return refuse(CLAIM_RANGE, pages, has, most);
     if (!page_promise_free(pages - has))
         return refuse(CLAIM_NO_MEMORY, pages - has);
-    atomic_add(
-        &d->claimed,
-        (uint32_t)(pages - has)); /* an extent that failed may have been put back meanwhile */
+    /* Not set: an extent that failed may have been put back meanwhile. */
+    atomic_add(&d->claimed, (uint32_t)(pages - has));
     return 0;
 }
 

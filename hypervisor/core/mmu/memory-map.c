@@ -37,7 +37,7 @@ void memory_map_free(struct memory_map *map)
 /* Copy as much of @d's map to @to as there is room for.  Not set: RAM up to what it may grow to. */
 static int map_write(struct domain *d, guest_ptr_t to, uint32_t *entries)
 {
-    const struct e820_entry all = {0, (uint64_t)d->max_pages << PAGE_SHIFT, E820_RAM};
+    const struct e820_entry all = {0, (uint64_t)atomic_read(&d->max_pages) << PAGE_SHIFT, E820_RAM};
 
     mutex_lock(&d->control);
     const struct memory_map *map = d->map;

@@ -86,8 +86,9 @@ struct work_account {
 struct work {
     struct list link; /* next == NULL: not queued */
     void (*run)(struct work *);
-    struct work_account *account; /* NULL: nobody's */
-    uint32_t weight;              /* what it was queued with */
+    struct work_account *
+        account; /* NULL: nobody's; may change at any time: a run is charged to what it is as it begins */
+    uint32_t weight; /* what it was queued with */
 };
 void work_add(struct work *w);
 /* In work: what its account has been charged since this was asked last. */
@@ -96,7 +97,7 @@ uint64_t work_spent(void);
 void sched_domain_charge(struct domain *d, uint64_t ns);
 
 /* Another weight and another cap for @d, which may run; 0 is no cap.  One caller at a time (d->control). */
-void sched_domain_adjust(struct domain *d, uint32_t weight, uint32_t cap);
+void sched_domain_adjust(struct domain *d, uint32_t weight, uint32_t cap) REQUIRES(&d->control);
 
 /* Body of every idle vCPU. */
 noreturn_ void idle_loop(void);

@@ -49,7 +49,7 @@ void work_add(struct work *w) NO_ANALYSIS
     spin_unlock(&works.lock);
 }
 
-static struct work *work_take(void)
+static struct work *work_take(uint32_t *weight)
 {
     struct work *w = NULL;
     spin_lock(&works.lock);
@@ -57,6 +57,7 @@ static struct work *work_take(void)
         w = list_entry(works.list.next, struct work, link);
         list_remove(&w->link);
         w->link.next = NULL;
+        *weight = w->weight;
     }
     spin_unlock(&works.lock);
     return w;
@@ -110,11 +111,12 @@ uint64_t work_charge(const struct vcpu *idle, uint64_t ns)
     return ns;
 }
 
-/* @w may be gone, or queued again, when its run() returns. */
+/* @w may be queued again as soon as it is taken, and be gone when its run() returns. */
 void work_run_all(void)
 {
-    for (struct work *w; (w = work_take());) {
-        const uint32_t weight = w->weight;
+    uint32_t weight;
+
+    for (struct work *w; (w = work_take(&weight));) {
         work_begin(w);
         w->run(w);
         work_end(weight);

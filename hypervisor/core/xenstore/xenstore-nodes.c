@@ -119,7 +119,7 @@ static void found_nodes(struct founding *f)
         found(f, false, path, "online");
     }
     found(f, false, "memory", "%s", "");
-    found(f, false, "memory/static-max", "%lu", d->max_pages * 4ul);
+    found(f, false, "memory/static-max", "%lu", atomic_read(&d->max_pages) * 4ul);
     found(f, false, "memory/target", "%lu",
           d->config ? d->config->memory / 1024 : d->tot_pages * 4ul);
     found(f, false, "console", "%s", "");
