@@ -7,18 +7,11 @@
 # tools/setup --dom0 fetches xl; without it, or without Xen, there is nothing to ask.
 set -u
 . "$(dirname "$0")/linux.sh"
+. "$(dirname "$0")/xl.sh"
 
-if ! [ -e "$build/oracle/dom0/tree" ] || ! [ -e "$build/oracle/xen-4.17" ]; then
-    echo "ok 1 - devices of a guest by xl # SKIP tools/setup --dom0 has not fetched it"
-    echo 1..1
-    exit
-fi
+need_xl 'devices of a guest by xl'
 
-cat >"$work/commands" <<'END'
-until_true() { # COMMAND...: for a few minutes at most
-    tries=0
-    until "$@" || [ $tries -ge 300 ]; do tries=$((tries + 1)); sleep 1; done
-}
+cat >"$work/asked" <<'END'
 mkdir -p /srv
 dd if=/dev/urandom of=/srv/data bs=1M count=4 2>/dev/null
 echo "= the file is $(md5sum </srv/data)"
@@ -120,25 +113,11 @@ echo 'hello from the disk' >"$work/files/hello"
 
 # --- both ------------------------------------------------------------------------------------------------------
 
-boot() { # HYPERVISOR NAME
-    for try in 1 2 3; do
-        status=0
-        cp "$work/disk" "$work/disk.$2"
-        "$paravane" run --xl --hypervisor "$1" --disk "$work/disk.$2" --net --timeout "$seconds" \
-            --add "$work/commands:/commands" --add "$work/guest:/guest" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
-        plain_text "$work/$2"
-        [ "$1" = xen ] && ! grep -q '^== end' "$work/$2" || break
-    done
-    echo $status >"$work/$2.status"
-}
-
 alike() { # FILE: without what the kernel of domain 0 prints, and what is random
     sed -n '/^== a guest with/,/^== end/p' "$1" | grep -v -e '^\[' -e '= fetched'
 }
 
-boot paravane ours &
-boot xen xen
-wait
+both
 judge 'domain 0 ends well, and nothing is lost' 0 "$(cat "$work/ours.status")"
 grep -q '^== end' "$work/ours" && grep -q '^== end' "$work/xen"
 result $? 'all was done on both'

@@ -1,18 +1,15 @@
 #!/bin/sh
 # Does the unmodified xl of Debian's Xen 4.17, in Debian's Linux as domain 0, say of this hypervisor what it says of Xen?
 #   test-xl.sh BUILD
-# It looks, and makes a guest, stops it, gives it less memory, ends it.  The same files boot on both, side by side.  Of what xl prints, numbers that belong to one machine or one moment are made
-# alike first.  tools/setup --dom0 fetches xl; without it, or without Xen, there is nothing to ask.
+# It looks, and makes a guest, stops it, gives it less memory, ends it.  The same files boot on both, side by side.  Of what xl prints,
+# numbers that belong to one machine or one moment are made alike first.  tools/setup --dom0 fetches xl; without it, or without Xen, there is nothing to ask.
 set -u
 . "$(dirname "$0")/linux.sh"
+. "$(dirname "$0")/xl.sh"
 
-if ! [ -e "$build/oracle/dom0/tree" ] || ! [ -e "$build/oracle/xen-4.17" ]; then
-    echo "ok 1 - xl in domain 0 # SKIP tools/setup --dom0 has not fetched it"
-    echo 1..1
-    exit
-fi
+need_xl 'xl in domain 0'
 
-cat >"$work/commands" <<'END'
+cat >"$work/asked" <<'END'
 for verb in info list 'list -v' vcpu-list uptime sched-credit2 cpupool-list 'vcpu-pin 0 0 0' 'domid Domain-0' 'domname 0' \
     'domid nobody' 'vcpu-pin 0 7 0' 'destroy nobody' 'list 5'; do
     echo "== xl $verb"
@@ -60,10 +57,6 @@ echo "== status $? of destroy"
 xl list | sed 's/ [r-][b-]\([p-][s-][c-][d-]\) / ..\1 /'
 echo "== end"
 END
-sed -i '1i until_true() { # COMMAND...: for a few minutes at most\
-    tries=0\
-    until "$@" || [ $tries -ge 300 ]; do tries=$((tries + 1)); sleep 1; done\
-}' "$work/commands"
 
 # The guest that it makes: a kernel, and an init that says that it is there.
 mkdir -p "$work/guest/root/bin" "$work/guest/root/sbin" "$work/guest/root/dev"
@@ -92,17 +85,6 @@ mkdir "$work/files"
 echo 'hello from the disk' >"$work/files/hello"
 /sbin/mke2fs -q -t ext4 -d "$work/files" "$work/disk"
 
-boot() { # HYPERVISOR NAME
-    for try in 1 2 3; do
-        status=0
-        cp "$work/disk" "$work/disk.$2"
-        "$paravane" run --xl --hypervisor "$1" --disk "$work/disk.$2" --net --timeout "$seconds" --add "$work/commands:/commands" --add "$work/guest:/guest" >"$work/$2" 2>"$work/$2.err" </dev/null || status=$?
-        plain_text "$work/$2"
-        [ "$1" = xen ] && ! grep -q '^== end' "$work/$2" || break
-    done
-    echo $status >"$work/$2.status"
-}
-
 # Memory, time, the processor's features, and who the hypervisor is.
 alike() {
     sed -n '/^== xl info/,/^== end/p' "$1" | grep -v '^\[' |
@@ -110,9 +92,7 @@ alike() {
             -e 's/ *[0-9][0-9]*\.[0-9]\( \|$\)/ TIME\1/' -e 's/[0-9]*:[0-9][0-9]:[0-9][0-9]/TIME/' -e '/^= /d'
 }
 
-boot paravane ours &
-boot xen xen
-wait
+both
 judge 'domain 0 ends well' 0 "$(cat "$work/ours.status")"
 grep -q '^== end' "$work/ours" && grep -q '^== end' "$work/xen"
 result $? 'xl was asked on both'
