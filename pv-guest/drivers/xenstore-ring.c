@@ -43,10 +43,10 @@ static XENSTORE_RING_IDX put(XENSTORE_RING_IDX at, const void *bytes, size_t siz
     return at;
 }
 
-bool xenstore_ring_send(unsigned type, unsigned request, const char *const strings[],
-                        unsigned count, bool open)
+bool xenstore_ring_send(unsigned type, unsigned request, unsigned transaction,
+                        const char *const strings[], unsigned count, bool open)
 {
-    struct xsd_sockmsg head = {.type = type, .req_id = request};
+    struct xsd_sockmsg head = {.type = type, .req_id = request, .tx_id = transaction};
     if (!ring)
         return false;
     for (unsigned i = 0; i < count; i++)

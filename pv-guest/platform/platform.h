@@ -144,12 +144,15 @@ struct page *platform_store_page(unsigned *port);
 void platform_foreign_forget(struct space *space, uintptr_t start, uintptr_t end);
 
 /*
- * platform_disks_start - Find the disks that the machine has, and register them (kernel/block/block.h).
+ * platform_disks_start - Find the disks that the machine has, and register them (kernel/block/block.h); those that
+ * other domains serve come later, found by a task.
  * Instruction: none: it drives none
  * Hypercall:   IN and OUT to PCI's configuration ports, which trap and are passed on to a domain with the
  *              hardware role; for its interrupts physdev_op PHYSDEVOP_map_pirq and event_channel_op
- *              EVTCHNOP_bind_pirq
- * Why:         the devices are the domain's, who gets which interrupt is the hypervisor's to decide
+ *              EVTCHNOP_bind_pirq; for other domains' disks grant_table_op GNTTABOP_setup_table and
+ *              event_channel_op EVTCHNOP_alloc_unbound
+ * Why:         the devices are the domain's, who gets which interrupt is the hypervisor's to decide; other domains
+ *              reach this one's memory by its leave
  */
 void platform_disks_start(void);
 

@@ -177,9 +177,9 @@ void kernel_start(const struct platform_boot *platform)
     dev_init();
     mount_init(); /* /proc, /dev/pts             */
     ram_disk_make(ram_disk_kib);
-    platform_disks_start();
     cpus_start(); /* they wait for the lock      */
     init_create();
     task_reaper_start();
+    platform_disks_start();
     sched_idle(); /* does not return             */
 }

@@ -14,6 +14,7 @@
 #include "platform/platform.h"
 #include "platform/xen/balloon.h"
 #include "platform/xen/machine.h"
+#include "platform/xen/xenstore.h"
 
 enum node { SHUTDOWN, SYSRQ, TARGET, NODES };
 static const char *const paths[NODES] = {
@@ -26,7 +27,7 @@ static const char *const paths[NODES] = {
 static void request(unsigned type, unsigned number, const char *one, const char *two, bool open)
 {
     const char *const strings[] = {one, two};
-    (void)xenstore_ring_send(type, number, strings, two ? 2 : 1, open);
+    (void)xenstore_ring_send(type, number, 0, strings, two ? 2 : 1, open);
 }
 
 static void empty(enum node node)
@@ -63,10 +64,8 @@ void control_init(void)
 {
     if (!boot_info.store_mfn || !boot_info.store_evtchn)
         return; /* a first domain: nobody is above it */
-    xenstore_ring_attach(page_at(pfn_of(mfn(boot_info.store_mfn))), boot_info.store_evtchn,
-                         message);
     balloon_init();
-    event_handle(vcpu_this(), boot_info.store_evtchn, xenstore_ring_interrupt);
+    xenstore_attach(page_at(pfn_of(mfn(boot_info.store_mfn))), boot_info.store_evtchn, message);
     for (unsigned i = 0; i < NODES; i++)
         request(XS_WATCH, OTHERS, paths[i], "control", false);
     /* What xl looks for before it asks; there is no such node for halt, which xl never asks for, and none may be made. */

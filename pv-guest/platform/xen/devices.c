@@ -2,13 +2,16 @@
 #include <paravane/hypercall.h>
 #include <xen/event_channel.h>
 
+#include "drivers/blkfront.h"
 #include "drivers/virtio-blk.h"
 #include "kernel/files/file.h"
 #include "kernel/lib/print.h"
 #include "kernel/memory/page.h"
+#include "kernel/tasks/task.h"
 #include "platform/platform.h"
 #include "platform/xen/devices.h"
 #include "platform/xen/machine.h"
+#include "platform/xen/xenbus.h"
 
 static const struct platform_device first_domain[] = {
     {"privcmd", DEVICE(10, 60), &privcmd_ops},
@@ -41,7 +44,16 @@ struct page *platform_store_page(unsigned *port)
     return page;
 }
 
+static void frontends(void)
+{
+    static const struct xenbus_driver *const drivers[] = {&blkfront_driver};
+    xenbus_serve(drivers, ARRAY_SIZE(drivers));
+}
+
 void platform_disks_start(void)
 {
     virtio_blk_start();
+    struct task *const task = xenstore_attached() ? task_create_kernel("xenbus", frontends) : NULL;
+    if (task)
+        sched_ready(task);
 }
