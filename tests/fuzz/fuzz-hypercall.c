@@ -8,6 +8,8 @@
  * back.
  */
 #include "fuzz.h"
+#include "audit.h"
+#include "page-alloc.h"
 
 #include "arch.h"
 #include "builder.h"

@@ -9,6 +9,7 @@
  * harmless (each check says how).
  */
 #include "x86/world.h"
+#include "page-ref.h"
 
 #include "hypercall.h"
 #include "sched.h"

@@ -6,6 +6,7 @@
 #include "builder.h"
 #include "console.h"
 #include "evtchn.h"
+#include "page-alloc.h"
 
 #include <xen/event_channel.h>
 #include <xen/io/console.h>

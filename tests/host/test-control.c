@@ -7,6 +7,8 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "log.h"
+#include "page-alloc.h"
+#include "page-ref.h"
 #include "sched.h"
 
 #include <xen/memory.h>

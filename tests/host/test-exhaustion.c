@@ -11,6 +11,7 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "image.h"
+#include "page-alloc.h"
 #include "sched.h"
 #include "xenstore.h"
 

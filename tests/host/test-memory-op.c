@@ -3,6 +3,7 @@
  * leaves every frame as it was.
  */
 #include "suite.h"
+#include "page-alloc.h"
 
 #include <xen/memory.h>
 

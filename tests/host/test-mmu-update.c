@@ -3,6 +3,7 @@
  * what it needs to read.
  */
 #include "suite.h"
+#include "page-alloc.h"
 #include "sched.h"
 
 static struct guest g;

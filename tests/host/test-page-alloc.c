@@ -1,5 +1,6 @@
 /* The page allocator: buddies that merge, exhaustion, and a long random run against a model. */
 #include "suite.h"
+#include "page-alloc.h"
 
 static void start(void)
 {

@@ -9,6 +9,7 @@
  */
 #include "suite.h"
 #include "frame-ops.h"
+#include "page-alloc.h"
 #include "race.h"
 #include "sched.h"
 

@@ -7,6 +7,7 @@
  * or the flushes were left out.
  */
 #include "suite.h"
+#include "page-owner.h"
 #include "tlb.h"
 
 static struct guest g;

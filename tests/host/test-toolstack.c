@@ -3,6 +3,7 @@
 
 #include "suite.h"
 #include "control.h"
+#include "page-alloc.h"
 #include "sched.h"
 
 #include <xen/platform.h>

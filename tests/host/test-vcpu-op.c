@@ -2,6 +2,7 @@
  */
 #include "suite.h"
 #include "evtchn.h"
+#include "page-owner.h"
 #include "runstate.h"
 #include "sched.h"
 

@@ -4,6 +4,7 @@
  */
 #include "suite.h"
 #include "evtchn.h"
+#include "page-alloc.h"
 #include "xenstore.h"
 
 #include <xen/event_channel.h>

@@ -9,6 +9,7 @@
 #include "arch.h"
 #include "builder.h"
 #include "lib.h"
+#include "page-alloc.h"
 
 #include <libfdt.h>
 

@@ -24,6 +24,8 @@
  * or when it does not run any more.
  */
 #include "console.h"
+#include "page-alloc.h"
+#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"

@@ -1,5 +1,6 @@
 /* What a toolstack sees of the machine: memory, processors, one node. */
 #include "control.h"
+#include "page-alloc.h"
 
 #include "lib.h"
 #include "page.h"

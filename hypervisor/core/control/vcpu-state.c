@@ -1,5 +1,6 @@
 /* The registers that a vCPU starts with, set by a toolstack: setvcpucontext. */
 #include "control.h"
+#include "page-alloc.h"
 
 #include "hypercall.h"
 #include "sched.h"

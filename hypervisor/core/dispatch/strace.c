@@ -15,6 +15,7 @@
 #include "arch.h"
 #include "hypercall.h"
 #include "lib.h"
+#include "page-alloc.h"
 #include "sched.h"
 
 #include <paravane/strace-record.h>

@@ -2,6 +2,7 @@
  * A domain that is built again after its end, from the same configuration.
  */
 #include "domain-record.h"
+#include "page-alloc.h"
 #include "page.h"
 #include "verdict.h"
 

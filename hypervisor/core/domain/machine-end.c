@@ -2,6 +2,7 @@
  * The exit policy: when the machine ends, and with which verdict.
  */
 #include "domain-record.h"
+#include "audit.h"
 #include "page.h"
 #include "verdict.h"
 

@@ -8,6 +8,8 @@
 #include "evtchn.h"
 #include "hypercall.h"
 #include "lib.h"
+#include "page-alloc.h"
+#include "page-ref.h"
 #include "refuse.h"
 #include "runstate.h"
 #include "sched.h"

@@ -35,6 +35,8 @@
  * from any CPU while the domain resets its channels.  It is the innermost of the event locks.
  */
 #include "evtchn-port.h"
+#include "page-alloc.h"
+#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"

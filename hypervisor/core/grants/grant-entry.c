@@ -15,6 +15,7 @@
 #include "arch.h"
 #include "grant-quick.h"
 #include "lib.h"
+#include "page-alloc.h"
 #include "refuse.h"
 
 #define TRIES 5 /* exchanges with a word that changes */

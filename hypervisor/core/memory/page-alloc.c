@@ -18,6 +18,7 @@
 #include "arch.h"
 #include "lib.h"
 #include "list.h"
+#include "page-alloc.h"
 #include "page.h"
 #include "tlb.h"
 

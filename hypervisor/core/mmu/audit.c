@@ -9,6 +9,7 @@
 #include "arch.h"
 #include "audit.h"
 #include "lib.h"
+#include "page-alloc.h"
 #include "page-tables.h"
 
 #define PRINT_LIMIT 20u

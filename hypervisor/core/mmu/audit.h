@@ -24,3 +24,6 @@ void audit_always(void);
 
 /* How often it did. */
 void audit_tell(void);
+
+/* Recount the world from scratch and compare; prints each difference.  Number of differences. */
+unsigned page_audit(void);

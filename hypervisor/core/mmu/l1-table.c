@@ -4,6 +4,7 @@
  */
 #include "table-entries.h"
 #include "lib.h"
+#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 
@@ -52,7 +53,7 @@ static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t *want)
     if (likely(mfn_valid(m))) {
         struct page_info *pg = mfn_to_page(m);
         if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0
-                         : page_get_quick(pg, owner, owner->id))
+                         : page_get(pg, owner))
             return 0;
     }
     if (l1_device_ok(d, e)) {
@@ -74,9 +75,9 @@ static inline void l1_put(pte_t e)
         return;
     tlb_stamp(pg);
     if (e.v & PTE_RW)
-        page_put_mapped(pg, true);
+        page_put_mapped(pg, MAPPED_WRITE);
     else
-        page_put_mapped(pg, false);
+        page_put_mapped(pg, MAPPED_READ);
 }
 
 /* l1_update() for what is not everyday: A and D kept, an entry that needs more than a look at a frame's state, a refusal. */
@@ -105,7 +106,7 @@ static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint
 static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot,
                                      pte_t want)
 {
-    page_put_mapped(mfn_to_page(pte_mfn(want)), true);
+    page_put_mapped(mfn_to_page(pte_mfn(want)), MAPPED_WRITE);
     return l1_update_slow(d, owner, slot, want, AD_AS_GIVEN);
 }
 
@@ -138,7 +139,7 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
         const mfn_t m = pte_mfn(want);
         struct page_info *pg = mfn_to_page(m);
         if (unlikely((want.v & (PTE_RW | L1_CACHE_BITS)) != PTE_RW || !mfn_valid(m) ||
-                     !page_try_get_mapped(pg, owner->id, true)))
+                     !page_try_get_mapped(pg, owner->id, MAPPED_WRITE)))
             return l1_update_slow(d, owner, slot, want, AD_AS_GIVEN);
         if (unlikely(atomic_read(&pg->owner) != owner->id))
             return l1_update_again(d, owner, slot, want);
@@ -164,11 +165,11 @@ static inline bool l1_try_get(pte_t e, uint16_t id)
     struct page_info *pg = mfn_to_page(m);
 
     if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
-                 !page_try_get_mapped(pg, id, true)))
+                 !page_try_get_mapped(pg, id, MAPPED_WRITE)))
         return false;
     if (likely(atomic_read(&pg->owner) == id))
         return true;
-    page_put_mapped(pg, true);
+    page_put_mapped(pg, MAPPED_WRITE);
     return false;
 }
 

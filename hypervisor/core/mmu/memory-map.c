@@ -3,6 +3,7 @@
  * itself, may have set.
  */
 #include "memory-op.h"
+#include "page-alloc.h"
 
 #include "arch.h"
 #include "lib.h"

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "arch.h"
+#include "page-ref.h"
 #include "pte.h"
 #include "tlb.h"
 

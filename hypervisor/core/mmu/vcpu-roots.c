@@ -4,6 +4,7 @@
  */
 #include "page-tables.h"
 #include "lib.h"
+#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 

@@ -27,6 +27,8 @@
  * Guarded by the domain's evtchn_lock.
  */
 #include "xenstore.h"
+#include "page-alloc.h"
+#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"

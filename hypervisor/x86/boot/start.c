@@ -15,6 +15,7 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "guest.h"
+#include "page-alloc.h"
 #include "sched.h"
 #include "strace.h"
 #include "xenstore.h"

@@ -13,6 +13,7 @@
 #define __XEN_TOOLS__ 1
 
 #include "cpu-state.h"
+#include "page-alloc.h"
 
 #include <xen/arch-x86/cpufeatureset.h>
 #include <xen/arch-x86/cpuid.h>

@@ -8,6 +8,7 @@
  */
 #include "cpu-state.h"
 #include "hypercall.h"
+#include "page-ref.h"
 
 #include <paravane/msr-list.h>
 

@@ -8,6 +8,7 @@
  * (PHYSDEVOP_eoi)?  Only a line that is triggered by its level needs that.
  */
 #include "pirq.h"
+#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"

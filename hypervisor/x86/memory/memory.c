@@ -10,6 +10,7 @@
  */
 #include "machine.h"
 #include "guest.h"
+#include "page-alloc.h"
 
 struct ram_range ram[MAX_RAM_RANGES];
 unsigned ram_count;

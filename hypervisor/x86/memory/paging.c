@@ -15,6 +15,7 @@
  */
 #include "machine.h"
 #include "guest.h"
+#include "page-alloc.h"
 
 uint64_t *hypervisor_l4;
 

@@ -24,6 +24,7 @@
  */
 #include "cpu-state.h"
 #include "hypercall.h"
+#include "page-ref.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"

@@ -8,6 +8,7 @@
 #include "guest.h"
 #include "lib.h"
 #include "machine.h"
+#include "page-alloc.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"

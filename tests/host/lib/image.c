@@ -2,6 +2,7 @@
 #include "image.h"
 #include "arch.h"
 #include "lib.h"
+#include "page-alloc.h"
 
 #include <elf.h>
 #include <libfdt.h>

@@ -9,6 +9,8 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
+#include "page-alloc.h"
+#include "page-ref.h"
 #include "page-tables.h"
 #include "race.h"
 #include "sched.h"
