@@ -170,6 +170,12 @@ static inline struct page_info *mfn_to_page(mfn_t m)
     return (struct page_info *)((uintptr_t)frame_table + m.n * sizeof(struct page_info));
 }
 
+/* Is frame @m RAM?  If not, it is device registers, or nothing, for good. */
+static inline bool mfn_is_ram(mfn_t m)
+{
+    return mfn_valid(m) && atomic_read(&mfn_to_page(m)->owner) != OWNER_IO;
+}
+
 static inline mfn_t page_to_mfn(const struct page_info *pg)
 {
     return mfn((uint64_t)(pg - frame_table));

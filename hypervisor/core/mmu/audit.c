@@ -108,7 +108,7 @@ static void count_entry(const struct page_info *table, int level, pte_t e)
 {
     const mfn_t m = pte_mfn(e);
 
-    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
+    if (!mfn_is_ram(m))
         return;
     if (level == 1)
         count_mapping(table, m, e);

@@ -23,7 +23,7 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
 
     if ((e.v & PTE_ADDR_MASK) == PTE_ADDR_MASK)
         return refuse(ENTRY_NAMES_NO_FRAME, e.v);
-    if (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO)
+    if (!mfn_is_ram(m))
         return refuse(FRAME_NOT_RAM, m.n);
     const struct page_info *pg = mfn_to_page(m);
     if (atomic_read(&pg->owner) != owner->id || atomic_read(&pg->state) < PAGE_REF_ONE)
@@ -36,9 +36,7 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
 static bool l1_device_ok(const struct domain *d, pte_t e)
 {
     mfn_t m = pte_mfn(e);
-    return domain_has(d, ROLE_HARDWARE) &&
-           (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO) &&
-           arch_device_frame_ok(m);
+    return domain_has(d, ROLE_HARDWARE) && !mfn_is_ram(m) && arch_device_frame_ok(m);
 }
 
 /* Take what present entry *@want holds.  The frame must be @owner's.  Of device memory that is read-only *@want loses the right to write. */

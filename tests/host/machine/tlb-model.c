@@ -96,7 +96,7 @@ static void fill_table(struct known_set *s, uint64_t table, int level, bool writ
         if (!pte_present(e) ||
             (level == 4 && i >= HYPERVISOR_SLOT_FIRST && i <= HYPERVISOR_SLOT_LAST))
             continue;
-        if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
+        if (!mfn_is_ram(m))
             continue;
         bool w = writable && (e.v & PTE_RW);
         uint64_t at = va | (uint64_t)i << (PAGE_SHIFT + 9 * (level - 1));
