@@ -378,9 +378,9 @@ Test(control, a_number_that_comes_again_is_not_given_out)
 {
     struct xen_domctl op = wanted();
 
-    domain_number_keep(9, true);
+    domain_number_keep(9);
     assert_refused(&g, domctl(&op, XEN_DOMCTL_createdomain, 9), CREATE_NUMBER_TAKEN);
-    domain_number_keep(9, false);
+    domain_number_release(9);
     op = wanted();
     assert_ok(domctl(&op, XEN_DOMCTL_createdomain, 9));
     destroy(9);

@@ -172,7 +172,7 @@ static void count_ring(struct domain *d)
     spin_lock(&d->evtchn_lock);
     spin_lock(&consoles.lock);
     if (d->console && d->console->ring)
-        audit_count(virt_to_mfn(d->console->ring), true);
+        audit_count(virt_to_mfn(d->console->ring), HELD_WITH_ROLE);
     spin_unlock(&consoles.lock);
     spin_unlock(&d->evtchn_lock);
 }

@@ -202,7 +202,7 @@ static long op_VCPUOP_register_runstate_memory_area(struct vcpu *v, guest_ptr_t 
         return refuse(ARGUMENT_UNREADABLE, at);
     v->runstate_area = guest_ptr(at);
     if (at)
-        runstate_publish(v, v->runstate_area, v != current_vcpu());
+        runstate_publish(v, v->runstate_area, v != current_vcpu() ? AS_OF_NOW : AS_OF_LAST_CHANGE);
     return 0;
 }
 

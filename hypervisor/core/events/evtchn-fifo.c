@@ -367,10 +367,10 @@ static void count_queues(struct domain *d)
     const struct evtchn_fifo *f = d->evtchn_fifo;
 
     for (unsigned i = 0; f && i < f->words / WORDS_PER_PAGE; i++)
-        audit_count(virt_to_mfn(f->page[i]), true);
+        audit_count(virt_to_mfn(f->page[i]), HELD_WITH_ROLE);
     for (unsigned i = 0; f && i < d->max_vcpus; i++)
         if (f->queues[i].control)
-            audit_count(virt_to_mfn(f->queues[i].control), true);
+            audit_count(virt_to_mfn(f->queues[i].control), HELD_WITH_ROLE);
     spin_unlock(&d->evtchn_queue_lock);
 }
 

@@ -86,7 +86,7 @@ static void block_merge(uint64_t first, unsigned order)
     block_insert(mfn_to_page(mfn(first)), order);
 }
 
-void page_alloc_add(mfn_t first, uint64_t count, bool zero)
+void page_alloc_add(mfn_t first, uint64_t count, enum page_contents contents)
 {
     if (!pages.ready) {
         for (unsigned i = 0; i < ORDERS; i++)
@@ -106,7 +106,7 @@ void page_alloc_add(mfn_t first, uint64_t count, bool zero)
             struct page_info *pg = mfn_to_page(mfn(at + i));
             pg->owner = OWNER_NONE;
             pg->linear = 0;
-            pg->state = zero ? 0 : PAGE_USED_BEFORE;
+            pg->state = contents == PAGES_ZERO ? 0 : PAGE_USED_BEFORE;
         }
         block_merge(at, order);
         at += 1ull << order;

@@ -6,9 +6,10 @@
 
 #include "page.h"
 
-/* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself.
- * @zero: they are known to hold nothing, so that nobody need scrub them. */
-void page_alloc_add(mfn_t first, uint64_t count, bool zero);
+/* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself.  Those
+ * that are known to be zero need no scrubbing. */
+enum page_contents { PAGES_USED, PAGES_ZERO };
+void page_alloc_add(mfn_t first, uint64_t count, enum page_contents contents);
 
 /* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none.  Whoever builds no
  * domain (vcpu.takes_promised) leaves what is promised (below); so do all that are made of it: page_alloc_zeroed(),

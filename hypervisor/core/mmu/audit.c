@@ -49,12 +49,12 @@ static void differ(uint64_t frame, const char *what, uint64_t have, uint64_t cou
                (unsigned long)counted);
 }
 
-void audit_count(mfn_t m, bool typed)
+void audit_count(mfn_t m, enum audit_held held)
 {
     if (!mfn_valid(m))
         return;
     audit.tally[m.n].refs++;
-    if (typed)
+    if (held == HELD_WITH_ROLE)
         audit.tally[m.n].types++;
 }
 
@@ -73,7 +73,7 @@ static void count_mapping(const struct page_info *table, mfn_t m, pte_t e)
 {
     enum page_type type = page_state_type(mfn_to_page(m)->state);
 
-    audit_count(m, e.v & PTE_RW);
+    audit_count(m, e.v & PTE_RW ? HELD_WITH_ROLE : HELD_REFERENCE);
     if ((e.v & PTE_RW) && type != PAGE_TYPE_WRITABLE)
         differ(m.n, "I2: a writable entry's target type", type, PAGE_TYPE_WRITABLE);
     for (const struct audit_holder *h = holders; mfn_to_page(m)->owner != table->owner && h;
@@ -94,7 +94,7 @@ static void count_link(const struct page_info *table, int level, pte_t e)
         differ(m.n, "I2: the write bit of an entry that names a table of its own level", 1, 0);
     if (target == table) /* holds nothing by it */
         return;
-    audit_count(m, true);
+    audit_count(m, HELD_WITH_ROLE);
     if (linear) {
         audit.tally[page_to_mfn(table).n].linear--;
         audit.tally[m.n].linear++;
@@ -143,11 +143,11 @@ static void count_frame(uint64_t frame)
     if (pg->owner >= DOMID_FIRST_RESERVED)
         return;
     if (pg->state & PAGE_ALLOCATED)
-        audit_count(mfn(frame), false);
+        audit_count(mfn(frame), HELD_REFERENCE);
     if (pg->state & PAGE_PINNED)
-        audit_count(mfn(frame), true);
+        audit_count(mfn(frame), HELD_WITH_ROLE);
     if (pg->state & PAGE_SHARED)
-        audit_count(mfn(frame), true);
+        audit_count(mfn(frame), HELD_WITH_ROLE);
     if (is_table(pg))
         count_table(pg);
 }
@@ -155,11 +155,11 @@ static void count_frame(uint64_t frame)
 static void count_vcpu(struct vcpu *v)
 {
     if (vcpu_kernel_root(v))
-        audit_count(maddr_to_mfn(vcpu_kernel_root(v)), true);
+        audit_count(maddr_to_mfn(vcpu_kernel_root(v)), HELD_WITH_ROLE);
     if (vcpu_user_root(v))
-        audit_count(maddr_to_mfn(vcpu_user_root(v)), true);
+        audit_count(maddr_to_mfn(vcpu_user_root(v)), HELD_WITH_ROLE);
     if (v->info_page)
-        audit_count(page_to_mfn(v->info_page), true);
+        audit_count(page_to_mfn(v->info_page), HELD_WITH_ROLE);
     arch_audit_vcpu(v);
 }
 

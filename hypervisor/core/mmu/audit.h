@@ -3,8 +3,10 @@
 
 #include "domain.h"
 
-/* One reference to @m, with a type reference if @typed.  Called by the holders during page_audit() only. */
-void audit_count(mfn_t m, bool typed);
+/* What a holder has of a frame. */
+enum audit_held { HELD_REFERENCE, HELD_WITH_ROLE };
+/* One reference to @m, and its role with it or not.  Called by the holders during page_audit() only. */
+void audit_count(mfn_t m, enum audit_held held);
 
 /*
  * Who holds references that belong to a domain as a whole: counts them for each.  Registered at boot; again does nothing.

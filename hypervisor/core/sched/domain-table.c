@@ -31,11 +31,13 @@ static struct domain **bucket_find(domid_t id)
     return at;
 }
 
-static struct domain *table_get(domid_t id, bool hidden_too)
+enum seen { SEEN_BY_OTHERS, HIDDEN_TOO };
+
+static struct domain *table_get(domid_t id, enum seen which)
 {
     spin_lock(&domains.lock);
     struct domain *d = *bucket_find(id);
-    if (d && !hidden_too && !d->visible)
+    if (d && which == SEEN_BY_OTHERS && !d->visible)
         d = NULL;
     if (d)
         atomic_add(&d->refs, 1);
@@ -45,12 +47,12 @@ static struct domain *table_get(domid_t id, bool hidden_too)
 
 struct domain *domain_get(domid_t id)
 {
-    return table_get(id, false);
+    return table_get(id, SEEN_BY_OTHERS);
 }
 
 struct domain *domain_get_owner(domid_t id)
 {
-    return table_get(id, true);
+    return table_get(id, HIDDEN_TOO);
 }
 
 void domain_put(struct domain *d)
@@ -115,13 +117,17 @@ bool domain_number_free(domid_t id)
     return none;
 }
 
-void domain_number_keep(domid_t id, bool keep)
+void domain_number_keep(domid_t id)
 {
     spin_lock(&domains.lock);
-    if (keep)
-        kept_numbers[id / 64] |= BIT(id % 64);
-    else
-        kept_numbers[id / 64] &= ~BIT(id % 64);
+    kept_numbers[id / 64] |= BIT(id % 64);
+    spin_unlock(&domains.lock);
+}
+
+void domain_number_release(domid_t id)
+{
+    spin_lock(&domains.lock);
+    kept_numbers[id / 64] &= ~BIT(id % 64);
     spin_unlock(&domains.lock);
 }
 

@@ -169,7 +169,7 @@ void run_queue_unlock(struct run_queue *rq) NO_ANALYSIS
 void vcpu_runstate(struct vcpu *v, struct vcpu_runstate_info *info) NO_ANALYSIS
 {
     struct run_queue *rq = run_queue_lock(v);
-    runstate_get(v, info, true);
+    runstate_get(v, info, AS_OF_NOW);
     run_queue_unlock(rq);
 }
 
@@ -368,7 +368,10 @@ static void switch_to(struct run_queue *rq, struct vcpu *prev, struct vcpu *next
     sched_tail();
 }
 
-static void reschedule(bool give_way) NO_ANALYSIS
+/* Whom the running vCPU lets go before it. */
+enum yield { YIELD_NONE, YIELD_TO_OTHERS };
+
+static void reschedule(enum yield yield) NO_ANALYSIS
 {
     struct vcpu *prev = current_vcpu();
     struct run_queue *rq = &run_queues[prev->cpu];
@@ -392,7 +395,7 @@ static void reschedule(bool give_way) NO_ANALYSIS
 
     /* One that leaves is put elsewhere by sched_tail(), when it is off its stack. */
     if (wants_cpu(prev) && !leaves(rq, prev)) {
-        if (give_way)
+        if (yield == YIELD_TO_OTHERS)
             sched_give_way(&rq->queue, &prev->sched);
         sched_enqueue(&rq->queue, &prev->sched);
     }
@@ -432,7 +435,7 @@ void sched_tail(void) NO_ANALYSIS
 
 void schedule(void)
 {
-    reschedule(false);
+    reschedule(YIELD_NONE);
 }
 
 void sched_yield(void)
@@ -442,7 +445,7 @@ void sched_yield(void)
         return;
     uint8_t outer = v->unwinding;
     v->unwinding = true;
-    reschedule(true);
+    reschedule(YIELD_TO_OTHERS);
     v->unwinding = outer;
     /* Reasons to stop that were ignored meanwhile count again at the next chance. */
     if (unlikely(v->pause))
@@ -462,7 +465,7 @@ bool preempt_point(void)
     if (unlikely(v->exit_work & EXIT_RESCHEDULE)) {
         uint8_t outer = v->unwinding;
         v->unwinding = true;
-        reschedule(false);
+        reschedule(YIELD_NONE);
         v->unwinding = outer;
         if (unlikely(v->pause))
             atomic_or(&v->exit_work, EXIT_RESCHEDULE);

@@ -323,7 +323,7 @@ static void count_ring(struct domain *d)
 {
     spin_lock(&d->evtchn_lock);
     if (d->store)
-        audit_count(virt_to_mfn(d->store->ring), true);
+        audit_count(virt_to_mfn(d->store->ring), HELD_WITH_ROLE);
     spin_unlock(&d->evtchn_lock);
 }
 

@@ -85,10 +85,10 @@ void nmi_look(void)
                                      : "there is no hardware domain");
 }
 
-void nmi_arrived(bool may_look)
+void nmi_arrived(enum nmi_where where)
 {
     atomic_set(&arrived, 1);
-    if (may_look)
+    if (where == NMI_IN_GUEST)
         nmi_look();
     else
         lapic_ipi_self(INTERRUPT_KICK);

@@ -133,7 +133,7 @@ void arch_devices_end(struct domain *d)
 static void count_map(struct domain *d)
 {
     if (d->arch.eoi_map)
-        audit_count(page_to_mfn(d->arch.eoi_map), true);
+        audit_count(page_to_mfn(d->arch.eoi_map), HELD_WITH_ROLE);
 }
 
 /* Each line and message that is bound has a port that says so, and each such port has one. */

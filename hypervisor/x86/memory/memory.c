@@ -300,7 +300,7 @@ void memory_to_allocator(void)
         while (first < end) {
             bool zero;
             uint64_t next = zero_part(first, end, &zero);
-            page_alloc_add(mfn(first), next - first, zero);
+            page_alloc_add(mfn(first), next - first, zero ? PAGES_ZERO : PAGES_USED);
             first = next;
         }
     }

@@ -49,7 +49,8 @@ static uint64_t flush_ask(struct percpu *p)
     return number;
 }
 
-void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
+/* On @cpus, everything or the page at @va. */
+static inline __attribute__((always_inline)) void flush_cpus(uint64_t cpus, const uint64_t *va)
 {
     const unsigned self = this_cpu();
     const uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
@@ -62,14 +63,23 @@ void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
         number[cpu] = flush_ask(percpu_of(cpu));
     }
     if (cpus & BIT(self)) {
-        if (all)
-            arch_tlb_flush_local();
+        if (va)
+            arch_tlb_invlpg_local(*va);
         else
-            arch_tlb_invlpg_local(va);
+            arch_tlb_flush_local();
     }
     for (uint64_t left = others; left; left &= left - 1) {
         const unsigned cpu = (unsigned)__builtin_ctzll(left);
         while (atomic_read_acquire(&percpu_of(cpu)->flush_done) < number[cpu])
             arch_relax();
     }
+}
+void arch_tlb_flush(uint64_t cpus)
+{
+    flush_cpus(cpus, NULL);
+}
+
+void arch_tlb_flush_page(uint64_t cpus, uint64_t va)
+{
+    flush_cpus(cpus, &va);
 }

@@ -232,13 +232,14 @@ void arch_tlb_invlpg_local(uint64_t va)
     flush_page(machine_cpu, va);
 }
 
-void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
+void arch_tlb_flush(uint64_t cpus)
 {
-    for (cpus &= arch_cpus_online(); cpus; cpus &= cpus - 1) {
-        unsigned cpu = (unsigned)__builtin_ctzll(cpus);
-        if (all)
-            flush_cpu(cpu);
-        else
-            flush_page(cpu, va);
-    }
+    for (cpus &= arch_cpus_online(); cpus; cpus &= cpus - 1)
+        flush_cpu((unsigned)__builtin_ctzll(cpus));
+}
+
+void arch_tlb_flush_page(uint64_t cpus, uint64_t va)
+{
+    for (cpus &= arch_cpus_online(); cpus; cpus &= cpus - 1)
+        flush_page((unsigned)__builtin_ctzll(cpus), va);
 }
