@@ -64,9 +64,8 @@ bool arch_device_frame_ok(mfn_t m);
 bool arch_device_frame_read_only(mfn_t m);
 void arch_flush_cache(void); /* write back and invalidate this CPU's caches */
 
-/* TLBs: flush on a set of CPUs and wait; this CPU's alone. */
-void arch_tlb_flush(uint64_t cpus);
-void arch_tlb_flush_page(uint64_t cpus, uint64_t va);
+/* TLBs: flush on a set of CPUs and wait. @va ignored when @all. */
+void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va);
 void arch_tlb_flush_local(void);
 void arch_tlb_invlpg_local(uint64_t va);
 
@@ -89,11 +88,10 @@ bool arch_ram_range(unsigned i, uint64_t *start, uint64_t *end);
 mfn_t arch_m2p_frame(uint64_t i);
 
 /*
- * The first @n feature words, in Xen's numbering (<xen/arch-x86/cpufeatureset.h>): the processor's, or those that guests are
- * shown.  Words that it does not know are zero.
+ * The first @n feature words, in Xen's numbering (<xen/arch-x86/cpufeatureset.h>): the processor's, or, if @guests, those that guests
+ * are shown.  Words that it does not know are zero.
  */
-enum cpu_features { CPU_FEATURES_MACHINE, CPU_FEATURES_GUEST };
-void arch_cpu_features(uint32_t *words, unsigned n, enum cpu_features whose);
+void arch_cpu_features(uint32_t *words, unsigned n, bool guests);
 /*
  * The @i-th CPUID leaf of the processor, or, if @guests, of what domain @d is shown (NULL: a new one), with nothing in it that depends
  * on who asks; false: there are no more.  Limit: @d, which has not run, is shown no feature that @leaf lacks.  0, -XEN_ERANGE: no such

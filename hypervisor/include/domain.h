@@ -233,9 +233,8 @@ struct domain *domain_get_from_with(unsigned id, uint16_t roles) must_check;
 bool domain_is_hidden(domid_t id) must_check;
 /* Has no domain this number, not even one that nobody finds any more, or that is built again? */
 bool domain_number_free(domid_t id) must_check;
-/* From now on @id belongs to a domain that is built again. */
-void domain_number_keep(domid_t id);
-void domain_number_release(domid_t id); /* no longer */
+/* From now on, or no longer, @id belongs to a domain that is built again. */
+void domain_number_keep(domid_t id, bool keep);
 void domain_put(struct domain *d);
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);

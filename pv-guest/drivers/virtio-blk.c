@@ -243,7 +243,7 @@ static void interrupt(void *argument)
         return;
     }
     begin_waiting(q);
-    notify(q);
+    kick(&q->blk->disk); /* those who were told may have made requests, to any queue */
 }
 
 /* ---- Beginning ---- */
@@ -333,6 +333,7 @@ static void found(hardware_function function)
     }
     print_to(b->disk.name, sizeof(b->disk.name), "vd%c", 'a' + (int)disk_count);
     b->disk.device = DEVICE(254, 16 * disk_count++);
+    b->disk.any_memory = true;
     b->disk.ops = &ops;
     b->disk.object = b;
     virtio_ready(&b->device);

@@ -6,8 +6,6 @@
  * outside.
  */
 #include "fuzz.h"
-#include "audit.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "builder.h"

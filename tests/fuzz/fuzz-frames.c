@@ -50,7 +50,7 @@ void guest_nmi_returned(struct vcpu *v)
     v->arch.nmi_masked = 0;
 }
 
-bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, enum ldt_fault when)
+bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait)
 {
     return false;
 }

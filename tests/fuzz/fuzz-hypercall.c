@@ -8,8 +8,6 @@
  * back.
  */
 #include "fuzz.h"
-#include "audit.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "builder.h"

@@ -4,8 +4,6 @@
  * and when the guest is torn down every frame is back.
  */
 #include "fuzz.h"
-#include "audit.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "evtchn.h"

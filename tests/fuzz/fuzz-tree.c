@@ -6,7 +6,6 @@
  * that are accepted are built if they are small enough.
  */
 #include "fuzz.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "builder.h"

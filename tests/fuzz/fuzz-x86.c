@@ -9,7 +9,6 @@
  * harmless (each check says how).
  */
 #include "x86/world.h"
-#include "page-ref.h"
 
 #include "hypercall.h"
 #include "sched.h"

@@ -6,7 +6,6 @@
 #include "builder.h"
 #include "console.h"
 #include "evtchn.h"
-#include "page-alloc.h"
 
 #include <xen/event_channel.h>
 #include <xen/io/console.h>

@@ -7,8 +7,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "log.h"
-#include "page-alloc.h"
-#include "page-ref.h"
 #include "sched.h"
 
 #include <xen/memory.h>
@@ -378,9 +376,9 @@ Test(control, a_number_that_comes_again_is_not_given_out)
 {
     struct xen_domctl op = wanted();
 
-    domain_number_keep(9);
+    domain_number_keep(9, true);
     assert_refused(&g, domctl(&op, XEN_DOMCTL_createdomain, 9), CREATE_NUMBER_TAKEN);
-    domain_number_release(9);
+    domain_number_keep(9, false);
     op = wanted();
     assert_ok(domctl(&op, XEN_DOMCTL_createdomain, 9));
     destroy(9);

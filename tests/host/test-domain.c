@@ -12,8 +12,6 @@
 #include "evtchn-port.h"
 #include "grant-table.h"
 #include "image.h"
-#include "page-alloc.h"
-#include "page-owner.h"
 #include "sched.h"
 #include "verdict.h"
 #include "wallclock.h"

@@ -11,7 +11,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "image.h"
-#include "page-alloc.h"
 #include "sched.h"
 #include "xenstore.h"
 

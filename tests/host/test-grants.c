@@ -8,7 +8,6 @@
 #include "audit.h"
 #include "grant-table.h"
 #include "maptrack.h"
-#include "page-alloc.h"
 #include "race.h"
 #include "sched.h"
 

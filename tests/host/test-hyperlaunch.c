@@ -5,7 +5,6 @@
 #include "suite.h"
 #include "console.h"
 #include "image.h"
-#include "page-alloc.h"
 #include "sched.h"
 #include "verdict.h"
 

@@ -3,7 +3,6 @@
  * leaves every frame as it was.
  */
 #include "suite.h"
-#include "page-alloc.h"
 
 #include <xen/memory.h>
 

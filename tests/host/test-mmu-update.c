@@ -3,7 +3,6 @@
  * what it needs to read.
  */
 #include "suite.h"
-#include "page-alloc.h"
 #include "sched.h"
 
 static struct guest g;

@@ -1,6 +1,5 @@
 /* The page allocator: buddies that merge, exhaustion, and a long random run against a model. */
 #include "suite.h"
-#include "page-alloc.h"
 
 static void start(void)
 {

@@ -7,9 +7,6 @@
  * seed with PARAVANE_SEED, the length with PARAVANE_SOAK (a factor).
  */
 #include "suite.h"
-#include "audit.h"
-#include "page-owner.h"
-#include "page-ref.h"
 
 #define FRAMES 40u /* frames that operations choose from: few, so that they collide */
 #define FIRST  16u

@@ -8,7 +8,6 @@
 #include "suite.h"
 #include "tlb.h"
 #include "device-maps.h"
-#include "page-alloc.h"
 #include "page-tables.h"
 
 static struct guest g;

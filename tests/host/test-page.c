@@ -6,10 +6,6 @@
  * see it.  An audit that is blind would make every other test here worthless.
  */
 #include "suite.h"
-#include "audit.h"
-#include "page-alloc.h"
-#include "page-owner.h"
-#include "page-ref.h"
 
 static struct guest g;
 

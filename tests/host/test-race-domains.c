@@ -12,7 +12,6 @@
 #include "suite.h"
 #include "console.h"
 #include "evtchn-port.h"
-#include "page-alloc.h"
 #include "race-table.h"
 #include "sched.h"
 #include "xenstore.h"

@@ -9,7 +9,6 @@
  */
 #include "suite.h"
 #include "frame-ops.h"
-#include "page-alloc.h"
 #include "race.h"
 #include "sched.h"
 

@@ -1,6 +1,5 @@
 /* Small objects: alignment, zeroes, exhaustion, and pages that come back. */
 #include "suite.h"
-#include "page-alloc.h"
 
 static void start(void)
 {

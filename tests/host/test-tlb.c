@@ -7,7 +7,6 @@
  * or the flushes were left out.
  */
 #include "suite.h"
-#include "page-owner.h"
 #include "tlb.h"
 
 static struct guest g;
@@ -188,7 +187,7 @@ Test(tlb, clock_wrap_loses_nothing)
         for (unsigned flushes = 1; flushes < 8; flushes++) {
             unsigned pfn = 40 + flushes;
             tlb_clock = (uint32_t)-lead;
-            arch_tlb_flush(3);
+            arch_tlb_flush(3, true, 0);
             memset(guest_page(&g, pfn), 0, PAGE_SIZE);
             assert_ok(guest_protect(&g, pfn, RW));
             machine_tlb_fill_all();

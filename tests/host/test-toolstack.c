@@ -3,7 +3,6 @@
 
 #include "suite.h"
 #include "control.h"
-#include "page-alloc.h"
 #include "sched.h"
 
 #include <xen/platform.h>

@@ -2,7 +2,6 @@
  */
 #include "suite.h"
 #include "evtchn.h"
-#include "page-owner.h"
 #include "runstate.h"
 #include "sched.h"
 

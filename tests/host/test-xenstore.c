@@ -4,7 +4,6 @@
  */
 #include "suite.h"
 #include "evtchn.h"
-#include "page-alloc.h"
 #include "xenstore.h"
 
 #include <xen/event_channel.h>

@@ -15,8 +15,6 @@
 #include "arch.h"
 #include "builder.h"
 #include "lib.h"
-#include "page-alloc.h"
-#include "page-owner.h"
 #include "page-tables.h"
 #include "pte.h"
 #include "sched.h"

@@ -13,7 +13,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
-#include "page-alloc.h"
 #include "sched.h"
 #include "verdict.h"
 #include "xenstore.h"

@@ -9,7 +9,6 @@
 #include "arch.h"
 #include "builder.h"
 #include "lib.h"
-#include "page-alloc.h"
 
 #include <libfdt.h>
 

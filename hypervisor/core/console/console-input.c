@@ -6,7 +6,6 @@
  * any console waits for the first.
  */
 #include "console-ring.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "evtchn.h"

@@ -24,8 +24,6 @@
  * or when it does not run any more.
  */
 #include "console.h"
-#include "page-alloc.h"
-#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"
@@ -172,7 +170,7 @@ static void count_ring(struct domain *d)
     spin_lock(&d->evtchn_lock);
     spin_lock(&consoles.lock);
     if (d->console && d->console->ring)
-        audit_count(virt_to_mfn(d->console->ring), HELD_WITH_ROLE);
+        audit_count(virt_to_mfn(d->console->ring), true);
     spin_unlock(&consoles.lock);
     spin_unlock(&d->evtchn_lock);
 }

@@ -9,7 +9,6 @@
  * What is made in several steps can be looked at, and ended, after each of them.
  */
 #include "control.h"
-#include "page-ref.h"
 
 #include "domain-config.h"
 #include "evtchn.h"

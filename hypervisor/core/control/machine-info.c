@@ -1,6 +1,5 @@
 /* What a toolstack sees of the machine: memory, processors, one node. */
 #include "control.h"
-#include "page-alloc.h"
 
 #include "lib.h"
 #include "page.h"
@@ -27,7 +26,7 @@ void physinfo_get(struct xen_sysctl_physinfo *op)
     uint64_t limit;
 
     memset(op, 0, sizeof(*op));
-    arch_cpu_features(op->hw_cap, ARRAY_SIZE(op->hw_cap), CPU_FEATURES_MACHINE);
+    arch_cpu_features(op->hw_cap, ARRAY_SIZE(op->hw_cap), false);
     /* Processors are not told to be threads of a core, or cores of a socket. */
     op->threads_per_core = op->cores_per_socket = 1;
     for (uint64_t set = arch_cpus_online(); set; set &= set - 1)
@@ -94,9 +93,7 @@ int featureset_get(struct xen_sysctl_cpu_featureset *op)
     op->nr_features = n;
     if (!featureset_exists(op->index))
         return refuse(FEATURESET_UNKNOWN, op->index);
-    arch_cpu_features(words, FEATURE_WORDS,
-                      op->index >= XEN_SYSCTL_cpu_featureset_pv ? CPU_FEATURES_GUEST
-                                                                : CPU_FEATURES_MACHINE);
+    arch_cpu_features(words, FEATURE_WORDS, op->index >= XEN_SYSCTL_cpu_featureset_pv);
     if (n && guest_write(to, words, n * sizeof(*words)))
         return refuse(ARGUMENT_UNREADABLE, to.va);
     return n < FEATURE_WORDS ? refuse(FEATURESET_NO_ROOM, n, FEATURE_WORDS) : 0;

@@ -1,6 +1,5 @@
 /* The registers that a vCPU starts with, set by a toolstack: setvcpucontext. */
 #include "control.h"
-#include "page-alloc.h"
 
 #include "hypercall.h"
 #include "sched.h"

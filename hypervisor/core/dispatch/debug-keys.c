@@ -12,7 +12,6 @@
  * Keys arrive in interrupt context, their work is done by the idle vCPU.
  */
 #include "debug-keys.h"
-#include "audit.h"
 
 #include "arch.h"
 #include "domain-config.h"

@@ -79,10 +79,8 @@ cold_ static long entry_refuse(uint64_t op)
  * multicall(calls, count): each entry in turn, its result written back beside it.  An entry may be anything but another
  * multicall.  A successful iret ends the batch, since the registers are then another context's (XSA-213).
  */
-enum multicall_calls { CALLS_PLAIN, CALLS_TRACED };
-
 static inline __attribute__((always_inline)) long
-multicall(struct vcpu *v, const struct hypercall_args *a, enum multicall_calls calls)
+multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
 {
     guest_ptr_t at = guest_ptr(a->arg[0]);
     const uint32_t count = (uint32_t)a->arg[1];
@@ -99,9 +97,8 @@ multicall(struct vcpu *v, const struct hypercall_args *a, enum multicall_calls c
             return refuse(ARGUMENT_UNREADABLE, at.va);
         hypercall_fn *fn = call.op < HYPERCALL_LIMIT ? entry_table[call.op] : NULL;
         if (unlikely(!fn) && call.op == __HYPERVISOR_iret)
-            return (calls == CALLS_TRACED ? hypercall_calls[__HYPERVISOR_iret]
-                                          : hypercall_iret)(v, &call.args);
-        if (fn && calls == CALLS_TRACED)
+            return (traced ? hypercall_calls[__HYPERVISOR_iret] : hypercall_iret)(v, &call.args);
+        if (fn && traced)
             fn = hypercall_calls[call.op];
         long result;
         if (likely(fn)) {
@@ -126,10 +123,10 @@ multicall(struct vcpu *v, const struct hypercall_args *a, enum multicall_calls c
 
 long hypercall_multicall(struct vcpu *v, const struct hypercall_args *a)
 {
-    return multicall(v, a, CALLS_PLAIN);
+    return multicall(v, a, false);
 }
 
 long hypercall_multicall_traced(struct vcpu *v, const struct hypercall_args *a)
 {
-    return multicall(v, a, CALLS_TRACED);
+    return multicall(v, a, true);
 }

@@ -15,7 +15,6 @@
 #include "arch.h"
 #include "hypercall.h"
 #include "lib.h"
-#include "page-alloc.h"
 #include "sched.h"
 
 #include <paravane/strace-record.h>

@@ -2,7 +2,6 @@
  * A domain that is built again after its end, from the same configuration.
  */
 #include "domain-record.h"
-#include "page-alloc.h"
 #include "page.h"
 #include "verdict.h"
 
@@ -13,7 +12,7 @@ void domain_config_end(struct domain_config *c)
 {
     page_promise_end(c->promised + c->overhead_promised);
     c->promised = c->overhead_promised = 0;
-    domain_number_release(c->id);
+    domain_number_keep(c->id, false);
 }
 
 /* @d is about to be torn down, to be built again: as its frames come back, those that it will need are promised to it
@@ -21,7 +20,7 @@ void domain_config_end(struct domain_config *c)
 void domain_keep_memory(struct domain *d)
 {
     atomic_set(&d->keep, (uint32_t)(d->config->memory >> PAGE_SHIFT));
-    domain_number_keep(d->id);
+    domain_number_keep(d->id, true);
 }
 
 /*
@@ -55,7 +54,7 @@ static void restart_now(struct domain_config *c)
     const int rc = c->rebuild(c);
 
     if (!rc) {
-        domain_number_release(c->id);
+        domain_number_keep(c->id, false);
         printk("d%u restarted, %u so far\n", c->id, c->restarts);
         return;
     }

@@ -6,8 +6,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "memory-op.h"
-#include "page-owner.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "tlb.h"
 #include "vcpu-op.h"

@@ -35,8 +35,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "memory-op.h"
-#include "page-alloc.h"
-#include "page-owner.h"
 #include "page.h"
 #include "vcpu-op.h"
 #include "wallclock.h"

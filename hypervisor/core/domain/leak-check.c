@@ -4,7 +4,6 @@
 #include "domain-record.h"
 #include "audit.h"
 #include "console.h"
-#include "page-alloc.h"
 #include "page.h"
 #include "verdict.h"
 

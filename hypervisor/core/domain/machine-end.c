@@ -2,7 +2,6 @@
  * The exit policy: when the machine ends, and with which verdict.
  */
 #include "domain-record.h"
-#include "audit.h"
 #include "page.h"
 #include "verdict.h"
 

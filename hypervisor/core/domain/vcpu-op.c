@@ -8,8 +8,6 @@
 #include "evtchn.h"
 #include "hypercall.h"
 #include "lib.h"
-#include "page-alloc.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "runstate.h"
 #include "sched.h"
@@ -202,7 +200,7 @@ static long op_VCPUOP_register_runstate_memory_area(struct vcpu *v, guest_ptr_t 
         return refuse(ARGUMENT_UNREADABLE, at);
     v->runstate_area = guest_ptr(at);
     if (at)
-        runstate_publish(v, v->runstate_area, v != current_vcpu() ? AS_OF_NOW : AS_OF_LAST_CHANGE);
+        runstate_publish(v, v->runstate_area, v != current_vcpu());
     return 0;
 }
 

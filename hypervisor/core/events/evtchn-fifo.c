@@ -35,8 +35,6 @@
  * from any CPU while the domain resets its channels.  It is the innermost of the event locks.
  */
 #include "evtchn-port.h"
-#include "page-alloc.h"
-#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"
@@ -367,10 +365,10 @@ static void count_queues(struct domain *d)
     const struct evtchn_fifo *f = d->evtchn_fifo;
 
     for (unsigned i = 0; f && i < f->words / WORDS_PER_PAGE; i++)
-        audit_count(virt_to_mfn(f->page[i]), HELD_WITH_ROLE);
+        audit_count(virt_to_mfn(f->page[i]), true);
     for (unsigned i = 0; f && i < d->max_vcpus; i++)
         if (f->queues[i].control)
-            audit_count(virt_to_mfn(f->queues[i].control), HELD_WITH_ROLE);
+            audit_count(virt_to_mfn(f->queues[i].control), true);
     spin_unlock(&d->evtchn_queue_lock);
 }
 

@@ -24,7 +24,6 @@
  * cost the hypervisor stays within 64 KiB (Xen's toolstack gives 1024 unless it is told otherwise).
  */
 #include "evtchn.h"
-#include "page-alloc.h"
 
 #include "evtchn-port.h"
 #include "lib.h"

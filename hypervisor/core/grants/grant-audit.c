@@ -42,7 +42,7 @@ static void count_handle(struct domain *d, struct maptrack_entry *e)
     struct grant_active *a = grant_active_of(e->granter->grants, e->ref);
 
     if (e->flags & GNTMAP_device_map)
-        audit_count(mfn(a->mfn), e->flags & GNTMAP_readonly ? HELD_REFERENCE : HELD_WITH_ROLE);
+        audit_count(mfn(a->mfn), !(e->flags & GNTMAP_readonly));
     if (a->mapper != d->id)
         differ(e->granter, e->ref, "G1: mapper", a->mapper, d->id);
     a->pins -= grant_pins_of(e->flags);

@@ -10,7 +10,6 @@
 #include "arch.h"
 #include "grant-quick.h"
 #include "lib.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 
@@ -106,7 +105,7 @@ static noinline_ int16_t side_frame_slow(const struct side *s, int how)
 {
     struct page_info *pg = side_page(s);
 
-    if (!mfn_valid(s->mfn) || !page_get(pg, s->d))
+    if (!mfn_valid(s->mfn) || !page_get_quick(pg, s->d, s->d->id))
         return deny(GRANT_FRAME_NOT_GRANTERS, s->fresh ? GNTST_bad_page : GNTST_general_error,
                     s->mfn.n);
     if (how == READ || !page_get_type(pg, s->d, PAGE_TYPE_WRITABLE))

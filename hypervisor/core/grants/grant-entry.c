@@ -15,7 +15,6 @@
 #include "arch.h"
 #include "grant-quick.h"
 #include "lib.h"
-#include "page-alloc.h"
 #include "refuse.h"
 
 #define TRIES 5 /* exchanges with a word that changes */

@@ -15,7 +15,6 @@
 #include "grant-quick.h"
 #include "lib.h"
 #include "maptrack.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
@@ -134,7 +133,7 @@ static inline int16_t host_map(struct batch *b, struct domain *granter, uint64_t
 
 static inline int16_t device_map(struct domain *granter, uint32_t flags, struct page_info *pg)
 {
-    const bool got = flags & GNTMAP_readonly ? page_get(pg, granter)
+    const bool got = flags & GNTMAP_readonly ? page_get_quick(pg, granter, granter->id)
                                              : !page_get_and_type(pg, granter, PAGE_TYPE_WRITABLE);
 
     return likely(got) ? GNTST_okay

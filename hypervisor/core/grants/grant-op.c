@@ -7,7 +7,6 @@
 #include "grant-table.h"
 #include "hypercall.h"
 #include "lib.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 

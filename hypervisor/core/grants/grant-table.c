@@ -9,9 +9,6 @@
 #include "arch.h"
 #include "lib.h"
 #include "maptrack.h"
-#include "page-alloc.h"
-#include "page-owner.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 

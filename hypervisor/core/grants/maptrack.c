@@ -7,7 +7,6 @@
 #include "maptrack.h"
 #include "arch.h"
 #include "lib.h"
-#include "page-alloc.h"
 #include "sched.h"
 
 static struct maptrack *maptrack_create(const struct domain *d)

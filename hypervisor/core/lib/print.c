@@ -17,7 +17,7 @@ struct sink {
 };
 
 struct spec {
-    bool left, zero, alternate, plus, capitals;
+    bool left, zero, alternate, plus;
     int width, precision; /* precision -1: none */
     int size;             /* 0 int, 1 long and beyond */
 };
@@ -46,12 +46,12 @@ static void put_field(struct sink *s, const struct spec *f, const char *prefix, 
         put_n(s, ' ', pad);
 }
 
-static void put_number(struct sink *s, struct spec *f, uint64_t v, unsigned base,
+static void put_number(struct sink *s, struct spec *f, uint64_t v, unsigned base, bool upper,
                        const char *prefix)
 {
     char digits[66];
     char *p = digits + sizeof(digits);
-    const char *set = f->capitals ? "0123456789ABCDEF" : "0123456789abcdef";
+    const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
     int n = 0;
     if (f->precision >= 0)
         f->zero = false;
@@ -107,7 +107,10 @@ static const char *read_spec(const char *p, struct spec *f, va_list *args)
 
 static void put_signed(struct sink *s, struct spec *f, int64_t v)
 {
-    put_number(s, f, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0 ? "-" : f->plus ? "+" : "");
+    put_number(s, f, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false,
+               v < 0     ? "-"
+               : f->plus ? "+"
+                         : "");
 }
 
 static void put_string(struct sink *s, const struct spec *f, const char *text)
@@ -133,19 +136,20 @@ static void format_to(struct sink *s, const char *p, va_list *args)
             put_signed(s, &f, f.size ? va_arg(*args, int64_t) : va_arg(*args, int));
             break;
         case 'u':
-            put_number(s, &f, f.size ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), 10, "");
+            put_number(s, &f, f.size ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), 10, false,
+                       "");
             break;
         case 'o':
-            put_number(s, &f, f.size ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), 8, "");
+            put_number(s, &f, f.size ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), 8, false,
+                       "");
             break;
         case 'x':
         case 'X':
-            f.capitals = *p == 'X';
             put_number(s, &f, f.size ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), 16,
-                       f.alternate ? "0x" : "");
+                       *p == 'X', f.alternate ? "0x" : "");
             break;
         case 'p':
-            put_number(s, &f, (uint64_t)va_arg(*args, void *), 16, "0x");
+            put_number(s, &f, (uint64_t)va_arg(*args, void *), 16, false, "0x");
             break;
         case 'c':
             put_field(s, &f, "", &(char){(char)va_arg(*args, int)}, 1);

@@ -18,7 +18,6 @@
 #include "arch.h"
 #include "lib.h"
 #include "list.h"
-#include "page-alloc.h"
 #include "page.h"
 #include "tlb.h"
 
@@ -86,7 +85,7 @@ static void block_merge(uint64_t first, unsigned order)
     block_insert(mfn_to_page(mfn(first)), order);
 }
 
-void page_alloc_add(mfn_t first, uint64_t count, enum page_contents contents)
+void page_alloc_add(mfn_t first, uint64_t count, bool zero)
 {
     if (!pages.ready) {
         for (unsigned i = 0; i < ORDERS; i++)
@@ -106,7 +105,7 @@ void page_alloc_add(mfn_t first, uint64_t count, enum page_contents contents)
             struct page_info *pg = mfn_to_page(mfn(at + i));
             pg->owner = OWNER_NONE;
             pg->linear = 0;
-            pg->state = contents == PAGES_ZERO ? 0 : PAGE_USED_BEFORE;
+            pg->state = zero ? 0 : PAGE_USED_BEFORE;
         }
         block_merge(at, order);
         at += 1ull << order;

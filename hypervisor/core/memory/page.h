@@ -1,12 +1,9 @@
 /*
  * Frames of machine memory: who owns each, who uses it, in which role.
  *
- * This is the heart of the safety argument.  Read the comment of struct page_info, then the table of page-ref.h,
- * page_get_type() in core/mmu/page.c, then page_table_validate() in core/mmu/page-tables.c.
- *
- *   page-ref.h     references, and the role that a frame has meanwhile
- *   page-owner.h   whose it is
- *   page-alloc.h   those that are free
+ * This is the heart of the safety argument.  Read the comment of struct
+ * page_info, then page_get() and page_get_type() in core/mmu/page.c, then
+ * page_table_validate() in core/mmu/page-tables.c.
  */
 #pragma once
 
@@ -170,12 +167,6 @@ static inline struct page_info *mfn_to_page(mfn_t m)
     return (struct page_info *)((uintptr_t)frame_table + m.n * sizeof(struct page_info));
 }
 
-/* Is frame @m RAM?  If not, it is device registers, or nothing, for good. */
-static inline bool mfn_is_ram(mfn_t m)
-{
-    return mfn_valid(m) && atomic_read(&mfn_to_page(m)->owner) != OWNER_IO;
-}
-
 static inline mfn_t page_to_mfn(const struct page_info *pg)
 {
     return mfn((uint64_t)(pg - frame_table));
@@ -184,3 +175,194 @@ static inline mfn_t page_to_mfn(const struct page_info *pg)
 /* Machine-to-phys: pfn of each frame as its owner numbers it; guests read it (read-only alias). */
 extern uint64_t *machine_to_phys;
 #define M2P_INVALID (~0ull)
+
+/* --- the allocator (core/memory/page-alloc.c); blocks of 2^order frames, naturally aligned ------------ */
+
+/* Give RAM to the allocator: frames [first, first + count). At boot, and for what boot used itself.
+ * @zero: they are known to hold nothing, so that nobody need scrub them. */
+void page_alloc_add(mfn_t first, uint64_t count, bool zero);
+
+/* A block of 2^@order frames owned by OWNER_HYPERVISOR, contents undefined; NULL if none.  Whoever builds no
+ * domain (vcpu.takes_promised) leaves what is promised (below); so do all that are made of it: page_alloc_zeroed(),
+ * page_alloc_shared() and mem_alloc(). */
+struct page_info *page_alloc(unsigned order) must_check;
+/* The same, but only if @leave frames are free afterwards, and all that are promised. */
+#define PAGE_LEAVE_NOTHING (~0ull) /* not even what is promised */
+/* Frames that growing domains, and promises, leave to the hypervisor, whose own structures (ports, grant tables, stores) come from
+ * the same memory: together domains may be promised more than there is. */
+#define PAGE_LEAVE_US 256u
+struct page_info *page_alloc_leaving(unsigned order, uint64_t leave) must_check;
+/* @count of the frames that are free, or will be in a moment, are promised to somebody: page_alloc_leaving() leaves them
+ * there.  Whoever builds a domain takes them; the promise ends by page_promise_end(). */
+void page_promise(uint64_t count);
+void page_promise_end(uint64_t count);
+uint64_t page_promised(void);
+/* Is less free than is promised, and the caller builds no domain?  Then not even a small object may be taken. */
+bool page_alloc_is_short(void);
+bool page_promise_free(uint64_t count) must_check; /* only if so many are free, and not promised */
+/* page_alloc(), zeroed; the result is an address. */
+void *page_alloc_zeroed(unsigned order) must_check;
+/* Return a block that is nobody's any more: every frame has refs 0. */
+void page_free(struct page_info *pg, unsigned order);
+void page_free_virt(void *va, unsigned order);
+uint64_t page_free_count(void); /* frames */
+
+/* Small objects: a block of at least @size bytes (size <= 2048 comes from slabs), zeroed; NULL if none. */
+void *mem_alloc(size_t size) must_check;
+void mem_free(void *p, size_t size);
+
+/* --- ownership and counts (core/mmu/page.c) --------------------------------------------------------- */
+
+/*
+ * Giving a block of 2^@order frames to @d.  page_prepare() allocates it, @leave frames are free afterwards besides those that
+ * are promised, counts it in d->tot_pages and scrubs it: the block is under construction, out of everybody's reach.  NULL: out of
+ * memory, past d->max_pages, or @d is dying.  Then page_assign()
+ * makes it @d's (each frame ALLOCATED, refs 1): other CPUs may take it, even give it back, before that returns, so whatever
+ * belongs to the frame (its contents, machine_to_phys) is written before.  page_discard() gives up instead.
+ * page_alloc_for() is page_prepare() and page_assign(), and takes what is promised to @d (d->promised).  page_assign() takes @d->mmu.
+ * page_prepare() is a preemption point.
+ */
+struct page_info *page_prepare(struct domain *d, unsigned order, uint64_t leave) must_check;
+void page_assign(struct domain *d, struct page_info *pg, unsigned order);
+void page_discard(struct domain *d, struct page_info *pg, unsigned order);
+struct page_info *page_alloc_for(struct domain *d, unsigned order) must_check;
+
+/* Take one reference to a frame of @d; false if it is not @d's (or not RAM).  Any lock state. */
+bool page_get(struct page_info *pg, const struct domain *d) must_check;
+void page_put(struct page_info *pg);
+
+/*
+ * Take a reference and a type together.  0; -XEN_EINVAL if the frame is not @d's or has another role; or what
+ * page_table_validate() says of a frame that gets a page-table role for the first time.  Every role but WRITABLE needs
+ * @d->mmu.  The inline half is the common case: the frame has the role already.
+ */
+int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type) must_check;
+void page_put_and_type_slow(struct page_info *pg);
+void page_reclaim(struct page_info *pg); /* the last reference is gone */
+
+/* Is there a reference at all (free frames have none), and so few that neither count can be full?  Every type reference comes with a
+ * reference (I4), so one look answers for both; where there are more, the slow functions look at each. */
+static inline bool page_state_open(uint64_t state)
+{
+    return state - PAGE_REF_ONE < PAGE_COUNT_MASK / 2 * PAGE_REF_ONE;
+}
+
+/*
+ * One exchange for what an L1 entry holds: a reference and, if it is @writable, a type reference to a frame that is WRITABLE
+ * already (with a count of 0, too: that role needs no earning).  False: nothing taken, which says nothing yet.  True: the owner
+ * has to be looked at once more, as the frame may have been freed and given away between its look here and the exchange; with a
+ * reference in hand it stays.
+ */
+static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t id, bool writable)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    return likely((!writable || (old & PAGE_TYPE_MASK) == (uint64_t)PAGE_TYPE_WRITABLE
+                                                              << PAGE_TYPE_SHIFT) &&
+                  page_state_open(old) && atomic_equal(&pg->owner, id)) &&
+           likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + writable));
+}
+
+/* The same for a table's role, which must have been earned, under the mmu lock of domain @id: with it the owner is known for good. */
+static inline must_check bool page_try_get_table(struct page_info *pg, uint16_t id,
+                                                 enum page_type type)
+{
+    uint64_t old = atomic_read_acquire(&pg->state);
+
+    return likely((old & (PAGE_TYPE_MASK | PAGE_VALIDATED)) ==
+                      ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
+                  page_state_open(old) && (old & PAGE_COUNT_MASK) &&
+                  atomic_read(&pg->owner) == id) &&
+           likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + 1));
+}
+
+static inline must_check int page_get_and_type_id(struct page_info *pg, struct domain *d,
+                                                  uint16_t id, enum page_type type)
+{
+    if (!FAST_PATHS)
+        return page_get_and_type_slow(pg, d, type);
+    if (type != PAGE_TYPE_WRITABLE) {
+        if (page_try_get_table(pg, id, type))
+            return 0;
+    } else if (page_try_get_mapped(pg, id, true)) {
+        if (likely(atomic_read(&pg->owner) == id))
+            return 0;
+        page_put_and_type_slow(pg);
+        return -XEN_EINVAL;
+    }
+    return page_get_and_type_slow(pg, d, type);
+}
+
+/* Give back in one step what an L1 entry held. */
+static inline void page_put_mapped(struct page_info *pg, bool writable)
+{
+    if (unlikely(atomic_sub(&pg->state, PAGE_REF_ONE + writable) < PAGE_REF_ONE))
+        page_reclaim(pg);
+}
+
+/* The same for a frame whose role is known to be WRITABLE. */
+static inline void page_put_writable(struct page_info *pg)
+{
+    page_put_mapped(pg, true);
+}
+
+/* page_get() in line. */
+static inline must_check bool page_get_quick(struct page_info *pg, const struct domain *d,
+                                             uint16_t id)
+{
+    if (FAST_PATHS && likely(page_try_get_mapped(pg, id, false))) {
+        if (likely(atomic_read(&pg->owner) == id))
+            return true;
+        page_put_mapped(pg, false);
+        return false;
+    }
+    return page_get(pg, d);
+}
+
+/* A type reference that is not the last of a table's role takes nothing with it (its count moves under the owner's mmu lock). */
+static inline void page_put_and_type(struct page_info *pg)
+{
+    if (FAST_PATHS && likely(page_state_count(atomic_read(&pg->state)) > 1))
+        page_put_writable(pg);
+    else
+        page_put_and_type_slow(pg);
+}
+
+#define page_get_and_type(pg, d, type) page_get_and_type_id((pg), (d), (d)->id, (type))
+/* The type alone: a reference to @pg, which is @d's, is in the caller's hand and stays there. */
+int page_get_type(struct page_info *pg, struct domain *d, enum page_type type) must_check;
+
+/*
+ * These need @d->mmu and leave a frame that is not @d's alone.  page_release() drops the domain's own reference (ALLOCATED): the
+ * frame is freed when the last other one goes.  page_take_back() takes a frame to which @d's own reference is the only one, and
+ * which has no role, out of everybody's reach: true, and the caller calls page_free() or page_restore().  @id is the domain's.
+ */
+static inline must_check bool page_take_back(struct page_info *pg, uint16_t id)
+{
+    uint64_t old = page_state_of(pg, id);
+
+    do {
+        if (page_state_refs(old) != 1 || !(old & PAGE_ALLOCATED) || page_state_count(old))
+            return false;
+        /* Whoever had the frame writable may still reach it through a TLB: page_free() sees to that by its stamp.  The role that it had
+         * last is kept: were it forgotten, a frame that is restored could become a page table without the flush that takes. */
+    } while (!atomic_compare_exchange(&pg->state, &old, old & PAGE_TYPE_MASK));
+    return true;
+}
+void page_restore(struct page_info *pg);
+void page_release(struct domain *d, struct page_info *pg);
+
+/* An anonymous hypervisor page that guest @d may map writable (shared_info, grant table): owner @d, type
+ * WRITABLE, never counted in tot_pages; given back with page_unshare().  Takes @d->mmu. */
+void *page_alloc_shared(struct domain *d);
+void page_unshare(struct domain *d, void *va);
+/* Nobody but us refers to it: who can find its domain may at any moment. */
+bool page_shared_is_alone(void *va);
+/* Take one back that no guest maps: true, and it is out of everybody's reach, for page_free_virt() or page_shared_restore(). */
+bool page_shared_take(void *va) must_check;
+void page_shared_restore(void *va);
+
+/* --- audit (core/mmu/audit.c) ------------------------------------------------------------------------- */
+
+/* Recount the world from scratch and compare; prints each difference.  Number of differences. */
+unsigned page_audit(void);

@@ -8,7 +8,6 @@
 #include "arch.h"
 #include "lib.h"
 #include "list.h"
-#include "page-alloc.h"
 #include "page.h"
 
 #define SMALLEST_SHIFT 6

@@ -11,7 +11,7 @@ void tlb_flush_end(unsigned cpu, uint32_t began)
     atomic_set(&flushed_at[cpu], began);
 
     if (unlikely(began % TLB_CLOCK_ROUND == 0))
-        arch_tlb_flush(arch_cpus_online() & ~BIT(cpu));
+        arch_tlb_flush(arch_cpus_online() & ~BIT(cpu), true, 0);
 }
 
 void tlb_stamp_again(struct page_info *pg)
@@ -36,17 +36,17 @@ void tlb_flush_for_page(struct page_info *pg)
             stale |= BIT(cpu);
     }
     if (stale)
-        arch_tlb_flush(stale);
+        arch_tlb_flush(stale, true, 0);
 }
 
 void tlb_flush_cpus(uint64_t cpus)
 {
     if (cpus)
-        arch_tlb_flush(cpus);
+        arch_tlb_flush(cpus, true, 0);
 }
 
 void tlb_flush_page_cpus(uint64_t cpus, uint64_t va)
 {
     if (cpus)
-        arch_tlb_flush_page(cpus, va);
+        arch_tlb_flush(cpus, false, va);
 }

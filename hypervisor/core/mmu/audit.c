@@ -9,7 +9,6 @@
 #include "arch.h"
 #include "audit.h"
 #include "lib.h"
-#include "page-alloc.h"
 #include "page-tables.h"
 
 #define PRINT_LIMIT 20u
@@ -49,12 +48,12 @@ static void differ(uint64_t frame, const char *what, uint64_t have, uint64_t cou
                (unsigned long)counted);
 }
 
-void audit_count(mfn_t m, enum audit_held held)
+void audit_count(mfn_t m, bool typed)
 {
     if (!mfn_valid(m))
         return;
     audit.tally[m.n].refs++;
-    if (held == HELD_WITH_ROLE)
+    if (typed)
         audit.tally[m.n].types++;
 }
 
@@ -73,7 +72,7 @@ static void count_mapping(const struct page_info *table, mfn_t m, pte_t e)
 {
     enum page_type type = page_state_type(mfn_to_page(m)->state);
 
-    audit_count(m, e.v & PTE_RW ? HELD_WITH_ROLE : HELD_REFERENCE);
+    audit_count(m, e.v & PTE_RW);
     if ((e.v & PTE_RW) && type != PAGE_TYPE_WRITABLE)
         differ(m.n, "I2: a writable entry's target type", type, PAGE_TYPE_WRITABLE);
     for (const struct audit_holder *h = holders; mfn_to_page(m)->owner != table->owner && h;
@@ -94,7 +93,7 @@ static void count_link(const struct page_info *table, int level, pte_t e)
         differ(m.n, "I2: the write bit of an entry that names a table of its own level", 1, 0);
     if (target == table) /* holds nothing by it */
         return;
-    audit_count(m, HELD_WITH_ROLE);
+    audit_count(m, true);
     if (linear) {
         audit.tally[page_to_mfn(table).n].linear--;
         audit.tally[m.n].linear++;
@@ -108,7 +107,7 @@ static void count_entry(const struct page_info *table, int level, pte_t e)
 {
     const mfn_t m = pte_mfn(e);
 
-    if (!mfn_is_ram(m))
+    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
         return;
     if (level == 1)
         count_mapping(table, m, e);
@@ -143,11 +142,11 @@ static void count_frame(uint64_t frame)
     if (pg->owner >= DOMID_FIRST_RESERVED)
         return;
     if (pg->state & PAGE_ALLOCATED)
-        audit_count(mfn(frame), HELD_REFERENCE);
+        audit_count(mfn(frame), false);
     if (pg->state & PAGE_PINNED)
-        audit_count(mfn(frame), HELD_WITH_ROLE);
+        audit_count(mfn(frame), true);
     if (pg->state & PAGE_SHARED)
-        audit_count(mfn(frame), HELD_WITH_ROLE);
+        audit_count(mfn(frame), true);
     if (is_table(pg))
         count_table(pg);
 }
@@ -155,11 +154,11 @@ static void count_frame(uint64_t frame)
 static void count_vcpu(struct vcpu *v)
 {
     if (vcpu_kernel_root(v))
-        audit_count(maddr_to_mfn(vcpu_kernel_root(v)), HELD_WITH_ROLE);
+        audit_count(maddr_to_mfn(vcpu_kernel_root(v)), true);
     if (vcpu_user_root(v))
-        audit_count(maddr_to_mfn(vcpu_user_root(v)), HELD_WITH_ROLE);
+        audit_count(maddr_to_mfn(vcpu_user_root(v)), true);
     if (v->info_page)
-        audit_count(page_to_mfn(v->info_page), HELD_WITH_ROLE);
+        audit_count(page_to_mfn(v->info_page), true);
     arch_audit_vcpu(v);
 }
 

@@ -3,10 +3,8 @@
 
 #include "domain.h"
 
-/* What a holder has of a frame. */
-enum audit_held { HELD_REFERENCE, HELD_WITH_ROLE };
-/* One reference to @m, and its role with it or not.  Called by the holders during page_audit() only. */
-void audit_count(mfn_t m, enum audit_held held);
+/* One reference to @m, with a type reference if @typed.  Called by the holders during page_audit() only. */
+void audit_count(mfn_t m, bool typed);
 
 /*
  * Who holds references that belong to a domain as a whole: counts them for each.  Registered at boot; again does nothing.
@@ -26,6 +24,3 @@ void audit_always(void);
 
 /* How often it did. */
 void audit_tell(void);
-
-/* Recount the world from scratch and compare; prints each difference.  Number of differences. */
-unsigned page_audit(void);

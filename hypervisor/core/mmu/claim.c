@@ -9,7 +9,6 @@
 #define __XEN_TOOLS__ 1
 
 #include "memory-op.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "refuse.h"

@@ -20,7 +20,7 @@ static bool must_demote(pte_t e)
     const mfn_t m = pte_mfn(e);
 
     return (e.v & (PTE_P | PTE_RW)) == (PTE_P | PTE_RW) &&
-           !mfn_is_ram(m) &&
+           (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO) &&
            arch_device_frame_read_only(m);
 }
 

@@ -4,7 +4,6 @@
  */
 #include "table-entries.h"
 #include "lib.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 
@@ -23,7 +22,7 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
 
     if ((e.v & PTE_ADDR_MASK) == PTE_ADDR_MASK)
         return refuse(ENTRY_NAMES_NO_FRAME, e.v);
-    if (!mfn_is_ram(m))
+    if (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO)
         return refuse(FRAME_NOT_RAM, m.n);
     const struct page_info *pg = mfn_to_page(m);
     if (atomic_read(&pg->owner) != owner->id || atomic_read(&pg->state) < PAGE_REF_ONE)
@@ -36,7 +35,9 @@ cold_ static int l1_refuse(const struct domain *d, const struct domain *owner, p
 static bool l1_device_ok(const struct domain *d, pte_t e)
 {
     mfn_t m = pte_mfn(e);
-    return domain_has(d, ROLE_HARDWARE) && !mfn_is_ram(m) && arch_device_frame_ok(m);
+    return domain_has(d, ROLE_HARDWARE) &&
+           (!mfn_valid(m) || atomic_read(&mfn_to_page(m)->owner) == OWNER_IO) &&
+           arch_device_frame_ok(m);
 }
 
 /* Take what present entry *@want holds.  The frame must be @owner's.  Of device memory that is read-only *@want loses the right to write. */
@@ -51,7 +52,7 @@ static noinline_ int l1_get(struct domain *d, struct domain *owner, pte_t *want)
     if (likely(mfn_valid(m))) {
         struct page_info *pg = mfn_to_page(m);
         if (e.v & PTE_RW ? page_get_and_type(pg, owner, PAGE_TYPE_WRITABLE) == 0
-                         : page_get(pg, owner))
+                         : page_get_quick(pg, owner, owner->id))
             return 0;
     }
     if (l1_device_ok(d, e)) {
@@ -73,9 +74,9 @@ static inline void l1_put(pte_t e)
         return;
     tlb_stamp(pg);
     if (e.v & PTE_RW)
-        page_put_mapped(pg, MAPPED_WRITE);
+        page_put_mapped(pg, true);
     else
-        page_put_mapped(pg, MAPPED_READ);
+        page_put_mapped(pg, false);
 }
 
 /* l1_update() for what is not everyday: A and D kept, an entry that needs more than a look at a frame's state, a refusal. */
@@ -104,7 +105,7 @@ static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint
 static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot,
                                      pte_t want)
 {
-    page_put_mapped(mfn_to_page(pte_mfn(want)), MAPPED_WRITE);
+    page_put_mapped(mfn_to_page(pte_mfn(want)), true);
     return l1_update_slow(d, owner, slot, want, AD_AS_GIVEN);
 }
 
@@ -137,7 +138,7 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
         const mfn_t m = pte_mfn(want);
         struct page_info *pg = mfn_to_page(m);
         if (unlikely((want.v & (PTE_RW | L1_CACHE_BITS)) != PTE_RW || !mfn_valid(m) ||
-                     !page_try_get_mapped(pg, owner->id, MAPPED_WRITE)))
+                     !page_try_get_mapped(pg, owner->id, true)))
             return l1_update_slow(d, owner, slot, want, AD_AS_GIVEN);
         if (unlikely(atomic_read(&pg->owner) != owner->id))
             return l1_update_again(d, owner, slot, want);
@@ -163,11 +164,11 @@ static inline bool l1_try_get(pte_t e, uint16_t id)
     struct page_info *pg = mfn_to_page(m);
 
     if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
-                 !page_try_get_mapped(pg, id, MAPPED_WRITE)))
+                 !page_try_get_mapped(pg, id, true)))
         return false;
     if (likely(atomic_read(&pg->owner) == id))
         return true;
-    page_put_mapped(pg, MAPPED_WRITE);
+    page_put_mapped(pg, true);
     return false;
 }
 

@@ -3,7 +3,6 @@
  * itself, may have set.
  */
 #include "memory-op.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "lib.h"

@@ -13,9 +13,6 @@
 #define __XEN_TOOLS__ 1
 
 #include "memory-op.h"
-#include "page-alloc.h"
-#include "page-owner.h"
-#include "page-ref.h"
 
 #include "arch.h"
 #include "hypercall.h"

@@ -7,7 +7,6 @@
 #include "hypercall.h"
 #include "lib.h"
 #include "mmu.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
@@ -154,11 +153,11 @@ static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t va
     return other_update(md, ptr, value, ad);
 }
 
-static noinline_ int machphys_update(const struct domain *owner, uint64_t ptr, uint64_t value)
+static inline int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
-    if (!mfn_valid(m) || !page_get(mfn_to_page(m), owner))
+    if (!mfn_valid(m) || !page_get(mfn_to_page(m), md->frames))
         return refuse(M2P_FRAME_NOT_OWNED, m.n);
     atomic_set(&machine_to_phys[m.n], value);
     page_put(mfn_to_page(m));
@@ -176,7 +175,7 @@ static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t v
     case MMU_PT_UPDATE_PRESERVE_AD:
         return entry_update(md, ptr, value, AD_KEPT);
     case MMU_MACHPHYS_UPDATE:
-        return machphys_update(md->frames, ptr, value);
+        return machphys_update(md, ptr, value);
     default:
         return refuse(MMU_COMMAND_UNKNOWN, ptr & 7);
     }

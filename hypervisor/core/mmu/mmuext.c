@@ -6,7 +6,6 @@
 #include "hypercall.h"
 #include "lib.h"
 #include "mmu.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"

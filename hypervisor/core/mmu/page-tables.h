@@ -13,7 +13,6 @@
 #pragma once
 
 #include "arch.h"
-#include "page-ref.h"
 #include "pte.h"
 #include "tlb.h"
 

@@ -8,9 +8,6 @@
 #include "page.h"
 #include "arch.h"
 #include "lib.h"
-#include "page-alloc.h"
-#include "page-owner.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"
@@ -24,7 +21,7 @@ static bool type_is_table(enum page_type type)
     return type >= PAGE_TYPE_L1 && type <= PAGE_TYPE_L4;
 }
 
-bool page_get_slow(struct page_info *pg, const struct domain *d)
+bool page_get(struct page_info *pg, const struct domain *d)
 {
     uint64_t old = atomic_read(&pg->state);
 
@@ -73,6 +70,14 @@ void page_reclaim(struct page_info *pg)
         /* not before: a domain that counts no frames may be gone the next moment */
         atomic_sub(&d->tot_pages, 1);
     domain_put(d);
+}
+
+void page_put(struct page_info *pg)
+{
+    uint64_t now = atomic_sub(&pg->state, PAGE_REF_ONE);
+
+    if (unlikely(now < PAGE_REF_ONE))
+        page_reclaim(pg);
 }
 
 /*
@@ -160,7 +165,7 @@ int page_get_type(struct page_info *pg, struct domain *d, enum page_type type)
 /* The reference first: with it in hand the frame is @d's and stays so while its role is looked at, and earned. */
 int page_get_and_type_slow(struct page_info *pg, struct domain *d, enum page_type type)
 {
-    if (!page_get_slow(pg, d))
+    if (!page_get(pg, d))
         return -XEN_EINVAL;
     int rc = page_get_type(pg, d, type);
     if (rc)
@@ -188,7 +193,7 @@ void page_put_and_type_slow(struct page_info *pg)
     uint64_t old = atomic_read(&pg->state);
 
     if (page_state_type(old) == PAGE_TYPE_WRITABLE) {
-        page_put_mapped(pg, MAPPED_WRITE);
+        page_put_writable(pg);
         return;
     }
     page_put_role(pg, old);

@@ -3,7 +3,6 @@
  */
 #include "page-tables.h"
 #include "lib.h"
-#include "page-ref.h"
 #include "refuse.h"
 
 int page_table_pin(struct domain *d, struct domain *owner, mfn_t m, int level)

@@ -5,7 +5,6 @@
 #include "table-entries.h"
 #include "guest-range.h"
 #include "lib.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 

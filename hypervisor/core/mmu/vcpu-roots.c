@@ -4,7 +4,6 @@
  */
 #include "page-tables.h"
 #include "lib.h"
-#include "page-ref.h"
 #include "refuse.h"
 #include "sched.h"
 

@@ -31,13 +31,11 @@ static struct domain **bucket_find(domid_t id)
     return at;
 }
 
-enum seen { SEEN_BY_OTHERS, HIDDEN_TOO };
-
-static struct domain *table_get(domid_t id, enum seen which)
+static struct domain *table_get(domid_t id, bool hidden_too)
 {
     spin_lock(&domains.lock);
     struct domain *d = *bucket_find(id);
-    if (d && which == SEEN_BY_OTHERS && !d->visible)
+    if (d && !hidden_too && !d->visible)
         d = NULL;
     if (d)
         atomic_add(&d->refs, 1);
@@ -47,12 +45,12 @@ static struct domain *table_get(domid_t id, enum seen which)
 
 struct domain *domain_get(domid_t id)
 {
-    return table_get(id, SEEN_BY_OTHERS);
+    return table_get(id, false);
 }
 
 struct domain *domain_get_owner(domid_t id)
 {
-    return table_get(id, HIDDEN_TOO);
+    return table_get(id, true);
 }
 
 void domain_put(struct domain *d)
@@ -117,17 +115,13 @@ bool domain_number_free(domid_t id)
     return none;
 }
 
-void domain_number_keep(domid_t id)
+void domain_number_keep(domid_t id, bool keep)
 {
     spin_lock(&domains.lock);
-    kept_numbers[id / 64] |= BIT(id % 64);
-    spin_unlock(&domains.lock);
-}
-
-void domain_number_release(domid_t id)
-{
-    spin_lock(&domains.lock);
-    kept_numbers[id / 64] &= ~BIT(id % 64);
+    if (keep)
+        kept_numbers[id / 64] |= BIT(id % 64);
+    else
+        kept_numbers[id / 64] &= ~BIT(id % 64);
     spin_unlock(&domains.lock);
 }
 

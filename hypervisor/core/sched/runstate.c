@@ -16,7 +16,7 @@ void vcpu_set_runstate(struct vcpu *v, enum vcpu_run_state s, uint64_t now)
     v->runstate = s;
 }
 
-void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, enum runstate_as_of when)
+void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, bool until_now)
 {
     *info = (struct vcpu_runstate_info){
         .state = v->runstate,
@@ -24,17 +24,17 @@ void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, enum ru
     };
     memcpy(info->time, v->runstate_time, sizeof(info->time));
     uint64_t now = arch_now();
-    if (when == AS_OF_NOW && now > v->runstate_since)
+    if (until_now && now > v->runstate_since)
         info->time[v->runstate] += now - v->runstate_since;
 }
 
-void runstate_publish(struct vcpu *v, guest_ptr_t at, enum runstate_as_of when)
+void runstate_publish(struct vcpu *v, guest_ptr_t at, bool until_now)
 {
     struct vcpu_runstate_info info;
     const guest_ptr_t entry_time =
         guest_ptr_add(at, offsetof(struct vcpu_runstate_info, state_entry_time));
 
-    runstate_get(v, &info, when);
+    runstate_get(v, &info, until_now);
     if (v->domain->vm_assist & BIT(VMASST_TYPE_runstate_update_flag)) {
         /* Readers that see the flag, or two different entry times, read again. */
         info.state_entry_time |= XEN_RUNSTATE_UPDATE;
@@ -120,7 +120,7 @@ void vcpu_publish_areas(struct vcpu *v)
 
     arch_view_kernel(v);
     if (v->runstate_area.va)
-        runstate_publish(v, v->runstate_area, AS_OF_LAST_CHANGE);
+        runstate_publish(v, v->runstate_area, false);
     if (time) {
         struct vcpu_time_info t = v->info->time;
         t.version &= ~1u;

@@ -28,11 +28,10 @@ void vcpu_publish_areas(struct vcpu *v);
 /* @v's published time gets a new point before @v goes on.  For the running vCPU. */
 void vcpu_time_expire(struct vcpu *v);
 
-/* For core/domain/vcpu-op.c.  What the run-state area of @v has to say. */
-enum runstate_as_of { AS_OF_LAST_CHANGE, AS_OF_NOW };
-void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, enum runstate_as_of when);
+/* For core/domain/vcpu-op.c.  What the run-state area of @v has to say: as of its last change, or @until_now. */
+void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, bool until_now);
 /* Write it to @at.  An area that went away is the guest's own loss: nothing to report. */
-void runstate_publish(struct vcpu *v, guest_ptr_t at, enum runstate_as_of when);
+void runstate_publish(struct vcpu *v, guest_ptr_t at, bool until_now);
 /* A new pvclock record in @v's vcpu_info; a copy of one in a time area. */
 void time_publish(struct vcpu *v);
 void time_area_publish(const struct vcpu_time_info *t, guest_ptr_t at);

@@ -169,7 +169,7 @@ void run_queue_unlock(struct run_queue *rq) NO_ANALYSIS
 void vcpu_runstate(struct vcpu *v, struct vcpu_runstate_info *info) NO_ANALYSIS
 {
     struct run_queue *rq = run_queue_lock(v);
-    runstate_get(v, info, AS_OF_NOW);
+    runstate_get(v, info, true);
     run_queue_unlock(rq);
 }
 
@@ -368,10 +368,7 @@ static void switch_to(struct run_queue *rq, struct vcpu *prev, struct vcpu *next
     sched_tail();
 }
 
-/* Whom the running vCPU lets go before it. */
-enum yield { YIELD_NONE, YIELD_TO_OTHERS };
-
-static void reschedule(enum yield yield) NO_ANALYSIS
+static void reschedule(bool give_way) NO_ANALYSIS
 {
     struct vcpu *prev = current_vcpu();
     struct run_queue *rq = &run_queues[prev->cpu];
@@ -395,7 +392,7 @@ static void reschedule(enum yield yield) NO_ANALYSIS
 
     /* One that leaves is put elsewhere by sched_tail(), when it is off its stack. */
     if (wants_cpu(prev) && !leaves(rq, prev)) {
-        if (yield == YIELD_TO_OTHERS)
+        if (give_way)
             sched_give_way(&rq->queue, &prev->sched);
         sched_enqueue(&rq->queue, &prev->sched);
     }
@@ -435,7 +432,7 @@ void sched_tail(void) NO_ANALYSIS
 
 void schedule(void)
 {
-    reschedule(YIELD_NONE);
+    reschedule(false);
 }
 
 void sched_yield(void)
@@ -445,7 +442,7 @@ void sched_yield(void)
         return;
     uint8_t outer = v->unwinding;
     v->unwinding = true;
-    reschedule(YIELD_TO_OTHERS);
+    reschedule(true);
     v->unwinding = outer;
     /* Reasons to stop that were ignored meanwhile count again at the next chance. */
     if (unlikely(v->pause))
@@ -465,7 +462,7 @@ bool preempt_point(void)
     if (unlikely(v->exit_work & EXIT_RESCHEDULE)) {
         uint8_t outer = v->unwinding;
         v->unwinding = true;
-        reschedule(YIELD_NONE);
+        reschedule(false);
         v->unwinding = outer;
         if (unlikely(v->pause))
             atomic_or(&v->exit_work, EXIT_RESCHEDULE);

@@ -6,7 +6,6 @@
  * what says no is a rule (XS-nnn of rule-list.h).
  */
 #include "xenstore-parts.h"
-#include "page-alloc.h"
 
 #include "lib.h"
 #include "refuse.h"

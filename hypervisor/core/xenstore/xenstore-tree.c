@@ -5,7 +5,6 @@
  * of them together by the budget.  Nothing here knows who asks; permissions are data.
  */
 #include "xenstore-tree.h"
-#include "page-alloc.h"
 
 #include "lib.h"
 #include "page.h"

@@ -8,7 +8,6 @@
  * each watch and node.
  */
 #include "xenstore-parts.h"
-#include "page-alloc.h"
 
 #include "arch.h"
 #include "lib.h"

@@ -27,8 +27,6 @@
  * Guarded by the domain's evtchn_lock.
  */
 #include "xenstore.h"
-#include "page-alloc.h"
-#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"
@@ -323,7 +321,7 @@ static void count_ring(struct domain *d)
 {
     spin_lock(&d->evtchn_lock);
     if (d->store)
-        audit_count(virt_to_mfn(d->store->ring), HELD_WITH_ROLE);
+        audit_count(virt_to_mfn(d->store->ring), true);
     spin_unlock(&d->evtchn_lock);
 }
 

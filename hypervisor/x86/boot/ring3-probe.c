@@ -16,7 +16,6 @@
  */
 #include "guest.h"
 #include "machine.h"
-#include "page-alloc.h"
 
 #define PROBE_PAGE    0x400000ull
 #define PROBE_CODE    PROBE_PAGE

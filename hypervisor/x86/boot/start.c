@@ -15,7 +15,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "guest.h"
-#include "page-alloc.h"
 #include "sched.h"
 #include "strace.h"
 #include "xenstore.h"

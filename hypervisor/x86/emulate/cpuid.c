@@ -13,7 +13,6 @@
 #define __XEN_TOOLS__ 1
 
 #include "cpu-state.h"
-#include "page-alloc.h"
 
 #include <xen/arch-x86/cpufeatureset.h>
 #include <xen/arch-x86/cpuid.h>
@@ -186,11 +185,11 @@ static uint32_t host_word(unsigned word)
     return (const uint32_t[]){l.a, l.b, l.c, l.d}[place[word].at];
 }
 
-void arch_cpu_features(uint32_t *words, unsigned n, enum cpu_features whose)
+void arch_cpu_features(uint32_t *words, unsigned n, bool guests)
 {
     for (unsigned w = 0; w < n; w++) {
         const uint32_t *shown = feature_word(w);
-        words[w] = whose == CPU_FEATURES_MACHINE ? host_word(w) : shown ? *shown : 0;
+        words[w] = !guests ? host_word(w) : shown ? *shown : 0;
     }
 }
 

@@ -127,8 +127,7 @@ struct range {
 /* The addresses that a string instruction reaches through segment @s.  False: it may not use the
  * segment at all. 64-bit code knows only the bases of FS and GS; elsewhere the descriptor tells
  * (expand-down segments excluded). */
-enum segment_use { SEGMENT_READ, SEGMENT_WRITE };
-bool segment_range(struct vcpu *v, const struct insn *i, enum segment s, enum segment_use use,
+bool segment_range(struct vcpu *v, const struct insn *i, enum segment s, bool write,
                    struct range *out);
 /* How many bits of rcx, rsi, rdi count. */
 uint64_t address_mask(const struct insn *i);

@@ -8,7 +8,6 @@
  */
 #include "cpu-state.h"
 #include "hypercall.h"
-#include "page-ref.h"
 
 #include <paravane/msr-list.h>
 

@@ -30,7 +30,7 @@ static uint16_t segment_selector(const struct insn *i, enum segment s)
     }
 }
 
-bool segment_range(struct vcpu *v, const struct insn *i, enum segment s, enum segment_use use,
+bool segment_range(struct vcpu *v, const struct insn *i, enum segment s, bool write,
                    struct range *out)
 {
     uint64_t d;
@@ -47,7 +47,7 @@ bool segment_range(struct vcpu *v, const struct insn *i, enum segment s, enum se
         !(d & DESCRIPTOR_USER))
         return false;
     bool code = d & DESCRIPTOR_CODE;
-    if ((use == SEGMENT_WRITE ? code || !(d & DESCRIPTOR_RW) : code && !(d & DESCRIPTOR_RW)) ||
+    if ((write ? code || !(d & DESCRIPTOR_RW) : code && !(d & DESCRIPTOR_RW)) ||
         (!code && (d & DESCRIPTOR_DOWN)))
         return false;
     out->base = descriptor_base(d);
@@ -138,8 +138,7 @@ enum outcome operand_store(struct vcpu *v, struct insn *i, uint8_t modrm, const 
     if (i->segment != SEGMENT_DEFAULT)
         o.segment = i->segment;
     o.offset &= mask;
-    if (!segment_range(v, i, o.segment, SEGMENT_WRITE, &range) ||
-        o.offset + bytes - 1 > range.limit)
+    if (!segment_range(v, i, o.segment, true, &range) || o.offset + bytes - 1 > range.limit)
         return NOT_OURS;
     uint64_t at = range.base + o.offset;
     if (!i->wide)

@@ -236,19 +236,16 @@ static int pci_restore(unsigned segment, uint16_t function)
     return messages_restore(function);
 }
 
-enum pci_name { NAME_WITH_SEGMENT, NAME_WITHOUT_SEGMENT };
-
 /* @act on the device that @arg names, with its segment or, in the older calls, without. */
-static long pci_named(guest_ptr_t arg, enum pci_name name, int (*act)(unsigned, uint16_t))
+static long pci_named(guest_ptr_t arg, bool with_segment, int (*act)(unsigned, uint16_t))
 {
     struct physdev_pci_device op = {0};
     struct physdev_manage_pci old = {0};
 
-    if (name == NAME_WITH_SEGMENT ? guest_read(&op, arg, sizeof(op))
-                                  : guest_read(&old, arg, sizeof(old)))
+    if (with_segment ? guest_read(&op, arg, sizeof(op)) : guest_read(&old, arg, sizeof(old)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return name == NAME_WITH_SEGMENT ? act(op.seg, (uint16_t)(op.bus << 8 | op.devfn))
-                                     : act(0, (uint16_t)(old.bus << 8 | old.devfn));
+    return with_segment ? act(op.seg, (uint16_t)(op.bus << 8 | op.devfn))
+                        : act(0, (uint16_t)(old.bus << 8 | old.devfn));
 }
 
 static long window_reserved(guest_ptr_t arg)
@@ -274,13 +271,13 @@ static long pci_op(uint32_t cmd, guest_ptr_t arg)
     case PHYSDEVOP_pci_device_add:
         return pci_add(arg, offsetof(struct physdev_pci_device_add, optarr));
     case PHYSDEVOP_manage_pci_remove:
-        return pci_named(arg, NAME_WITHOUT_SEGMENT, pci_remove);
+        return pci_named(arg, false, pci_remove);
     case PHYSDEVOP_pci_device_remove:
-        return pci_named(arg, NAME_WITH_SEGMENT, pci_remove);
+        return pci_named(arg, true, pci_remove);
     case PHYSDEVOP_restore_msi:
-        return pci_named(arg, NAME_WITHOUT_SEGMENT, pci_restore);
+        return pci_named(arg, false, pci_restore);
     case PHYSDEVOP_restore_msi_ext:
-        return pci_named(arg, NAME_WITH_SEGMENT, pci_restore);
+        return pci_named(arg, true, pci_restore);
     case PHYSDEVOP_pci_mmcfg_reserved:
         return window_reserved(arg);
     default:

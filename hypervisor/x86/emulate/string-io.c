@@ -44,8 +44,8 @@ enum outcome emulate_string_io(struct vcpu *v, struct insn *i)
 
     if (!left)
         return DONE;
-    if (!io_allowed(v, port, bytes) || !segment_range(v, i, out ? i->segment : SEGMENT_ES,
-                                                      out ? SEGMENT_READ : SEGMENT_WRITE, &range))
+    if (!io_allowed(v, port, bytes) ||
+        !segment_range(v, i, out ? i->segment : SEGMENT_ES, !out, &range))
         return NOT_OURS;
     for (unsigned n = 0; left && n < STRING_CHUNK; n++) {
         uint64_t offset = *index & mask, at = range.base + offset;

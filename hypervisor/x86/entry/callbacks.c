@@ -199,7 +199,7 @@ static void gs_user_selector(uint16_t selector)
     /* Here we can wait for the lock that showing a page of the LDT needs; a fault at the load cannot, and another
      * vCPU that holds it just then would cost the program its segment. */
     if (selector & 4)
-        (void)descriptors_ldt_fault(current_vcpu(), selector & ~7u, LDT_MAY_WAIT);
+        (void)descriptors_ldt_fault(current_vcpu(), selector & ~7u, true);
     __asm__ volatile("swapgs");
     /* Loading a null selector leaves the base as it was on AMD: clear it by way of a flat segment.
      */

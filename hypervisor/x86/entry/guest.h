@@ -92,10 +92,9 @@ void debugreg_reset(void);          /* #DB of ours: forget DR6 */
 int descriptors_init_vcpu(struct vcpu *v) must_check;
 int descriptors_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries);
 void descriptors_release(struct vcpu *v); /* GDT and LDT frames back */
-/* Show the page of @v's LDT that holds byte @offset.  False: there is none (the guest's fault); or, with LDT_NOW,
+/* Show the page of @v's LDT that holds byte @offset.  False: there is none (the guest's fault); or, unless @may_wait,
  * somebody is busy with the domain's page tables.  A fault of ours must not wait: it may be part of a switch. */
-enum ldt_fault { LDT_NOW, LDT_MAY_WAIT };
-bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, enum ldt_fault when);
+bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait);
 void descriptors_load_ldt(struct vcpu *v); /* at context switch: SEL_LDT of this CPU */
 /* @v's kernel has other page tables now, and its LDT's addresses may lead elsewhere: look them up
  * anew.  Under the domain's mmu lock. */

@@ -92,10 +92,10 @@ void trap_in_hypervisor(struct guest_regs *regs)
         return;
     }
     if (vector == VECTOR_PF && in_ldt_view(current_vcpu(), read_cr2(), &offset) &&
-        descriptors_ldt_fault(current_vcpu(), offset, LDT_NOW))
+        descriptors_ldt_fault(current_vcpu(), offset, false))
         return;
     if (vector == VECTOR_NMI) {
-        nmi_arrived(NMI_ANYWHERE);
+        nmi_arrived(false);
         return;
     }
     if (vector == VECTOR_MC)
@@ -120,7 +120,7 @@ static void ldt_fault(struct vcpu *v, uint64_t offset, uint32_t error)
 {
     const uint64_t address = v->arch.ldt_base + offset;
 
-    if (descriptors_ldt_fault(v, offset, LDT_MAY_WAIT))
+    if (descriptors_ldt_fault(v, offset, true))
         return;
     if (!va_canonical(address))
         guest_exception(v, VECTOR_GP, (uint32_t)offset | 4); /* a selector of the LDT */
@@ -213,7 +213,7 @@ void trap_from_guest(struct vcpu *v, struct guest_regs *regs)
         debug_trap(v);
         return;
     case VECTOR_NMI: /* the machine's, not the guest's */
-        nmi_arrived(NMI_IN_GUEST);
+        nmi_arrived(true);
         return;
     case VECTOR_MC:
     case VECTOR_DF:

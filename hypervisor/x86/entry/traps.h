@@ -14,9 +14,8 @@ void guest_sysenter(struct vcpu *v);
 void guest_nmi(struct vcpu *v);
 /* nmi.c: the guest's kernel has come back from an NMI. */
 cold_ void guest_nmi_returned(struct vcpu *v);
-/* The machine's NMI.  In a guest no lock is held; elsewhere nmi_look() is called when that is so. */
-enum nmi_where { NMI_ANYWHERE, NMI_IN_GUEST };
-void nmi_arrived(enum nmi_where where);
+/* The machine's NMI; @may_look: no lock is held here.  Else nmi_look() is called when that is so. */
+void nmi_arrived(bool may_look);
 void nmi_look(void);
 /* machine-check.c */
 noreturn_ void machine_check(const struct guest_regs *regs);

@@ -6,7 +6,6 @@
  */
 #include "machine.h"
 #include "guest.h"
-#include "page-alloc.h"
 
 bool cpu_is_tcg, cpu_takes_any_base;
 

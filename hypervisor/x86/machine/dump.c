@@ -20,7 +20,7 @@ static int walk(uint64_t root, uint64_t va, uint64_t entries[4])
     uint64_t table = root;
 
     for (int level = 4; level >= 1; level--) {
-        if (!mfn_is_ram(maddr_to_mfn(table)))
+        if (!mfn_valid(maddr_to_mfn(table)) || mfn_to_page(maddr_to_mfn(table))->owner == OWNER_IO)
             return 4 - level;
         uint64_t e = ((uint64_t *)maddr_to_virt(table))[pt_index(va, level)];
         entries[4 - level] = e;
@@ -40,7 +40,7 @@ static bool read_guest_word(uint64_t root, uint64_t va, uint64_t *value)
     if ((va & 7) || !guest_readable(va, 8) || walk(root, va, e) != 4)
         return false;
     mfn_t m = pte_mfn(pte(e[3]));
-    if (!mfn_is_ram(m))
+    if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
         return false;
     *value = *(uint64_t *)((char *)mfn_to_virt(m) + (va & ~PAGE_MASK));
     return true;
@@ -57,7 +57,9 @@ static void dump_walk(uint64_t root, const char *what, uint64_t va)
     for (int i = 0; i <= levels && i < 4; i++) {
         uint64_t frame = (e[i] & PTE_ADDR_MASK) >> PAGE_SHIFT;
         unsigned long as_pfn =
-            mfn_is_ram(mfn(frame)) && (e[i] & PTE_P) ? (unsigned long)machine_to_phys[frame] : ~0ul;
+            mfn_valid(mfn(frame)) && mfn_to_page(mfn(frame))->owner != OWNER_IO && (e[i] & PTE_P)
+                ? (unsigned long)machine_to_phys[frame]
+                : ~0ul;
         printk("  L%d[%3x] = %016lx  pfn %lx%s\n", 4 - i, pt_index(va, 4 - i), (unsigned long)e[i],
                as_pfn, e[i] & PTE_P ? "" : "  not present");
     }

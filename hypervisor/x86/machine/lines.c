@@ -93,7 +93,7 @@ void line_move(unsigned gsi, unsigned cpu)
 void line_release(unsigned gsi)
 {
     spin_lock(&lock);
-    ioapic_mask(gsi);
+    ioapic_mask(gsi, true);
     lines[gsi].user = NULL;
     lines[gsi].in_service = false;
     spin_unlock(&lock);
@@ -107,7 +107,7 @@ void line_interrupt(unsigned gsi)
     if (l->user) {
         if (l->level) {
             l->in_service = true;
-            ioapic_mask(gsi);
+            ioapic_mask(gsi, true);
         }
         evtchn_set_pending(l->user, l->port);
     }
@@ -186,7 +186,7 @@ int line_served(struct domain *d, unsigned gsi)
         rc = refuse(PIRQ_NOT_OWNED, gsi);
     } else if (lines[gsi].user == d && lines[gsi].in_service) {
         lines[gsi].in_service = false;
-        ioapic_unmask(gsi);
+        ioapic_mask(gsi, false);
     }
     spin_unlock(&lock);
     return rc;

@@ -85,10 +85,10 @@ void nmi_look(void)
                                      : "there is no hardware domain");
 }
 
-void nmi_arrived(enum nmi_where where)
+void nmi_arrived(bool may_look)
 {
     atomic_set(&arrived, 1);
-    if (where == NMI_IN_GUEST)
+    if (may_look)
         nmi_look();
     else
         lapic_ipi_self(INTERRUPT_KICK);

@@ -8,7 +8,6 @@
  * (PHYSDEVOP_eoi)?  Only a line that is triggered by its level needs that.
  */
 #include "pirq.h"
-#include "page-ref.h"
 
 #include "arch.h"
 #include "audit.h"
@@ -133,7 +132,7 @@ void arch_devices_end(struct domain *d)
 static void count_map(struct domain *d)
 {
     if (d->arch.eoi_map)
-        audit_count(page_to_mfn(d->arch.eoi_map), HELD_WITH_ROLE);
+        audit_count(page_to_mfn(d->arch.eoi_map), true);
 }
 
 /* Each line and message that is bound has a port that says so, and each such port has one. */

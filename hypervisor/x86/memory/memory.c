@@ -10,7 +10,6 @@
  */
 #include "machine.h"
 #include "guest.h"
-#include "page-alloc.h"
 
 struct ram_range ram[MAX_RAM_RANGES];
 unsigned ram_count;
@@ -300,7 +299,7 @@ void memory_to_allocator(void)
         while (first < end) {
             bool zero;
             uint64_t next = zero_part(first, end, &zero);
-            page_alloc_add(mfn(first), next - first, zero ? PAGES_ZERO : PAGES_USED);
+            page_alloc_add(mfn(first), next - first, zero);
             first = next;
         }
     }

@@ -15,7 +15,6 @@
  */
 #include "machine.h"
 #include "guest.h"
-#include "page-alloc.h"
 
 uint64_t *hypervisor_l4;
 
@@ -81,14 +80,14 @@ int hyp_map(uint64_t va, mfn_t m, uint64_t flags)
 void hyp_unmap(uint64_t va)
 {
     *hyp_l1_entry(va) = 0;
-    arch_tlb_flush_page(arch_cpus_online(), va);
+    arch_tlb_flush(arch_cpus_online(), false, va);
 }
 
 void hyp_move_low(uint64_t *l4)
 {
     l4[0] = hypervisor_l4[0];
     hypervisor_l4[0] = 0;
-    arch_tlb_flush(arch_cpus_online());
+    arch_tlb_flush(arch_cpus_online(), true, 0);
 }
 
 void *device_map(uint64_t maddr, uint64_t size)
@@ -194,5 +193,5 @@ void paging_free_boot_tables(void)
         *hyp_l1_entry((uint64_t)p) = 0;
     arch_tlb_flush_local();
     page_alloc_add(maddr_to_mfn(image_phys(boot_only_start)),
-                   (uint64_t)(boot_only_end - boot_only_start) >> PAGE_SHIFT, PAGES_USED);
+                   (uint64_t)(boot_only_end - boot_only_start) >> PAGE_SHIFT, false);
 }

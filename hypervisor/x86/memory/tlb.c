@@ -49,8 +49,7 @@ static uint64_t flush_ask(struct percpu *p)
     return number;
 }
 
-/* On @cpus, everything or the page at @va. */
-static inline __attribute__((always_inline)) void flush_cpus(uint64_t cpus, const uint64_t *va)
+void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
 {
     const unsigned self = this_cpu();
     const uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
@@ -63,23 +62,14 @@ static inline __attribute__((always_inline)) void flush_cpus(uint64_t cpus, cons
         number[cpu] = flush_ask(percpu_of(cpu));
     }
     if (cpus & BIT(self)) {
-        if (va)
-            arch_tlb_invlpg_local(*va);
-        else
+        if (all)
             arch_tlb_flush_local();
+        else
+            arch_tlb_invlpg_local(va);
     }
     for (uint64_t left = others; left; left &= left - 1) {
         const unsigned cpu = (unsigned)__builtin_ctzll(left);
         while (atomic_read_acquire(&percpu_of(cpu)->flush_done) < number[cpu])
             arch_relax();
     }
-}
-void arch_tlb_flush(uint64_t cpus)
-{
-    flush_cpus(cpus, NULL);
-}
-
-void arch_tlb_flush_page(uint64_t cpus, uint64_t va)
-{
-    flush_cpus(cpus, &va);
 }

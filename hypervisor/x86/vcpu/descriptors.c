@@ -24,7 +24,6 @@
  */
 #include "cpu-state.h"
 #include "hypercall.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"
@@ -106,7 +105,7 @@ bool descriptor_read(struct vcpu *v, uint16_t selector, uint64_t *d)
         if (offset / 8 >= v->arch.ldt_entries)
             return false;
         if (!(v->arch.ldt_mapped & BIT(offset >> PAGE_SHIFT)) &&
-            !descriptors_ldt_fault(v, offset, LDT_MAY_WAIT))
+            !descriptors_ldt_fault(v, offset, true))
             return false;
         table = v->arch.area + VCPU_AREA_LDT;
     } else if (offset > GDT_LIMIT) {
@@ -253,13 +252,13 @@ static bool mmu_try_lock(struct domain *d) NO_ANALYSIS
     return !atomic_exchange(&d->mmu.held, 1);
 }
 
-bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, enum ldt_fault when) NO_ANALYSIS
+bool descriptors_ldt_fault(struct vcpu *v, uint64_t offset, bool may_wait) NO_ANALYSIS
 {
     unsigned page = (unsigned)(offset >> PAGE_SHIFT);
 
     if (offset / 8 >= v->arch.ldt_entries)
         return false;
-    if (when == LDT_MAY_WAIT)
+    if (may_wait)
         mutex_lock(&v->domain->mmu);
     else if (!mmu_try_lock(v->domain))
         return false;

@@ -16,7 +16,6 @@
  */
 #include "cpu-state.h"
 #include "hypercall.h"
-#include "page-alloc.h"
 
 uint64_t xcr0_allowed;
 uint32_t fpu_image_size = 512;

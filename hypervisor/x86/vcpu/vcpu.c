@@ -8,7 +8,6 @@
 #include "guest.h"
 #include "lib.h"
 #include "machine.h"
-#include "page-alloc.h"
 #include "page-tables.h"
 #include "sched.h"
 #include "tlb.h"
@@ -116,7 +115,7 @@ void arch_vcpu_destroy(struct vcpu *v)
         v->arch.area_pt[14] = 0;
     }
     /* The area's addresses will be another vCPU's: no CPU may remember this one's pages there. */
-    arch_tlb_flush(arch_cpus_online());
+    arch_tlb_flush(arch_cpus_online(), true, 0);
     area_give(v);
 }
 
@@ -268,7 +267,7 @@ unsigned arch_audit_cpus(void)
 
     vcpu_audit_cpu();
     atomic_exchange(&vcpu_audit_wanted, 1);
-    arch_tlb_flush(all & ~BIT(this_cpu())); /* each looks when it serves this */
+    arch_tlb_flush(all & ~BIT(this_cpu()), true, 0); /* each looks when it serves this */
     atomic_exchange(&vcpu_audit_wanted, 0);
     for (uint64_t cpus = all; cpus; cpus &= cpus - 1) {
         const struct percpu *pc = percpu_of((unsigned)__builtin_ctzll(cpus));
@@ -354,7 +353,7 @@ void vcpu_retry_selectors(struct vcpu *v)
 
     for (unsigned i = 0; i < ARRAY_SIZE(selectors); i++)
         if (selectors[i] & 4) /* of the LDT */
-            (void)descriptors_ldt_fault(v, selectors[i] & ~7u, LDT_MAY_WAIT);
+            (void)descriptors_ldt_fault(v, selectors[i] & ~7u, true);
     v->arch.bad_selectors = 0;
     load_segments(v);
     if (v->arch.bad_selectors)
@@ -402,8 +401,8 @@ void arch_audit_vcpu(struct vcpu *v)
     if (!v->arch.area_pt)
         return;
     for (unsigned i = 0; i < v->arch.gdt_frames; i++)
-        audit_count(mfn(v->arch.gdt_mfn[i]), HELD_WITH_ROLE);
+        audit_count(mfn(v->arch.gdt_mfn[i]), true);
     for (unsigned i = 0; i < 16; i++)
         if (v->arch.ldt_mapped >> i & 1)
-            audit_count(pte_mfn(pte(v->arch.area_pt[VCPU_AREA_LDT / 0x1000 + i])), HELD_WITH_ROLE);
+            audit_count(pte_mfn(pte(v->arch.area_pt[VCPU_AREA_LDT / 0x1000 + i])), true);
 }

@@ -71,6 +71,7 @@ struct block_device {
         sector_size; /* a request is for a multiple of so many bytes: a power of two, 512 to 4096 */
     unsigned physical_size;   /* what the disk writes at once, for programs that ask */
     unsigned segments_most;   /* of a request, at least 1 */
+    bool any_memory;          /* segments can be of memory that is not this kernel's */
     bool read_only, discards; /* what it can do */
     bool flushes;             /* it may keep what it has written in memory, until BLOCK_FLUSH */
     bool gone;

@@ -2,6 +2,7 @@
 #include <paravane/hypercall.h>
 #include <xen/event_channel.h>
 
+#include "drivers/blkback-store.h"
 #include "drivers/blkfront.h"
 #include "drivers/virtio-blk.h"
 #include "kernel/files/file.h"
@@ -26,7 +27,6 @@ const struct platform_device *platform_devices(void)
     return boot_info.flags & SIF_INITDOMAIN ? first_domain : nothing;
 }
 
-/* The kernel does not use the ring; xenstored wants one that it can answer on. */
 struct page *platform_store_page(unsigned *port)
 {
     static struct page *page;
@@ -44,16 +44,32 @@ struct page *platform_store_page(unsigned *port)
     return page;
 }
 
-static void frontends(void)
+/* No message but answers to the store's client is of interest. */
+static void nobody(unsigned type, unsigned number, const char *text, size_t length)
+{
+}
+
+/* The first domain's kernel and its programs share the ring: what the kernel asks waits there until xenstored runs. */
+static bool attach_store(void)
+{
+    unsigned port;
+    struct page *const page = xenstore_attached() ? NULL : platform_store_page(&port);
+    if (page)
+        xenstore_attach(page_address(page), port, nobody);
+    return xenstore_attached();
+}
+
+static void devices_serve(void)
 {
     static const struct xenbus_driver *const drivers[] = {&blkfront_driver};
+    blkback_store_watch();
     xenbus_serve(drivers, ARRAY_SIZE(drivers));
 }
 
 void platform_disks_start(void)
 {
     virtio_blk_start();
-    struct task *const task = xenstore_attached() ? task_create_kernel("xenbus", frontends) : NULL;
+    struct task *const task = attach_store() ? task_create_kernel("xenbus", devices_serve) : NULL;
     if (task)
         sched_ready(task);
 }

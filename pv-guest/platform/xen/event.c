@@ -14,6 +14,8 @@
 #include "platform/platform.h"
 #include "platform/xen/machine.h"
 
+#define DEFERRED_MOST 4
+
 static void (*handlers[EVENT_PORTS])(void);
 static void (*port_handlers[EVENT_PORTS])(unsigned port); /* of those that processes have bound */
 
@@ -80,6 +82,24 @@ unsigned event_bind_ipi(struct vcpu *v, void (*handler)(void))
     return bind.port;
 }
 
+static void (*deferred[DEFERRED_MOST])(void);
+static unsigned deferred_count;
+
+void event_defer(void (*function)(void))
+{
+    for (unsigned i = 0; i < deferred_count; i++)
+        if (deferred[i] == function)
+            return;
+    BUG_ON(deferred_count == DEFERRED_MOST);
+    deferred[deferred_count++] = function;
+}
+
+static void run_deferred(void)
+{
+    while (deferred_count)
+        deferred[--deferred_count]();
+}
+
 static void handle_port(unsigned port)
 {
     __atomic_fetch_and(&shared->evtchn_pending[port / 64], ~(1ul << port % 64), __ATOMIC_SEQ_CST);
@@ -103,5 +123,6 @@ void platform_interrupt(void)
             for (; bits; bits &= bits - 1)
                 handle_port(word * 64 + __builtin_ctzl(bits));
         }
+        run_deferred();
     }
 }

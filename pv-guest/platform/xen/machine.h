@@ -111,6 +111,8 @@ void event_handle_port(struct vcpu *v, unsigned port, void (*handler)(unsigned p
 void event_forget(struct vcpu *v, unsigned port);
 void event_mask(unsigned port);
 void event_unmask(unsigned port);
+/* Have @function called, once, when the handlers of the events that are there now have run; for them to use. */
+void event_defer(void (*function)(void));
 /* The CPU to which ports are bound that nobody has moved. */
 struct vcpu *vcpu_first(void);
 /* Bind a virtual interrupt to @v; panics when that is refused. */

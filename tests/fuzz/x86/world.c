@@ -1,6 +1,5 @@
 /* The world of fuzz-x86 and fuzz-frames: see world.h. */
 #include "world.h"
-#include "page-alloc.h"
 
 #include "pci.h"
 

@@ -1,10 +1,7 @@
 /* See guest.h. */
 #include "guest.h"
 #include "arch.h"
-#include "audit.h"
 #include "lib.h"
-#include "page-alloc.h"
-#include "page-owner.h"
 #include "sched.h"
 
 #define fail(...) (fprintf(stderr, __VA_ARGS__), fprintf(stderr, "\n"), abort())

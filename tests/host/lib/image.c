@@ -2,7 +2,6 @@
 #include "image.h"
 #include "arch.h"
 #include "lib.h"
-#include "page-alloc.h"
 
 #include <elf.h>
 #include <libfdt.h>

@@ -44,7 +44,7 @@ static uint8_t *byte_at(uint64_t va, bool write, size_t *run)
     bool kernel = v->kernel_mode || machine.cpu[machine_cpu].kernel_view;
     /* In ring 0, which does not need US. */
     if (!walk(kernel ? v->arch.kernel_root : v->arch.user_root, va, &w) || (write && !w.writable) ||
-        !mfn_is_ram(w.frame))
+        !mfn_valid(w.frame) || mfn_to_page(w.frame)->owner == OWNER_IO)
         return NULL;
     *run = PAGE_SIZE - (va & ~PAGE_MASK);
     return (uint8_t *)mfn_to_virt(w.frame) + (va & ~PAGE_MASK);

@@ -9,8 +9,6 @@
 #include "evtchn.h"
 #include "grant-table.h"
 #include "lib.h"
-#include "page-alloc.h"
-#include "page-ref.h"
 #include "page-tables.h"
 #include "race.h"
 #include "sched.h"
@@ -95,8 +93,8 @@ static void memory_start(uint64_t frames)
     uint64_t end = machine.hole_first + HOLE_FRAMES;
     set_owner(0, HYPERVISOR_FRAMES, OWNER_HYPERVISOR, 0);
     set_owner(machine.hole_first, HOLE_FRAMES, OWNER_IO, 0);
-    page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES, PAGES_USED);
-    page_alloc_add(mfn(end), frames - end, PAGES_USED);
+    page_alloc_add(mfn(HYPERVISOR_FRAMES), machine.hole_first - HYPERVISOR_FRAMES, false);
+    page_alloc_add(mfn(end), frames - end, false);
     hypervisor_tables_start();
     mprotect(&frame_table[machine.hole_first], HOLE_FRAMES * sizeof(struct page_info), PROT_READ);
 }
@@ -150,7 +148,7 @@ static void leave_root(unsigned cpu)
         atomic_and(&c->root_domain->tlb_cpus, ~BIT(cpu));
     c->root_domain = NULL;
     c->root = 0;
-    arch_tlb_flush(BIT(cpu));
+    arch_tlb_flush(BIT(cpu), true, 0);
 }
 
 /* @v runs on this CPU: load its root, unless another vCPU ran on it. */
@@ -523,7 +521,7 @@ void machine_release_segments(struct vcpu *v)
 void arch_audit_vcpu(struct vcpu *v)
 {
     for (unsigned i = 0; i < v->arch.segment_frames; i++)
-        audit_count(mfn(v->arch.segment_mfn[i]), HELD_WITH_ROLE);
+        audit_count(mfn(v->arch.segment_mfn[i]), true);
 }
 
 static bool root_is_held(const struct machine_cpu *c)
@@ -643,10 +641,10 @@ void arch_time_info(struct vcpu *v, struct vcpu_time_info *out)
     out->tsc_shift = 1;
 }
 
-void arch_cpu_features(uint32_t *words, unsigned n, enum cpu_features whose)
+void arch_cpu_features(uint32_t *words, unsigned n, bool guests)
 {
     for (unsigned w = 0; w < n; w++)
-        words[w] = w << 8 | whose;
+        words[w] = w << 8 | guests;
 }
 
 /* A processor of three leaves; what a domain is shown of the second one's EDX can be limited. */

@@ -96,7 +96,7 @@ static void fill_table(struct known_set *s, uint64_t table, int level, bool writ
         if (!pte_present(e) ||
             (level == 4 && i >= HYPERVISOR_SLOT_FIRST && i <= HYPERVISOR_SLOT_LAST))
             continue;
-        if (!mfn_is_ram(m))
+        if (!mfn_valid(m) || mfn_to_page(m)->owner == OWNER_IO)
             continue;
         bool w = writable && (e.v & PTE_RW);
         uint64_t at = va | (uint64_t)i << (PAGE_SHIFT + 9 * (level - 1));
@@ -232,14 +232,13 @@ void arch_tlb_invlpg_local(uint64_t va)
     flush_page(machine_cpu, va);
 }
 
-void arch_tlb_flush(uint64_t cpus)
+void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
 {
-    for (cpus &= arch_cpus_online(); cpus; cpus &= cpus - 1)
-        flush_cpu((unsigned)__builtin_ctzll(cpus));
-}
-
-void arch_tlb_flush_page(uint64_t cpus, uint64_t va)
-{
-    for (cpus &= arch_cpus_online(); cpus; cpus &= cpus - 1)
-        flush_page((unsigned)__builtin_ctzll(cpus), va);
+    for (cpus &= arch_cpus_online(); cpus; cpus &= cpus - 1) {
+        unsigned cpu = (unsigned)__builtin_ctzll(cpus);
+        if (all)
+            flush_cpu(cpu);
+        else
+            flush_page(cpu, va);
+    }
 }
