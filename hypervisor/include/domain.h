@@ -236,6 +236,13 @@ bool domain_number_free(domid_t id) must_check;
 /* From now on, or no longer, @id belongs to a domain that is built again. */
 void domain_number_keep(domid_t id, bool keep);
 void domain_put(struct domain *d);
+/* @count references at once. */
+struct domain *domain_get_refs(domid_t id, uint32_t count) must_check;
+static inline void domain_put_refs(struct domain *d, uint32_t count)
+{
+    if (unlikely(atomic_sub(&d->refs, count) == 0))
+        d->free(d);
+}
 /* Iterate: the next listed domain after @d (NULL: the first), unreferenced; only for dumps and audit. */
 struct domain *domain_next(const struct domain *d);
 

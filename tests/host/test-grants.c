@@ -873,6 +873,85 @@ Test(grants, a_list_for_several_tables)
     assert_ok(guest_mmu_update(&b, guest_entry(&b, 2, 7), 0));
 }
 
+/* @slot is as a mapping of @frame (0: none) with @flags wants it. */
+static void slot_is(uint64_t slot, uint64_t frame, uint32_t flags)
+{
+    if (!frame || !(flags & GNTMAP_host_map)) {
+        assert_eq_long(slot, 0);
+        return;
+    }
+    assert_eq_long(slot & PTE_ADDR_MASK, frame);
+    assert_eq_long(!(slot & PTE_RW), !!(flags & GNTMAP_readonly));
+    assert_eq_long(!(slot & PTE_GUEST_KERNEL), !!(flags & GNTMAP_application_map));
+}
+
+enum { BOTH = GNTMAP_host_map | GNTMAP_device_map, MIXED = 11 };
+static const struct {
+    uint32_t flags;
+    unsigned ref;
+    int16_t status;
+} mixed[MIXED] = {
+    {GNTMAP_host_map, 0, GNTST_okay},
+    {GNTMAP_host_map, 1, GNTST_okay},
+    {GNTMAP_host_map, 100, GNTST_general_error}, /* nobody's */
+    {GNTMAP_host_map | GNTMAP_readonly, 2, GNTST_okay},
+    {GNTMAP_device_map, 3, GNTST_okay},
+    {BOTH, 4, GNTST_okay},
+    {GNTMAP_host_map, 5, GNTST_okay}, /* in place of another entry */
+    {GNTMAP_host_map | GNTMAP_application_map, 6, GNTST_okay},
+    {GNTMAP_host_map | GNTMAP_contains_pte, 7, GNTST_okay},
+    {GNTMAP_device_map, 3, GNTST_okay}, /* pinned already */
+    {GNTMAP_host_map, 8, GNTST_okay},
+};
+
+/* Lists of which some elements are everyday and some are not: each has its answer, and nothing is held in the end. */
+Test(grants, everyday_elements_and_others_by_turns)
+{
+    struct gnttab_map_grant_ref m[MIXED];
+    struct gnttab_unmap_grant_ref u[MIXED];
+
+    for (unsigned i = 0; i < 9; i++)
+        allow(REF + i, 2, PAGE + i, 0);
+    assert_eq_long(unmap(map(GNTMAP_device_map), 0, DEVICE_ADDRESS), GNTST_okay);
+    for (unsigned i = 0; i < MIXED; i++) {
+        const bool by_pte = mixed[i].flags & GNTMAP_contains_pte;
+        if (i != 6)
+            assert_ok(guest_mmu_update(&b, guest_entry(&b, 3, WINDOW + i), 0));
+        m[i] = (struct gnttab_map_grant_ref){.host_addr = by_pte ? guest_l1_entry(&b, WINDOW + i)
+                                                                 : guest_va(WINDOW + i),
+                                             .flags = mixed[i].flags,
+                                             .ref = REF + mixed[i].ref,
+                                             .dom = 1,
+                                             .status = 77};
+    }
+    uint64_t at = machine_put(0x1000, m, sizeof(m)).va;
+    assert_ok(hypercall(&b, grant_table_op, GNTTABOP_map_grant_ref, at, MIXED));
+    machine_get(m, 0x1000, sizeof(m));
+    for (unsigned i = 0; i < MIXED; i++) {
+        const uint64_t frame = mixed[i].ref < 9 ? a.mfn[PAGE + mixed[i].ref] << PAGE_SHIFT : 0;
+        assert_eq_long(m[i].status, mixed[i].status);
+        assert_eq_long(m[i].dev_bus_addr, frame);
+        slot_is(guest_page(&b, 3)[WINDOW + i], frame, mixed[i].flags);
+        u[i] = (struct gnttab_unmap_grant_ref){
+            .host_addr = mixed[i].flags & GNTMAP_host_map ? m[i].host_addr : 0,
+            .dev_bus_addr = mixed[i].flags & GNTMAP_device_map ? frame : 0,
+            .handle = frame ? m[i].handle : 999,
+            .status = 77};
+    }
+    assert_eq_long(a.d->refs, 1 + MIXED - 1);
+    world_check();
+    at = machine_put(0x1000, u, sizeof(u)).va;
+    assert_ok(hypercall(&b, grant_table_op, GNTTABOP_unmap_grant_ref, at, MIXED));
+    machine_get(u, 0x1000, sizeof(u));
+    for (unsigned i = 0; i < MIXED; i++) {
+        assert_eq_long(u[i].status, i == 2 ? GNTST_bad_handle : GNTST_okay);
+        assert_eq_long(guest_page(&b, 3)[WINDOW + i], 0);
+    }
+    assert_eq_long(a.d->refs, 1);
+    assert_eq_long(a.d->grants->pinned, 0);
+    assert_eq_long(b.d->grants->maptrack->list[0].free, MAPTRACK_PER_PAGE);
+}
+
 /* The last of several status frames is mapped: those before it, taken away already, are given back to it. */
 Test(grants, status_frames_are_taken_all_or_none)
 {

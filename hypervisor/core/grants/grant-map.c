@@ -1,137 +1,69 @@
 /*
- * Mapping others' grants, and unmapping.
- *
- *     map      a handle; the entry is pinned; a device mapping's references, or a page-table entry with its own
- *     unmap    page-table entries of up to 32 elements are emptied; one flush of all CPUs that know the domain; then the
- *              frames' references, the pins and the GTF bits are given back
- *
- * "Unused" is told to the granter by the GTF bits, last: what it does with the frame then, no TLB of the mapper's sees.
- * The flush is of whole TLBs, since a table may be reached by more addresses than the one that was named.
+ * Mapping others' grants: a handle; the entry is pinned; a device mapping's references, or a page-table entry with its own.
  *
  * Each element has a status of its own, and the call answers 0; only an element that cannot be read or written ends the batch.
  * Lists are worked off in place: who was put aside between two elements goes on with the next.
+ *
+ * In the order of this file: an element by the general path; runs of everyday elements; the list.
  */
 #include "arch.h"
+#include "grant-batch.h"
 #include "grant-quick.h"
 #include "lib.h"
 #include "maptrack.h"
 #include "page-tables.h"
 #include "refuse.h"
 #include "sched.h"
-#include "tlb.h"
 
-#define MAP_SPAN   16u /* elements between two preemption points */
-#define UNMAP_SPAN 32u /* elements with one flush */
+#define MAP_SPAN 16u /* elements between two preemption points */
 
-/* What consecutive elements share.  Between two spans nothing of it is held. */
-struct batch {
-    struct vcpu *v;
-    struct domain *d;
-    struct domain *granter;    /* referenced; or NULL */
-    struct maptrack *maptrack; /* of @d, if it had one as the span began; or NULL */
-    bool locked;               /* d->mmu */
-    /* While it is locked: the L1 table of the last slot that was looked for, and which 2 MiB it maps; or NULL. */
-    uint64_t *table;
-    uint64_t table_maps;
-};
+_Static_assert(sizeof(struct gnttab_map_grant_ref) == 32 &&
+                   offsetof(struct gnttab_map_grant_ref, ref) == 12 &&
+                   offsetof(struct gnttab_map_grant_ref, status) == 18 &&
+                   offsetof(struct gnttab_map_grant_ref, handle) == 20 &&
+                   offsetof(struct gnttab_map_grant_ref, dev_bus_addr) == 24,
+               "an element is four words: address; flags, ref; dom, status, handle; address");
 
-/* It takes the lock once a span, and the analysis of locks is told by mutex_is_held(). */
-static inline void batch_lock(struct batch *b) NO_ANALYSIS
+static inline guest_ptr_t element_at(guest_ptr_t ops, unsigned i)
 {
-    if (b->locked)
-        return;
-    mutex_lock(&b->d->mmu);
-    b->locked = true;
-    b->table = NULL;
+    return guest_ptr_add(ops, i * sizeof(struct gnttab_map_grant_ref));
 }
 
-static void batch_unlock(struct batch *b) NO_ANALYSIS
+/* The entry for a mapping is as Xen's, never for code, and A and D are set. */
+#define ENTRY_BITS (PTE_P | PTE_A | PTE_D | PTE_NX)
+
+/* Bits of the guest's own for the entry. */
+static inline uint64_t entry_avail(uint32_t flags)
 {
-    if (b->locked)
-        mutex_unlock(&b->d->mmu);
-    b->locked = false;
+    return ((uint64_t)flags >> _GNTMAP_guest_avail0 << 9) & PTE_AVAIL;
 }
 
-static void batch_end(struct batch *b)
+/* --- one element, in general --------------------------------------------------------------------------- */
+
+static pte_t pte_of(mfn_t m, uint32_t flags)
 {
-    batch_unlock(b);
-    if (b->granter)
-        domain_put(b->granter);
-    b->granter = NULL;
-}
-
-static noinline_ struct domain *batch_granter_new(struct batch *b, domid_t id)
-{
-    if (b->granter)
-        domain_put(b->granter);
-    b->granter = domain_get(id);
-    if (b->granter && !b->granter->grants) {
-        domain_put(b->granter);
-        b->granter = NULL;
-    }
-    return b->granter;
-}
-
-/* Domain @id, which has a table, as long as the batch lasts or another is asked for; or NULL. */
-static inline struct domain *batch_granter(struct batch *b, domid_t id)
-{
-    return likely(b->granter && b->granter->id == id) ? b->granter : batch_granter_new(b, id);
-}
-
-/* --- map ----------------------------------------------------------------------------------------------- */
-
-#define TABLE_SHIFT 21 /* 2 MiB: what an L1 table maps */
-
-static noinline_ uint64_t *slot_look_up(struct batch *b, uint64_t at, uint32_t flags)
-    REQUIRES(&b->d->mmu)
-{
-    mutex_is_held(&b->v->domain->mmu);
-    if (flags & GNTMAP_contains_pte)
-        return l1_slot_at(b->d, at);
-    uint64_t *slot = l1_slot(b->v, at);
-    b->table = slot ? (uint64_t *)((uintptr_t)slot & PAGE_MASK) : NULL;
-    b->table_maps = at >> TABLE_SHIFT;
-    return slot;
-}
-
-/* The page-table slot that an element names; NULL: none in a table of the caller's.  With the lock held no table changes its
- * place: what an element changes is an entry of an L1 table. */
-static inline uint64_t *slot_of(struct batch *b, uint64_t at, uint32_t flags) REQUIRES(&b->d->mmu)
-{
-    if (likely(b->table && at >> TABLE_SHIFT == b->table_maps && !(flags & GNTMAP_contains_pte)))
-        return &b->table[pt_index(at, 1)];
-    return slot_look_up(b, at, flags);
-}
-
-/* The entry for a mapping with these flags: as Xen's, never for code, and A and D are set. */
-static inline pte_t pte_of(mfn_t m, uint32_t flags)
-{
-    uint64_t bits = PTE_P | PTE_A | PTE_D | PTE_NX;
+    uint64_t bits = ENTRY_BITS | entry_avail(flags);
 
     if (!(flags & GNTMAP_readonly))
         bits |= PTE_RW;
     if (flags & GNTMAP_application_map)
         bits |= PTE_US;
-    bits |= ((uint64_t)flags >> _GNTMAP_guest_avail0 << 9) & PTE_AVAIL;
     return pte_make(m, bits);
 }
 
-static inline int16_t host_map(struct batch *b, struct domain *granter, uint64_t at, uint32_t flags,
-                               mfn_t m)
+static int16_t host_map(struct batch *b, struct domain *granter, uint64_t at, uint32_t flags,
+                        mfn_t m)
 {
     mutex_is_held(&b->d->mmu); /* map_one() */
-    uint64_t *slot = slot_of(b, at, flags);
-    if (unlikely(!slot))
+    uint64_t *slot = slot_look_up(b, at, flags);
+    if (!slot)
         return deny(GRANT_NO_SLOT, GNTST_general_error, at, flags);
-    if (likely(l1_map_quick(granter, slot, mfn_to_page(m), pte_of(m, flags))))
-        return GNTST_okay;
     /* The refusal, of a frame that is no memory to be mapped in this way, has been recorded. */
-    return likely(!l1_update(b->d, granter, slot, pte_of(m, flags), AD_AS_GIVEN))
-               ? GNTST_okay
-               : GNTST_general_error;
+    return l1_update(b->d, granter, slot, pte_of(m, flags), AD_AS_GIVEN) ? GNTST_general_error
+                                                                         : GNTST_okay;
 }
 
-static inline int16_t device_map(struct domain *granter, uint32_t flags, struct page_info *pg)
+static int16_t device_map(struct domain *granter, uint32_t flags, struct page_info *pg)
 {
     const bool got = flags & GNTMAP_readonly ? page_get_quick(pg, granter, granter->id)
                                              : !page_get_and_type(pg, granter, PAGE_TYPE_WRITABLE);
@@ -150,80 +82,49 @@ struct map_op {
 };
 
 /* The frame of a pinned entry, in both ways that @op may ask for. */
-static inline int16_t frame_map(struct batch *b, struct domain *granter, const struct map_op *op,
-                                mfn_t m, bool fresh)
+static int16_t frame_map(struct batch *b, struct domain *granter, const struct map_op *op,
+                         const struct grant_part *part)
 {
-    struct page_info *pg = mfn_to_page(m);
+    struct page_info *pg = mfn_to_page(part->mfn);
     int16_t status = GNTST_okay;
 
     /* A look that decides nothing yet, but for what is no memory at all: that stays so. */
-    if (unlikely(atomic_read(&pg->owner) != granter->id))
-        return deny(GRANT_FRAME_NOT_GRANTERS, fresh ? GNTST_bad_page : GNTST_general_error, m.n);
+    if (atomic_read(&pg->owner) != granter->id)
+        return deny(GRANT_FRAME_NOT_GRANTERS, part->fresh ? GNTST_bad_page : GNTST_general_error,
+                    part->mfn.n);
     if (op->flags & GNTMAP_device_map) {
         status = device_map(granter, op->flags, pg);
-        if (unlikely(status))
+        if (status)
             return status;
     }
     if (op->flags & GNTMAP_host_map) {
-        status = host_map(b, granter, op->host, op->flags, m);
-        if (unlikely(status) && op->flags & GNTMAP_device_map)
+        status = host_map(b, granter, op->host, op->flags, part->mfn);
+        if (status && op->flags & GNTMAP_device_map)
             page_put_mapped(pg, !(op->flags & GNTMAP_readonly));
     }
     return status;
 }
 
-#define FRESH (1ll << 32)
-
-/* Pin what is not everyday: the frame, and FRESH if nobody else had it pinned; or the status, which is negative. */
-static noinline_ int64_t pin_slow(const struct batch *b, const struct domain *granter,
-                                  grant_ref_t ref, uint32_t pins)
+/* Of @granter, which has a table. */
+static int16_t map_of(struct batch *b, struct domain *granter, const struct map_op *op,
+                      uint32_t *handle, uint64_t *address)
 {
-    struct grant_part part;
-    const int16_t status = grant_pin(granter->grants, ref, b->d->id, pins, true, &part);
-
-    return status ? status : (int64_t)part.mfn.n | (part.fresh ? FRESH : 0);
-}
-
-static always_inline_ int64_t pin_one(const struct batch *b, const struct domain *granter,
-                                      const struct map_op *op, uint32_t pins)
-{
-    uint32_t frame;
-
-    return likely(grant_pin_quick(granter->grants, op->ref, b->d->id, pins, gtf_quick(op->flags),
-                                  &frame))
-               ? frame | FRESH
-               : pin_slow(b, granter, op->ref, pins);
-}
-
-/* The element's status, and what it gets back. */
-static always_inline_ int16_t map_one(struct batch *b, const struct map_op *op, uint32_t *handle,
-                                      uint64_t *address)
-{
-    if (unlikely(!(op->flags & MAPTRACK_PARTS)))
-        return deny(GRANT_MAP_FLAGS, GNTST_bad_gntref, op->flags);
-    struct domain *granter = batch_granter(b, op->granter);
-    if (unlikely(!granter))
-        return deny(GRANT_GRANTER_MISSING, GNTST_bad_domain, op->granter);
     /* Before anything is pinned: whoever waits for the lock leaves nothing half done, which the audit could meet. */
     if (op->flags & GNTMAP_host_map)
         batch_lock(b);
-    struct maptrack_entry *e = maptrack_new_quick(b->maptrack, b->v, handle);
-    if (unlikely(!e)) {
-        e = maptrack_new(b->v, handle);
-        if (!e)
-            return deny(GRANT_NO_HANDLE, GNTST_no_space, b->d->grants->max_maptrack_frames);
-    }
+    struct maptrack_entry *e = maptrack_new(b->v, handle);
+    if (!e)
+        return deny(GRANT_NO_HANDLE, GNTST_no_space, b->d->grants->max_maptrack_frames);
 
-    const uint32_t pins = grant_pins_quick(op->flags);
-    const int64_t pinned = pin_one(b, granter, op, pins);
-    const mfn_t m = mfn((uint32_t)pinned);
-    int16_t status = (int16_t)pinned;
-    if (likely(pinned >= 0)) {
-        status = frame_map(b, granter, op, m, pinned & FRESH);
-        if (unlikely(status))
+    const uint32_t pins = grant_pins_of(op->flags);
+    struct grant_part part;
+    int16_t status = grant_pin(granter->grants, op->ref, b->d->id, pins, true, &part);
+    if (!status) {
+        status = frame_map(b, granter, op, &part);
+        if (status)
             grant_unpin(granter->grants, op->ref, pins);
     }
-    if (unlikely(status)) {
+    if (status) {
         maptrack_free(b->v, e, *handle);
         return status;
     }
@@ -231,280 +132,295 @@ static always_inline_ int16_t map_one(struct batch *b, const struct map_op *op, 
     e->granter = granter;
     e->ref = op->ref;
     atomic_set_release(&e->flags, (uint16_t)(op->flags & (MAPTRACK_TAKEN - 1)));
-    *address = mfn_to_maddr(m);
+    *address = mfn_to_maddr(part.mfn);
     return GNTST_okay;
 }
 
-#define WORD(ops, i) guest_ptr_add(ops, (i) * sizeof(uint64_t))
-
-/* What elements say is in their first three words. */
-static always_inline_ int read_three(uint64_t *word, guest_ptr_t at)
+/* The element's status, and what it gets back. */
+static int16_t map_one(struct batch *b, const struct map_op *op, uint32_t *handle,
+                       uint64_t *address)
 {
-    return guest_read_word_checked(&word[0], at, 0) || guest_read_word_checked(&word[1], at, 1) ||
-           guest_read_word_checked(&word[2], at, 2);
+    if (!(op->flags & MAPTRACK_PARTS))
+        return deny(GRANT_MAP_FLAGS, GNTST_bad_gntref, op->flags);
+    struct domain *granter = domain_get(op->granter);
+    if (!granter)
+        return deny(GRANT_GRANTER_MISSING, GNTST_bad_domain, op->granter);
+    const int16_t status = granter->grants
+                               ? map_of(b, granter, op, handle, address)
+                               : deny(GRANT_GRANTER_MISSING, GNTST_bad_domain, op->granter);
+    domain_put(granter);
+    return status;
 }
 
-_Static_assert(sizeof(struct gnttab_map_grant_ref) == 32 &&
-                   offsetof(struct gnttab_map_grant_ref, ref) == 12 &&
-                   offsetof(struct gnttab_map_grant_ref, status) == 18 &&
-                   offsetof(struct gnttab_map_grant_ref, handle) == 20 &&
-                   offsetof(struct gnttab_map_grant_ref, dev_bus_addr) == 24,
-               "an element is four words: address; flags, ref; dom, status, handle; address");
-
 /* The element at @at: 0 or -EFAULT. */
-static always_inline_ int map_element(struct batch *b, guest_ptr_t at)
+static int map_element(struct batch *b, guest_ptr_t at)
 {
     uint64_t word[3], address = 0;
 
-    if (unlikely(!guest_list_readable(at, sizeof(struct gnttab_map_grant_ref))) ||
-        unlikely(read_three(word, at)))
+    if (!guest_list_readable(at, sizeof(struct gnttab_map_grant_ref)) || read_three(word, at))
         return refuse(ARGUMENT_UNREADABLE, at.va);
     const struct map_op op = {word[0], (uint32_t)word[1], (grant_ref_t)(word[1] >> 32),
                               (domid_t)word[2]};
     uint32_t handle = 0;
     const int16_t status = map_one(b, &op, &handle, &address);
-    if (unlikely(status)) { /* what is not ours to say stays as it was */
+    if (status) { /* what is not ours to say stays as it was */
         if (guest_write_u64_checked(WORD(at, 2),
                                     (word[2] & ~0xffff0000ull) | (uint64_t)(uint16_t)status << 16))
             return refuse(ARGUMENT_UNREADABLE, at.va);
         return 0;
     }
-    if (unlikely(
-            guest_write_u64_checked(WORD(at, 2), (word[2] & 0xffff) | (uint64_t)handle << 32)) ||
-        unlikely(guest_write_u64_checked(WORD(at, 3), address)))
+    if (guest_write_u64_checked(WORD(at, 2), (word[2] & 0xffff) | (uint64_t)handle << 32) ||
+        guest_write_u64_checked(WORD(at, 3), address))
         return refuse(ARGUMENT_UNREADABLE, at.va);
     return 0;
 }
 
-/* Up to a span of elements at @ops; 0 or -EFAULT. */
-static int map_span(struct vcpu *v, guest_ptr_t ops, unsigned count)
+/* --- runs of everyday elements -------------------------------------------------------------------------- */
+
+/* What an element is, by the flags that decide it.  No @pins: it is not everyday. */
+struct map_kind {
+    uint32_t pins, gtf;
+    uint64_t entry;             /* bits of the page-table entry, but the guest's own */
+    uint64_t take;              /* what it adds to the frame's state */
+} __attribute__((aligned(32))); /* found by a shift */
+
+#define KIND_FLAGS 32u /* all below: GNTMAP_contains_pte is the highest, and never everyday */
+#define KIND(flags, pins, gtf, entry, parts, writable)                     \
+    [flags] = {(pins), (gtf), (entry) | PTE_US | PTE_GUEST_KERNEL,         \
+               (parts) * (PAGE_REF_ONE + (writable))},                     \
+    [(flags) | GNTMAP_application_map] = {(pins), (gtf), (entry) | PTE_US, \
+                                          (parts) * (PAGE_REF_ONE + (writable))}
+#define KINDS(flags, read, write, parts)                                          \
+    KIND(flags, write, GTF_reading | GTF_writing, ENTRY_BITS | PTE_RW, parts, 1), \
+        KIND((flags) | GNTMAP_readonly, read, GTF_reading, ENTRY_BITS, parts, 0)
+
+static const struct map_kind map_kinds[KIND_FLAGS] = {
+    KINDS(GNTMAP_device_map, PIN_DEVICE_READ, PIN_DEVICE_WRITE, 1),
+    KINDS(GNTMAP_host_map, PIN_HOST_READ, PIN_HOST_WRITE, 1),
+    KINDS(GNTMAP_host_map | GNTMAP_device_map, PIN_HOST_READ + PIN_DEVICE_READ,
+          PIN_HOST_WRITE + PIN_DEVICE_WRITE, 2),
+};
+_Static_assert((GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly | GNTMAP_application_map |
+                GNTMAP_contains_pte) == KIND_FLAGS - 1,
+               "the low bits");
+
+/*
+ * A run: elements that name one granter.  Held meanwhile: a reference to the granter for each element that is left, its table,
+ * the vCPU's free handles; and if @host the caller's page tables.  Nothing is half done while one of them is waited for.
+ */
+struct map_run {
+    struct vcpu *v;
+    struct domain *granter;
+    struct grant_table *t;
+    const struct maptrack *m;
+    uint32_t head; /* of the free handles */
+    domid_t mapper, granter_id;
+    bool host;
+    struct last_table last;
+    /* What was taken of a frame that had just changed hands: to be given back when nothing is held. */
+    struct page_info *undo;
+    uint64_t undo_take;
+};
+
+/* The frame @named of the run's granter, in its everyday state, as @kind wants it. */
+static always_inline_ bool frame_take(struct map_run *r, uint32_t named,
+                                      const struct map_kind *kind)
 {
-    struct batch b = {
-        .v = v, .d = v->domain, .maptrack = atomic_read_acquire(&v->domain->grants->maptrack)};
-    int rc = 0;
+    struct page_info *pg = mfn_to_page(mfn(named));
+
+    if (unlikely(named >= max_mfn))
+        return false;
+    const int got = page_try_add(pg, r->granter_id, kind->take);
+    if (unlikely(got == PAGE_CHANGED_HANDS)) {
+        r->undo = pg;
+        r->undo_take = kind->take;
+    }
+    return likely(got == PAGE_ADDED);
+}
+
+/* The active entry of @ref, which names a frame for the run's mapper, and is pinned by nobody; or NULL. */
+static always_inline_ struct grant_active *active_free(const struct map_run *r, grant_ref_t ref)
+{
+    if (unlikely(ref >= r->t->quick))
+        return NULL;
+    struct grant_active *page = r->t->active[ref / ACTIVE_PER_PAGE];
+    if (unlikely(!page))
+        return NULL;
+    struct grant_active *a = &page[ref % ACTIVE_PER_PAGE];
+    return likely(!a->pins) ? a : NULL;
+}
+
+enum { NOT_EVERYDAY, MAPPED, MAPPED_UNTOLD /* its answer could not be written */ };
+
+/* The element at @at.  NOT_EVERYDAY: nothing has been done. */
+static always_inline_ int map_quick(struct map_run *r, guest_ptr_t at) NO_ANALYSIS
+{
+    uint64_t word[3], *slot = NULL;
+
+    if (unlikely(!guest_list_readable(at, sizeof(struct gnttab_map_grant_ref))) ||
+        unlikely(read_three(word, at)))
+        return NOT_EVERYDAY;
+    const uint32_t flags = (uint32_t)word[1];
+    const grant_ref_t ref = (grant_ref_t)(word[1] >> 32);
+    const struct map_kind *kind = &map_kinds[flags % KIND_FLAGS];
+    const uint32_t handle = r->head;
+    if (unlikely(!kind->pins || (domid_t)word[2] != r->granter_id || handle == MAPTRACK_NONE))
+        return NOT_EVERYDAY;
+    if (flags & GNTMAP_host_map) {
+        slot = likely(r->host) ? slot_of(r->v, &r->last, word[0]) : NULL;
+        if (unlikely(!slot) || unlikely(pte_present(pte(atomic_read(slot)))))
+            return NOT_EVERYDAY;
+    }
+
+    struct grant_active *a = active_free(r, ref);
+    if (unlikely(!a))
+        return NOT_EVERYDAY;
+    grant_entry_v1_t *shared = grant_entry_v1(r->t, ref);
+    uint32_t seen = (uint32_t)r->mapper << 16 | GTF_permit_access;
+    if (unlikely(!atomic_compare_exchange((uint32_t *)shared, &seen, seen | kind->gtf)))
+        return NOT_EVERYDAY;
+    const uint32_t named = atomic_read(&shared->frame);
+    if (unlikely(!frame_take(r, named, kind))) {
+        grant_unmark(r->t, ref, GTF_reading | GTF_writing);
+        return NOT_EVERYDAY; /* and refused, if it is still so */
+    }
+
+    grant_active_set(a, kind->pins, named, r->mapper);
+    const uint64_t address = mfn_to_maddr(mfn(named));
+    if (slot) /* visible to all before the clock is read: tlb.h */
+        atomic_exchange(slot, address | kind->entry | entry_avail(flags));
+    struct maptrack_entry *e = maptrack_at(r->m, handle);
+    r->head = e->ref;
+    e->granter = r->granter;
+    e->ref = ref;
+    atomic_set_release(&e->flags, (uint16_t)(flags & (MAPTRACK_TAKEN - 1)));
+    return likely(!guest_write_u64_checked(WORD(at, 2),
+                                           (word[2] & 0xffff) | (uint64_t)handle << 32)) &&
+                   likely(!guest_write_u64_checked(WORD(at, 3), address))
+               ? MAPPED
+               : MAPPED_UNTOLD;
+}
+
+/* What the run's elements share, which begins with the one at @ops.  False: nothing is held. */
+static always_inline_ bool map_run_begin(struct map_run *r, guest_ptr_t ops, unsigned count)
+{
+    uint64_t word[3];
+
+    /* A first look, which says only what to hold. */
+    if (!FAST_PATHS || unlikely(!r->m) ||
+        unlikely(!guest_list_readable(ops, sizeof(struct gnttab_map_grant_ref))) ||
+        unlikely(read_three(word, ops)))
+        return false;
+    r->host = word[1] & GNTMAP_host_map;
+    r->granter_id = (domid_t)word[2];
+    r->granter = domain_get_refs(r->granter_id, count);
+    if (unlikely(!r->granter))
+        return false;
+    r->t = r->granter->grants;
+    if (likely(r->t))
+        return true;
+    domain_put_refs(r->granter, count);
+    return false;
+}
+
+/* How many of the @count elements at @ops have been mapped as a run; *rc is -EFAULT if the last one's answer could not be written. */
+static always_inline_ unsigned map_run(struct vcpu *v, guest_ptr_t ops, unsigned count,
+                                       long *rc) NO_ANALYSIS
+{
+    struct domain *d = v->domain;
+    struct maptrack *m = atomic_read_acquire(&d->grants->maptrack);
+    struct map_run r = {.v = v, .m = m, .mapper = d->id, .last = LAST_TABLE_NONE};
+
+    if (unlikely(!map_run_begin(&r, ops, count)))
+        return 0;
+    if (r.host)
+        mutex_lock(&d->mmu);
+    struct maptrack_list *free = &m->list[v->id];
+    spin_lock(&r.t->lock);
+    spin_lock(&free->lock);
+    r.head = free->head;
+
+    const guest_ptr_t end = element_at(ops, count);
+    guest_ptr_t at = ops;
+    int what;
+    do {
+        what = map_quick(&r, at);
+        if (likely(what != NOT_EVERYDAY))
+            at = element_at(at, 1);
+    } while (likely(what == MAPPED) && at.va != end.va);
+
+    const unsigned n = (unsigned)(at.va - ops.va) / sizeof(struct gnttab_map_grant_ref);
+    free->head = r.head;
+    free->free -= n;
+    r.t->pinned += n;
+    spin_unlock(&free->lock);
+    spin_unlock(
+        &r.t->lock); /* the last look at the granter, if its references are the handles' by now */
+    if (r.host)
+        mutex_unlock(&d->mmu);
+    if (unlikely(n < count))
+        domain_put_refs(r.granter, count - n);
+    if (unlikely(r.undo))
+        page_sub(r.undo, r.undo_take);
+    if (unlikely(what == MAPPED_UNTOLD))
+        *rc = refuse(ARGUMENT_UNREADABLE, at.va);
+    return n;
+}
+
+/* --- the list ------------------------------------------------------------------------------------------- */
+
+/* @count elements by the general path; 0 or -EFAULT. */
+static noinline_ long map_elements(struct vcpu *v, guest_ptr_t ops, unsigned count)
+{
+    struct batch b = {.v = v, .d = v->domain};
+    long rc = 0;
 
     for (unsigned i = 0; i < count && !rc; i++)
-        rc = map_element(&b, guest_ptr_add(ops, i * sizeof(struct gnttab_map_grant_ref)));
-    batch_end(&b);
+        rc = map_element(&b, element_at(ops, i));
+    batch_unlock(&b);
     return rc;
 }
 
-long grant_map(struct vcpu *v, guest_ptr_t ops, unsigned count)
+/* A span of elements, of which @n have been mapped. */
+static long map_span(struct vcpu *v, guest_ptr_t ops, unsigned count, unsigned n)
+{
+    long rc = 0;
+
+    while (n < count && !rc) {
+        const unsigned run = map_run(v, element_at(ops, n), count - n, &rc);
+        n += run;
+        if (n < count && !rc) {
+            /* What did not even begin as a run is likely to go on like that. */
+            const unsigned others = run ? 1 : count - n;
+            rc = map_elements(v, element_at(ops, n), others);
+            n += others;
+        }
+    }
+    return rc;
+}
+
+/* The elements of a list of which @n have been mapped. */
+static noinline_ long map_list(struct vcpu *v, guest_ptr_t ops, unsigned count, unsigned n)
 {
     for (unsigned i = 0; i < count; i += MAP_SPAN) {
         if (i && pause_point())
             break;
-        int rc = map_span(v, guest_ptr_add(ops, i * sizeof(struct gnttab_map_grant_ref)),
-                          MIN(count - i, MAP_SPAN));
+        const unsigned span = MIN(count - i, MAP_SPAN);
+        long rc = map_span(v, element_at(ops, i), span, MIN(n, span));
         if (rc)
             return rc;
+        n = 0;
     }
     return 0;
 }
 
-/* --- unmap --------------------------------------------------------------------------------------------- */
-
-/* An element between the two passes: what is unmapped, and not given back yet. */
-struct unmapped {
-    struct maptrack_entry *e; /* ours; NULL: nothing */
-    struct grant_active *a;   /* of the entry that it has pinned */
-    uint32_t handle;
-    uint16_t flags; /* what the handle had */
-    uint16_t done;  /* parts that are gone */
-};
-
-/* All kinds of unmapping.  @replace: the entry at @new takes the place of the host mapping's. */
-struct unmap_op {
-    uint64_t host, device, new;
-    uint32_t handle;
-    bool replace;
-};
-
-/* The entry at @op->new moves to @slot, with all that it holds. */
-static bool replace_host(struct batch *b, const struct unmap_op *op, uint64_t *slot, mfn_t m,
-                         bool writable) REQUIRES(&b->d->mmu)
+long grant_map(struct vcpu *v, guest_ptr_t ops, unsigned count)
 {
-    mutex_is_held(&b->v->domain->mmu);
-    uint64_t *from = l1_slot(b->v, op->new);
+    long rc = 0;
 
-    if (!from || from == slot)
-        return false;
-    const pte_t moved = pte(atomic_read(from));
-    /* A processor may set A and D in the old place until all have forgotten it; nobody misses them. */
-    if (!l1_remove(slot, m, writable, moved))
-        return false;
-    atomic_exchange(from, 0);
-    return true;
-}
-
-static inline int16_t host_unmap(struct batch *b, const struct unmap_op *op, uint16_t flags,
-                                 mfn_t m)
-{
-    const bool writable = !(flags & GNTMAP_readonly);
-
-    batch_lock(b);
-    mutex_is_held(&b->d->mmu);
-    uint64_t *slot = slot_of(b, op->host, flags);
-    if (unlikely(op->replace && op->new)) {
-        if (flags & GNTMAP_contains_pte)
-            return deny(GRANT_REPLACE_BY_PTE, GNTST_general_error, op->handle);
-        if (slot && replace_host(b, op, slot, m, writable))
-            return GNTST_okay;
-    } else if (likely(slot && l1_remove(slot, m, writable, pte(0)))) {
-        return GNTST_okay;
-    }
-    return deny(GRANT_NOT_MAPPED_THERE, GNTST_general_error, op->host, m.n);
-}
-
-/* First pass: empty the entry. */
-static always_inline_ int16_t unmap_one(struct batch *b, const struct unmap_op *op,
-                                        struct unmapped *u)
-{
-    uint16_t flags, done = 0;
-    struct maptrack_entry *e = maptrack_take(b->maptrack, op->handle, &flags);
-
-    u->e = e;
-    if (unlikely(!e))
-        return deny(GRANT_HANDLE_BAD, GNTST_bad_handle, op->handle);
-
-    /* What the handle has pinned stays as it is. */
-    struct grant_active *a = grant_active_of(e->granter->grants, e->ref);
-    const mfn_t m = mfn(a->mfn);
-    int16_t status = GNTST_okay;
-    if (unlikely(op->device && (flags & GNTMAP_device_map) && op->device != mfn_to_maddr(m))) {
-        status = deny(GRANT_DEVICE_ADDRESS, GNTST_bad_dev_addr, op->device, m.n);
-    } else {
-        if (op->host && (flags & GNTMAP_host_map)) {
-            status = host_unmap(b, op, flags, m);
-            if (likely(!status))
-                done = GNTMAP_host_map;
-        }
-        if (likely(!status) && op->device)
-            done |= flags & GNTMAP_device_map;
-    }
-    *u = (struct unmapped){e, a, op->handle, flags, done};
-    return status;
-}
-
-/* A handle of @d's is gone: so is its reference.  The batch has one more, so that few are the last. */
-static inline void batch_put(struct batch *b, struct domain *d)
-{
-    if (likely(b->granter == d)) {
-        atomic_sub(&d->refs, 1);
-        return;
-    }
-    if (b->granter)
-        domain_put(b->granter);
-    b->granter = d; /* with the handle's */
-}
-
-/* Second pass: no TLB has the mapping any more.  The references first, then the pins and what the granter sees of them. */
-static always_inline_ void unmap_finish(struct batch *b, const struct unmapped *u,
-                                        struct maptrack_chain *freed)
-{
-    struct maptrack_entry *e = u->e;
-    const uint16_t left = u->flags & ~u->done;
-
-    if (likely(u->done)) {
-        struct page_info *pg = mfn_to_page(mfn(u->a->mfn));
-        const bool writable = !(u->flags & GNTMAP_readonly);
-        if (u->done & GNTMAP_host_map)
-            page_put_mapped(pg, writable);
-        if (u->done & GNTMAP_device_map)
-            page_put_mapped(pg, writable);
-        grant_unpin_quick(e->granter->grants, u->a, e->ref,
-                          grant_pins_quick(u->done | (u->flags & GNTMAP_readonly)));
-    }
-    if (left & MAPTRACK_PARTS) {
-        atomic_set_release(&e->flags, left);
-        return;
-    }
-    batch_put(b, e->granter);
-    maptrack_chain(freed, e, u->handle);
-}
-
-static always_inline_ void span_finish(struct batch *b, const struct unmapped *u, unsigned count)
-{
-    struct maptrack_chain freed = {0};
-
-    /* The entries were emptied by exchanges: a CPU that comes to the tables only now does not find them. */
-    if (b->locked) {
-        tlb_flush_cpus(atomic_read(&b->d->tlb_cpus));
-        batch_unlock(b);
-    }
-    for (unsigned i = 0; i < count; i++)
-        if (likely(u[i].e))
-            unmap_finish(b, &u[i], &freed);
-    maptrack_free_chain(b->v, &freed);
-    batch_end(b);
-}
-
-/* Read the element at @at, of either kind: address, address, and a word with the handle. */
-static inline int unmap_read(struct unmap_op *op, guest_ptr_t at)
-{
-    uint64_t word[3];
-
-    if (unlikely(!guest_list_readable(at, sizeof(word))) || unlikely(read_three(word, at)))
-        return refuse(ARGUMENT_UNREADABLE, at.va);
-    op->host = word[0];
-    op->device = op->replace ? 0 : word[1];
-    op->new = op->replace ? word[1] : 0;
-    op->handle = (uint32_t)word[2];
-    return 0;
-}
-
-_Static_assert(sizeof(struct gnttab_unmap_grant_ref) == sizeof(struct gnttab_unmap_and_replace) &&
-                   offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) == 8 &&
-                   offsetof(struct gnttab_unmap_and_replace, new_addr) == 8 &&
-                   offsetof(struct gnttab_unmap_grant_ref, handle) == 16 &&
-                   offsetof(struct gnttab_unmap_and_replace, handle) == 16 &&
-                   offsetof(struct gnttab_unmap_grant_ref, status) == 20 &&
-                   offsetof(struct gnttab_unmap_and_replace, status) == 20,
-               "one writer for both");
-
-static int unmap_span(struct vcpu *v, guest_ptr_t ops, unsigned count, bool replace)
-{
-    struct batch b = {
-        .v = v, .d = v->domain, .maptrack = atomic_read_acquire(&v->domain->grants->maptrack)};
-    struct unmapped u[UNMAP_SPAN];
-    unsigned n;
-    int rc = 0;
-
-    for (n = 0; n < count && !rc; n++) {
-        const guest_ptr_t at = guest_ptr_add(ops, n * sizeof(struct gnttab_unmap_grant_ref));
-        struct unmap_op op = {.replace = replace};
-        rc = unmap_read(&op, at);
-        if (unlikely(rc))
-            break;
-        const int16_t status = unmap_one(&b, &op, &u[n]);
-        /* the handle, too, as it was read: one word */
-        if (unlikely(
-                guest_write_u64_checked(WORD(at, 2), op.handle | (uint64_t)(uint16_t)status << 32)))
-            rc = refuse(ARGUMENT_UNREADABLE, at.va);
-    }
-    span_finish(&b, u, n);
-    return rc;
-}
-
-static long unmap_all(struct vcpu *v, guest_ptr_t ops, unsigned count, bool replace)
-{
-    for (unsigned i = 0; i < count; i += UNMAP_SPAN) {
-        if (i && pause_point())
-            break;
-        int rc = unmap_span(v, guest_ptr_add(ops, i * sizeof(struct gnttab_unmap_grant_ref)),
-                            MIN(count - i, UNMAP_SPAN), replace);
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
-
-long grant_unmap(struct vcpu *v, guest_ptr_t ops, unsigned count)
-{
-    return unmap_all(v, ops, count, false);
-}
-
-long grant_unmap_and_replace(struct vcpu *v, guest_ptr_t ops, unsigned count)
-{
-    return unmap_all(v, ops, count, true);
+    if (unlikely(!count))
+        return 0;
+    /* Most calls are one run. */
+    const unsigned span = MIN(count, MAP_SPAN), n = map_run(v, ops, span, &rc);
+    return likely(n == count) || unlikely(rc) ? rc : map_list(v, ops, count, n);
 }

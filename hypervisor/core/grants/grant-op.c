@@ -253,7 +253,7 @@ long hypercall_grant_table_op(struct vcpu *v, const struct hypercall_args *a)
         return refuse(GRANT_COUNT, count);
     if (unlikely(cmd >= ARRAY_SIZE(lists) || !lists[cmd].serve))
         return table_op(v, cmd, arg, count);
-    return likely(guest_range_ok(arg.va, count * lists[cmd].size))
-               ? lists[cmd].serve(v, arg, count)
-               : refuse(ARGUMENT_UNREADABLE, arg.va);
+    if (unlikely(!guest_range_ok(arg.va, (uint64_t)count * lists[cmd].size)))
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return lists[cmd].serve(v, arg, count);
 }

@@ -7,26 +7,19 @@
 #include "arch.h"
 #include "grant-table.h"
 
-/* What a mapping with @flags (GNTMAP_*) is in its entry's counts: grant_pins_of(), without a decision. */
-static inline uint32_t grant_pins_quick(uint32_t flags)
+/* @a, of an entry that nobody had pinned: all of frame @frame.  Two stores. */
+static always_inline_ void grant_active_set(struct grant_active *a, uint32_t pins, uint32_t frame,
+                                            domid_t mapper)
 {
-    static const uint32_t pins[8] = {
-        [GNTMAP_device_map] = PIN_DEVICE_WRITE,
-        [GNTMAP_host_map] = PIN_HOST_WRITE,
-        [GNTMAP_host_map | GNTMAP_device_map] = PIN_HOST_WRITE + PIN_DEVICE_WRITE,
-        [GNTMAP_readonly | GNTMAP_device_map] = PIN_DEVICE_READ,
-        [GNTMAP_readonly | GNTMAP_host_map] = PIN_HOST_READ,
-        [GNTMAP_readonly | GNTMAP_host_map | GNTMAP_device_map] = PIN_HOST_READ + PIN_DEVICE_READ,
-    };
-    _Static_assert((GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly) == 7, "the low bits");
+    typedef uint64_t __attribute__((may_alias)) word_t;
 
-    return pins[flags & 7];
-}
-
-/* The GTF bits that stand for it. */
-static inline uint32_t gtf_quick(uint32_t flags)
-{
-    return flags & GNTMAP_readonly ? GTF_reading : GTF_reading | GTF_writing;
+    _Static_assert(sizeof(*a) == 2 * sizeof(word_t) && offsetof(struct grant_active, mfn) == 4 &&
+                       offsetof(struct grant_active, mapper) == 8 &&
+                       offsetof(struct grant_active, start) == 10 &&
+                       offsetof(struct grant_active, length) == 12,
+                   "the fields of the two words");
+    ((word_t *)a)[0] = (uint64_t)frame << 32 | pins;
+    ((word_t *)a)[1] = (uint64_t)PAGE_SIZE << 32 | mapper;
 }
 
 static inline bool pin_quick_locked(struct grant_table *t, grant_ref_t ref, domid_t mapper,
@@ -51,7 +44,7 @@ static inline bool pin_quick_locked(struct grant_table *t, grant_ref_t ref, domi
         grant_unmark(t, ref, GTF_reading | GTF_writing);
         return false; /* and refused, if it is still so */
     }
-    *a = (struct grant_active){.pins = pins, .mfn = named, .mapper = mapper, .length = PAGE_SIZE};
+    grant_active_set(a, pins, named, mapper);
     t->pinned++;
     return true;
 }
@@ -68,12 +61,12 @@ static always_inline_ bool grant_pin_quick(struct grant_table *t, grant_ref_t re
     return pinned;
 }
 
-/* grant_unpin() of entry @ref, whose active entry is @a. */
-static always_inline_ void grant_unpin_quick(struct grant_table *t, struct grant_active *a,
-                                             grant_ref_t ref, uint32_t pins)
+/* Entry @ref, whose active entry is @a, is pinned less often by @pins, and the granter sees it. */
+static always_inline_ void grant_unpin_locked(struct grant_table *t, struct grant_active *a,
+                                              grant_ref_t ref, uint32_t pins) REQUIRES(&t->lock)
 {
-    spin_lock(&t->lock);
     const uint32_t left = a->pins - pins;
+
     a->pins = left;
     if (likely(!left)) {
         t->pinned--;
@@ -82,5 +75,13 @@ static always_inline_ void grant_unpin_quick(struct grant_table *t, struct grant
     } else if ((pins & PIN_WRITES) && !(left & PIN_WRITES)) {
         grant_unmark(t, ref, GTF_writing);
     }
+}
+
+/* grant_unpin() of entry @ref, whose active entry is @a. */
+static always_inline_ void grant_unpin_quick(struct grant_table *t, struct grant_active *a,
+                                             grant_ref_t ref, uint32_t pins)
+{
+    spin_lock(&t->lock);
+    grant_unpin_locked(t, a, ref, pins);
     spin_unlock(&t->lock);
 }

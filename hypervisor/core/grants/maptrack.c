@@ -154,11 +154,3 @@ void maptrack_free(struct vcpu *v, struct maptrack_entry *e, uint32_t handle)
     atomic_set(&e->flags, 0);
     list_push(m, &m->list[v->id], handle, handle, 1);
 }
-
-void maptrack_free_chain(const struct vcpu *v, const struct maptrack_chain *c)
-{
-    struct maptrack *m = v->domain->grants->maptrack;
-
-    if (c->count)
-        list_push(m, &m->list[v->id], c->first, c->last, c->count);
-}

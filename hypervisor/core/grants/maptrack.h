@@ -63,39 +63,4 @@ static inline must_check struct maptrack_entry *maptrack_take(const struct maptr
     *flags = seen;
     return e;
 }
-/* maptrack_new() where there is a handle on the list of @v's own in @m (NULL: none yet).  NULL: ask that one. */
-static always_inline_ struct maptrack_entry *
-maptrack_new_quick(struct maptrack *m, const struct vcpu *v, uint32_t *handle)
-{
-    if (unlikely(!FAST_PATHS || !m))
-        return NULL;
-    struct maptrack_list *l = &m->list[v->id];
-    struct maptrack_entry *e = NULL;
-    spin_lock(&l->lock);
-    const uint32_t first = l->head;
-    if (likely(first != MAPTRACK_NONE)) {
-        e = maptrack_at(m, first);
-        l->head = e->ref;
-        l->free--;
-    }
-    spin_unlock(&l->lock);
-    *handle = first;
-    return e;
-}
-
-/* Entries that a batch frees: they become a chain, and free all at once (maptrack_free_chain). */
-struct maptrack_chain {
-    uint32_t first, last, count; /* 0: the others mean nothing */
-};
-
-static inline void maptrack_chain(struct maptrack_chain *c, struct maptrack_entry *e,
-                                  uint32_t handle)
-{
-    if (!c->count++)
-        c->last = handle;
-    e->ref = c->first;
-    c->first = handle;
-    atomic_set(&e->flags, 0); /* nobody takes it: it has no flags */
-}
-void maptrack_free_chain(const struct vcpu *v, const struct maptrack_chain *c);
 void maptrack_destroy(struct maptrack *m);

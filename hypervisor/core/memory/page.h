@@ -293,6 +293,35 @@ static inline must_check int page_get_and_type_id(struct page_info *pg, struct d
     return page_get_and_type_slow(pg, d, type);
 }
 
+/*
+ * page_try_get_mapped(), twice if need be, and the second look at the owner: @take is what is added to the state, once or twice
+ * PAGE_REF_ONE + (1 if it is writable).  PAGE_CHANGED_HANDS: it has been added, and is to be given back by page_sub().
+ */
+enum { PAGE_NOT_ADDED, PAGE_ADDED, PAGE_CHANGED_HANDS };
+static inline must_check int page_try_add(struct page_info *pg, uint16_t id, uint64_t take)
+{
+    uint64_t old = atomic_read(&pg->state);
+
+    if (((take & PAGE_COUNT_MASK) &&
+         unlikely((old & PAGE_TYPE_MASK) != (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT)) ||
+        unlikely(!page_state_open(old) || !atomic_equal(&pg->owner, id)) ||
+        unlikely(!atomic_compare_exchange(&pg->state, &old, old + take)))
+        return PAGE_NOT_ADDED;
+    return likely(atomic_equal(&pg->owner, id)) ? PAGE_ADDED : PAGE_CHANGED_HANDS;
+}
+
+/* Give it back.  True: nobody has a reference any more, and the caller calls page_reclaim(), for which no lock may be held. */
+static inline must_check bool page_sub_is_last(struct page_info *pg, uint64_t take)
+{
+    return unlikely(atomic_sub(&pg->state, take) < PAGE_REF_ONE);
+}
+
+static inline void page_sub(struct page_info *pg, uint64_t take)
+{
+    if (page_sub_is_last(pg, take))
+        page_reclaim(pg);
+}
+
 /* Give back in one step what an L1 entry held. */
 static inline void page_put_mapped(struct page_info *pg, bool writable)
 {

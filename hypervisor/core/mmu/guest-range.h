@@ -25,10 +25,11 @@ void linear_window_shut(struct domain *d, unsigned slot);
  * an object must lie wholly on one side. */
 static inline bool guest_range_ok(uint64_t va, uint64_t n)
 {
-    uint64_t end = va + n;
-    if (end < va)
-        return n && end == 0;
-    return end <= 0x0000800000000000ull || va >= HYPERVISOR_VIRT_END_;
+    const uint64_t end = va + n;
+
+    if (likely(va >= HYPERVISOR_VIRT_END_)) /* a kernel's: it may end at the very top */
+        return end >= va || end == 0;
+    return end >= va && end <= 0x0000800000000000ull;
 }
 
 /*

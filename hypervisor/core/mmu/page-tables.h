@@ -49,26 +49,6 @@ static inline pte_t l1_adjust(pte_t e)
     return e;
 }
 
-/*
- * l1_update() of a slot that is not present, for a frame @pg of @owner's in its everyday state; @want names it, and its flags are ours.
- * False: nothing is done, ask that one.
- */
-static inline bool l1_map_quick(const struct domain *owner, uint64_t *slot, struct page_info *pg,
-                                pte_t want)
-{
-    const bool writable = want.v & PTE_RW;
-
-    if (!FAST_PATHS || unlikely(pte_present(pte(atomic_read(slot)))) ||
-        unlikely(!page_try_get_mapped(pg, owner->id, writable)))
-        return false;
-    if (unlikely(atomic_read(&pg->owner) != owner->id)) { /* it had just changed hands */
-        page_put_mapped(pg, writable);
-        return false;
-    }
-    atomic_exchange(slot, l1_adjust(want).v); /* visible to all before the clock is read: tlb.h */
-    return true;
-}
-
 /* The same as one exchange: -XEN_EAGAIN, nothing changed, if the slot no longer holds @expected. */
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
     REQUIRES(&d->mmu) must_check;
@@ -80,9 +60,9 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
  */
 static inline must_check bool l1_remove(uint64_t *slot, mfn_t m, bool writable, pte_t instead)
 {
-    const pte_t old = pte(atomic_read(slot));
+    const uint64_t have = mfn_to_maddr(m) | PTE_P | (writable ? PTE_RW : 0);
 
-    if (pte_mfn(old).n != m.n || (old.v & (PTE_P | PTE_RW)) != (writable ? PTE_P | PTE_RW : PTE_P))
+    if (unlikely((atomic_read(slot) ^ have) & (PTE_ADDR_MASK | PTE_P | PTE_RW)))
         return false;
     atomic_exchange(slot, instead.v); /* visible to all before the clock is read: tlb.h */
     tlb_stamp(mfn_to_page(m));

@@ -31,26 +31,31 @@ static struct domain **bucket_find(domid_t id)
     return at;
 }
 
-static struct domain *table_get(domid_t id, bool hidden_too)
+static inline struct domain *table_get(domid_t id, bool hidden_too, uint32_t refs)
 {
     spin_lock(&domains.lock);
     struct domain *d = *bucket_find(id);
     if (d && !hidden_too && !d->visible)
         d = NULL;
     if (d)
-        atomic_add(&d->refs, 1);
+        atomic_add(&d->refs, refs);
     spin_unlock(&domains.lock);
     return d;
 }
 
+struct domain *domain_get_refs(domid_t id, uint32_t count)
+{
+    return table_get(id, false, count);
+}
+
 struct domain *domain_get(domid_t id)
 {
-    return table_get(id, false);
+    return domain_get_refs(id, 1);
 }
 
 struct domain *domain_get_owner(domid_t id)
 {
-    return table_get(id, true);
+    return table_get(id, true, 1);
 }
 
 void domain_put(struct domain *d)

@@ -49,10 +49,17 @@ static uint64_t flush_ask(struct percpu *p)
     return number;
 }
 
-void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
+static inline void flush_own(bool all, uint64_t va)
 {
-    const unsigned self = this_cpu();
-    const uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
+    if (all)
+        arch_tlb_flush_local();
+    else
+        arch_tlb_invlpg_local(va);
+}
+
+/* CPUs @others, which are online, and ours if it is among @cpus. */
+static noinline_ void flush_others(uint64_t others, bool own, bool all, uint64_t va)
+{
     uint64_t number[MAX_CPUS]; /* of others only */
 
     /* Ask first, flush our own while they are at it, then wait.  Others forget everything, whatever
@@ -61,15 +68,22 @@ void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
         const unsigned cpu = (unsigned)__builtin_ctzll(left);
         number[cpu] = flush_ask(percpu_of(cpu));
     }
-    if (cpus & BIT(self)) {
-        if (all)
-            arch_tlb_flush_local();
-        else
-            arch_tlb_invlpg_local(va);
-    }
+    if (own)
+        flush_own(all, va);
     for (uint64_t left = others; left; left &= left - 1) {
         const unsigned cpu = (unsigned)__builtin_ctzll(left);
         while (atomic_read_acquire(&percpu_of(cpu)->flush_done) < number[cpu])
             arch_relax();
     }
+}
+
+void arch_tlb_flush(uint64_t cpus, bool all, uint64_t va)
+{
+    const unsigned self = this_cpu();
+    const uint64_t others = cpus & arch_cpus_online() & ~BIT(self);
+
+    if (unlikely(others))
+        flush_others(others, cpus & BIT(self), all, va);
+    else if (cpus & BIT(self))
+        flush_own(all, va);
 }
