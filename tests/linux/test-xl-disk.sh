@@ -6,14 +6,11 @@
 # machine.  Xen 4.17 does the same beside.  tools/setup --dom0 fetches xl; without it, or without Xen, there is nothing to ask.
 set -u
 . "$(dirname "$0")/linux.sh"
+. "$(dirname "$0")/xl.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 sectors=8192 # of the first disk; the second has half as many
 
-if ! [ -e "$build/oracle/dom0/tree" ] || ! [ -e "$build/oracle/xen-4.17" ]; then
-    echo "ok 1 - disks of pv-guest by xl # SKIP tools/setup --dom0 has not fetched it"
-    echo 1..1
-    exit
-fi
+need_xl 'disks of pv-guest by xl'
 
 cat >"$work/commands" <<'END'
 until_true() { # COMMAND...: for a few minutes at most
