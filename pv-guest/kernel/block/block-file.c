@@ -181,5 +181,9 @@ void block_node(struct block_device *device)
 void block_populate(struct inode *dir)
 {
     const struct block_device *d;
-    list_for_each(d, &block_devices, link) add_node(dir, d);
+    list_for_each(d, &block_devices, link)
+    {
+        if (!d->gone)
+            add_node(dir, d);
+    }
 }

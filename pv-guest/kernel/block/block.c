@@ -16,7 +16,7 @@ struct block_device *block_find(unsigned device)
     struct block_device *d;
     list_for_each(d, &block_devices, link)
     {
-        if (d->device == device)
+        if (d->device == device && !d->gone)
             return d;
     }
     return NULL;
@@ -27,7 +27,7 @@ struct block_device *block_find_name(const char *name)
     struct block_device *d;
     list_for_each(d, &block_devices, link)
     {
-        if (!strcmp(d->name, name))
+        if (!strcmp(d->name, name) && !d->gone)
             return d;
     }
     return NULL;
@@ -47,8 +47,7 @@ void block_register(struct block_device *device)
 
 void block_unregister(struct block_device *device)
 {
-    device->gone = true;
-    list_remove(&device->link);
+    device->gone = true; /* it stays in the list: somebody may be sleeping half way through that */
 }
 
 /* How many bytes the segments have; 0: they are not as they should be, or there are none. */

@@ -93,7 +93,7 @@ void block_unregister(struct block_device *device);
 /* The one with this number, or name; NULL: there is none. */
 struct block_device *block_find(unsigned device);
 struct block_device *block_find_name(const char *name);
-/* All of them, in the order in which they came. */
+/* All of them, in the order in which they came, and those that are gone. */
 extern struct list block_devices;
 /* For those who wait until there is one. */
 extern struct wait_queue block_arrived;
