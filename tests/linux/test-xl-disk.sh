@@ -54,8 +54,15 @@ until_true test -b /dev/xvdb
 ask 'the second can only be read' read_only
 echo "GUEST = xvdb \$(md5sum </dev/xvdb)"
 dd if=/dev/urandom of=/dev/xvda bs=4096 count=500 2>/dev/null
+# Somebody writes and waits for the disk all the time that it is taken away.
+while [ ! -e /tmp/stop ]; do
+    dd if=/dev/zero of=/dev/xvda bs=65536 count=4 conv=notrunc 2>/dev/null
+    sync
+done &
 echo "GUEST first"
 until_true sh -c '! blockdev --getsize64 /dev/xvda >/dev/null 2>&1'
+touch /tmp/stop
+wait
 echo "GUEST gone"
 until_true sh -c 'blockdev --getsize64 /dev/xvda >/dev/null 2>&1'
 dd if=/dev/urandom of=/dev/xvda bs=3000 seek=900 count=300 conv=fsync 2>/dev/null
