@@ -49,4 +49,30 @@ for line in 'd1 hardware 0' 'd1 control -1' 'd2 hardware -1' 'd2 control 0' 'd3 
     # shellcheck disable=SC2086
     gets $line
 done
+
+# Two with the hardware role share the messages; alone one has them all.
+says() { # DOMAIN LINE WHAT
+    grep -qxF "($1) # $2" "$out"
+    result $? "$3"
+    grep "($1) # ${2%%:*}" "$out" | comment
+}
+tree "$(domain one 1 'domid = <1>; permissions = <2>;' messages=1) $(domain other 1 'domid = <2>; permissions = <2>;' messages=1)"
+run "$guests/roles" >"$out" 2>"$err" </dev/null
+says d1 'messages: 48, then -28' 'one of two has its share of the messages'
+says d2 'messages: 48, then -28' 'and so has the other'
+tree "$(domain one 1 'domid = <1>; permissions = <2>;' messages=1)"
+run "$guests/roles" >"$out" 2>"$err" </dev/null
+grep -qx '# messages: 96, then -28' "$out"
+result $? 'who is alone has all'
+
+# A device that a domain lets write to memory does not outlive it as such.
+tree "$(domain one 1 'domid = <1>; permissions = <2>;' master=1) $(domain other 1 'domid = <2>; permissions = <2>;' after=1)"
+run --net "$guests/roles" >"$out" 2>"$err" </dev/null
+says d1 'master: 1' 'a domain lets a device write to memory'
+says d2 'master: 0' 'when it has ended the device does not any more'
+# The same for who did not end.
+tree "$(domain one 1 'domid = <1>; permissions = <2>;') $(domain other 1 'domid = <2>; permissions = <2>;' 'master=1 after=1')"
+run --net "$guests/roles" >"$out" 2>"$err" </dev/null
+[ "$(grep -c '^(d2) # master: 1' "$out")" = 2 ]
+result $? 'the device of another goes on'
 plan

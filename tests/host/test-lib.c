@@ -6,6 +6,7 @@
  * reached as a builtin.
  */
 #include "suite.h"
+#include "../../hypervisor/x86/machine/pci-extended.h"
 #include "list.h"
 
 static void start(void)
@@ -222,4 +223,41 @@ Test(lib, words_that_are_denied)
         cr_assert(cmdline_denies((char[]){*key, 0}), "%c", *key);
     for (const char *key = "fghx"; *key; key++)
         cr_assert(!cmdline_denies((char[]){*key, 0}), "%c", *key);
+}
+
+/* --- capabilities of configuration space (x86/machine/pci-extended.h) --- */
+
+static uint32_t space[1024]; /* of one function */
+
+static uint32_t space_read(uint64_t page, unsigned offset)
+{
+    cr_assert(page == 0x5000 && offset % 4 == 0 && offset < sizeof(space), "%x", offset);
+    return space[offset / 4];
+}
+
+static bool resizes(unsigned offset)
+{
+    return pci_extended_resizes(space_read, 0x5000, offset);
+}
+
+Test(lib, what_resizes_a_bar_is_found)
+{
+    memset(space, 0, sizeof(space));
+    cr_assert(!resizes(0x100), "no capability");
+    space[0x100 / 4] = 0x0001 | 1 << 16 | 0x150 << 20; /* errors */
+    space[0x150 / 4] = 0x0015 | 1 << 16 | 0x200 << 20; /* BARs: two of them */
+    space[0x158 / 4] = 2 << 5;
+    space[0x200 / 4] = 0x0024 | 1 << 16; /* those of virtual functions: says none, which is one */
+    static const struct {
+        unsigned offset;
+        bool is;
+    } rows[] = {{0x100, false}, {0x14f, false}, {0x150, true},  {0x158, true},
+                {0x163, true},  {0x164, false}, {0x1ff, false}, {0x208, true},
+                {0x20b, true},  {0x20c, false}, {0xfff, false}};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        cr_assert(resizes(rows[i].offset) == rows[i].is, "%x", rows[i].offset);
+    space[0x200 / 4] = 0x0001 | 0x100u << 20; /* a list without end */
+    cr_assert(!resizes(0xfff), "it ends");
+    memset(space, 0xff, sizeof(space));
+    cr_assert(!resizes(0x100), "no device");
 }

@@ -122,6 +122,7 @@
     RULE(CP_040, EOI_MAP_FRAME, EINVAL, "the hypervisor writes into a domain's own memory", "frame %lx cannot be written as the caller's", "xen/physdev.h") \
     RULE(CP_041, EOI_MAP_SET, EBUSY, "the page of interrupts that want their EOI stays", "frame %lx would be a second page", "xen/physdev.h") \
     RULE(CP_042, IOAPIC_MISSING, EINVAL, "registers exist", "IO-APIC at %lx, register %lx", "xen/physdev.h") \
+    RULE(CP_043, MESSAGES_SHARE, ENOSPC, "domains with the hardware role share the messages", "the domain has its share of the messages, %lu", "xen/physdev.h") \
     RULE(CP_020, CONTEXT_NOT_CANONICAL, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
     RULE(CP_021, CONTEXT_WITHOUT_USER_ROOT, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 

@@ -25,6 +25,7 @@
     RANK(CONSOLE)   /* console rings and the input focus */                        \
     RANK(LINES)     /* lines of interrupts, and their IO-APIC */                   \
     RANK(MESSAGES)  /* interrupts that are messages */                             \
+    RANK(MASTERS)   /* whose a device that writes to memory is */                  \
     RANK(PCI)       /* PCI configuration space */                                  \
     RANK(DEVICES)   /* what is not RAM, and who may map it */                      \
     RANK(QUEUES)    /* one domain's event queues */                                \

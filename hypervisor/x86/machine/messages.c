@@ -24,6 +24,7 @@
 #include "messages.h"
 
 #include "atomic.h"
+#include "bus-master.h"
 #include "device-maps.h"
 #include "device-memory.h"
 #include "evtchn.h"
@@ -316,8 +317,34 @@ static void source_put(struct source *s) REQUIRES(&lock)
 
 /* --- map and unmap --- */
 
-static int message_find(const struct domain *d, int wanted) REQUIRES(&lock)
+/* Domains with the role share the messages: one cannot take all of them from the others. */
+static unsigned share_of_each(void)
 {
+    unsigned users = 0, next = 0;
+
+    for (struct domain *d; (d = domain_get_from_with(next, ROLE_HARDWARE)); users++) {
+        next = d->id + 1u;
+        domain_put(d);
+    }
+    return MESSAGES / MAX(users, 1u);
+}
+
+static unsigned held_by(const struct domain *d) REQUIRES(&lock)
+{
+    unsigned held = 0;
+
+    for (unsigned i = 0; i < MESSAGES; i++)
+        held += messages[i].user == d;
+    return held;
+}
+
+/* @share: how many @d may have. */
+static int message_find(const struct domain *d, int wanted, unsigned share) REQUIRES(&lock)
+{
+    const bool kept = wanted >= 0 && (unsigned)wanted < MESSAGES && messages[wanted].user == d;
+
+    if (!kept && share < MESSAGES && held_by(d) >= share)
+        return refuse(MESSAGES_SHARE, share);
     if (wanted >= 0) {
         const struct message *m = &messages[wanted];
         if ((unsigned)wanted >= MESSAGES)
@@ -333,11 +360,11 @@ static int message_find(const struct domain *d, int wanted) REQUIRES(&lock)
 }
 
 /* All but what the device is told. */
-static int message_begin(struct domain *d, const struct message_source *what, int wanted)
-    REQUIRES(&lock)
+static int message_begin(struct domain *d, const struct message_source *what, int wanted,
+                         unsigned share) REQUIRES(&lock)
 {
     struct source *s = NULL;
-    const int i = message_find(d, wanted);
+    const int i = message_find(d, wanted, share);
     int rc = i < 0 ? i : source_get(what, &s);
 
     if (rc)
@@ -385,10 +412,11 @@ int message_map(struct domain *d, const struct message_source *what, int wanted)
 {
     if (!pci_is_there(what->function))
         return refuse(PCI_DEVICE_MISSING, what->function);
+    const unsigned share = share_of_each();
     mutex_lock(&changing);
     spin_lock(&lock);
     const bool kept = wanted >= 0 && (unsigned)wanted < MESSAGES && messages[wanted].user == d;
-    const int i = message_begin(d, what, wanted);
+    const int i = message_begin(d, what, wanted, share);
     struct source *s = i >= 0 ? messages[i].source : NULL;
     const bool take = s && s->msix && !s->ready;
     if (s && !take)
@@ -438,8 +466,10 @@ void messages_end(struct domain *d)
 
 int message_reserve(struct domain *d)
 {
+    const unsigned share = share_of_each();
+
     spin_lock(&lock);
-    const int i = message_find(d, -1);
+    const int i = message_find(d, -1, share);
     if (i >= 0)
         messages[i].user = d;
     spin_unlock(&lock);
@@ -714,6 +744,20 @@ void messages_config_write(uint16_t function, unsigned offset, unsigned bytes, u
         made |= (uint32_t)guarded_byte(&g, offset + i, (uint8_t)(now >> 8 * i),
                                        (uint8_t)(value >> 8 * i))
                 << 8 * i;
+    if (offset == PCI_COMMAND && made & PCI_COMMAND_MASTER &&
+        !bus_master_begin(function, current_vcpu()->domain->id))
+        made &= ~(uint32_t)PCI_COMMAND_MASTER;
     pci_write(function, offset, bytes, made);
+    spin_unlock(&lock);
+}
+
+void messages_master_off(uint16_t function)
+{
+    spin_lock(&lock); /* table_open() and others change the same word */
+    const uint32_t command = pci_read(function, PCI_COMMAND, 2);
+    if (command & PCI_COMMAND_MASTER) {
+        pci_write(function, PCI_COMMAND, 2, command & ~(uint32_t)PCI_COMMAND_MASTER);
+        (void)pci_read(function, PCI_COMMAND, 2); /* behind all that it has sent */
+    }
     spin_unlock(&lock);
 }

@@ -11,6 +11,9 @@ void message_interrupt(unsigned message);
 /* A domain with the hardware role writes to configuration space: what is not the hypervisor's of it reaches the device. */
 void messages_config_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t value);
 
+/* @function, a device, does not write to memory any more. */
+void messages_master_off(uint16_t function);
+
 /* --- for pirq.c and physdev.c: 0 or -errno, having changed nothing; message @i has pirq PIRQS - 1 - @i --- */
 
 /* Which message of which device: its MSI (@msix false, @entry 0), or entry @entry of its MSI-X table. */

@@ -15,6 +15,7 @@
 #include "lock.h"
 #include "machine.h"
 #include "messages.h"
+#include "pci-extended.h"
 #include "refuse.h"
 
 #define ADDRESS_PORT   0xcf8
@@ -142,6 +143,11 @@ static const struct pci_window *window_at(uint64_t maddr)
     return NULL;
 }
 
+static uint32_t extended_read(uint64_t page, unsigned offset)
+{
+    return device_memory_read(page + offset, 4);
+}
+
 void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
 {
     const struct pci_window *w = window_at(maddr);
@@ -149,13 +155,15 @@ void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
 
     if (!w || bytes > 4 || offset % bytes)
         return;
-    /* Behind the first 256 bytes there are no messages.  (A BAR that can be resized from there is, SECURITY.md.)  Segments other than
+    /* Behind the first 256 bytes there are no messages.  What gives BARs another size is nobody's.  Segments other than
      * the first are not served: nothing is written to their first 256 bytes. */
     if (offset >= 256 && device_memory_read((maddr & PAGE_MASK) + PCI_CLASS, 2) == PCI_CLASS_HOST)
         return;
-    if (offset >= 256)
+    if (offset >= 256 && !pci_extended_resizes(extended_read, maddr & PAGE_MASK, offset))
         device_memory_write(maddr, bytes, (uint32_t)value);
-    else if (!w->segment)
+    if (offset >= 256)
+        return;
+    if (!w->segment)
         messages_config_write((uint16_t)((maddr - w->address) >> PAGE_SHIFT), offset, bytes,
                               (uint32_t)value);
 }

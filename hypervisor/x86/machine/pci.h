@@ -14,6 +14,7 @@ unsigned pci_capability(uint16_t function, uint8_t id);
 
 #define PCI_COMMAND         0x04
 #define PCI_COMMAND_MEMORY  BIT(1)
+#define PCI_COMMAND_MASTER  BIT(2)
 #define PCI_CLASS           0x0a
 #define PCI_CLASS_HOST      0x0600
 #define PCI_HEADER_TYPE     0x0e

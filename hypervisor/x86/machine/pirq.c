@@ -14,6 +14,7 @@
 #include "evtchn.h"
 #include "lines.h"
 #include "machine.h"
+#include "bus-master.h"
 #include "messages.h"
 #include "page.h"
 #include "refuse.h"
@@ -119,6 +120,7 @@ void arch_devices_end(struct domain *d)
     struct page_info *page = d->arch.eoi_map;
 
     messages_end(d);
+    bus_masters_end(d);
     if (!page)
         return;
     mutex_lock(&d->mmu);
