@@ -12,9 +12,6 @@
 #include "sched.h"
 #include "tlb.h"
 
-/* Top bit of a batch's count: Xen marks its own continuations with it; from a guest it means nothing. */
-#define CONTINUATION 0x80000000u
-
 /* Requests fetched at a time: one copy amortises the door's checks. */
 #define CHUNK 16
 

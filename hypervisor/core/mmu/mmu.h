@@ -3,6 +3,9 @@
 
 #include "domain.h"
 
+/* Top bit of a batch's count: Xen marks its own continuations with it; from a guest it means nothing. */
+#define CONTINUATION 0x80000000u
+
 /*
  * The domain that @id names for @d, which is not DOMID_SELF: referenced, if @d controls others.  DOMID_IO and DOMID_XEN
  * give owners that own no frame a guest could name.  NULL after a refusal, with *rc set.

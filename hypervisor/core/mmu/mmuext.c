@@ -11,9 +11,6 @@
 #include "sched.h"
 #include "tlb.h"
 
-/* Top bit of a batch's count: Xen marks its own continuations with it; from a guest it means nothing. */
-#define CONTINUATION 0x80000000u
-
 /* The CPUs that a vCPU bitmap in guest memory means: those of the named vCPUs that may know the domain's entries. */
 static int read_vcpu_set(struct vcpu *v, guest_ptr_t at, uint64_t *cpus)
 {
