@@ -14,7 +14,7 @@ marker=$(nm "$build/pv-guest/measure" | awk '$3 == "report" { print $1 }')
 boot() {
     output=$1 command=$(cat "$work/command.$2") last=$3
     shift 3
-    case $* in *icount*) command=$(echo "$command" | sed 's/-accel tcg//') ;; esac
+    case $* in *icount*) command=$(echo "$command" | sed 's/-accel tcg[^ ]*//') ;; esac
     rm -f "$work/pipe"
     mkfifo "$work/pipe"
     eval "exec timeout 900 $command $*" </dev/null >"$work/pipe" 2>&1 &

@@ -4,6 +4,7 @@
 #   ask WHAT CODE COMMAND...   run it; is CODE its exit status?  Its output stays in
 #   says WHAT TEXT             $out and $err for questions like this one:
 #   told WHAT TEXT             is TEXT on its stdout / on its stderr?
+#   says_not WHAT TEXT        is TEXT not on its stdout?
 #   plan                       at the end
 
 build=$1
@@ -58,6 +59,10 @@ holds() { # FILE WHAT TEXT
 }
 
 says() { holds "$out" "$@"; }
+says_not() {
+    ! grep -qF -e "$2" "$out"
+    result $? "$1"
+}
 told() { holds "$err" "$@"; }
 
 plan() {

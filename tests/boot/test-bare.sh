@@ -11,10 +11,10 @@ grep -qx 'smp 2' "$work/images"
 result $? 'the list of images is found'
 while read -r image vcpus; do
     for cpus in 1 2; do
-        ask "$image, $cpus CPUs: good" 0 "$paravane" run --tap -q --timeout 100 --cpus $cpus "$build/tests/guest/$image"
+        ask "$image, $cpus CPUs: good" 0 "$paravane" run --tap -q --timeout 100 --threads multi --cpus $cpus "$build/tests/guest/$image"
     done
     ask "$image, as it wants: good" 0 "$source/tests/guest/run" --timeout 100 "$build/hypervisor/paravane" "$build/tests/guest/$image"
-    ask "$image, as it wants, each CPU its own: good" 0 "$paravane" run --tap -q --timeout 100 -c "$vcpus" --cpus "$vcpus" "$build/tests/guest/$image"
+    ask "$image, as it wants, each CPU its own: good" 0 "$paravane" run --tap -q --timeout 100 -c "$vcpus" --threads multi --cpus "$vcpus" "$build/tests/guest/$image"
     ! grep -q '^ok.*# SKIP .*few vCPUs' "$out"
     result $? "$image, as it wants: nothing is left out for want of vCPUs"
 done <"$work/images"

@@ -30,6 +30,10 @@ fails 'no kernel' 2 'run needs a KERNEL' "$paravane" run
 fails 'memory that is no number' 2 '--memory lots is not a number' "$paravane" run -m lots "$sample"
 fails 'negative memory' 2 '--memory -1 is not a number' "$paravane" run -m -1 "$sample"
 fails 'unknown accelerator' 2 'give auto, tcg or kvm' "$paravane" run --accel hvf "$sample"
+fails 'unknown threads' 2 'give auto, single or multi' "$paravane" run --threads 3 "$sample"
+fails 'counting on many threads' 2 'leave out --threads multi' "$paravane" run --threads multi --icount "$sample"
+fails 'threads with kvm' 2 '--threads is about tcg' "$paravane" run --threads single --accel kvm "$sample"
+fails 'firmware that is not there' 10 'give qboot, seabios or the path of a file' "$paravane" run --firmware "$work/missing" "$sample"
 fails 'counting with kvm' 2 '--icount needs tcg' "$paravane" run --accel kvm --icount "$sample"
 fails 'unknown verdict' 2 'is no verdict' "$paravane" run --expect JOY "$sample"
 fails 'unknown hypercall' 2 'lists them' "$paravane" hypercalls fly

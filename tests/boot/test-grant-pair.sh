@@ -24,11 +24,11 @@ both() {
 for cpus in 1 2 4; do
     config granter 'role=granter'
     config mapper 'role=mapper'
-    ask "$cpus CPUs: two guests share frames" 0 pair --cpus $cpus
+    ask "$cpus CPUs: two guests share frames" 0 pair --threads multi --cpus $cpus
     both "$cpus CPUs"
     config granter 'role=granter ends=1'
     config mapper 'role=mapper ends=1'
-    ask "$cpus CPUs: the granter ends first" 0 pair --cpus $cpus
+    ask "$cpus CPUs: the granter ends first" 0 pair --threads multi --cpus $cpus
     both "$cpus CPUs, the granter first"
 done
 # How far the granter's end has come when the mapper lets go is the scheduler's affair, so: a run that repeats.

@@ -63,5 +63,5 @@ run() { # OPTION...
 }
 
 run -c 1
-run -c 2 --cpus 2
+run -c 2 --threads multi --cpus 2
 plan

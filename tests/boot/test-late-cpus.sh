@@ -44,7 +44,7 @@ says 'all four run' '(PV) 4 CPUs'
 
 # Here each is a thread, and any of them may be the first: a CPU is running or given up, and never both.
 for round in 1 2 3 4 5 6; do
-    session "round $round" --append ap-wait=0
+    session "round $round" --threads multi --append ap-wait=0
     late=$(grep -c 'come too late' "$out")
     says "$late late" "(PV) $((4 - late)) CPUs"
 done

@@ -20,7 +20,7 @@ says 'the other was spinning' 'spin: spinning'
 says 'all its ticks came' 'tick: 50 of 50'
 
 config spin2 spin 8 ''
-ask 'the same on two processors' 0 run --cpus 2 --until tick spin.cfg spin2.cfg tick.cfg
+ask 'the same on two processors' 0 run --threads multi --cpus 2 --until tick spin.cfg spin2.cfg tick.cfg
 says 'all ticks came there, too' 'tick: 50 of 50'
 
 # Every way of tests/guest/crash, each in a domain of its own, all at once.

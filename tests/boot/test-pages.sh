@@ -86,6 +86,34 @@ ask 'the command for counting' 0 "$paravane" run --print-command --dom0 --icount
     --hypervisor "$sample" "$sample"
 says 'one thread, a clock that jumps' '-accel tcg,thread=single -icount shift=0,sleep=off'
 
+# How the machine starts, and on how many threads.
+command() { "$paravane" run --print-command --hypervisor "$sample" "$@" "$sample"; }
+ask 'one CPU' 0 command
+says 'QEMU chooses its threads' '-accel tcg -cpu'
+ask 'more CPUs than any host has free' 0 command -v --cpus 64
+says 'take turns' '-accel tcg,thread=single'
+told 'which -v says' 'paravane: threads: one for 64 CPUs; '
+ask 'the same, as told' 0 command -v --cpus 64 --threads multi
+says 'have a thread each' '-accel tcg,thread=multi'
+told 'which -v says, too' 'paravane: threads: one each for 64 CPUs; '
+ask 'two CPUs, as told' 0 command --cpus 2 --threads single
+says 'take turns, too' '-accel tcg,thread=single'
+qboot=/usr/share/qemu/qboot.rom
+if [ -e $qboot ]; then
+    ask 'firmware, with nothing to look for' 0 command -v
+    says 'is qboot' "-bios $qboot"
+    told 'which -v tells' 'paravane: firmware: qboot'
+    ask 'firmware, as told' 0 command --firmware seabios
+    says_not 'is not' '-bios'
+    ask 'firmware, with a network card' 0 command -v --dom0 --net
+    says_not 'is not, either' '-bios'
+    told 'for this reason' 'paravane: firmware: SeaBIOS, as qboot gives PCI devices no addresses'
+    ask 'qboot, as told' 0 command --firmware qboot --dom0 --net
+    says 'is told to QEMU' "-bios $qboot"
+    ask 'all in one folder' 0 command --firmware "$qboot" --bundle "$work/rom"
+    says 'has a copy' "-bios $work/rom/firmware.rom"
+fi
+
 # The page of exit codes, of options and of the binding say what the program does.
 "$paravane" explain >"$work/codes"
 missing=0

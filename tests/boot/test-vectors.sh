@@ -5,7 +5,7 @@ set -u
 . "$(dirname "$0")/tap.sh"
 
 vectors() { # CPUS MODEL
-    ask "4 guests on $1 CPUs, $2" 0 "$paravane" run -q --timeout 100 --cpus "$1" --cpu "$2" --copies 4 \
+    ask "4 guests on $1 CPUs, $2" 0 "$paravane" run -q --timeout 100 --threads multi --cpus "$1" --cpu "$2" --copies 4 \
         "$build/tests/guest/vectors"
     [ "$(grep -c ', 0 of 20000 rounds wrong' "$out")" = 4 ]
     result $? "4 guests on $1 CPUs, $2: none saw another's registers"

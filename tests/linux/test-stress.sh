@@ -18,7 +18,7 @@ one() { # FLAVOUR VCPUS CPUS MODEL
     # A recount needs the machine for itself.  Where it has not, references are recounted at the end.
     hypervisor=$build/hypervisor/paravane-audit
     [ "$3" = 1 ] || hypervisor=$build/hypervisor/paravane
-    options="--explain --hypervisor $hypervisor --append audit-pause=20 --cpu $4 --vcpus $2 --cpus $3"
+    options="--explain --hypervisor $hypervisor --append audit-pause=20 --cpu $4 --threads multi --vcpus $2 --cpus $3"
     on_paravane "$(kernel "$1")" quiet do=run-stress seconds="$for_seconds"
     judge "$name: ends well, every reference accounted for" 0 $status
     # A TAP line of a worker stands in column 0; the kernel may put its own in between.

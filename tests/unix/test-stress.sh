@@ -13,7 +13,7 @@ for spec; do
     hypervisor=$build/hypervisor/paravane-audit
     [ "$cpus" = 1 ] || hypervisor=$build/hypervisor/paravane
     ask "$name: ends well, every reference accounted for" 0 "$paravane" run --explain --timeout $((600 + seconds * 6)) \
-        --hypervisor "$hypervisor" --append audit-pause=20 -m 128 -c "$vcpus" --cpus "$cpus" \
+        --hypervisor "$hypervisor" --append audit-pause=20 -m 128 -c "$vcpus" --threads multi --cpus "$cpus" \
         -r "$build/tests/unix/initramfs.cpio" "$build/pv-guest/pv-guest" init=/bin/run-stress "seconds=$seconds"
     ! grep -q '^not ok' "$out" && grep -q '^stress: .* done' "$out"
     result $? "$name: every round ends as the first, with as much memory free"

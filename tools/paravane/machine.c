@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cores.h"
 #include "devicetree.h"
 #include "file.h"
+#include "firmware.h"
 #include "memory.h"
 
 enum {
@@ -265,6 +267,27 @@ static void add_words(struct arguments *a, const char *const *words)
         add(a, memory_strdup(*words));
 }
 
+/*
+ * May the CPUs have a thread each?  With fewer free cores than CPUs, one that waits for another may wait for a thread
+ * that the host does not run: 2 guests of 2 vCPUs that fork on a busy host took ten times as long so.
+ */
+static const char *machine_accel(const struct machine *m)
+{
+    enum machine_threads threads = m->threads;
+    const unsigned cores = cores_free();
+
+    if (strcmp(m->accel, "kvm") == 0)
+        return "kvm";
+    if (m->cpus == 1 && threads == THREADS_AUTO)
+        return "tcg";
+    if (threads == THREADS_AUTO)
+        threads = cores < m->cpus ? THREADS_SINGLE : THREADS_MULTI;
+    if (m->verbose)
+        verdict_note("threads: %s for %u CPUs; %u of %u cores are free",
+                     threads == THREADS_SINGLE ? "one" : "one each", m->cpus, cores, cores_most());
+    return threads == THREADS_SINGLE ? "tcg,thread=single" : "tcg,thread=multi";
+}
+
 /* Counting instructions needs one thread and a clock that jumps over idling:
  * then the TSC counts executed instructions and each run is the same. */
 static void add_accelerator(struct arguments *a, const struct machine *m)
@@ -278,7 +301,7 @@ static void add_accelerator(struct arguments *a, const struct machine *m)
     if (m->icount)
         add_words(a, counted);
     else
-        add_words(a, (const char *const[]){"-accel", kvm ? "kvm" : "tcg", NULL});
+        add_words(a, (const char *const[]){"-accel", machine_accel(m), NULL});
     add_words(a, (const char *const[]){"-cpu", m->cpu ? m->cpu : kvm ? "host" : "qemu64", NULL});
 }
 
@@ -324,7 +347,8 @@ static void add_devices(struct arguments *a, const struct machine *m)
                                            "virtio-net-pci,netdev=net0,romfile=", NULL});
 }
 
-static void add_machine(struct arguments *a, const struct machine *m, uint64_t memory_mib)
+static void add_machine(struct arguments *a, const struct machine *m, uint64_t memory_mib,
+                        const char *firmware)
 {
     static const char *const bare[] = {
         "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
@@ -341,6 +365,8 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
     add(a, memory_format("%u", m->cpus));
     add(a, memory_strdup("-m"));
     add(a, memory_format("%lu", (unsigned long)memory_mib));
+    if (firmware)
+        add_words(a, (const char *const[]){"-bios", firmware, NULL});
     if (!m->is_xen) {
         add(a, memory_strdup("-device"));
         add(a, memory_format("isa-debug-exit,iobase=%#x,iosize=4", DEBUG_EXIT_PORT));
@@ -350,6 +376,16 @@ static void add_machine(struct arguments *a, const struct machine *m, uint64_t m
         add_strace(a, m, memory_mib);
     if (m->gdb)
         add_gdb(a, m);
+}
+
+static enum verdict machine_firmware(const struct machine *m, struct bundle *bundle, char **name)
+{
+    const char *why;
+    const enum verdict v = firmware_choose(m, bundle, name, &why);
+
+    if (!v && m->verbose)
+        verdict_note("firmware: %s", why);
+    return v;
 }
 
 /* Our kernel learns where to leave its verdict; a bzImage is Linux, which has no use for that. */
@@ -373,13 +409,14 @@ static enum verdict native_command(const struct machine *m, const struct domain 
                                    struct bundle *bundle, char ***argv)
 {
     struct arguments a = {0};
-    char *kernel = NULL, *ramdisk = NULL;
+    char *kernel = NULL, *ramdisk = NULL, *firmware = NULL;
 
     enum verdict v = native_kernel(&d->kernel, bundle, &kernel);
+    v = v ? v : machine_firmware(m, bundle, &firmware);
     if (v == VERDICT_OK && d->ramdisk)
         v = bundle_add_file(bundle, d->ramdisk, "ramdisk", &ramdisk);
     if (v == VERDICT_OK) {
-        add_machine(&a, m, d->memory_mib);
+        add_machine(&a, m, d->memory_mib, firmware);
         add_words(&a, (const char *const[]){"-kernel", kernel, NULL});
         if (ramdisk)
             add_words(&a, (const char *const[]){"-initrd", ramdisk, NULL});
@@ -388,6 +425,7 @@ static enum verdict native_command(const struct machine *m, const struct domain 
     }
     free(kernel);
     free(ramdisk);
+    free(firmware);
     *argv = a.list;
     return v;
 }
@@ -397,7 +435,7 @@ enum verdict machine_command(const struct machine *m, const struct domain *domai
 {
     struct module_list list = {0};
     struct arguments a = {0};
-    char *hypervisor = NULL;
+    char *hypervisor = NULL, *firmware = NULL;
 
     if (m->native)
         return native_command(m, domains, bundle, argv);
@@ -411,9 +449,13 @@ enum verdict machine_command(const struct machine *m, const struct domain *domai
             (unsigned long)(list.size >> 20));
     if (v == VERDICT_OK)
         v = bundle_add_file(bundle, m->hypervisor, "hypervisor", &hypervisor);
+    v = v ? v : machine_firmware(m, bundle, &firmware);
     if (v == VERDICT_OK) {
         uint64_t mib = m->memory_mib ? m->memory_mib : memory_needed(m, domains, count, list.size);
-        add_machine(&a, m, mib);
+        if (m->verbose)
+            verdict_note("memory: %lu MiB%s", (unsigned long)mib,
+                         m->memory_mib ? "" : ", what the domains need");
+        add_machine(&a, m, mib, firmware);
         add_words(&a,
                   (const char *const[]){"-kernel", hypervisor, "-initrd", list.text.data, NULL});
         add(&a, memory_strdup("-append"));
@@ -421,6 +463,7 @@ enum verdict machine_command(const struct machine *m, const struct domain *domai
     }
     bytes_free(&list.text);
     free(hypervisor);
+    free(firmware);
     *argv = a.list;
     return v;
 }

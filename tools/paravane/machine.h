@@ -30,6 +30,13 @@
 /* Where it rings for what it has recorded (paravane/strace-record.h): QEMU's isa-debugcon. */
 #define STRACE_PORT 0xe9
 
+/* The threads of QEMU's that run the machine's CPUs. */
+enum machine_threads {
+    THREADS_AUTO, /* one each if that many cores are free, else as THREADS_SINGLE */
+    THREADS_SINGLE, /* one for all: CPUs take turns, and none waits for one that the host does not run */
+    THREADS_MULTI, /* one each */
+};
+
 struct machine {
     char *hypervisor; /* path of its file */
     bool is_xen;      /* Xen: plain modules only, its own lines, no debug-exit */
@@ -37,8 +44,11 @@ struct machine {
     bool privileged;  /* plain modules, domain 0 */
     bool explain;
     bool icount, gdb;
-    unsigned gdb_port;                    /* 0: any */
-    int gdb_fd;                           /* listens there; -1: QEMU has to open it itself */
+    bool verbose; /* say what is chosen here */
+    enum machine_threads threads;
+    const char *firmware; /* "qboot", "seabios", a path, or NULL: chosen here (firmware.h) */
+    unsigned gdb_port;    /* 0: any */
+    int gdb_fd;           /* listens there; -1: QEMU has to open it itself */
     const char *strace_ram, *strace_pipe; /* paths; NULL: hypercalls are not recorded */
     const char *accel, *cpu;              /* cpu NULL: the default of the accelerator */
     const char *append;                   /* more words for the hypervisor, or NULL */

@@ -39,6 +39,8 @@
     O(net, 0, NULL, "a virtio network interface, behind QEMU's own network")                       \
     O(accel, 0, "WHICH", "auto (default), tcg or kvm; auto is tcg")                                \
     O(cpu, 0, "MODEL", "QEMU's CPU model (default qemu64; host with kvm)")                         \
+    O(threads, 0, "WHICH", "of QEMU's: auto (default), single for all CPUs, multi: one for each CPU")\
+    O(firmware, 0, "WHICH", "qboot, seabios or a file (default: what fits, see tools/README.md)")  \
     O(icount, 0, NULL, "count instructions: the TSC is their number, runs repeat exactly")         \
     O(timeout, 0, "SECONDS", "end it then (default: never on a terminal, else 300)")               \
     O(tap, 0, NULL, "the guest prints TAP: pass it on, and judge it")                              \
@@ -58,6 +60,7 @@
     O(until, 0, "NAME", "end the run when this domain has ended; its end is the verdict")          \
     O(gdb, 0, "[PORT]", "wait for a debugger on this port of 127.0.0.1 (default 1234 or a free one)")\
     O(bundle, 0, "DIR", "put all files that QEMU needs into this folder")                          \
+    O(verbose, 'v', NULL, "say what the tool has chosen: memory, firmware, threads")               \
     O(print_command, 0, NULL, "print the QEMU command and stop (--bundle makes it usable)")        \
     O(help, 'h', NULL, "show this")
 /* clang-format on */
@@ -164,6 +167,19 @@ static enum verdict set_accel(struct run_options *o, const char *text)
     /* auto is not "kvm if there is one": see tools/README.md, "The accelerator". */
     o->machine.accel = strcmp(text, "kvm") == 0 ? "kvm" : "tcg";
     return VERDICT_OK;
+}
+
+static enum verdict set_threads(struct run_options *o, const char *text)
+{
+    static const char *const names[] = {
+        [THREADS_AUTO] = "auto", [THREADS_SINGLE] = "single", [THREADS_MULTI] = "multi"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(text, names[i]) == 0) {
+            o->machine.threads = (enum machine_threads)i;
+            return VERDICT_OK;
+        }
+    return verdict_say(VERDICT_USAGE, "--threads %s is unknown; give auto, single or multi", text);
 }
 
 static enum verdict set_expect(struct run_options *o, const char *text)
@@ -283,6 +299,8 @@ static bool *flag_of(struct run_options *o, int option)
         return &o->strace.timestamps;
     case OPTION_print_command:
         return &o->print_command;
+    case 'v':
+        return &o->machine.verbose;
     default:
         return NULL;
     }
@@ -311,6 +329,8 @@ static const char **text_of(struct run_options *o, int option)
         return &o->hypervisor;
     case OPTION_cpu:
         return &o->machine.cpu;
+    case OPTION_firmware:
+        return &o->machine.firmware;
     case OPTION_tree:
         return &o->machine.tree;
     case 'o':
@@ -343,6 +363,8 @@ static enum verdict set_value(struct run_options *o, int option)
         return set_number("machine-memory", optarg, FIRMWARE_MIB, 1 << 24, &o->machine.memory_mib);
     case OPTION_accel:
         return set_accel(o, optarg);
+    case OPTION_threads:
+        return set_threads(o, optarg);
     case OPTION_timeout:
         return set_timeout(o, optarg);
     case OPTION_input:
@@ -466,6 +488,10 @@ static enum verdict settle(struct run_options *o)
         return wrong_usage("run needs a KERNEL or a FILE.cfg");
     if (o->machine.icount && strcmp(o->machine.accel, "kvm") == 0)
         return wrong_usage("--icount needs tcg, kvm counts nothing");
+    if (o->machine.icount && o->machine.threads == THREADS_MULTI)
+        return wrong_usage("--icount counts on one thread; leave out --threads multi");
+    if (o->machine.threads != THREADS_AUTO && strcmp(o->machine.accel, "kvm") == 0)
+        return wrong_usage("--threads is about tcg; leave out --accel kvm");
     if (o->strace.summary || o->strace.timestamps || o->strace.output)
         o->strace.on = true;
     if (o->strace.on && o->print_command)
@@ -498,7 +524,7 @@ enum verdict run_options_parse(struct run_options *o, int argc, char **argv)
     int option;
 
     /* "+": what follows KERNEL is the guest's, dashes or not. */
-    while (!v && (option = getopt_long(argc, argv, "+r:x:m:c:e:o:qh", table, NULL)) >= 0) {
+    while (!v && (option = getopt_long(argc, argv, "+r:x:m:c:e:o:qvh", table, NULL)) >= 0) {
         if (option == 'h') {
             run_options_help(stdout);
             o->help = true;

@@ -29,6 +29,14 @@ void verdict_warn(const char *format, ...)
     va_end(args);
 }
 
+void verdict_note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("", format, args);
+    va_end(args);
+}
+
 const char *verdict_name(int code)
 {
     switch (code) {

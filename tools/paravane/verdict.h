@@ -75,5 +75,8 @@ enum verdict verdict_say(enum verdict v, const char *format, ...)
 /* As verdict_say, but only a warning: "paravane: warning: ..." */
 void verdict_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* As verdict_say, for who asked with --verbose: "paravane: ..." */
+void verdict_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* "GUEST_CRASHED", or NULL if no verdict has this code. */
 const char *verdict_name(int code);
