@@ -10,6 +10,7 @@
  * Each row prints "bench: NAME = VALUE" (ticks of the TSC; unit=ns converts).
  * Names are the rows of the table that tests/bench/run makes.
  */
+#include "bench.h"
 #include "guest.h"
 #include "card.h"
 #include "clock.h"
@@ -29,6 +30,7 @@
 #include <xen/physdev.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
+#include <xen/version.h>
 
 #define REPEATS 5
 
@@ -53,7 +55,7 @@ static uint64_t median(uint64_t *v, unsigned n)
     return v[n / 2];
 }
 
-static void report(const char *name, uint64_t ticks)
+void report(const char *name, uint64_t ticks)
 {
     if (unit_ns) {
         const volatile struct vcpu_time_info *t = &event_vcpu_info(0)->time;
@@ -62,8 +64,6 @@ static void report(const char *name, uint64_t ticks)
     }
     console_printf("bench: %s = %lu\n", name, ticks);
 }
-
-typedef void run_t(unsigned long n);
 
 static void run_empty(unsigned long n)
 {
@@ -78,8 +78,7 @@ static uint64_t time_once(run_t *run, unsigned long n)
     return clock_tsc() - start;
 }
 
-/* The median cost of one of @n * @per operations, each run after @before(). */
-static uint64_t measure(void (*before)(void), run_t *run, unsigned long n, unsigned per)
+uint64_t measure(void (*before)(void), run_t *run, unsigned long n, unsigned per)
 {
     uint64_t cost[REPEATS];
 
@@ -92,13 +91,6 @@ static uint64_t measure(void (*before)(void), run_t *run, unsigned long n, unsig
     return median(cost, REPEATS);
 }
 
-#define LOOP(name, call)                      \
-    static void name(unsigned long n)         \
-    {                                         \
-        for (unsigned long i = 0; i < n; i++) \
-            call;                             \
-    }
-
 /* --- hypercalls of a register's worth ------------------------------------ */
 
 static multicall_entry_t calls[64];
@@ -106,8 +98,10 @@ static mmu_update_t updates[512];
 static uint64_t *gdt;
 static uint64_t gdt_ma;
 static struct trap_info gate[2];
+static xen_extraversion_t extraversion;
 
 LOOP(run_null, hypercall_xen_version(0, NULL))
+LOOP(run_extraversion, hypercall_xen_version(XENVER_extraversion, extraversion))
 LOOP(run_unknown, HYPERCALL0(63))
 LOOP(run_multicall, hypercall_multicall(calls, 64))
 LOOP(run_stack_switch, hypercall_stack_switch(FLAT_KERNEL_SS, guest_entry_rsp))
@@ -119,6 +113,7 @@ LOOP(run_trap_table, hypercall_set_trap_table(gate))
 static void bench_simple(void)
 {
     report("null hypercall", measure(NULL, run_null, 400, 1));
+    report("xen_version, extraversion", measure(NULL, run_extraversion, 400, 1));
     report("unknown hypercall", measure(NULL, run_unknown, 400, 1));
     for (unsigned i = 0; i < 64; i++)
         calls[i] = (multicall_entry_t){.op = __HYPERVISOR_xen_version};
@@ -446,6 +441,7 @@ static void bench_tables(void)
 
 LOOP(run_ud, __asm__ volatile("ud2"))
 LOOP(run_bp, __asm__ volatile("int3"))
+LOOP(run_int80, __asm__ volatile("int $0x80"))
 
 static void run_pf(unsigned long n)
 {
@@ -482,9 +478,11 @@ static void run_nm(unsigned long n)
 }
 
 USER_ASM(user_syscalls, "1: syscall; dec %rdi; jnz 1b; syscall");
+USER_ASM(user_int80, "1: int $0x80; dec %rdi; jnz 1b; syscall");
 USER_ASM(user_faults, "1: mov (%rsi), %rax; dec %rdi; jnz 1b; syscall");
 static const char *user_text;
 static size_t user_length;
+static uint64_t user_rflags = RFLAGS_IF;
 
 static void run_user(unsigned long n)
 {
@@ -493,6 +491,7 @@ static void run_user(unsigned long n)
     f.rdi = n;
     f.rsi = 0x10;
     f.r15 = 0;
+    f.rflags = user_rflags;
     bench_user_enter(&f);
 }
 
@@ -529,6 +528,14 @@ static void bench_traps(void)
            measure_user(user_syscalls, (size_t)(user_syscalls_end - user_syscalls)));
     report("user #PF to the guest kernel and iret",
            measure_user(user_faults, (size_t)(user_faults_end - user_faults)));
+    user_rflags = 0; /* upcalls are masked in user mode, too */
+    report("user SYSCALL to the guest kernel and iret, events masked",
+           measure_user(user_syscalls, (size_t)(user_syscalls_end - user_syscalls)));
+    user_rflags = RFLAGS_IF;
+    trap_gate(0x80, 3, (unsigned long)bench_return);
+    report("INT 0x80 of a user to the guest kernel and iret",
+           measure_user(user_int80, (size_t)(user_int80_end - user_int80)));
+    report("INT 0x80 of the guest kernel and iret", measure(NULL, run_int80, 200, 1));
     set_syscall_callback(trap_syscall_callback);
 
     fix_pages = page_alloc();
@@ -895,10 +902,16 @@ void guest_main(void)
     unit_ns = strstr(guest_arguments(), "unit=ns");
     hypercall_vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL);
     event_disable();
+    if (strstr(guest_arguments(), "cpus=2")) {
+        bench_cpus();
+        console_printf("bench: done\n");
+        return;
+    }
     console_printf("bench: tsc at the guest's first instruction = %lu\n", guest_entry_tsc);
     bench_simple();
     bench_entries();
     bench_tables();
+    bench_fork();
     bench_traps();
     bench_emulation();
     bench_event_channels();
