@@ -1,7 +1,7 @@
 #!/bin/sh
 # A guest that only computes on one CPU, and one that sleeps on another, under icount: test-turns.sh BUILD
 # QEMU gives the CPUs turns up to the next timer there, and those behind a busy one none at all, unless the
-# hypervisor ends a turn before its time (TURN_MAX in hypervisor/x86/machine/time.c).
+# hypervisor ends a turn before its time (TURN_MAX in hypervisor/x86/cpu/time.c).
 set -u
 . "$(dirname "$0")/tap.sh"
 guest() {

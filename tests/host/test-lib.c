@@ -6,7 +6,7 @@
  * reached as a builtin.
  */
 #include "suite.h"
-#include "../../hypervisor/x86/machine/pci-extended.h"
+#include "../../hypervisor/x86/devices/pci-extended.h"
 #include "list.h"
 
 static void start(void)
@@ -225,7 +225,7 @@ Test(lib, words_that_are_denied)
         cr_assert(!cmdline_denies((char[]){*key, 0}), "%c", *key);
 }
 
-/* --- capabilities of configuration space (x86/machine/pci-extended.h) --- */
+/* --- capabilities of configuration space (x86/devices/pci-extended.h) --- */
 
 static uint32_t space[1024]; /* of one function */
 

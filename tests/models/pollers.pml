@@ -1,6 +1,6 @@
 /*
  * No poller that is left for later is forgotten: evtchn_poll_begin(), evtchn_wake_pollers_(), note_later() and wake_in_turn() in
- * core/events/evtchn-poll.c, op_SCHEDOP_poll() in core/domain/sched-op.c.
+ * core/events/evtchn-poll.c, op_SCHEDOP_poll() in core/domain-calls/sched-op.c.
  *
  * Two vCPUs poll one port, again and again, and each clears it first; their polls may also end for another reason.  Two others send an
  * event each.  No poller is woken at once: all are noted, and a timer's handler, on any CPU, wakes one at a time.  After the last event

@@ -1,5 +1,5 @@
 /*
- * Nobody waits for more than a flush or two, however many ask: arch_tlb_flush() and arch_serve_flush() in x86/machine/smp.c.
+ * Nobody waits for more than a flush or two, however many ask: arch_tlb_flush() and arch_serve_flush() in x86/cpu/smp.c.
  *
  * Two CPUs ask a third for a flush, again and again; the third serves.  Looked for are cycles in which CPU 0 gets nowhere although
  * all CPUs go on (weak fairness).

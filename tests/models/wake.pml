@@ -1,5 +1,5 @@
 /*
- * No wake-up is lost: op_SCHEDOP_block() in core/domain/sched-op.c, vcpu_kick() and vcpu_unpause(), reschedule(), doze(), wake_on() and
+ * No wake-up is lost: op_SCHEDOP_block() in core/domain-calls/sched-op.c, vcpu_kick() and vcpu_unpause(), reschedule(), doze(), wake_on() and
  * sched_tail() in core/sched/sched.c.
  *
  * A vCPU blocks until an event is pending, takes it, and blocks again.  Another CPU sends two events; a third makes the vCPU leave its

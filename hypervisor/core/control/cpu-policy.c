@@ -1,7 +1,7 @@
 /*
  * The processor as guests are shown it, in the form in which toolstacks exchange it: a list of CPUID leaves.
  *
- * All guests are shown one set (x86/emulate/cpuid.c).  For a domain that has not started a toolstack may take features away;
+ * All guests are shown one set (x86/virtual/cpuid.c).  For a domain that has not started a toolstack may take features away;
  * leaves that hold none are accepted and change nothing.  There are no registers (MSRs) whose values differ between guests.
  */
 #include "control.h"

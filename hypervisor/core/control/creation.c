@@ -26,7 +26,7 @@ static int arch_config_check(const struct xen_arch_domainconfig *arch)
         return refuse(CREATE_FLAGS, arch->misc_flags);
     if (arch->emulation_flags & ~XEN_X86_EMU_ALL)
         return refuse(CREATE_FLAGS, arch->emulation_flags);
-    /* An interval timer is there for all (x86/emulate/pit.c). */
+    /* An interval timer is there for all (x86/virtual/pit.c). */
     if (arch->emulation_flags & ~XEN_X86_EMU_PIT)
         return refuse(CREATE_EMULATION, arch->emulation_flags);
     return 0;

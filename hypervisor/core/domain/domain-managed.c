@@ -2,7 +2,6 @@
  * Domains that a control domain makes: their vCPUs, and the pauses that it counts (core/control).
  */
 #include "domain-record.h"
-#include "vcpu-op.h"
 
 int domain_add_vcpus(struct domain *d)
 {

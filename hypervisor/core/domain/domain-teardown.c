@@ -8,7 +8,6 @@
 #include "memory-op.h"
 #include "page-tables.h"
 #include "tlb.h"
-#include "vcpu-op.h"
 #include "xenstore.h"
 
 /* All looks at frames together take one part in so many of a CPU, but no look waits longer than: */

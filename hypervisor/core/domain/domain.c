@@ -36,7 +36,7 @@
 #include "grant-table.h"
 #include "memory-op.h"
 #include "page.h"
-#include "vcpu-op.h"
+#include "vcpu-timers.h"
 #include "wallclock.h"
 
 struct domain_tracer domain_tracer;

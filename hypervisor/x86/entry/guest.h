@@ -81,7 +81,7 @@ void fpu_save(struct vcpu *v); /* v stops running on this CPU */
 void fpu_restore(struct vcpu *v);
 void fpu_probe(void); /* boot */
 
-/* --- x86/emulate/debugreg.c --- */
+/* --- x86/virtual/debugreg.c --- */
 void debugreg_save(struct vcpu *v);
 void debugreg_restore(struct vcpu *v);
 void debugreg_trap(struct vcpu *v); /* #DB: record DR6 for the guest */
@@ -104,7 +104,7 @@ bool descriptor_sanitize(uint64_t *d);
 /* A new vCPU's registers and views, in its area (arch_vcpu_init). 0 or -XEN_ENOMEM. */
 int cpu_state_init(struct vcpu *v) must_check;
 
-/* --- x86/emulate/cpuid.c, msr.c: policies --- */
+/* --- x86/virtual/cpuid.c, msr.c: policies --- */
 struct cpuid_leaf {
     uint32_t a, b, c, d;
 };
@@ -118,7 +118,7 @@ extern bool cpuid_vendor_is_amd;                  /* or Hygon */
 bool msr_guest_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool msr_guest_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
-/* --- x86/emulate/io.c --- */
+/* --- x86/virtual/io.c --- */
 /* Ports [@first, @first + @count) stay the hypervisor's: a hardware domain finds nothing there (boot). */
 void io_claim(uint16_t first, unsigned count);
 

@@ -53,7 +53,7 @@
 #define IDT_LIMIT      0xfff /* 256 gates */
 
 /* One physical CPU's area: page 0 is the trampoline code (the same frame for all CPUs), page 1 struct percpu,
- * pages 2.. the IST stacks with guard pages between (x86/machine/percpu.h). */
+ * pages 2.. the IST stacks with guard pages between (x86/cpu/percpu.h). */
 #define PERCPU_STRIDE  0x20000
 #define PERCPU_DATA    0x1000
 #define PERCPU_GDT     0x3000 /* the page shown as page 14 of every GDT that this CPU uses */

@@ -72,7 +72,7 @@ struct arch_vcpu {
     uint64_t dr[4], dr6, dr7;
     /* I/O breakpoints that the guest reads back and the CPU never sees */
     uint64_t dr7_io;
-    uint64_t msr_kept[3]; /* MCG_STATUS, MC0_CTL2, MC1_CTL2: x86/emulate/msr.c */
+    uint64_t msr_kept[3]; /* MCG_STATUS, MC0_CTL2, MC1_CTL2: x86/virtual/msr.c */
     uint32_t tsc_aux;
     uint32_t fpu_cpu; /* CPU that last loaded @fpu; ~0: none */
     guest_ptr_t iobitmap;

@@ -12,7 +12,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/memory/heap.h"
 #include "kernel/signals/notice.h"
-#include "kernel/tasks/credentials.h"
+#include "kernel/tasks/identity/credentials.h"
 #include "platform/platform.h"
 #include "platform/xen/devices.h"
 #include "platform/xen/machine.h"

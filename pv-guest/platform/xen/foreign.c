@@ -13,7 +13,7 @@
 #include "kernel/lib/linux.h"
 #include "kernel/lib/print.h"
 #include "kernel/memory/heap.h"
-#include "kernel/memory/space.h"
+#include "kernel/memory/space/space.h"
 #include "platform/platform.h"
 #include "platform/xen/foreign.h"
 #include "platform/xen/machine.h"

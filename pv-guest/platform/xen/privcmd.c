@@ -23,7 +23,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/lib/layout.h"
 #include "kernel/signals/signal.h"
-#include "kernel/tasks/credentials.h"
+#include "kernel/tasks/identity/credentials.h"
 #include "platform/platform.h"
 #include "platform/xen/devices.h"
 #include "platform/xen/foreign.h"

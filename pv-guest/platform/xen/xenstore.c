@@ -13,7 +13,7 @@
 #include "kernel/lib/print.h"
 #include "kernel/lib/text.h"
 #include "kernel/memory/heap.h"
-#include "kernel/tasks/wait.h"
+#include "kernel/tasks/sched/wait.h"
 #include "platform/xen/machine.h"
 #include "platform/xen/xenstore.h"
 

@@ -1,6 +1,6 @@
 /*
  * The inline half of arch.h for fuzz-x86 and fuzz-frames: one CPU, one vCPU, some frames in an array, and a door that asks a model of the guest's
- * pages.  In the place of hypervisor/x86/machine/arch-inline.h; all else of x86/ is the real thing.
+ * pages.  In the place of hypervisor/x86/cpu/arch-inline.h; all else of x86/ is the real thing.
  */
 #pragma once
 

@@ -509,7 +509,7 @@ void world_begin(void)
     fuzz_vcpu = &vcpu;
 }
 
-/* PCI configuration space (x86/machine/pci.c): there is no device. */
+/* PCI configuration space (x86/devices/pci.c): there is no device. */
 uint32_t pci_port_read(const uint32_t *latch, uint16_t port, unsigned bytes)
 {
     return port == 0xcf8 && bytes == 4 ? *latch : ~0u;

@@ -83,7 +83,7 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-/* TSC to ns: ((tsc - base) << shift) * mul >> 32, the pvclock formula (x86/machine/time.c calibrates). */
+/* TSC to ns: ((tsc - base) << shift) * mul >> 32, the pvclock formula (x86/cpu/time.c calibrates). */
 struct tsc_scale {
     uint64_t base;
     uint32_t mul;

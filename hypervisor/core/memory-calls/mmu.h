@@ -1,4 +1,4 @@
-/* What mmu_update and mmuext_op share (core/mmu/mmu-update.c). */
+/* What mmu_update and mmuext_op share (core/memory-calls/mmu-update.c). */
 #pragma once
 
 #include "domain.h"

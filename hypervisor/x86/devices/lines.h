@@ -1,4 +1,4 @@
-/* Lines: interrupts of devices, for domains with the hardware role (x86/machine/lines.c). */
+/* Lines: interrupts of devices, for domains with the hardware role (x86/devices/lines.c). */
 #pragma once
 
 #include "domain.h"

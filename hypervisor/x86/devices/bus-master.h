@@ -1,4 +1,4 @@
-/* Devices that write to memory by themselves, and whose they are (x86/machine/bus-master.c). */
+/* Devices that write to memory by themselves, and whose they are (x86/devices/bus-master.c). */
 #pragma once
 
 #include "types.h"

@@ -1,5 +1,5 @@
 /*
- * A vCPU's time: what the scheduler and the way to the guest do about it (core/sched/runstate.c).
+ * A vCPU's time: what the scheduler and the way to the guest do about it (core/time/runstate.c).
  *
  * Time reaches a guest in three ways: a timer event (VIRQ_TIMER) from one of two timers, the
  * periodic one, which ticks only while the vCPU runs, and the one-shot one, which also wakes it;
@@ -28,7 +28,7 @@ void vcpu_publish_areas(struct vcpu *v);
 /* @v's published time gets a new point before @v goes on.  For the running vCPU. */
 void vcpu_time_expire(struct vcpu *v);
 
-/* For core/domain/vcpu-op.c.  What the run-state area of @v has to say: as of its last change, or @until_now. */
+/* For core/domain-calls/vcpu-op.c.  What the run-state area of @v has to say: as of its last change, or @until_now. */
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info, bool until_now);
 /* Write it to @at.  An area that went away is the guest's own loss: nothing to report. */
 void runstate_publish(struct vcpu *v, guest_ptr_t at, bool until_now);

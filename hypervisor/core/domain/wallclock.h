@@ -1,4 +1,4 @@
-/* The wall clock that every domain's shared_info shows (core/sched/wallclock.c). */
+/* The wall clock that every domain's shared_info shows (core/domain/wallclock.c). */
 #pragma once
 
 #include "domain.h"

@@ -1,4 +1,4 @@
-/* Physical interrupts, for physdev.c (x86/machine/pirq.c).  0 or -errno, having changed nothing. */
+/* Physical interrupts, for physdev.c (x86/devices/pirq.c).  0 or -errno, having changed nothing. */
 #pragma once
 
 #include "arch.h"

@@ -1,5 +1,5 @@
 /*
- * One-shot software timers: a heap per physical CPU, served by that CPU's hardware timer (core/sched/timer.c).
+ * One-shot software timers: a heap per physical CPU, served by that CPU's hardware timer (core/time/timer.c).
  * Deadlines are system time in nanoseconds (arch_now).  Handlers run with interrupts off,
  * in interrupt context: they mark vCPUs and raise events, nothing longer.
  */

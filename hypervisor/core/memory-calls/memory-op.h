@@ -39,5 +39,5 @@ void claim_end(struct domain *d); /* nothing is claimed for @d any more */
 
 /* --- for the layers above --- */
 
-/* XENMEM_acquire_resource: core/grants/grant-resource.c, from boot on. */
+/* XENMEM_acquire_resource: core/grant-calls/grant-resource.c, from boot on. */
 extern long (*memory_acquire_resource)(struct vcpu *v, guest_ptr_t arg);

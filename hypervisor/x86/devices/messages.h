@@ -1,4 +1,4 @@
-/* Interrupts that devices send as messages, MSI and MSI-X, for domains with the hardware role (x86/machine/messages.c). */
+/* Interrupts that devices send as messages, MSI and MSI-X, for domains with the hardware role (x86/devices/messages.c). */
 #pragma once
 
 #include "arch.h"

@@ -1,4 +1,4 @@
-/* PCI configuration space (x86/machine/pci.c). */
+/* PCI configuration space (x86/devices/pci.c). */
 #pragma once
 
 #include "types.h"

@@ -1,4 +1,4 @@
-/* Frames that are not RAM: which of them a domain with the hardware role may map, and which only to read (x86/machine/device-memory.c). */
+/* Frames that are not RAM: which of them a domain with the hardware role may map, and which only to read (x86/devices/device-memory.c). */
 #pragma once
 
 #include "types.h"

@@ -14,7 +14,6 @@
 #include "vcpu-op.h"
 
 #define NS_PER_MS        1000000ull
-#define PERIOD_DEFAULT   (10 * NS_PER_MS)
 #define PERIOD_MIN       NS_PER_MS
 #define PERIOD_MAX       ((1ull << 62) - 1) /* Xen's longest difference of two system times */
 #define TIMER_FAR        50 /* bits: set_timer_op beyond 2^50 ns ahead, 13 days, is not meant */
@@ -22,42 +21,6 @@
 #define INFO_LEGACY      XEN_LEGACY_MAX_VCPUS
 
 /* --- timers ---------------------------------------------------------------------------------- */
-
-static void timer_event(struct vcpu *v)
-{
-    virq_raise(v, VIRQ_TIMER);
-}
-
-static void singleshot_fired(struct timer *t)
-{
-    timer_event(container_of(t, struct vcpu, singleshot));
-}
-
-static void periodic_fired(struct timer *t)
-{
-    struct vcpu *v = container_of(t, struct vcpu, periodic);
-    if (!v->on_cpu) /* set_period() was late */
-        return;
-    v->period_last = arch_now();
-    timer_event(v);
-    if (v->period && v->virq_port[VIRQ_TIMER])
-        timer_set(t, v->period_last + v->period);
-}
-
-static void poll_timed_out(struct timer *t)
-{
-    vcpu_unpause(container_of(t, struct vcpu, poll_timer), PAUSE_POLLING);
-}
-
-void vcpu_timers_init(struct vcpu *v)
-{
-    struct timer_owner *owner = &v->domain->timers;
-
-    timer_init_owned(&v->singleshot, singleshot_fired, owner);
-    timer_init(&v->periodic, periodic_fired); /* ticks only while it runs: one a CPU */
-    timer_init_owned(&v->poll_timer, poll_timed_out, owner);
-    v->period = PERIOD_DEFAULT;
-}
 
 static void set_period(struct vcpu *v, uint64_t period)
 {
@@ -87,7 +50,7 @@ long hypercall_set_timer_op(struct vcpu *v, const struct hypercall_args *a)
     bool absurd = (int64_t)deadline < 0 || (deadline > now && (deadline - now) >> TIMER_FAR);
     if (deadline <= now) { /* due: no need to trouble the hardware */
         timer_stop(&v->singleshot);
-        timer_event(v);
+        virq_raise(v, VIRQ_TIMER);
         return 0;
     }
     timer_set(&v->singleshot, absurd ? now + TIMER_FAR_ANSWER : deadline);
@@ -105,7 +68,7 @@ static long op_VCPUOP_set_singleshot_timer(struct vcpu *v, guest_ptr_t arg)
     const uint64_t deadline = set.timeout_abs_ns;
     if (deadline <= arch_now()) {
         timer_stop(&v->singleshot);
-        timer_event(v);
+        virq_raise(v, VIRQ_TIMER);
     } else {
         timer_set(&v->singleshot, deadline);
     }
