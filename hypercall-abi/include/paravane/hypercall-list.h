@@ -239,6 +239,8 @@ enum { XENMEM_claim_pages = 24 };
     OP(PHYSDEVOP_pci_device_add, PRIV, "segment:u16 bus:u8 devfn:u8 flags:x32")                   \
     OP(PHYSDEVOP_pci_device_remove, PRIV, "segment:u16 bus:u8 devfn:u8")                          \
     OP(PHYSDEVOP_pci_mmcfg_reserved, PRIV, "address:ma segment:u16 first:u8 last:u8 flags:x32")   \
+    OP(PHYSDEVOP_prepare_msix, NO, "segment:u16 bus:u8 devfn:u8")                                 \
+    OP(PHYSDEVOP_release_msix, NO, "segment:u16 bus:u8 devfn:u8")                                 \
     OP(PHYSDEVOP_apic_write, PRIV, "apic:ma register:x32 value:x32")
 
 /* Every list of sub-operations with the call it belongs to: LIST(call, LIST-prefix). */

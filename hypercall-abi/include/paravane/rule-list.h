@@ -116,13 +116,14 @@
     RULE(CP_034, PIRQ_NO_MESSAGE, EINVAL, "messages have the highest numbers", "physical interrupt %lu cannot be a message", "xen/physdev.h") \
     RULE(CP_035, PIRQ_TAKEN, EEXIST, "a number is one interrupt", "physical interrupt %lu is mapped", "xen/physdev.h") \
     RULE(CP_036, PCI_DEVICE_BUSY, EBUSY, "a device that goes sends nothing", "PCI device %lx has messages mapped", "xen/physdev.h") \
-    RULE(CP_037, PCI_FLAGS_UNKNOWN, EINVAL, "unknown flags change nothing", "flags %lx of a window of PCI configuration space", "xen/physdev.h") \
-    RULE(CP_038, PCI_WINDOW_MISSING, ENODEV, "a window is where the firmware says", "there is no window of PCI segment %lx, buses %lx to %lx", "xen/physdev.h") \
-    RULE(CP_039, PCI_WINDOW_ELSEWHERE, EIO, "a window is where the firmware says", "window of PCI configuration space at %lx, it is at %lx", "xen/physdev.h") \
+    RULE(CP_037, PCI_FLAGS_UNKNOWN, EINVAL, "unknown flags change nothing", "flags %lx of PCI configuration space in memory", "xen/physdev.h") \
+    RULE(CP_038, PCI_ECAM_MISSING, ENODEV, "PCI configuration space is where the firmware says", "none in memory for PCI segment %lx, buses %lx to %lx", "xen/physdev.h") \
+    RULE(CP_039, PCI_ECAM_ELSEWHERE, EIO, "PCI configuration space is where the firmware says", "not at %lx in memory, it is at %lx", "xen/physdev.h") \
     RULE(CP_040, EOI_MAP_FRAME, EINVAL, "the hypervisor writes into a domain's own memory", "frame %lx cannot be written as the caller's", "xen/physdev.h") \
     RULE(CP_041, EOI_MAP_SET, EBUSY, "the page of interrupts that want their EOI stays", "frame %lx would be a second page", "xen/physdev.h") \
     RULE(CP_042, IOAPIC_MISSING, EINVAL, "registers exist", "IO-APIC at %lx, register %lx", "xen/physdev.h") \
     RULE(CP_043, MESSAGES_SHARE, ENOSPC, "domains with the hardware role share the messages", "the domain has its share of the messages, %lu", "xen/physdev.h") \
+    RULE(CP_044, PIRQ_STILL_BOUND, EBUSY, "an interrupt that signals a port stays mapped", "physical interrupt %lu is bound to a port of the caller's", "xen/physdev.h") \
     RULE(CP_020, CONTEXT_NOT_CANONICAL, EINVAL, "a vCPU starts with addresses that exist", "vCPU context: %lx is not canonical", "xen/arch-x86/xen.h") \
     RULE(CP_021, CONTEXT_WITHOUT_USER_ROOT, EINVAL, "user mode needs page tables", "vCPU context starts in user mode without a user base pointer", "xen/arch-x86/xen.h")
 
@@ -221,6 +222,7 @@
     RULE(ME_032, RESOURCE_PART_UNKNOWN, EINVAL, "a resource that is named exists", "no part %lu of a grant table", "xen/memory.h") \
     RULE(ME_030, RESOURCE_PAD, EINVAL, "fields that must be zero are", "acquire_resource: pad is %lx", "xen/memory.h") \
     RULE(ME_031, RESOURCE_OF_SELF, EPERM, "a domain has its own frames by other ways", "a resource of the caller's own", "xen/memory.h") \
+    RULE(ME_033, NOT_TRANSLATED, EACCES, "no guest's frame numbers are translated", "domain %lu uses machine frames itself", "xen/memory.h") \
     RULE(ME_020, VM_ASSIST_TYPE_UNKNOWN, EINVAL, "an unknown assistance changes nothing", "vm_assist type %lu does not exist", "xen/xen.h") \
     RULE(ME_021, VM_ASSIST_COMMAND_UNKNOWN, ENOSYS, "an unknown command changes nothing", "vm_assist command %lu is not served", "xen/xen.h") \
     RULE(GT_001, GRANT_COUNT, EINVAL, "a count is what the operation says", "grant_table_op with count %lu", "xen/grant_table.h") \

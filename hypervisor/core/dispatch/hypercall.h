@@ -16,7 +16,18 @@ HYPERCALL_LIST(CALL, NONE)
 #undef CALL
 #undef NONE
 
-/* The handlers of a multiplexed call are made from its list of sub-operations; a table of them has no gap. */
+/*
+ * A multiplexed call whose operations take one pointer has a table of them, made from its list: event_channel_op, sched_op,
+ * vcpu_op, xen_version (these have no gap), and physdev_op.  The others have a switch, each for its reason:
+ *
+ *   memory_op                     the command carries the extent to go on with, and an operation reports how far it has got
+ *   mmuext_op                     one call is a batch of different operations, which share what they took, and report together
+ *   grant_table_op                one call is a batch of one operation: its count goes to a loop
+ *   console_io, vm_assist,        two or three operations, whose other arguments are not one pointer
+ *   callback_op, set_segment_base
+ *   domctl, sysctl, platform_op   one structure, read, checked (version, role, domain) and written back for all operations
+ *   xenpmu_op, kexec_op, argo_op... have no operation that is served
+ */
 typedef long subop_fn(struct vcpu *v, guest_ptr_t arg);
 #define SUBOP_DECLARE(constant, served, fields) subop_fn op_##constant;
 #define SUBOP_ENTRY(constant, served, fields)   [constant] = op_##constant,

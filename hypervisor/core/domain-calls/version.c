@@ -33,7 +33,7 @@ static long give_text(guest_ptr_t to, const char *text, size_t size)
 
 /* Who compiled this, where and when is not recorded, so that the same source gives the same image.
  */
-static long compile_info(guest_ptr_t to)
+static long op_XENVER_compile_info(struct vcpu *v, guest_ptr_t to)
 {
     struct xen_compile_info info = {0};
     string_copy(info.compiler, build_compiler, sizeof(info.compiler));
@@ -55,32 +55,32 @@ static uint32_t feature_bits(const struct domain *d)
     return (uint32_t)bits;
 }
 
-static long get_features(const struct domain *d, guest_ptr_t arg)
+static long op_XENVER_get_features(struct vcpu *v, guest_ptr_t arg)
 {
     xen_feature_info_t info;
     if (guest_read(&info, arg, sizeof(info)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
         return refuse(FEATURE_WORD_UNKNOWN, info.submap_idx);
-    info.submap = feature_bits(d);
+    info.submap = feature_bits(v->domain);
     return guest_write(arg, &info, sizeof(info)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
 /* The command line may hold what other guests should not know. */
-static long commandline(const struct domain *d, guest_ptr_t arg)
+static long op_XENVER_commandline(struct vcpu *v, guest_ptr_t arg)
 {
     static const char denied[] = "<denied>";
     int rc;
-    if (domain_has(d, ROLE_CONTROL))
+    if (domain_has(v->domain, ROLE_CONTROL))
         rc = guest_write(arg, hypervisor_cmdline, sizeof(hypervisor_cmdline));
     else
         rc = guest_write(arg, denied, sizeof(denied));
     return rc ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
-static long build_id(const struct domain *d, guest_ptr_t arg)
+static long op_XENVER_build_id(struct vcpu *v, guest_ptr_t arg)
 {
-    if (!domain_has(d, ROLE_CONTROL))
+    if (!domain_has(v->domain, ROLE_CONTROL))
         return refuse(BUILD_ID_NOT_ALLOWED);
     if (arg.va) {
         xen_build_id_t id;
@@ -92,54 +92,59 @@ static long build_id(const struct domain *d, guest_ptr_t arg)
     return refuse(BUILD_ID_MISSING);
 }
 
-static long platform_parameters(guest_ptr_t arg)
+static long op_XENVER_platform_parameters(struct vcpu *v, guest_ptr_t arg)
 {
     const xen_platform_parameters_t parameters = {.virt_start = HYPERVISOR_VIRT_START_};
     return guest_write(arg, &parameters, sizeof(parameters)) ? refuse(ARGUMENT_UNREADABLE, arg.va)
                                                              : 0;
 }
 
-static long guest_handle(const struct domain *d, guest_ptr_t arg)
+static long op_XENVER_guest_handle(struct vcpu *v, guest_ptr_t arg)
 {
+    const struct domain *d = v->domain;
     xen_domain_handle_t handle = {0};
     if (d->config)
         memcpy(handle, d->config->handle, sizeof(handle));
     return guest_write(arg, handle, sizeof(handle)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
-static long other_command(const struct domain *d, uint32_t cmd, guest_ptr_t arg)
+static long op_XENVER_version(struct vcpu *v, guest_ptr_t arg)
 {
-    switch (cmd) {
-    case XENVER_extraversion:
-        return give_text(arg, ".0-paravane", sizeof(xen_extraversion_t));
-    case XENVER_compile_info:
-        return compile_info(arg);
-    case XENVER_capabilities:
-        return guest_write(arg, capabilities, sizeof(capabilities))
-                   ? refuse(ARGUMENT_UNREADABLE, arg.va)
-                   : 0;
-    case XENVER_changeset:
-        return give_text(arg, build_changeset, sizeof(xen_changeset_info_t));
-    case XENVER_platform_parameters:
-        return platform_parameters(arg);
-    case XENVER_get_features:
-        return get_features(d, arg);
-    case XENVER_pagesize:
-        return arg.va ? refuse(PAGESIZE_WITH_BUFFER, arg.va) : (long)PAGE_SIZE;
-    case XENVER_guest_handle:
-        return guest_handle(d, arg);
-    case XENVER_commandline:
-        return commandline(d, arg);
-    case XENVER_build_id:
-        return build_id(d, arg);
-    default:
-        return refuse(VERSION_OP_UNKNOWN, cmd);
-    }
+    return VERSION_MAJOR << 16 | VERSION_MINOR;
 }
+
+static long op_XENVER_extraversion(struct vcpu *v, guest_ptr_t arg)
+{
+    return give_text(arg, ".0-paravane", sizeof(xen_extraversion_t));
+}
+
+static long op_XENVER_capabilities(struct vcpu *v, guest_ptr_t arg)
+{
+    return guest_write(arg, capabilities, sizeof(capabilities))
+               ? refuse(ARGUMENT_UNREADABLE, arg.va)
+               : 0;
+}
+
+static long op_XENVER_changeset(struct vcpu *v, guest_ptr_t arg)
+{
+    return give_text(arg, build_changeset, sizeof(xen_changeset_info_t));
+}
+
+static long op_XENVER_pagesize(struct vcpu *v, guest_ptr_t arg)
+{
+    return arg.va ? refuse(PAGESIZE_WITH_BUFFER, arg.va) : (long)PAGE_SIZE;
+}
+
+static subop_fn *const version_op[] = {XENVER_LIST(SUBOP_ENTRY)};
+_Static_assert(ARRAY_SIZE(version_op) == 0 XENVER_LIST(SUBOP_ONE), "the list has no gap");
 
 long hypercall_xen_version(struct vcpu *v, const struct hypercall_args *a)
 {
-    if (likely((uint32_t)a->arg[0] == XENVER_version))
-        return VERSION_MAJOR << 16 | VERSION_MINOR;
-    return other_command(v->domain, (uint32_t)a->arg[0], guest_ptr(a->arg[1]));
+    const uint32_t cmd = (uint32_t)a->arg[0];
+
+    if (likely(cmd == XENVER_version))
+        return op_XENVER_version(v, guest_ptr(a->arg[1]));
+    if (cmd >= ARRAY_SIZE(version_op))
+        return refuse(VERSION_OP_UNKNOWN, cmd);
+    return version_op[cmd](v, guest_ptr(a->arg[1]));
 }

@@ -520,6 +520,24 @@ static long machphys_mfn_list(guest_ptr_t arg)
     return 0;
 }
 
+/* add_to_physmap and its kin: for domains whose frame numbers the hypervisor translates.  The domain comes first in each. */
+static long physmap_op(struct vcpu *v, guest_ptr_t arg, size_t size)
+{
+    uint8_t op[sizeof(struct xen_add_to_physmap_batch)];
+    domid_t domid;
+    int rc;
+
+    if (guest_read(op, arg, size))
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    memcpy(&domid, op, sizeof(domid));
+    struct domain *d = memory_target_get(v, domid, &rc);
+    if (!d)
+        return rc;
+    domid = d->id;
+    memory_target_put(v, d);
+    return refuse(NOT_TRANSLATED, domid);
+}
+
 long (*memory_acquire_resource)(struct vcpu *v, guest_ptr_t arg);
 
 /* memory_op(cmd, arg) */
@@ -556,6 +574,12 @@ long hypercall_memory_op(struct vcpu *v, const struct hypercall_args *a)
         return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : claim_pages(v, arg);
     case XENMEM_acquire_resource:
         return start ? refuse(START_EXTENT_WITHOUT_LIST, start) : memory_acquire_resource(v, arg);
+    case XENMEM_add_to_physmap:
+        return physmap_op(v, arg, sizeof(struct xen_add_to_physmap));
+    case XENMEM_add_to_physmap_batch:
+        return physmap_op(v, arg, sizeof(struct xen_add_to_physmap_batch));
+    case XENMEM_remove_from_physmap:
+        return physmap_op(v, arg, sizeof(struct xen_remove_from_physmap));
     case XENMEM_get_vnumainfo:
         return refuse(NO_VIRTUAL_NUMA);
     default:

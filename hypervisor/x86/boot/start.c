@@ -223,7 +223,7 @@ void hypervisor_main(uint32_t multiboot_info)
     fpu_probe();
     cpuid_probe(); /* what guests will see */
     device_memory_init();
-    pci_window_init();
+    pci_ecam_init();
     sched_init_cpu(0, vcpu_create(&idle_domain, 0)); /* run queue and idle vCPU */
     evtchn_audit_init();                             /* the audit is to count what they hold */
     xenstore_audit_init();

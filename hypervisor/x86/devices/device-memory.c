@@ -1,9 +1,9 @@
 /*
  * Frames that are not RAM: registers of devices, firmware, nothing.
  *
- *     open         what a domain with the hardware role may map: all that is not RAM, without what the hypervisor keeps
+ *     mappable     what a domain with the hardware role may map: all that is not RAM, without what the hypervisor keeps
  *     read_only    of that, what it gets read-only, whatever it asks for: tables of messages (MSI-X) while they are in use, the
- *                  window of PCI configuration space, and timers that can send messages (HPET)
+ *                  ECAM of PCI (configuration space in memory), and timers that can send messages (HPET)
  *
  * Hidden are the interrupt controllers; and all addresses at which a store is an interrupt (0xfee00000 and the MiB from there): who could
  * write there would send any vector to any CPU.
@@ -18,15 +18,16 @@
 #define MESSAGES_FIRST 0xfee00000ull /* Intel SDM volume 3, 11.11.1 */
 #define MESSAGES_LAST  0xfeefffffull
 
-static struct number_range open_room[MAX_RAM_RANGES + 32], read_only_room[128];
-static struct range_set open = RANGE_SET(open_room), read_only = RANGE_SET(read_only_room);
-static spinlock_t lock = SPINLOCK_INIT(DEVICES); /* guards both sets and the window */
+static struct number_range mappable_room[MAX_RAM_RANGES + 32], read_only_room[128];
+static struct range_set mappable = RANGE_SET(mappable_room), read_only = RANGE_SET(read_only_room);
+static spinlock_t lock =
+    SPINLOCK_INIT(DEVICES); /* guards both sets and the page of registers_at() */
 
 void device_memory_hide(uint64_t first, uint64_t last)
 {
     spin_lock(&lock);
-    if (!range_set_remove(&open, first, last))
-        open.count = 0; /* so many holes: then nothing may be mapped */
+    if (!range_set_remove(&mappable, first, last))
+        mappable.count = 0; /* so many holes: then nothing may be mapped */
     spin_unlock(&lock);
 }
 
@@ -41,7 +42,7 @@ static void protect_timers(void)
 
 void device_memory_init(void)
 {
-    if (!range_set_add(&open, 0, (BIT(arch_address_bits()) >> PAGE_SHIFT) - 1))
+    if (!range_set_add(&mappable, 0, (BIT(arch_address_bits()) >> PAGE_SHIFT) - 1))
         BUG();
     for (unsigned i = 0; i < ram_count; i++)
         device_memory_hide(ram[i].start >> PAGE_SHIFT, (ram[i].end >> PAGE_SHIFT) - 1);
@@ -56,7 +57,7 @@ void device_memory_init(void)
 bool arch_device_frame_ok(mfn_t m)
 {
     spin_lock(&lock);
-    const bool ok = range_set_has(&open, m.n);
+    const bool ok = range_set_has(&mappable, m.n);
     spin_unlock(&lock);
     return ok;
 }
@@ -92,14 +93,14 @@ bool device_memory_is_free(uint64_t first, uint64_t last)
 
     spin_lock(&lock);
     for (uint64_t m = first; m <= last && answer; m++)
-        answer = range_set_has(&open, m) && !range_set_has(&read_only, m);
+        answer = range_set_has(&mappable, m) && !range_set_has(&read_only, m);
     spin_unlock(&lock);
     return answer;
 }
 
-/* --- the window: one page, aimed anew for each access, and flushed only here, as it is only used under the lock --- */
+/* --- registers: one page, mapped anew for each access, and flushed only here, as it is only used under the lock --- */
 
-static volatile void *window(uint64_t maddr) REQUIRES(&lock)
+static volatile void *registers_at(uint64_t maddr) REQUIRES(&lock)
 {
     static char *page;
 
@@ -116,7 +117,7 @@ uint32_t device_memory_read(uint64_t maddr, unsigned bytes)
     uint32_t value = ~0u;
 
     spin_lock(&lock);
-    volatile void *at = window(maddr);
+    volatile void *at = registers_at(maddr);
     if (at)
         value = bytes == 1   ? *(volatile uint8_t *)at
                 : bytes == 2 ? *(volatile uint16_t *)at
@@ -128,7 +129,7 @@ uint32_t device_memory_read(uint64_t maddr, unsigned bytes)
 void device_memory_write(uint64_t maddr, unsigned bytes, uint32_t value)
 {
     spin_lock(&lock);
-    volatile void *at = window(maddr);
+    volatile void *at = registers_at(maddr);
     if (at && bytes == 1)
         *(volatile uint8_t *)at = (uint8_t)value;
     else if (at && bytes == 2)

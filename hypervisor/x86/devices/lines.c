@@ -4,12 +4,12 @@
  *     device -> pin of the IO-APIC -> vector INTERRUPT_LINE + pin -> line_interrupt() -> the event channel that is bound to it
  *
  * A line has the number of its pin (a GSI), and the same number as pirq; the pins of the first IO-APIC are all there are.  A domain maps
- * a line to say that it means to use it, says how it is triggered, and binds it to a port: from then on the pin is open, and the line
+ * a line to say that it means to use it, says how it is triggered, and binds it to a port: from then on the pin is unmasked, and the line
  * is nobody else's.  A line that is triggered by its level stays asserted until its device has been served, so its pin is
- * masked when it arrives and opened again when the guest says that it has done so (PHYSDEVOP_eoi): a guest that does not gets no
- * further interrupt, and one that is torn down has its pins closed.  What triggers by an edge needs no masking.
+ * masked when it arrives and unmasked when the guest says that it has done so (PHYSDEVOP_eoi): a guest that does not gets no
+ * further interrupt, and one that is torn down has its pins masked.  What triggers by an edge needs no masking.
  *
- * Lines of the hypervisor's own devices, the serial lines and the interval timer, are reserved.
+ * Lines of the hypervisor's own devices, the serial lines and the interval timer, are taken (lines_take).
  */
 #include "machine.h"
 #include "evtchn.h"
@@ -20,7 +20,8 @@
 static struct line {
     struct domain *user; /* who has bound it, or NULL */
     uint32_t port;       /* its */
-    bool reserved, level, low;
+    bool taken;          /* for a device of the hypervisor's */
+    struct line_mode mode;
     bool in_service; /* triggered by level, and masked until the user has served it */
 } lines[LINES_MAX];
 static unsigned count;
@@ -30,15 +31,15 @@ void lines_init(void)
 {
     count = MIN(ioapic_pins(), LINES_MAX);
     for (unsigned gsi = 0; gsi < count; gsi++)
-        lines[gsi].level = lines[gsi].low = gsi >= ARRAY_SIZE(acpi.isa_gsi);
+        lines[gsi].mode.level = lines[gsi].mode.low = gsi >= ARRAY_SIZE(acpi.isa_gsi);
     for (unsigned irq = 0; irq < ARRAY_SIZE(acpi.isa_gsi); irq++) {
         const unsigned gsi = acpi.isa_gsi[irq], flags = acpi.isa_flags[irq];
         /* What another interrupt is wired to is not the one that nothing is said of. */
         if (gsi >= count || (gsi == irq && !flags))
             continue;
         /* MPS flags: 3 in bits 1:0 is active low, 3 in bits 3:2 is level; ISA's default is high, edge. */
-        lines[gsi].low = (flags & 3) == 3;
-        lines[gsi].level = (flags >> 2 & 3) == 3;
+        lines[gsi].mode.low = (flags & 3) == 3;
+        lines[gsi].mode.level = (flags >> 2 & 3) == 3;
     }
     lines_take(0, 0); /* the interval timer's */
 }
@@ -50,9 +51,9 @@ void lines_take(unsigned irq, uint8_t vector)
     if (gsi >= count)
         return;
     spin_lock(&lock);
-    lines[gsi].reserved = true;
+    lines[gsi].taken = true;
     if (vector)
-        ioapic_route(gsi, vector, 0, lines[gsi].level, lines[gsi].low);
+        ioapic_route(gsi, vector, 0, lines[gsi].mode.level, lines[gsi].mode.low);
     spin_unlock(&lock);
 }
 
@@ -71,13 +72,13 @@ int line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu)
         rc = refuse(PIRQ_NOT_MAPPED, gsi);
     else if (l->user == d)
         rc = refuse(PIRQ_BOUND, gsi);
-    else if (l->reserved || l->user)
+    else if (l->taken || l->user)
         rc = refuse(PIRQ_BUSY, gsi);
     if (!rc) {
         l->user = d;
         l->port = port;
         l->in_service = false;
-        ioapic_route(gsi, (uint8_t)(INTERRUPT_LINE + gsi), cpu, l->level, l->low);
+        ioapic_route(gsi, (uint8_t)(INTERRUPT_LINE + gsi), cpu, l->mode.level, l->mode.low);
     }
     spin_unlock(&lock);
     return rc;
@@ -103,9 +104,9 @@ void line_interrupt(unsigned gsi)
 {
     spin_lock(&lock);
     struct line *l = &lines[gsi];
-    /* The pin of a line that was released a moment ago is closed, its interrupt may have been under way. */
+    /* The pin of a line that was released a moment ago is masked, its interrupt may have been under way. */
     if (l->user) {
-        if (l->level) {
+        if (l->mode.level) {
             l->in_service = true;
             ioapic_mask(gsi, true);
         }
@@ -116,7 +117,7 @@ void line_interrupt(unsigned gsi)
 
 bool line_is_level(unsigned gsi)
 {
-    return lines[gsi].level;
+    return lines[gsi].mode.level;
 }
 
 #define FIRST_FREE 16u /* below are those whose numbers every PC knows */
@@ -153,25 +154,24 @@ int line_unmap(struct domain *d, unsigned gsi)
     if (!is_mapped(d, gsi))
         rc = refuse(PIRQ_NOT_OWNED, gsi);
     else if (lines[gsi].user == d)
-        rc = refuse(PIRQ_BUSY, gsi);
+        rc = refuse(PIRQ_STILL_BOUND, gsi);
     else
         d->arch.lines &= ~BIT(gsi), d->arch.lines_reserved &= ~BIT(gsi);
     spin_unlock(&lock);
     return rc;
 }
 
-int line_configure(unsigned gsi, bool level, bool low)
+int line_configure(unsigned gsi, struct line_mode mode)
 {
     int rc = 0;
 
     if (gsi >= count)
         return refuse(LINE_RANGE, gsi, count);
     spin_lock(&lock);
-    if (lines[gsi].user || lines[gsi].reserved) {
+    if (lines[gsi].user || lines[gsi].taken) {
         rc = refuse(LINE_IN_USE, gsi);
     } else {
-        lines[gsi].level = level;
-        lines[gsi].low = low;
+        lines[gsi].mode = mode;
     }
     spin_unlock(&lock);
     return rc;

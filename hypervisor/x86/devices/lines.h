@@ -14,7 +14,7 @@ void line_interrupt(unsigned gsi);
 
 /*
  * For pirq.c and physdev.c.  0, or -errno, having changed nothing.  Map: @d means to use it.  Bind: from now on it signals @port of @d and
- * arrives on @cpu.  Release: it is closed, and nobody's.
+ * arrives on @cpu.  Release: its pin is masked, and it is nobody's.
  */
 int line_bind(struct domain *d, unsigned gsi, uint32_t port, unsigned cpu) must_check;
 void line_move(unsigned gsi, unsigned cpu);
@@ -30,6 +30,10 @@ int ioapic_peek(uint64_t address, unsigned index, uint32_t *value) must_check;
 unsigned lines_bound(const struct domain *d, unsigned *wrong);
 int line_map(struct domain *d, unsigned gsi) must_check;
 int line_unmap(struct domain *d, unsigned gsi) must_check;
-int line_configure(unsigned gsi, bool level, bool low) must_check;
+/* How a line is triggered: by its level, or by an edge; active low, or high. */
+struct line_mode {
+    bool level, low;
+};
+int line_configure(unsigned gsi, struct line_mode mode) must_check;
 /* @d has served its device: a line that is triggered by level may come again. */
 int line_served(struct domain *d, unsigned gsi) must_check;

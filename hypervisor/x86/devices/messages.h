@@ -8,7 +8,7 @@
 /* One has arrived, after the local APIC was told of its end. */
 void message_interrupt(unsigned message);
 
-/* A domain with the hardware role writes to configuration space: what is not the hypervisor's of it reaches the device. */
+/* A domain with the hardware role writes to configuration space: what is not the hypervisor's of it reaches the device (message-config.c). */
 void messages_config_write(uint16_t function, unsigned offset, unsigned bytes, uint32_t value);
 
 /* @function, a device, does not write to memory any more. */
@@ -27,7 +27,7 @@ struct message_source {
 int message_map(struct domain *d, const struct message_source *source, int wanted) must_check;
 /* Sleeps. */
 int message_unmap(struct domain *d, unsigned message) must_check;
-/* A free number is kept for @d; which one. */
+/* A free number is reserved for @d; which one. */
 int message_reserve(struct domain *d) must_check;
 bool message_is_mapped(const struct domain *d, unsigned message);
 /* What @d has bound it to; 0: nothing. */

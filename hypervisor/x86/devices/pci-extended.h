@@ -1,4 +1,4 @@
-/* Capabilities behind the first 256 bytes of a function's configuration space, which only the window shows (x86/devices/pci.c). */
+/* Capabilities behind the first 256 bytes of a function's configuration space, which only ECAM shows (x86/devices/pci.c). */
 #pragma once
 
 #include "types.h"

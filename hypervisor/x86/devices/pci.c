@@ -3,7 +3,7 @@
  *
  *     hypervisor ---------------> pci_read(), pci_write() ---> ports 0xcf8, 0xcfc, under a lock
  *     domain: ports 0xcf8..0xcff -> its own latch -> messages_config_write() -^
- *     domain: window (MCFG) ------> read-only for it; its stores are made here, by the same way
+ *     domain: memory (ECAM) ------> read-only for it; its stores are made here, by the same way
  *
  * The port 0xcf8 holds an address, and 0xcfc is what is there: between the two nobody else may come.  So a domain's address stays in a
  * latch of its own, and reaches the port only together with the access.  What a device would send as interrupts is the
@@ -109,36 +109,36 @@ void pci_port_write(uint32_t *latch, uint16_t port, unsigned bytes, uint32_t val
         messages_config_write((uint16_t)(at >> 8), (at & 0xfc) + port % 4, bytes, value);
 }
 
-/* --- the window: a page for each function, its first 256 bytes as by the ports --- */
+/* --- ECAM, configuration space in memory: a page for each function, its first 256 bytes as by the ports --- */
 
-void pci_window_init(void)
+void pci_ecam_init(void)
 {
-    for (unsigned i = 0; i < acpi.pci_windows; i++) {
-        const struct pci_window *w = &acpi.pci_window[i];
-        const uint64_t first = (w->address >> PAGE_SHIFT) + w->first_bus * 256u;
+    for (unsigned i = 0; i < acpi.ecams; i++) {
+        const struct pci_ecam *e = &acpi.ecam[i];
+        const uint64_t first = (e->address >> PAGE_SHIFT) + e->first_bus * 256u;
         /* a list that is full: some of it is out of reach, which is safe */
-        if (!device_memory_protect(first, first + (w->last_bus - w->first_bus + 1u) * 256 - 1))
-            device_memory_hide(first, first + (w->last_bus - w->first_bus + 1u) * 256 - 1);
+        if (!device_memory_protect(first, first + (e->last_bus - e->first_bus + 1u) * 256 - 1))
+            device_memory_hide(first, first + (e->last_bus - e->first_bus + 1u) * 256 - 1);
     }
 }
 
-int pci_window_confirm(uint64_t address, unsigned segment, unsigned first_bus, unsigned last_bus)
+int pci_ecam_confirm(uint64_t address, unsigned segment, unsigned first_bus, unsigned last_bus)
 {
-    for (unsigned i = 0; i < acpi.pci_windows; i++) {
-        const struct pci_window *w = &acpi.pci_window[i];
-        if (w->segment == segment && w->first_bus == first_bus && w->last_bus == last_bus)
-            return w->address == address ? 0 : refuse(PCI_WINDOW_ELSEWHERE, address, w->address);
+    for (unsigned i = 0; i < acpi.ecams; i++) {
+        const struct pci_ecam *e = &acpi.ecam[i];
+        if (e->segment == segment && e->first_bus == first_bus && e->last_bus == last_bus)
+            return e->address == address ? 0 : refuse(PCI_ECAM_ELSEWHERE, address, e->address);
     }
-    return refuse(PCI_WINDOW_MISSING, segment, first_bus, last_bus);
+    return refuse(PCI_ECAM_MISSING, segment, first_bus, last_bus);
 }
 
-static const struct pci_window *window_at(uint64_t maddr)
+static const struct pci_ecam *ecam_at(uint64_t maddr)
 {
-    for (unsigned i = 0; i < acpi.pci_windows; i++) {
-        const struct pci_window *w = &acpi.pci_window[i];
-        if (maddr - w->address >= (uint64_t)w->first_bus << 20 &&
-            maddr - w->address < (w->last_bus + 1ull) << 20)
-            return w;
+    for (unsigned i = 0; i < acpi.ecams; i++) {
+        const struct pci_ecam *e = &acpi.ecam[i];
+        if (maddr - e->address >= (uint64_t)e->first_bus << 20 &&
+            maddr - e->address < (e->last_bus + 1ull) << 20)
+            return e;
     }
     return NULL;
 }
@@ -148,12 +148,12 @@ static uint32_t extended_read(uint64_t page, unsigned offset)
     return device_memory_read(page + offset, 4);
 }
 
-void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
+void pci_ecam_write(uint64_t maddr, unsigned bytes, uint64_t value)
 {
-    const struct pci_window *w = window_at(maddr);
+    const struct pci_ecam *e = ecam_at(maddr);
     const unsigned offset = maddr % PAGE_SIZE;
 
-    if (!w || bytes > 4 || offset % bytes)
+    if (!e || bytes > 4 || offset % bytes)
         return;
     /* Behind the first 256 bytes there are no messages.  What gives BARs another size is nobody's.  Segments other than
      * the first are not served: nothing is written to their first 256 bytes. */
@@ -163,7 +163,7 @@ void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value)
         device_memory_write(maddr, bytes, (uint32_t)value);
     if (offset >= 256)
         return;
-    if (!w->segment)
-        messages_config_write((uint16_t)((maddr - w->address) >> PAGE_SHIFT), offset, bytes,
+    if (!e->segment)
+        messages_config_write((uint16_t)((maddr - e->address) >> PAGE_SHIFT), offset, bytes,
                               (uint32_t)value);
 }

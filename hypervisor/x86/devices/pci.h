@@ -37,11 +37,11 @@ static inline bool pci_has_port(uint16_t port, unsigned bytes)
 uint32_t pci_port_read(const uint32_t *latch, uint16_t port, unsigned bytes);
 void pci_port_write(uint32_t *latch, uint16_t port, unsigned bytes, uint32_t value);
 
-/* --- the window of memory in which configuration space can be seen (MCFG) --- */
+/* --- ECAM: configuration space in memory (PCI Express base specification, 7.2.2), where ACPI's MCFG says --- */
 
-void pci_window_init(void); /* after acpi_init() */
+void pci_ecam_init(void); /* after acpi_init() */
 /* Address, segment, first and last bus as the firmware has said: 0 or -errno. */
-int pci_window_confirm(uint64_t address, unsigned segment, unsigned first_bus,
-                       unsigned last_bus) must_check;
+int pci_ecam_confirm(uint64_t address, unsigned segment, unsigned first_bus,
+                     unsigned last_bus) must_check;
 /* A domain's store to a frame that is read-only for it (device-memory.h), at @maddr; made where it is configuration space. */
-void pci_window_write(uint64_t maddr, unsigned bytes, uint64_t value);
+void pci_ecam_write(uint64_t maddr, unsigned bytes, uint64_t value);

@@ -11,7 +11,7 @@
 
 #include <xen/physdev.h>
 
-static long set_iopl(struct vcpu *v, guest_ptr_t arg)
+static long op_PHYSDEVOP_set_iopl(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_set_iopl op;
 
@@ -23,7 +23,7 @@ static long set_iopl(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long set_iobitmap(struct vcpu *v, guest_ptr_t arg)
+static long op_PHYSDEVOP_set_iobitmap(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_set_iobitmap op;
 
@@ -106,8 +106,9 @@ static int map_any(struct domain *d, struct physdev_map_pirq *op)
     }
 }
 
-static long map_pirq(struct domain *d, guest_ptr_t arg)
+static long op_PHYSDEVOP_map_pirq(struct vcpu *v, guest_ptr_t arg)
 {
+    struct domain *d = v->domain;
     struct physdev_map_pirq op;
 
     if (guest_read(&op, arg, sizeof(op)))
@@ -120,8 +121,9 @@ static long map_pirq(struct domain *d, guest_ptr_t arg)
     return guest_write(arg, &op, sizeof(op)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
-static long unmap_pirq(struct domain *d, guest_ptr_t arg)
+static long op_PHYSDEVOP_unmap_pirq(struct vcpu *v, guest_ptr_t arg)
 {
+    struct domain *d = v->domain;
     struct physdev_unmap_pirq op;
 
     if (guest_read(&op, arg, sizeof(op)))
@@ -131,29 +133,30 @@ static long unmap_pirq(struct domain *d, guest_ptr_t arg)
     return pirq_unmap(d, (unsigned)op.pirq);
 }
 
-static long get_free_pirq(struct domain *d, guest_ptr_t arg)
+static long op_PHYSDEVOP_get_free_pirq(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_get_free_pirq op;
 
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    const int pirq = pirq_reserve(d, op.type == MAP_PIRQ_TYPE_GSI);
+    const int pirq =
+        pirq_reserve(v->domain, op.type == MAP_PIRQ_TYPE_GSI ? PIRQ_OF_LINE : PIRQ_OF_MESSAGE);
     if (pirq < 0)
         return pirq;
     op.pirq = (uint32_t)pirq;
     return guest_write(arg, &op, sizeof(op)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
-static long eoi_map(struct domain *d, guest_ptr_t arg, bool unmasks)
+static long eoi_map_begin(struct domain *d, guest_ptr_t arg, enum eoi_effect effect)
 {
     struct physdev_pirq_eoi_gmfn op;
 
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return pirq_eoi_map(d, op.gmfn, unmasks);
+    return pirq_eoi_map(d, op.gmfn, effect);
 }
 
-static long apic_read(guest_ptr_t arg)
+static long op_PHYSDEVOP_apic_read(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_apic op;
 
@@ -165,8 +168,18 @@ static long apic_read(guest_ptr_t arg)
     return guest_write(arg, &op, sizeof(op)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
+static long op_PHYSDEVOP_pirq_eoi_gmfn_v1(struct vcpu *v, guest_ptr_t arg)
+{
+    return eoi_map_begin(v->domain, arg, EOI_UNMASKS_PORT);
+}
+
+static long op_PHYSDEVOP_pirq_eoi_gmfn_v2(struct vcpu *v, guest_ptr_t arg)
+{
+    return eoi_map_begin(v->domain, arg, EOI_ONLY);
+}
+
 /* A vector is the hypervisor's affair; kernels want an answer. */
-static long alloc_irq_vector(guest_ptr_t arg)
+static long op_PHYSDEVOP_alloc_irq_vector(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_irq op;
 
@@ -176,32 +189,33 @@ static long alloc_irq_vector(guest_ptr_t arg)
     return guest_write(arg, &op, sizeof(op)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
 }
 
-static long setup_gsi(guest_ptr_t arg)
+static long op_PHYSDEVOP_setup_gsi(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_setup_gsi op;
 
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return line_configure((unsigned)op.gsi, op.triggering != 0, op.polarity != 0);
+    return line_configure((unsigned)op.gsi,
+                          (struct line_mode){.level = op.triggering != 0, .low = op.polarity != 0});
 }
 
-static long eoi(struct domain *d, guest_ptr_t arg)
+static long op_PHYSDEVOP_eoi(struct vcpu *v, guest_ptr_t arg)
 {
     uint32_t irq;
 
     if (guest_read_u32(&irq, arg))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return pirq_served(d, irq);
+    return pirq_served(v->domain, irq);
 }
 
 /* As in Xen every interrupt is said to need its EOI, also one that is triggered by an edge. */
-static long irq_status(struct domain *d, guest_ptr_t arg)
+static long op_PHYSDEVOP_irq_status_query(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_irq_status_query op;
 
     if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    if (op.irq >= PIRQS || !domain_has(d, ROLE_HARDWARE))
+    if (op.irq >= PIRQS || !domain_has(v->domain, ROLE_HARDWARE))
         return refuse(PIRQ_NOT_OWNED, op.irq);
     op.flags = XENIRQSTAT_needs_eoi;
     return guest_write(arg, &op, sizeof(op)) ? refuse(ARGUMENT_UNREADABLE, arg.va) : 0;
@@ -236,19 +250,63 @@ static int pci_restore(unsigned segment, uint16_t function)
     return messages_restore(function);
 }
 
-/* @act on the device that @arg names, with its segment or, in the older calls, without. */
-static long pci_named(guest_ptr_t arg, bool with_segment, int (*act)(unsigned, uint16_t))
-{
-    struct physdev_pci_device op = {0};
-    struct physdev_manage_pci old = {0};
+typedef int device_fn(unsigned segment, uint16_t function);
 
-    if (with_segment ? guest_read(&op, arg, sizeof(op)) : guest_read(&old, arg, sizeof(old)))
+/* @act on the device that @arg names: the older calls know no segment. */
+static long device_do(guest_ptr_t arg, device_fn *act)
+{
+    struct physdev_manage_pci op;
+
+    if (guest_read(&op, arg, sizeof(op)))
         return refuse(ARGUMENT_UNREADABLE, arg.va);
-    return with_segment ? act(op.seg, (uint16_t)(op.bus << 8 | op.devfn))
-                        : act(0, (uint16_t)(old.bus << 8 | old.devfn));
+    return act(0, (uint16_t)(op.bus << 8 | op.devfn));
 }
 
-static long window_reserved(guest_ptr_t arg)
+static long device_with_segment_do(guest_ptr_t arg, device_fn *act)
+{
+    struct physdev_pci_device op;
+
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    return act(op.seg, (uint16_t)(op.bus << 8 | op.devfn));
+}
+
+static long op_PHYSDEVOP_manage_pci_add(struct vcpu *v, guest_ptr_t arg)
+{
+    return pci_add(arg, sizeof(struct physdev_manage_pci));
+}
+
+static long op_PHYSDEVOP_manage_pci_add_ext(struct vcpu *v, guest_ptr_t arg)
+{
+    return pci_add(arg, sizeof(struct physdev_manage_pci_ext));
+}
+
+static long op_PHYSDEVOP_pci_device_add(struct vcpu *v, guest_ptr_t arg)
+{
+    return pci_add(arg, offsetof(struct physdev_pci_device_add, optarr));
+}
+
+static long op_PHYSDEVOP_manage_pci_remove(struct vcpu *v, guest_ptr_t arg)
+{
+    return device_do(arg, pci_remove);
+}
+
+static long op_PHYSDEVOP_pci_device_remove(struct vcpu *v, guest_ptr_t arg)
+{
+    return device_with_segment_do(arg, pci_remove);
+}
+
+static long op_PHYSDEVOP_restore_msi(struct vcpu *v, guest_ptr_t arg)
+{
+    return device_do(arg, pci_restore);
+}
+
+static long op_PHYSDEVOP_restore_msi_ext(struct vcpu *v, guest_ptr_t arg)
+{
+    return device_with_segment_do(arg, pci_restore);
+}
+
+static long op_PHYSDEVOP_pci_mmcfg_reserved(struct vcpu *v, guest_ptr_t arg)
 {
     struct physdev_pci_mmcfg_reserved op;
 
@@ -256,94 +314,49 @@ static long window_reserved(guest_ptr_t arg)
         return refuse(ARGUMENT_UNREADABLE, arg.va);
     if (op.flags & ~XEN_PCI_MMCFG_RESERVED)
         return refuse(PCI_FLAGS_UNKNOWN, op.flags);
-    return pci_window_confirm(op.address, op.segment, op.start_bus, op.end_bus);
+    return pci_ecam_confirm(op.address, op.segment, op.start_bus, op.end_bus);
 }
 
-/* --- the two halves of the table --- */
+/* --- those of the hardware role that are not served --- */
 
-static long pci_op(uint32_t cmd, guest_ptr_t arg)
+static long op_PHYSDEVOP_apic_write(struct vcpu *v, guest_ptr_t arg)
 {
-    switch (cmd) {
-    case PHYSDEVOP_manage_pci_add:
-        return pci_add(arg, sizeof(struct physdev_manage_pci));
-    case PHYSDEVOP_manage_pci_add_ext:
-        return pci_add(arg, sizeof(struct physdev_manage_pci_ext));
-    case PHYSDEVOP_pci_device_add:
-        return pci_add(arg, offsetof(struct physdev_pci_device_add, optarr));
-    case PHYSDEVOP_manage_pci_remove:
-        return pci_named(arg, false, pci_remove);
-    case PHYSDEVOP_pci_device_remove:
-        return pci_named(arg, true, pci_remove);
-    case PHYSDEVOP_restore_msi:
-        return pci_named(arg, false, pci_restore);
-    case PHYSDEVOP_restore_msi_ext:
-        return pci_named(arg, true, pci_restore);
-    case PHYSDEVOP_pci_mmcfg_reserved:
-        return window_reserved(arg);
-    default:
-        return refuse(PHYSDEV_OP_UNKNOWN, cmd);
-    }
+    struct physdev_apic op;
+    uint32_t value;
+
+    if (guest_read(&op, arg, sizeof(op)))
+        return refuse(ARGUMENT_UNREADABLE, arg.va);
+    const int rc = ioapic_peek(op.apic_physbase, op.reg, &value);
+    return rc ? rc : refuse(PHYSDEV_OP_UNKNOWN, PHYSDEVOP_apic_write);
 }
 
-/* What only who drives the machine may ask. */
-static long hardware_op(struct domain *d, uint32_t cmd, guest_ptr_t arg)
+static long op_PHYSDEVOP_prepare_msix(struct vcpu *v, guest_ptr_t arg)
 {
-    if (!domain_has(d, ROLE_HARDWARE))
-        return refuse(ROLE_MISSING, __HYPERVISOR_physdev_op, cmd);
-    switch (cmd) {
-    case PHYSDEVOP_map_pirq:
-        return map_pirq(d, arg);
-    case PHYSDEVOP_unmap_pirq:
-        return unmap_pirq(d, arg);
-    case PHYSDEVOP_get_free_pirq:
-        return get_free_pirq(d, arg);
-    case PHYSDEVOP_alloc_irq_vector:
-        return alloc_irq_vector(arg);
-    case PHYSDEVOP_setup_gsi:
-        return setup_gsi(arg);
-    case PHYSDEVOP_apic_read:
-        return apic_read(arg);
-    case PHYSDEVOP_pirq_eoi_gmfn_v1:
-    case PHYSDEVOP_pirq_eoi_gmfn_v2:
-        return eoi_map(d, arg, cmd == PHYSDEVOP_pirq_eoi_gmfn_v1);
-    default:
-        return pci_op(cmd, arg);
-    }
+    return refuse(PHYSDEV_OP_UNKNOWN, PHYSDEVOP_prepare_msix);
 }
+
+static long op_PHYSDEVOP_release_msix(struct vcpu *v, guest_ptr_t arg)
+{
+    return refuse(PHYSDEV_OP_UNKNOWN, PHYSDEVOP_release_msix);
+}
+
+/* The list has gaps: operations that no interface of Xen's has any more. */
+static subop_fn *const physdev_op[] = {PHYSDEVOP_LIST(SUBOP_ENTRY)};
+_Static_assert(ARRAY_SIZE(physdev_op) <= 64, "a bit for each");
+
+/* Asked by kernels without the hardware role, too; the last two say no by themselves. */
+#define WITHOUT_ROLE                                                              \
+    (BIT(PHYSDEVOP_set_iopl) | BIT(PHYSDEVOP_set_iobitmap) | BIT(PHYSDEVOP_eoi) | \
+     BIT(PHYSDEVOP_irq_status_query))
 
 /* physdev_op(cmd, arg) */
 long hypercall_physdev_op(struct vcpu *v, const struct hypercall_args *a)
 {
-    switch ((uint32_t)a->arg[0]) {
-    case PHYSDEVOP_set_iopl:
-        return set_iopl(v, guest_ptr(a->arg[1]));
-    case PHYSDEVOP_set_iobitmap:
-        return set_iobitmap(v, guest_ptr(a->arg[1]));
-    case PHYSDEVOP_eoi:
-        return eoi(v->domain, guest_ptr(a->arg[1]));
-    case PHYSDEVOP_irq_status_query:
-        return irq_status(v->domain, guest_ptr(a->arg[1]));
-    case PHYSDEVOP_map_pirq:
-    case PHYSDEVOP_unmap_pirq:
-    case PHYSDEVOP_get_free_pirq:
-    case PHYSDEVOP_pirq_eoi_gmfn_v1:
-    case PHYSDEVOP_pirq_eoi_gmfn_v2:
-    case PHYSDEVOP_alloc_irq_vector:
-    case PHYSDEVOP_apic_read:
-    case PHYSDEVOP_apic_write:
-    case PHYSDEVOP_manage_pci_add:
-    case PHYSDEVOP_manage_pci_remove:
-    case PHYSDEVOP_restore_msi:
-    case PHYSDEVOP_manage_pci_add_ext:
-    case PHYSDEVOP_setup_gsi:
-    case PHYSDEVOP_pci_mmcfg_reserved:
-    case PHYSDEVOP_pci_device_add:
-    case PHYSDEVOP_pci_device_remove:
-    case PHYSDEVOP_restore_msi_ext:
-    case PHYSDEVOP_prepare_msix:
-    case PHYSDEVOP_release_msix:
-        return hardware_op(v->domain, (uint32_t)a->arg[0], guest_ptr(a->arg[1]));
-    default:
-        return refuse(PHYSDEV_OP_UNKNOWN, (uint32_t)a->arg[0]);
-    }
+    const uint32_t cmd = (uint32_t)a->arg[0];
+
+    if (unlikely(cmd >= ARRAY_SIZE(physdev_op) || !physdev_op[cmd]))
+        return refuse(PHYSDEV_OP_UNKNOWN, cmd);
+    if (!(WITHOUT_ROLE & BIT(cmd)) && !domain_has(v->domain, ROLE_HARDWARE))
+        return refuse(ROLE_MISSING, __HYPERVISOR_physdev_op, cmd);
+    return physdev_op[cmd](v, guest_ptr(a->arg[1]));
 }

@@ -87,15 +87,15 @@ int pirq_served(struct domain *d, unsigned pirq)
     return port ? evtchn_unmask(d, port) : 0;
 }
 
-int pirq_reserve(struct domain *d, bool line)
+int pirq_reserve(struct domain *d, enum pirq_kind kind)
 {
-    const int gsi = line ? line_reserve(d) : -1;
+    const int gsi = kind == PIRQ_OF_LINE ? line_reserve(d) : -1;
     const int message = gsi >= 0 ? 0 : message_reserve(d);
 
     return gsi >= 0 ? gsi : message < 0 ? message : (int)PIRQS - 1 - message;
 }
 
-int pirq_eoi_map(struct domain *d, uint64_t frame, bool unmasks)
+int pirq_eoi_map(struct domain *d, uint64_t frame, enum eoi_effect effect)
 {
     struct page_info *page = mfn_valid(mfn(frame)) ? mfn_to_page(mfn(frame)) : NULL;
 
@@ -108,7 +108,7 @@ int pirq_eoi_map(struct domain *d, uint64_t frame, bool unmasks)
         rc = refuse(EOI_MAP_SET, frame);
     }
     if (!rc) {
-        d->arch.eoi_unmasks = unmasks;
+        d->arch.eoi_unmasks = effect == EOI_UNMASKS_PORT;
         atomic_set_release(&d->arch.eoi_map, page);
     }
     mutex_unlock(&d->mmu);

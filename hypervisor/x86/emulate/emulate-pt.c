@@ -371,7 +371,7 @@ static unsigned device_store(struct vcpu *v, pte_t entry, uint64_t address)
         return 0;
     const uint64_t value = new_value(&s, regs, old, &flags, &writes);
     if (writes)
-        pci_window_write(mfn_to_maddr(pte_mfn(entry)) + (address & ~PAGE_MASK), s.size, value);
+        pci_ecam_write(mfn_to_maddr(pte_mfn(entry)) + (address & ~PAGE_MASK), s.size, value);
     regs->rflags = flags;
     write_back(&s, regs, old, writes);
     return s.length;

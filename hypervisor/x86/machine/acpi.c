@@ -118,15 +118,15 @@ static void madt_read(const struct table_header *t)
     }
 }
 
-/* --- MCFG: windows of PCI configuration space ------------------------------------------------ */
+/* --- MCFG: where PCI configuration space lies in memory (ECAM) -------------------------------- */
 
 static void mcfg_read(const struct table_header *t)
 {
     const uint8_t *p = (const uint8_t *)t + 44, *end = (const uint8_t *)t + t->length;
 
-    for (; end - p >= 16 && acpi.pci_windows < ARRAY_SIZE(acpi.pci_window); p += 16)
+    for (; end - p >= 16 && acpi.ecams < ARRAY_SIZE(acpi.ecam); p += 16)
         if (p[10] <= p[11])
-            acpi.pci_window[acpi.pci_windows++] = (struct pci_window){
+            acpi.ecam[acpi.ecams++] = (struct pci_ecam){
                 .address = u64_at(p, 0),
                 .segment = u16_at(p, 8),
                 .first_bus = p[10],

@@ -250,12 +250,12 @@ struct acpi_info {
     uint64_t ioapic;          /* the one that serves GSI 0 */
     uint32_t all_ioapics[16]; /* registers of each */
     unsigned ioapics;
-    struct pci_window {
+    struct pci_ecam {
         uint64_t address; /* of bus 0, which need not be in it */
         uint16_t segment;
         uint8_t first_bus, last_bus;
-    } pci_window[8]; /* where PCI configuration space can be seen in memory */
-    unsigned pci_windows;
+    } ecam[8]; /* where PCI configuration space can be seen in memory */
+    unsigned ecams;
     uint64_t hpet;              /* registers of the high-precision timers; 0: none */
     uint32_t isa_gsi[16];       /* where ISA interrupts go */
     uint16_t isa_flags[16];     /* MPS flags: polarity, trigger */

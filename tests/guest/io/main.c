@@ -24,6 +24,8 @@ COVERS(physdev_op, PHYSDEVOP_pirq_eoi_gmfn_v2);
 COVERS(physdev_op, PHYSDEVOP_irq_status_query);
 COVERS(physdev_op, PHYSDEVOP_apic_read);
 COVERS(physdev_op, PHYSDEVOP_apic_write);
+COVERS(physdev_op, PHYSDEVOP_prepare_msix);
+COVERS(physdev_op, PHYSDEVOP_release_msix);
 
 static long set_iopl(unsigned level)
 {
@@ -120,11 +122,17 @@ static void test_interrupts(void)
         tap_is(hypercall_physdev_op(PHYSDEVOP_setup_gsi, &gsi), -XEN_EPERM, "setup_gsi: a role");
         tap_is(hypercall_physdev_op(PHYSDEVOP_pci_device_remove, &pci), -XEN_EPERM,
                "pci_device_remove: a role");
+        tap_is(hypercall_physdev_op(PHYSDEVOP_prepare_msix, &pci), -XEN_EPERM,
+               "prepare_msix: a role");
+        tap_is(hypercall_physdev_op(PHYSDEVOP_release_msix, &pci), -XEN_EPERM,
+               "release_msix: a role");
     }
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, &gmfn) < 0,
+    tap_is(hypercall_physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, &gmfn), guest_role(-XEN_EINVAL),
            "pirq_eoi_gmfn_v2: no such frame");
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_apic_read, &apic) < 0, "apic_read: no such APIC");
-    tap_ok(hypercall_physdev_op(PHYSDEVOP_apic_write, &apic) < 0, "apic_write: no such APIC");
+    tap_is(hypercall_physdev_op(PHYSDEVOP_apic_read, &apic), guest_role(-XEN_EINVAL),
+           "apic_read: no such APIC");
+    tap_is(hypercall_physdev_op(PHYSDEVOP_apic_write, &apic), guest_role(-XEN_EINVAL),
+           "apic_write: no such APIC");
     tap_is(hypercall_physdev_op(99, &apic), -XEN_ENOSYS, "no operation 99");
 }
 

@@ -317,11 +317,17 @@ static void test_not_for_us(void)
     struct xen_vnuma_topology_info vnuma = {.domid = DOMID_SELF};
     struct xen_foreign_memory_map map = {.domid = DOMID_SELF};
 
-    tap_ok(hypercall_memory_op(XENMEM_add_to_physmap, &add) < 0, "add_to_physmap is refused");
-    tap_ok(hypercall_memory_op(XENMEM_remove_from_physmap, &remove) < 0,
+    tap_is(hypercall_memory_op(XENMEM_add_to_physmap, &add), -XEN_EACCES,
+           "add_to_physmap is refused");
+    tap_is(hypercall_memory_op(XENMEM_remove_from_physmap, &remove), -XEN_EACCES,
            "remove_from_physmap is refused");
-    tap_ok(hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch) <= 0,
-           "add_to_physmap_batch of nothing does nothing");
+    tap_is(hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch), -XEN_EACCES,
+           "add_to_physmap_batch is refused");
+    tap_is(hypercall_memory_op(XENMEM_add_to_physmap, UNMAPPED), -XEN_EFAULT,
+           "add_to_physmap: an unmapped argument");
+    add.domid = 77;
+    tap_is(hypercall_memory_op(XENMEM_add_to_physmap, &add), guest_role(-XEN_ESRCH),
+           "add_to_physmap: no such domain");
     tap_is(hypercall_memory_op(XENMEM_get_vnumainfo, &vnuma), -XEN_EOPNOTSUPP, "get_vnumainfo");
     map.domid = 77;
     tap_is(hypercall_memory_op(XENMEM_set_memory_map, &map), guest_role(-XEN_ESRCH),
