@@ -12,7 +12,7 @@
 _Static_assert(NR_VIRQS == 24, "vcpu.virq_port");
 
 /* What an operation that opens @port, or failed to, answers: the port stays open if it cannot be told, as in Xen. */
-static long port_tell(guest_ptr_t arg, size_t at, long port)
+static always_inline_ long port_tell(guest_ptr_t arg, size_t at, long port)
 {
     if (port < 0)
         return port;
@@ -80,9 +80,10 @@ long op_EVTCHNOP_alloc_unbound(struct vcpu *v, guest_ptr_t arg)
     if (likely(op.dom == DOMID_SELF)) {
         port = evtchn_alloc_unbound(self, remote);
     } else {
-        struct domain *d = evtchn_managed(self, op.dom, &port);
+        long rc; /* not @port, which stays in a register so */
+        struct domain *d = evtchn_managed(self, op.dom, &rc);
         if (!d)
-            return port;
+            return rc;
         port = evtchn_alloc_unbound(d, remote);
         domain_put(d);
     }
