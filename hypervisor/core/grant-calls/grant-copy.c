@@ -1,14 +1,14 @@
 /*
  * Copying between frames, of which either or both are others' by grant.
  *
- * A side is claimed (pinned, its frame referenced; the one that is written to typed as well) and stays so while the next
- * elements name the same: a backend's copies come in runs.  At a preemption point nothing is claimed.
+ * A side is claimed (pinned, its frame referenced; the one that is written to typed as well) and stays so while the
+ * next elements name the same: a backend's copies come in runs.  At a preemption point nothing is claimed.
  *
- * Of an entry that was pinned already the frame is what the pin says, not what the guest shows there now.  Both sides may be the same
- * frame; what overlaps is copied forwards.
+ * Of an entry that was pinned already the frame is what the pin says, not what the guest shows there now.  Both sides
+ * may be the same frame; what overlaps is copied forwards.
  */
 #include "arch.h"
-#include "grant-quick.h"
+#include "grant-fast.h"
 #include "lib.h"
 #include "refuse.h"
 #include "sched.h"
@@ -35,7 +35,8 @@ struct side {
     uint64_t name; /* reference, or frame */
 };
 
-/* Which of the two sides a function is about: constant in each call, so that the compiler makes one version for each. */
+/* Which of the two sides a function is about: constant in each call, so that the compiler makes one version for
+ * each. */
 enum { READ, WRITE };
 
 struct copy_batch {
@@ -58,10 +59,11 @@ static always_inline_ void side_unpin(const struct side *s, int how)
     struct grant_table *t = s->d->grants;
     const grant_ref_t ref = (grant_ref_t)s->name;
 
-    grant_unpin_quick(t, grant_active_of(t, ref), ref, side_pins(how));
+    grant_unpin_fast(t, grant_active_of(t, ref), ref, side_pins(how));
 }
 
-/* Pin and reference go in the same stretch; a copy needs no flush between them, as no page-table entry names the frame. */
+/* Pin and reference go in the same stretch; a copy needs no flush between them, as no page-table entry names the
+ * frame. */
 static always_inline_ void side_release(struct side *s, int how)
 {
     if (!s->claimed)
@@ -132,8 +134,8 @@ static always_inline_ int16_t side_frame(const struct side *s, int how)
 static noinline_ int16_t side_pin_slow(struct side *s, domid_t caller, int how)
 {
     struct grant_part part;
-    const int16_t status =
-        grant_pin(s->d->grants, (grant_ref_t)s->name, caller, side_pins(how), false, &part);
+    const int16_t status = grant_pin(s->d->grants, (grant_ref_t)s->name, caller, side_pins(how),
+                                     GRANT_ANY_PART, &part);
 
     if (!status) {
         s->mfn = part.mfn;
@@ -149,8 +151,8 @@ static always_inline_ int16_t side_pin(struct side *s, domid_t caller, int how)
 {
     uint32_t frame;
 
-    if (unlikely(!grant_pin_quick(s->d->grants, (grant_ref_t)s->name, caller, side_pins(how),
-                                  how == WRITE ? GTF_reading | GTF_writing : GTF_reading, &frame)))
+    if (unlikely(!grant_pin_fast(s->d->grants, (grant_ref_t)s->name, caller, side_pins(how),
+                                 how == WRITE ? GTF_reading | GTF_writing : GTF_reading, &frame)))
         return side_pin_slow(s, caller, how);
     s->mfn = mfn(frame);
     return GNTST_okay;
@@ -207,8 +209,8 @@ static inline bool within(const struct side *s, unsigned offset, unsigned length
            (offset >= s->start && offset + length <= (unsigned)s->start + s->length);
 }
 
-/* memcpy() is not for a frame that is copied to itself, and memmove() would take 16,000 instructions: what overlaps is copied as far as
- * the guest can expect, from the first word to the last. */
+/* memcpy() is not for a frame that is copied to itself, and memmove() would take 16,000 instructions: what overlaps is
+ * copied as far as the guest can expect, from the first word to the last. */
 static void copy_within(char *to, const char *from, unsigned n)
 {
     for (; n >= sizeof(uint64_t); n -= sizeof(uint64_t), to += 8, from += 8) {

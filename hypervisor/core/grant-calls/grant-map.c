@@ -1,14 +1,15 @@
 /*
- * Mapping others' grants: a handle; the entry is pinned; a device mapping's references, or a page-table entry with its own.
+ * Mapping others' grants: a handle; the entry is pinned; a device mapping's references, or a page-table entry with its
+ * own.
  *
- * Each element has a status of its own, and the call answers 0; only an element that cannot be read or written ends the batch.
- * Lists are worked off in place: who was put aside between two elements goes on with the next.
+ * Each element has a status of its own, and the call answers 0; only an element that cannot be read or written ends the
+ * batch.  Lists are worked off in place: who was put aside between two elements goes on with the next.
  *
  * In the order of this file: an element by the general path; runs of everyday elements; the list.
  */
 #include "arch.h"
 #include "grant-batch.h"
-#include "grant-quick.h"
+#include "grant-fast.h"
 #include "lib.h"
 #include "maptrack.h"
 #include "page-tables.h"
@@ -118,7 +119,7 @@ static int16_t map_of(struct batch *b, struct domain *granter, const struct map_
 
     const uint32_t pins = grant_pins_of(op->flags);
     struct grant_part part;
-    int16_t status = grant_pin(granter->grants, op->ref, b->d->id, pins, true, &part);
+    int16_t status = grant_pin(granter->grants, op->ref, b->d->id, pins, GRANT_WHOLE_FRAME, &part);
     if (!status) {
         status = frame_map(b, granter, op, &part);
         if (status)
@@ -205,8 +206,9 @@ _Static_assert((GNTMAP_device_map | GNTMAP_host_map | GNTMAP_readonly | GNTMAP_a
                "the low bits");
 
 /*
- * A run: elements that name one granter.  Held meanwhile: a reference to the granter for each element that is left, its table,
- * the vCPU's free handles; and if @host the caller's page tables.  Nothing is half done while one of them is waited for.
+ * A run: elements that name one granter.  Held meanwhile: a reference to the granter for each element that is left, its
+ * table, the vCPU's free handles; and if @host the caller's page tables.  Nothing is half done while one of them is
+ * waited for.
  */
 struct map_run {
     struct vcpu *v;
@@ -241,7 +243,7 @@ static always_inline_ bool frame_take(struct map_run *r, uint32_t named,
 /* The active entry of @ref, which names a frame for the run's mapper, and is pinned by nobody; or NULL. */
 static always_inline_ struct grant_active *active_free(const struct map_run *r, grant_ref_t ref)
 {
-    if (unlikely(ref >= r->t->quick))
+    if (unlikely(ref >= r->t->fast))
         return NULL;
     struct grant_active *page = r->t->active[ref / ACTIVE_PER_PAGE];
     if (unlikely(!page))
@@ -253,7 +255,7 @@ static always_inline_ struct grant_active *active_free(const struct map_run *r, 
 enum { NOT_EVERYDAY, MAPPED, MAPPED_UNTOLD /* its answer could not be written */ };
 
 /* The element at @at.  NOT_EVERYDAY: nothing has been done. */
-static always_inline_ int map_quick(struct map_run *r, guest_ptr_t at) NO_ANALYSIS
+static always_inline_ int map_fast(struct map_run *r, guest_ptr_t at) NO_ANALYSIS
 {
     uint64_t word[3], *slot = NULL;
 
@@ -323,7 +325,8 @@ static always_inline_ bool map_run_begin(struct map_run *r, guest_ptr_t ops, uns
     return false;
 }
 
-/* How many of the @count elements at @ops have been mapped as a run; *rc is -EFAULT if the last one's answer could not be written. */
+/* How many of the @count elements at @ops have been mapped as a run; *rc is -EFAULT if the last one's answer could not
+ * be written. */
 static always_inline_ unsigned map_run(struct vcpu *v, guest_ptr_t ops, unsigned count,
                                        long *rc) NO_ANALYSIS
 {
@@ -344,7 +347,7 @@ static always_inline_ unsigned map_run(struct vcpu *v, guest_ptr_t ops, unsigned
     guest_ptr_t at = ops;
     int what;
     do {
-        what = map_quick(&r, at);
+        what = map_fast(&r, at);
         if (likely(what != NOT_EVERYDAY))
             at = element_at(at, 1);
     } while (likely(what == MAPPED) && at.va != end.va);

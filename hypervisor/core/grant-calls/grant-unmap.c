@@ -1,6 +1,6 @@
 /*
- * Unmapping others' grants: page-table entries are emptied; one flush of all CPUs that know the domain; then the frames'
- * references, the pins and the GTF bits are given back.
+ * Unmapping others' grants: page-table entries are emptied; one flush of all CPUs that know the domain; then the
+ * frames' references, the pins and the GTF bits are given back.
  *
  * "Unused" is told to the granter by the GTF bits, last: what it does with the frame then, no TLB of the mapper's sees.
  * The flush is of whole TLBs, since a table may be reached by more addresses than the one that was named.
@@ -10,7 +10,7 @@
  */
 #include "arch.h"
 #include "grant-batch.h"
-#include "grant-quick.h"
+#include "grant-fast.h"
 #include "lib.h"
 #include "maptrack.h"
 #include "page-tables.h"
@@ -61,8 +61,8 @@ static always_inline_ uint64_t holds_of(uint32_t parts, uint32_t flags)
 }
 
 /*
- * Giving back to one granter.  Held meanwhile: its table, and the vCPU's list of free handles.  What may need others' locks is put
- * off to the end, when nothing is held.
+ * Giving back to one granter.  Held meanwhile: its table, and the vCPU's list of free handles.  What may need others'
+ * locks is put off to the end, when nothing is held.
  */
 struct giving {
     struct domain *granter;
@@ -122,7 +122,8 @@ static always_inline_ void give_back(struct giving *g, const struct unmapped *u,
     atomic_set(&e->flags, 0);
 }
 
-/* All of @u, of which no TLB has a mapping any more.  @everyday: the part that each of them had, and has let go of; or 0. */
+/* All of @u, of which no TLB has a mapping any more.  @everyday: the part that each of them had, and has let go of; or
+ * 0. */
 static always_inline_ void give_back_all(const struct vcpu *v, const struct unmapped *u,
                                          unsigned count, uint16_t everyday)
 {
@@ -287,10 +288,10 @@ take_everyday(const struct maptrack *m, uint32_t handle, uint16_t part, uint16_t
 
 enum { NOT_EVERYDAY, UNMAPPED, UNMAPPED_UNTOLD /* its answer could not be written */ };
 
-/* The element at @at, a host mapping: its page-table entry is emptied, and *u says what is to be given back.  NOT_EVERYDAY: nothing has
- * been done. */
-static always_inline_ int host_quick(const struct vcpu *v, const struct maptrack *m,
-                                     struct last_table *last, guest_ptr_t at, struct unmapped *u)
+/* The element at @at, a host mapping: its page-table entry is emptied, and *u says what is to be given back.
+ * NOT_EVERYDAY: nothing has been done. */
+static always_inline_ int host_fast(const struct vcpu *v, const struct maptrack *m,
+                                    struct last_table *last, guest_ptr_t at, struct unmapped *u)
     REQUIRES(&v->domain->mmu)
 {
     uint64_t word[3];
@@ -326,7 +327,7 @@ static always_inline_ unsigned host_run(struct vcpu *v, const struct maptrack *m
 
     mutex_lock(&d->mmu);
     do {
-        what = host_quick(v, m, &last, element_at(ops, n), &u[n]);
+        what = host_fast(v, m, &last, element_at(ops, n), &u[n]);
         n += what != NOT_EVERYDAY;
     } while (likely(what == UNMAPPED) && n < count);
     if (likely(n))
@@ -340,9 +341,10 @@ static always_inline_ unsigned host_run(struct vcpu *v, const struct maptrack *m
 
 /* --- runs of everyday elements: device mappings ---------------------------------------------------------- */
 
-/* No entry, so no TLB, knows of these: each is given back at once.  The run's granter is its first element's; @g begins with it. */
-static always_inline_ int device_quick(const struct vcpu *v, const struct maptrack *m,
-                                       struct giving *g, guest_ptr_t at)
+/* No entry, so no TLB, knows of these: each is given back at once.  The run's granter is its first element's; @g begins
+ * with it. */
+static always_inline_ int device_fast(const struct vcpu *v, const struct maptrack *m,
+                                      struct giving *g, guest_ptr_t at)
 {
     uint64_t word[3];
     uint16_t flags;
@@ -376,7 +378,7 @@ static always_inline_ unsigned device_run(const struct vcpu *v, const struct map
     int what;
 
     do {
-        what = device_quick(v, m, &g, at);
+        what = device_fast(v, m, &g, at);
         if (likely(what != NOT_EVERYDAY))
             at = element_at(at, 1);
     } while (likely(what == UNMAPPED) && at.va != end.va && likely(!g.last));
@@ -390,7 +392,8 @@ static always_inline_ unsigned device_run(const struct vcpu *v, const struct map
 
 /* --- the list ------------------------------------------------------------------------------------------- */
 
-/* How many of the @count elements at @ops have been unmapped as a run; *rc is -EFAULT if the last one's answer could not be written. */
+/* How many of the @count elements at @ops have been unmapped as a run; *rc is -EFAULT if the last one's answer could
+ * not be written. */
 static always_inline_ unsigned unmap_run(struct vcpu *v, guest_ptr_t ops, unsigned count, long *rc)
 {
     const struct maptrack *m = atomic_read_acquire(&v->domain->grants->maptrack);

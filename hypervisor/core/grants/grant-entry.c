@@ -1,10 +1,10 @@
 /*
  * One entry of a grant table: judged, pinned, unpinned.
  *
- * The shared entry lies in memory that its guest writes to at any time, from any CPU.  So what was read is what is judged and
- * used, never the word again; and what is set in it is set by an exchange with what was judged (version 1), or set first and
- * then looked at again (version 2, whose GTF bits lie elsewhere).  A guest that keeps changing the word has its entry refused:
- * no loop here waits for it.
+ * The shared entry lies in memory that its guest writes to at any time, from any CPU.  So what was read is what is
+ * judged and used, never the word again; and what is set in it is set by an exchange with what was judged (version 1),
+ * or set first and then looked at again (version 2, whose GTF bits lie elsewhere).  A guest that keeps changing the
+ * word has its entry refused: no loop here waits for it.
  *
  *   version 1     flags, domid: one word of 32 bits          frame: 32 bits
  *                 GTF_reading, GTF_writing in flags
@@ -13,7 +13,7 @@
  */
 #include "grant-table.h"
 #include "arch.h"
-#include "grant-quick.h"
+#include "grant-fast.h"
 #include "lib.h"
 #include "refuse.h"
 
@@ -58,8 +58,8 @@ static int16_t mark_v1(uint32_t *word, const struct request *r)
     return deny(GRANT_ENTRY_UNSTABLE, GNTST_general_error, r->ref);
 }
 
-/* The bits are set, visible to all, before the word is judged once more: whoever takes a grant back changes the word first and
- * looks at the bits then, so one of the two sees the other.  *seen: the word that was judged last. */
+/* The bits are set, visible to all, before the word is judged once more: whoever takes a grant back changes the word
+ * first and looks at the bits then, so one of the two sees the other.  *seen: the word that was judged last. */
 static int16_t mark_v2(const uint32_t *word, grant_status_t *s, const struct request *r,
                        uint32_t *seen)
 {
@@ -142,8 +142,8 @@ static int16_t entry_pin(struct grant_table *t, const struct request *r, struct 
 }
 
 /*
- * No page of active entries covers @r->ref yet.  A first look, which decides nothing, keeps those who were granted nothing
- * from making the granter's table grow; then the page is made, without the lock.  True: look again.
+ * No page of active entries covers @r->ref yet.  A first look, which decides nothing, keeps those who were granted
+ * nothing from making the granter's table grow; then the page is made, without the lock.  True: look again.
  */
 static noinline_ bool active_make(struct grant_table *t, const struct request *r, int16_t *status)
     REQUIRES(&t->lock)
@@ -162,7 +162,7 @@ static noinline_ bool active_make(struct grant_table *t, const struct request *r
     if (!t->active && pages) {
         t->active = pages;
         pages = NULL;
-        grant_table_quicken(t);
+        grant_table_fast_set(t);
     }
     if (page && t->active && !t->active[r->ref / ACTIVE_PER_PAGE]) {
         t->active[r->ref / ACTIVE_PER_PAGE] = page;
@@ -196,11 +196,11 @@ static inline struct grant_active *active_get(struct grant_table *t, const struc
 
 /* grant_pin() for every case, and with every refusal. */
 static int16_t pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins,
-                   bool whole, struct grant_part *part) REQUIRES(&t->lock)
+                   enum grant_reach reach, struct grant_part *part) REQUIRES(&t->lock)
 {
     struct request r = {.ref = ref,
                         .mapper = mapper,
-                        .type = whole ? TYPE_OF_MAP : TYPE_OF_COPY,
+                        .type = reach == GRANT_WHOLE_FRAME ? TYPE_OF_MAP : TYPE_OF_COPY,
                         .writes = pins & PIN_WRITES,
                         .fresh = true};
     int16_t status = GNTST_okay;
@@ -210,7 +210,7 @@ static int16_t pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint3
         return status;
     r.fresh = !a->pins;
     if (a->pins && unlikely(a->mapper != mapper || (a->pins & PIN_FULL) ||
-                            (whole && (a->start || a->length != PAGE_SIZE))))
+                            (reach == GRANT_WHOLE_FRAME && (a->start || a->length != PAGE_SIZE))))
         return deny(GRANT_PINNED_OTHERWISE, GNTST_general_error, ref, a->mapper, a->pins);
     if (r.fresh || (r.writes && !(a->pins & PIN_WRITES))) {
         status = entry_pin(t, &r, a);
@@ -223,16 +223,16 @@ static int16_t pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint3
     return GNTST_okay;
 }
 
-int16_t grant_pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins, bool whole,
-                  struct grant_part *part)
+int16_t grant_pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins,
+                  enum grant_reach reach, struct grant_part *part)
 {
     spin_lock(&t->lock);
-    const int16_t status = pin(t, ref, mapper, pins, whole, part);
+    const int16_t status = pin(t, ref, mapper, pins, reach, part);
     spin_unlock(&t->lock);
     return status;
 }
 
 void grant_unpin(struct grant_table *t, grant_ref_t ref, uint32_t pins)
 {
-    grant_unpin_quick(t, grant_active_of(t, ref), ref, pins);
+    grant_unpin_fast(t, grant_active_of(t, ref), ref, pins);
 }

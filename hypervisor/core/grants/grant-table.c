@@ -177,7 +177,7 @@ static bool grow_one(struct domain *d) REQUIRES(&d->grants->change)
     spin_lock(&t->lock);
     atomic_set(&t->frames, t->frames + 1);
     t->entries = entries_of(t->version, t->frames);
-    grant_table_quicken(t);
+    grant_table_fast_set(t);
     spin_unlock(&t->lock);
     return true;
 }
@@ -264,8 +264,8 @@ static bool others_pinned(const struct grant_table *t) REQUIRES(&t->lock)
 }
 
 /*
- * The status frames are the guest's to map.  Back at version 1 it must not have any: each is taken out of its reach, or, if one
- * is mapped, none is (true: taken).
+ * The status frames are the guest's to map.  Back at version 1 it must not have any: each is taken out of its reach,
+ * or, if one is mapped, none is (true: taken).
  */
 static bool status_take(struct grant_table *t)
 {
@@ -303,7 +303,7 @@ static int version_switch(struct grant_table *t, uint32_t version) REQUIRES(&t->
         memset(t->frame[i], 0, PAGE_SIZE);
     t->version = (uint8_t)version;
     t->entries = entries_of(t->version, t->frames);
-    grant_table_quicken(t);
+    grant_table_fast_set(t);
     plain_write(t, plain);
     return 0;
 }
@@ -324,7 +324,8 @@ int grant_table_set_version(struct domain *d, uint32_t version)
             rc = version_switch(t, version);
             spin_unlock(&t->lock);
         }
-        /* Those of a switch to version 2 that was refused, too: nobody was told where they are, but somebody may have guessed. */
+        /* Those of a switch to version 2 that was refused, too: nobody was told where they are, but somebody may have
+         * guessed. */
         if (t->version == 1 && (!rc || status_take(t)))
             status_free(t);
     }

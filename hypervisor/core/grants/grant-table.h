@@ -9,15 +9,16 @@
  *                  frame, mapper, four counts
  *
  * A host mapping is an ordinary page-table entry: its references to the frame belong to the entry (I3, I4 of page.h),
- * whoever removes it.  A device mapping's belong to the handle.  A handle also holds a reference to the granter, whose table
- * thereby outlives it.  Pins (the counts) keep the granter from thinking that a frame is unused: that is all they do.
+ * whoever removes it.  A device mapping's belong to the handle.  A handle also holds a reference to the granter, whose
+ * table thereby outlives it.  Pins (the counts) keep the granter from thinking that a frame is unused: that is all they
+ * do.
  *
  * G1  The pins of an active entry = the parts of all handles that name it, and of copies in progress.
- * G2  While an entry is pinned its frame has a reference, and is the granter's; unless the granter gave the frame up although
- *     GTF_reading was set.
+ * G2  While an entry is pinned its frame has a reference, and is the granter's; unless the granter gave the frame up
+ *     although GTF_reading was set.
  * G3  The shared entry has GTF_reading if the entry is pinned, GTF_writing if it is pinned for writing.
- * G4  A domain without the control role has no more L1 entries naming others' frames than host mappings of others' grants (fewer: it
- *     may overwrite them, and then the handle stays).
+ * G4  A domain without the control role has no more L1 entries naming others' frames than host mappings of others'
+ *     grants (fewer: it may overwrite them, and then the handle stays).
  * G5  A handle has no flags if and only if it is on one free list; the lists' lengths are true.
  *
  * Recounted by core/grants/grant-audit.c; broken on purpose in tests/host/test-grants.c.
@@ -45,7 +46,8 @@ static inline uint32_t grant_pins_of(uint32_t flags)
            (flags & GNTMAP_device_map ? PIN_DEVICE_READ << shift : 0);
 }
 
-/* An entry that is, or was, in use.  All but @pins is valid while it is pinned, and fixed; guarded by the table's lock. */
+/* An entry that is, or was, in use.  All but @pins is valid while it is pinned, and fixed; guarded by the table's
+ * lock. */
 struct grant_active {
     uint32_t pins;
     uint32_t mfn;
@@ -75,7 +77,7 @@ struct grant_table {
     uint8_t version, max_version;
     uint32_t entries; /* references below this exist */
     uint32_t
-        quick; /* those of them that grant_pin_quick() serves: none in version 2, nor before @active */
+        fast; /* those of them that grant_pin_fast() serves: none in version 2, nor before @active */
     uint32_t pinned; /* entries that are */
     uint32_t frames; /* how many exist */
     uint32_t status_frames;
@@ -92,23 +94,25 @@ struct grant_table {
 
 /* 0 or -XEN_ENOMEM: one frame; everything else when it is used. */
 int grant_table_init(struct domain *d) must_check;
-/* @d, which has stopped, lets go of all grants of others (device mappings' frames, pins).  After its page tables have gone, so that no
- * granter is told "unused" of what is still mapped.  A preemption point; again does nothing. */
+/* @d, which has stopped, lets go of all grants of others (device mappings' frames, pins).  After its page tables have
+ * gone, so that no granter is told "unused" of what is still mapped.  A preemption point; again does nothing. */
 void grant_table_release(struct domain *d);
 void grant_table_destroy(struct domain *d); /* nobody else has a reference to @d */
 /* Pre-fill entry @ref of the first frame: @backend may map @frame. Before the domain runs. */
 void grant_table_seed(struct domain *d, unsigned ref, domid_t backend, mfn_t frame);
-/* Have at least @want frames, and in version 2 their status frames.  False: more than the limit, or no memory.  Takes @d's mmu lock. */
+/* Have at least @want frames, and in version 2 their status frames.  False: more than the limit, or no memory.  Takes
+ * @d's mmu lock. */
 bool grant_table_grow(struct domain *d, uint32_t want) must_check;
 /* Status frames for @frames frames of version 2. */
 uint32_t grant_status_frames_for(uint32_t frames);
 /* Nobody but the hypervisor refers to the frames of @d's table. */
 bool grant_table_is_alone(const struct domain *d);
-/* @d, which nobody else can find yet, has no more frames than these (less than 0: as many as others) and no later version than @version.
- * 0 or -XEN_EINVAL. */
+/* @d, which nobody else can find yet, has no more frames than these (less than 0: as many as others) and no later
+ * version than @version.  0 or -XEN_EINVAL. */
 int grant_table_limit(struct domain *d, int32_t frames, int32_t maptrack_frames,
                       unsigned version) must_check;
-/* GNTTABOP_set_version for the running domain: 0, -EBUSY, -ERANGE, -ENOMEM.  The table is emptied but for the reserved entries. */
+/* GNTTABOP_set_version for the running domain: 0, -EBUSY, -ERANGE, -ENOMEM.  The table is emptied but for the reserved
+ * entries. */
 int grant_table_set_version(struct domain *d, uint32_t version) must_check;
 /* GNTTABOP_swap_grant_ref: GNTST_*. */
 int16_t grant_table_swap(struct grant_table *t, grant_ref_t a, grant_ref_t b) must_check;
@@ -126,13 +130,14 @@ struct grant_part {
 };
 
 /*
- * Pin entry @ref of @t for domain @mapper, @pins being what to add to the counts: GNTST_*.  The shared entry is judged if nobody has it
- * pinned, or nobody for writing and this one wants that; what was judged last is what counts, and its GTF bits are set in few
- * tries.  @whole: not a part of a frame.  No reference to the frame is taken: whoever uses it takes one,
- * as from the granter.  Takes @t->lock.
+ * Pin entry @ref of @t for domain @mapper, @pins being what to add to the counts: GNTST_*.  The shared entry is judged
+ * if nobody has it pinned, or nobody for writing and this one wants that; what was judged last is what counts, and its
+ * GTF bits are set in few tries.  @reach: what the caller can use.  No reference to the frame is taken: whoever uses it
+ * takes one, as from the granter.  Takes @t->lock.
  */
-int16_t grant_pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins, bool whole,
-                  struct grant_part *part) must_check;
+enum grant_reach { GRANT_ANY_PART, GRANT_WHOLE_FRAME };
+int16_t grant_pin(struct grant_table *t, grant_ref_t ref, domid_t mapper, uint32_t pins,
+                  enum grant_reach reach, struct grant_part *part) must_check;
 /* Undo it, when nothing reaches the frame any more that was pinned: no entry, no TLB. */
 void grant_unpin(struct grant_table *t, grant_ref_t ref, uint32_t pins);
 /* The active entry of @ref, which is pinned. */
@@ -165,9 +170,9 @@ static inline void grant_unmark(const struct grant_table *t, grant_ref_t ref, ui
 }
 
 /* The version, the entries or @active of @t have changed. */
-static inline void grant_table_quicken(struct grant_table *t) REQUIRES(&t->lock)
+static inline void grant_table_fast_set(struct grant_table *t) REQUIRES(&t->lock)
 {
-    t->quick = t->version == 1 && t->active ? t->entries : 0;
+    t->fast = t->version == 1 && t->active ? t->entries : 0;
 }
 
 /* --- the operations (grant-map.c, grant-copy.c) -------------------------------------------------------- */

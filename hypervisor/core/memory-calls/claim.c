@@ -1,9 +1,9 @@
 /*
- * Claims: a toolstack has memory put by for a domain before it fills it, so that two domains that are built at the same time do
- * not both find out late that there is too little.
+ * Claims: a toolstack has memory put by for a domain before it fills it, so that two domains that are built at the same
+ * time do not both find out late that there is too little.
  *
- * What is claimed and not yet taken is promised (page_promise): others leave it there.  Each frame that the domain gets, by
- * whomever, makes the claim smaller.
+ * What is claimed and not yet taken is promised (page_promise): others leave it there.  Each frame that the domain
+ * gets, by whomever, makes the claim smaller.
  */
 /* Before anything includes <xen/...>: the operations of toolstacks. */
 #define __XEN_TOOLS__ 1
@@ -27,12 +27,14 @@ uint32_t claim_take(struct domain *d, unsigned order)
     return count;
 }
 
-void claim_taken(struct domain *d, uint32_t count, bool taken)
+void claim_used(uint32_t count)
 {
-    if (taken)
-        page_promise_end(count);
-    else
-        atomic_add(&d->claimed, count);
+    page_promise_end(count);
+}
+
+void claim_give_back(struct domain *d, uint32_t count)
+{
+    atomic_add(&d->claimed, count);
 }
 
 void claim_end(struct domain *d)

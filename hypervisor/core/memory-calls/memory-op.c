@@ -88,7 +88,10 @@ static noinline_ struct page_info *claimed_prepare(const struct extents *x)
     struct page_info *pg =
         page_prepare(x->d, x->order, claimed ? PAGE_LEAVE_NOTHING : PAGE_LEAVE_US);
 
-    claim_taken(x->d, claimed, pg != NULL);
+    if (pg)
+        claim_used(claimed);
+    else
+        claim_give_back(x->d, claimed);
     return pg;
 }
 
@@ -520,7 +523,8 @@ static long machphys_mfn_list(guest_ptr_t arg)
     return 0;
 }
 
-/* add_to_physmap and its kin: for domains whose frame numbers the hypervisor translates.  The domain comes first in each. */
+/* add_to_physmap and its kin: for domains whose frame numbers the hypervisor translates.  The domain comes first in
+ * each. */
 static long physmap_op(struct vcpu *v, guest_ptr_t arg, size_t size)
 {
     uint8_t op[sizeof(struct xen_add_to_physmap_batch)];

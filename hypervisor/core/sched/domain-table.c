@@ -20,7 +20,8 @@ static struct {
     unsigned count;
 } domains = {.lock = SPINLOCK_INIT(DOMAINS)};
 
-/* Numbers of domains that are built again: while they are not there nobody else gets them.  Guarded by the same lock. */
+/* Numbers of domains that are built again: while they are not there nobody else gets them.  Guarded by the same
+ * lock. */
 static uint64_t kept_numbers[DOMID_FIRST_RESERVED / 64 + 1];
 
 static struct domain **bucket_find(domid_t id)
@@ -31,11 +32,13 @@ static struct domain **bucket_find(domid_t id)
     return at;
 }
 
-static inline struct domain *table_get(domid_t id, bool hidden_too, uint32_t refs)
+enum table_range { VISIBLE_ONES, ALL_OF_THEM };
+
+static inline struct domain *table_get(domid_t id, enum table_range which, uint32_t refs)
 {
     spin_lock(&domains.lock);
     struct domain *d = *bucket_find(id);
-    if (d && !hidden_too && !d->visible)
+    if (d && which == VISIBLE_ONES && !d->visible)
         d = NULL;
     if (d)
         atomic_add(&d->refs, refs);
@@ -45,7 +48,7 @@ static inline struct domain *table_get(domid_t id, bool hidden_too, uint32_t ref
 
 struct domain *domain_get_refs(domid_t id, uint32_t count)
 {
-    return table_get(id, false, count);
+    return table_get(id, VISIBLE_ONES, count);
 }
 
 struct domain *domain_get(domid_t id)
@@ -55,7 +58,7 @@ struct domain *domain_get(domid_t id)
 
 struct domain *domain_get_owner(domid_t id)
 {
-    return table_get(id, true, 1);
+    return table_get(id, ALL_OF_THEM, 1);
 }
 
 void domain_put(struct domain *d)

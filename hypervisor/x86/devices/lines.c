@@ -1,13 +1,15 @@
 /*
  * Lines: interrupts of devices, for domains with the hardware role.
  *
- *     device -> pin of the IO-APIC -> vector INTERRUPT_LINE + pin -> line_interrupt() -> the event channel that is bound to it
+ *     device -> pin of the IO-APIC -> vector INTERRUPT_LINE + pin -> line_interrupt() -> the event channel that is
+ *     bound to it
  *
- * A line has the number of its pin (a GSI), and the same number as pirq; the pins of the first IO-APIC are all there are.  A domain maps
- * a line to say that it means to use it, says how it is triggered, and binds it to a port: from then on the pin is unmasked, and the line
- * is nobody else's.  A line that is triggered by its level stays asserted until its device has been served, so its pin is
- * masked when it arrives and unmasked when the guest says that it has done so (PHYSDEVOP_eoi): a guest that does not gets no
- * further interrupt, and one that is torn down has its pins masked.  What triggers by an edge needs no masking.
+ * A line has the number of its pin (a GSI), and the same number as pirq; the pins of the first IO-APIC are all there
+ * are.  A domain maps a line to say that it means to use it, says how it is triggered, and binds it to a port: from
+ * then on the pin is unmasked, and the line is nobody else's.  A line that is triggered by its level stays asserted
+ * until its device has been served, so its pin is masked when it arrives and unmasked when the guest says that it has
+ * done so (PHYSDEVOP_eoi): a guest that does not gets no further interrupt, and one that is torn down has its pins
+ * masked.  What triggers by an edge needs no masking.
  *
  * Lines of the hypervisor's own devices, the serial lines and the interval timer, are taken (lines_take).
  */
@@ -94,7 +96,7 @@ void line_move(unsigned gsi, unsigned cpu)
 void line_release(unsigned gsi)
 {
     spin_lock(&lock);
-    ioapic_mask(gsi, true);
+    ioapic_mask(gsi);
     lines[gsi].user = NULL;
     lines[gsi].in_service = false;
     spin_unlock(&lock);
@@ -108,7 +110,7 @@ void line_interrupt(unsigned gsi)
     if (l->user) {
         if (l->mode.level) {
             l->in_service = true;
-            ioapic_mask(gsi, true);
+            ioapic_mask(gsi);
         }
         evtchn_set_pending(l->user, l->port);
     }
@@ -186,7 +188,7 @@ int line_served(struct domain *d, unsigned gsi)
         rc = refuse(PIRQ_NOT_OWNED, gsi);
     } else if (lines[gsi].user == d && lines[gsi].in_service) {
         lines[gsi].in_service = false;
-        ioapic_mask(gsi, false);
+        ioapic_unmask(gsi);
     }
     spin_unlock(&lock);
     return rc;

@@ -46,14 +46,19 @@ static uint64_t reg_read(struct guest_regs *regs, const struct store *s)
     return *insn_reg(regs, s->reg) & size_mask(s->size);
 }
 
-static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n, bool high,
-                      uint64_t value)
+/* Bits 15:8 of one of the first four: the high-byte registers ah, ch, dh, bh are numbers 4 to 7. */
+static void reg_write_high_byte(struct guest_regs *regs, unsigned n, uint64_t value)
 {
-    uint64_t *r = insn_reg(regs, high ? n - 4 : n);
+    uint64_t *r = insn_reg(regs, n - 4);
 
-    if (high)
-        *r = (*r & ~0xff00ull) | (value & 0xff) << 8;
-    else if (s->size == 4)
+    *r = (*r & ~0xff00ull) | (value & 0xff) << 8;
+}
+
+static void reg_write(struct guest_regs *regs, const struct store *s, unsigned n, uint64_t value)
+{
+    uint64_t *r = insn_reg(regs, n);
+
+    if (s->size == 4)
         *r = (uint32_t)value;
     else
         *r = (*r & ~size_mask(s->size)) | (value & size_mask(s->size));
@@ -269,12 +274,15 @@ static void write_back(const struct store *s, struct guest_regs *regs, uint64_t 
     case 0x87:
     case 0x0fc0:
     case 0x0fc1:
-        reg_write(regs, s, s->reg, is_high_byte(s), old);
+        if (is_high_byte(s))
+            reg_write_high_byte(regs, s->reg, old);
+        else
+            reg_write(regs, s, s->reg, old);
         break;
     case 0x0fb0:
     case 0x0fb1:
         if (!wrote)
-            reg_write(regs, s, 0, false, old);
+            reg_write(regs, s, 0, old);
         break;
     }
 }
@@ -309,7 +317,8 @@ static int store_apply(struct domain *d, const struct store *s, struct guest_reg
     }
 }
 
-/* The length of the instruction at @bytes if it is what kernels do to a whole entry: REX.W mov or xchg with a register.  Else 0. */
+/* The length of the instruction at @bytes if it is what kernels do to a whole entry: REX.W mov or xchg with a
+ * register.  Else 0. */
 static inline unsigned is_plain_store(const uint8_t *bytes, unsigned got)
 {
     if ((bytes[0] & 0xf8) != 0x48 || (bytes[1] != 0x89 && bytes[1] != 0x87))
@@ -353,7 +362,8 @@ static inline bool maps_read_only_device(const struct domain *d, pte_t entry)
            arch_device_frame_read_only(pte_mfn(entry));
 }
 
-/* A store to such memory comes to nothing, or becomes a write to configuration space (pci.c).  The length of the instruction, or 0. */
+/* A store to such memory comes to nothing, or becomes a write to configuration space (pci.c).  The length of the
+ * instruction, or 0. */
 static unsigned device_store(struct vcpu *v, pte_t entry, uint64_t address)
 {
     struct guest_regs *regs = v->arch.regs;
@@ -377,8 +387,8 @@ static unsigned device_store(struct vcpu *v, pte_t entry, uint64_t address)
     return s.length;
 }
 
-/* Make the store that the guest's kernel tried at @entry's page.  The length of the instruction, or 0: it is not one of ours, or the
- * entry may not say that. */
+/* Make the store that the guest's kernel tried at @entry's page.  The length of the instruction, or 0: it is not one of
+ * ours, or the entry may not say that. */
 static unsigned store_emulate(struct vcpu *v, pte_t entry, uint64_t address)
     REQUIRES(&v->domain->mmu)
 {

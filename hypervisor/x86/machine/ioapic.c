@@ -70,8 +70,12 @@ void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool l
     ioapic_write(IOAPIC_ENTRY(pin), vector | (low ? ENTRY_LOW : 0) | (level ? ENTRY_LEVEL : 0));
 }
 
-void ioapic_mask(unsigned pin, bool masked)
+void ioapic_mask(unsigned pin)
 {
-    const uint32_t entry = ioapic_read(IOAPIC_ENTRY(pin)) & ~(uint32_t)ENTRY_MASKED;
-    ioapic_write(IOAPIC_ENTRY(pin), entry | (masked ? ENTRY_MASKED : 0));
+    ioapic_write(IOAPIC_ENTRY(pin), ioapic_read(IOAPIC_ENTRY(pin)) | ENTRY_MASKED);
+}
+
+void ioapic_unmask(unsigned pin)
+{
+    ioapic_write(IOAPIC_ENTRY(pin), ioapic_read(IOAPIC_ENTRY(pin)) & ~(uint32_t)ENTRY_MASKED);
 }

@@ -240,7 +240,8 @@ uint32_t ioapic_register(unsigned index);
 void ioapic_route(unsigned pin, uint8_t vector, unsigned cpu, bool level, bool low);
 /* The same, but for where it goes: an edge that comes meanwhile is not lost. */
 void ioapic_aim(unsigned pin, unsigned cpu);
-void ioapic_mask(unsigned pin, bool masked);
+void ioapic_mask(unsigned pin);
+void ioapic_unmask(unsigned pin);
 
 /* --- acpi.c ---------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /*
- * The everyday pin and unpin, in line: version 1, an entry that nobody else has pinned, permitted to the mapper and nothing else said.
- * Whatever differs is for grant-entry.c.
+ * The everyday pin and unpin, in line: version 1, an entry that nobody else has pinned, permitted to the mapper and
+ * nothing else said.  Whatever differs is for grant-entry.c.
  */
 #pragma once
 
@@ -22,11 +22,10 @@ static always_inline_ void grant_active_set(struct grant_active *a, uint32_t pin
     ((word_t *)a)[1] = (uint64_t)PAGE_SIZE << 32 | mapper;
 }
 
-static inline bool pin_quick_locked(struct grant_table *t, grant_ref_t ref, domid_t mapper,
-                                    uint32_t pins, uint32_t bits, uint32_t *frame)
-    REQUIRES(&t->lock)
+static inline bool pin_fast_locked(struct grant_table *t, grant_ref_t ref, domid_t mapper,
+                                   uint32_t pins, uint32_t bits, uint32_t *frame) REQUIRES(&t->lock)
 {
-    if (unlikely(ref >= t->quick))
+    if (unlikely(ref >= t->fast))
         return false;
     struct grant_active *page = t->active[ref / ACTIVE_PER_PAGE];
     if (unlikely(!page))
@@ -49,14 +48,15 @@ static inline bool pin_quick_locked(struct grant_table *t, grant_ref_t ref, domi
     return true;
 }
 
-/* grant_pin() of a whole frame that nobody has pinned; @bits: what GTF bits @pins mean.  False: nothing has been done, ask grant_pin(). */
-static always_inline_ bool grant_pin_quick(struct grant_table *t, grant_ref_t ref, domid_t mapper,
-                                           uint32_t pins, uint32_t bits, uint32_t *frame)
+/* grant_pin() of a whole frame that nobody has pinned; @bits: what GTF bits @pins mean.  False: nothing has been done,
+ * ask grant_pin(). */
+static always_inline_ bool grant_pin_fast(struct grant_table *t, grant_ref_t ref, domid_t mapper,
+                                          uint32_t pins, uint32_t bits, uint32_t *frame)
 {
     if (!FAST_PATHS)
         return false;
     spin_lock(&t->lock);
-    const bool pinned = pin_quick_locked(t, ref, mapper, pins, bits, frame);
+    const bool pinned = pin_fast_locked(t, ref, mapper, pins, bits, frame);
     spin_unlock(&t->lock);
     return pinned;
 }
@@ -78,8 +78,8 @@ static always_inline_ void grant_unpin_locked(struct grant_table *t, struct gran
 }
 
 /* grant_unpin() of entry @ref, whose active entry is @a. */
-static always_inline_ void grant_unpin_quick(struct grant_table *t, struct grant_active *a,
-                                             grant_ref_t ref, uint32_t pins)
+static always_inline_ void grant_unpin_fast(struct grant_table *t, struct grant_active *a,
+                                            grant_ref_t ref, uint32_t pins)
 {
     spin_lock(&t->lock);
     grant_unpin_locked(t, a, ref, pins);
