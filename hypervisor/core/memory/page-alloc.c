@@ -22,6 +22,7 @@
 #include "tlb.h"
 
 struct page_info *frame_table;
+uint64_t frame_table_size;
 uint64_t max_mfn;
 uint64_t *machine_to_phys;
 

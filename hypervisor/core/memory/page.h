@@ -154,6 +154,7 @@ static inline bool page_is_table_of(const struct page_info *pg, uint16_t id, enu
 /* The frame table: one entry for every frame below max_mfn.  Frames that are not RAM share one read-only
  * entry page whose owner is OWNER_IO and refs 0, so that looking is safe and taking always fails. */
 extern struct page_info *frame_table;
+extern uint64_t frame_table_size; /* bytes: those of max_mfn entries */
 extern uint64_t max_mfn;
 
 static inline bool mfn_valid(mfn_t m)
@@ -261,6 +262,38 @@ static inline must_check bool page_try_get_mapped(struct page_info *pg, uint16_t
                                                               << PAGE_TYPE_SHIFT) &&
                   page_state_open(old) && atomic_equal(&pg->owner, id)) &&
            likely(atomic_compare_exchange(&pg->state, &old, old + PAGE_REF_ONE + writable));
+}
+
+/*
+ * The same under the mmu lock of domain @id, for a frame that is ALLOCATED: one look at the owner is enough.  The state was read
+ * first; so if the owner is @id now, it was when the state was read, what the state showed of ALLOCATED holds, and that
+ * reference keeps the owner until the exchange (struct page_info, "lock").
+ *
+ * What has to be so is one subtraction and one test.  Less a reference, ALLOCATED and, for a writable entry, the role's number,
+ * the word shows 0 in the bits of ALLOCATED and the role, and so few references that neither count can be full (page_state_open).
+ * Too small a field shows something else: the lowest such one has nothing below it that it could have been changed by.
+ */
+struct page_take {
+    uint64_t least, zeros, add;
+};
+
+static inline struct page_take page_take(bool writable)
+{
+    const uint64_t role = writable ? (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT : 0;
+    const uint64_t many = ~(PAGE_REF_ONE - 1) << 23;
+
+    return (struct page_take){.least = PAGE_REF_ONE | PAGE_ALLOCATED | role,
+                              .zeros = many | PAGE_ALLOCATED | (writable ? PAGE_TYPE_MASK : 0),
+                              .add = PAGE_REF_ONE + writable};
+}
+
+static inline must_check bool page_try_get_owned(struct page_info *pg, uint16_t id,
+                                                 struct page_take take)
+{
+    uint64_t old = atomic_read_acquire(&pg->state);
+
+    return likely(!((old - take.least) & take.zeros)) && likely(atomic_equal(&pg->owner, id)) &&
+           likely(atomic_compare_exchange(&pg->state, &old, old + take.add));
 }
 
 /* The same for a table's role, which must have been earned, under the mmu lock of domain @id: with it the owner is known for good. */

@@ -101,14 +101,6 @@ static noinline_ int l1_update_slow(struct domain *d, struct domain *owner, uint
     return 0;
 }
 
-/* The reference that was taken for @want came when its frame had just changed hands. */
-static noinline_ int l1_update_again(struct domain *d, struct domain *owner, uint64_t *slot,
-                                     pte_t want)
-{
-    page_put_mapped(mfn_to_page(pte_mfn(want)), true);
-    return l1_update_slow(d, owner, slot, want, AD_AS_GIVEN);
-}
-
 static noinline_ int l1_put_slow(pte_t e)
 {
     l1_put(e);
@@ -121,10 +113,35 @@ static noinline_ int l1_reclaim(struct page_info *pg)
     return 0;
 }
 
+/* What l1_try_get() compares with. */
+struct l1_taking {
+    uint16_t id;
+    struct frames frames;
+    struct page_take read_only, writable;
+};
+
+static inline struct l1_taking l1_taking(uint16_t id)
+{
+    return (struct l1_taking){id, frames_all(), page_take(false), page_take(true)};
+}
+
+/* l1_get() for entries of the kind that most are, which have no cache bits, of frames of a domain whose lock is held.  False:
+ * nothing taken, ask it. */
+static inline __attribute__((always_inline)) bool l1_try_get(const struct l1_taking *t, pte_t e)
+{
+    struct page_info *pg;
+
+    if (!FAST_PATHS || unlikely(!pte_frame(t->frames, e, &pg)))
+        return false;
+    return e.v & PTE_RW ? page_try_get_owned(pg, t->id, t->writable)
+                        : page_try_get_owned(pg, t->id, t->read_only);
+}
+
 /* Every call below is the last thing done, so that the everyday case needs no stack. */
 int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want, enum ad_bits ad)
 {
     const pte_t old = pte(atomic_read(slot));
+    struct page_info *pg;
 
     if (!FAST_PATHS)
         return l1_update_slow(d, owner, slot, want, ad);
@@ -135,13 +152,10 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
             atomic_set(slot, l1_adjust(want).v);
             return 0;
         }
-        const mfn_t m = pte_mfn(want);
-        struct page_info *pg = mfn_to_page(m);
-        if (unlikely((want.v & (PTE_RW | L1_CACHE_BITS)) != PTE_RW || !mfn_valid(m) ||
-                     !page_try_get_mapped(pg, owner->id, true)))
+        const struct l1_taking taking = l1_taking(d->id);
+        if (unlikely(owner != d) || unlikely(want.v & L1_CACHE_BITS) ||
+            unlikely(!l1_try_get(&taking, want)))
             return l1_update_slow(d, owner, slot, want, AD_AS_GIVEN);
-        if (unlikely(atomic_read(&pg->owner) != owner->id))
-            return l1_update_again(d, owner, slot, want);
         /* visible to all before the clock is read: tlb.h */
         atomic_exchange(slot, l1_adjust(want).v);
     } else {
@@ -149,27 +163,13 @@ int l1_update(struct domain *d, struct domain *owner, uint64_t *slot, pte_t want
     }
     if (!pte_present(old))
         return 0;
-    const mfn_t m = pte_mfn(old);
-    struct page_info *pg = mfn_to_page(m);
-    if (unlikely(!(old.v & PTE_RW) || !mfn_valid(m) || atomic_equal(&pg->owner, OWNER_IO) ||
-                 !tlb_try_stamp(pg)))
+    if (unlikely(!pte_frame(frames_all(), old, &pg)) ||
+        unlikely(atomic_equal(&pg->owner, OWNER_IO)) || unlikely(!tlb_try_stamp(pg)))
         return l1_put_slow(old);
-    return likely(atomic_sub(&pg->state, PAGE_REF_ONE + 1) >= PAGE_REF_ONE) ? 0 : l1_reclaim(pg);
-}
-
-/* l1_get() for entries of the kind that most are, in line; false: nothing taken, ask it. */
-static inline bool l1_try_get(pte_t e, uint16_t id)
-{
-    const mfn_t m = pte_mfn(e);
-    struct page_info *pg = mfn_to_page(m);
-
-    if (unlikely((e.v & (PTE_RW | PTE_US | L1_CACHE_BITS)) != (PTE_RW | PTE_US) || !mfn_valid(m) ||
-                 !page_try_get_mapped(pg, id, true)))
-        return false;
-    if (likely(atomic_read(&pg->owner) == id))
-        return true;
-    page_put_mapped(pg, true);
-    return false;
+    return likely((old.v & PTE_RW ? atomic_sub(&pg->state, PAGE_REF_ONE + 1)
+                                  : atomic_sub(&pg->state, PAGE_REF_ONE)) >= PAGE_REF_ONE)
+               ? 0
+               : l1_reclaim(pg);
 }
 
 int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte_t want)
@@ -177,7 +177,9 @@ int l1_compare_exchange(struct domain *d, uint64_t *slot, uint64_t expected, pte
     const pte_t old = pte(expected);
     const bool soft = pte_change_is_soft(old, want);
 
-    if (pte_present(want) && !soft && !l1_try_get(want, d->id)) {
+    const struct l1_taking taking = l1_taking(d->id);
+
+    if (pte_present(want) && !soft && ((want.v & L1_CACHE_BITS) || !l1_try_get(&taking, want))) {
         int rc = l1_get(d, d, &want);
         if (rc)
             return rc;
@@ -213,13 +215,11 @@ static noinline_ void l1_reclaim_preempt(struct page_info *pg)
 }
 
 /* l1_put() for an entry of a table that is given up: no CPU could come to it any more when the flush clock showed @since. */
-static inline void l1_table_put_entry(pte_t e, uint32_t since)
+static inline void l1_table_put_entry(struct frames frames, pte_t e, uint32_t since)
 {
-    mfn_t m = pte_mfn(e);
-    if (unlikely(!mfn_valid(m)))
-        return;
-    struct page_info *pg = mfn_to_page(m);
-    if (unlikely(pg->owner == OWNER_IO))
+    struct page_info *pg;
+
+    if (unlikely(!pte_frame(frames, e, &pg)) || unlikely(pg->owner == OWNER_IO))
         return;
     tlb_stamp_since(pg, since);
     /* Two constants: a number made from the bit would cost each of 512 entries three instructions. */
@@ -231,35 +231,49 @@ static inline void l1_table_put_entry(pte_t e, uint32_t since)
 void l1_table_put(uint64_t *table, unsigned end)
 {
     const uint32_t since = atomic_read(&tlb_clock);
+    const struct frames frames = frames_all();
 
     for (unsigned i = next_group(table, 0); i < end; i = next_group(table, i + GROUP)) {
         const uint64_t *last = &table[MIN(i + GROUP, end)];
         for (const uint64_t *e = &table[i]; e < last; e++)
             if (*e & PTE_P)
-                l1_table_put_entry(pte(*e), since);
+                l1_table_put_entry(frames, pte(*e), since);
     }
+}
+
+/* l1_table_get() for an entry that is not of the kind that most are; @slow counts those. */
+static noinline_ int l1_table_get_slow(struct domain *d, uint64_t *e, unsigned *slow)
+{
+    pte_t want = pte(*e);
+
+    if (++*slow % SLOW_SPAN == 0)
+        (void)preempt_point(); /* a change of role flushes TLBs */
+    int rc = l1_get(d, d, &want);
+    if (likely(!rc))
+        *e = l1_adjust(want).v;
+    return rc;
 }
 
 int l1_table_get(struct domain *d, uint64_t *table)
 {
-    const uint16_t id = d->id;
+    struct l1_taking taking = l1_taking(d->id);
     unsigned slow = 0;
+
+    KEEP(taking.writable.least);
+    KEEP(taking.writable.zeros);
+    KEEP(taking.writable.add);
 
     for (unsigned i = next_group(table, 0); i < PT_ENTRIES; i = next_group(table, i + GROUP)) {
         for (uint64_t *e = &table[i]; e < &table[i + GROUP]; e++) {
-            pte_t want = pte(*e);
-            if (!pte_present(want))
+            if (likely((*e & (PTE_P | PTE_US | L1_CACHE_BITS)) == (PTE_P | PTE_US))
+                    ? likely(l1_try_get(&taking, pte(*e)))
+                    : !(*e & PTE_P))
                 continue;
-            if (likely(l1_try_get(want, id)))
-                continue;
-            if (++slow % SLOW_SPAN == 0)
-                (void)preempt_point(); /* a change of role flushes TLBs */
-            int rc = l1_get(d, d, &want);
+            int rc = l1_table_get_slow(d, e, &slow);
             if (unlikely(rc)) {
                 l1_table_put(table, (unsigned)(e - table));
                 return rc;
             }
-            *e = l1_adjust(want).v;
         }
     }
     return 0;

@@ -21,6 +21,26 @@ static inline bool pte_change_is_soft(pte_t old, pte_t want)
     return pte_present(want) && pte_present(old) && !((old.v ^ want.v) & ~SOFT_BITS);
 }
 
+/* The frame table, as a loop over many entries keeps it in registers. */
+struct frames {
+    uintptr_t table;
+    uint64_t size; /* bytes */
+};
+
+static inline struct frames frames_all(void)
+{
+    return (struct frames){(uintptr_t)frame_table, frame_table_size};
+}
+
+/* The frame-table entry of what @e names, in fewer steps than by its number; false: there is none. */
+static inline must_check bool pte_frame(struct frames frames, pte_t e, struct page_info **pg)
+{
+    const uint64_t at = (e.v & PTE_ADDR_MASK) / (PAGE_SIZE / sizeof(struct page_info));
+
+    *pg = (struct page_info *)(frames.table + at);
+    return likely(at < frames.size);
+}
+
 static inline void pte_store(uint64_t *slot, pte_t want, enum ad_bits ad)
 {
     if (likely(ad == AD_AS_GIVEN)) {

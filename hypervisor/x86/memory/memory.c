@@ -287,6 +287,7 @@ static void m2p_map(void)
 void frame_table_init(void)
 {
     frame_table = (struct page_info *)FRAME_TABLE_VIRT;
+    frame_table_size = max_mfn * sizeof(struct page_info);
     machine_to_phys = (uint64_t *)M2P_VIRT;
     frame_table_map();
     m2p_map();

@@ -82,7 +82,8 @@ static void memory_start(uint64_t frames)
 {
     machine.frames = max_mfn = frames;
     machine.memory = map_pages(frames * PAGE_SIZE);
-    frame_table = map_pages(frames * sizeof(struct page_info));
+    frame_table_size = frames * sizeof(struct page_info);
+    frame_table = map_pages(frame_table_size);
     machine_to_phys = malloc(frames * sizeof(uint64_t));
     memset(machine_to_phys, 0xff, frames * sizeof(uint64_t));
     memset(machine.memory, 0xa5,
