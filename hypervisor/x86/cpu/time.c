@@ -10,11 +10,14 @@
  * zero bits to that end, so that there is such a point every few milliseconds.
  *
  * Calibration: a TSC frequency that CPUID states is taken; else TSC and LAPIC timer are counted
- * over a few milliseconds of the ACPI PM timer (or of PIT channel 2).  Each end of the interval is
- * a tick edge of the reference between two TSC reads; of several edges the tightest bracket counts.
+ * against the ACPI PM timer (or PIT channel 2).  Each end of the interval is a few ticks of the
+ * reference, each between two TSC reads; together they bound the TSC's rate from both sides (rate.h).
+ * The interval grows until the bounds are close: a tenth of a millisecond where reading the
+ * reference takes no time (an emulator that counts instructions), CALIBRATE_MAX where it takes long.
  */
 #include "machine.h"
 #include "guest.h"
+#include "rate.h"
 
 struct tsc_scale tsc_scale;
 
@@ -28,19 +31,46 @@ static uint64_t wallclock_boot_ns;
 
 #define PM_TIMER_HZ   3579545u
 #define PM_TIMER_MASK 0xffffffu
-#define CALIBRATE_MS  3
-#define EDGES         5
+#define EDGES         16u    /* brackets at each end */
+#define GOOD_ENOUGH   25u    /* parts in a million */
+#define CALIBRATE_MIN 10000u /* the first interval: 1 / so many of a second; then twice that, ... */
+#define CALIBRATE_MAX 300u   /* ... up to 1 / so many of a second */
 
-static uint32_t pit_read(void)
+/* A reading of the reference, and the TSC just before and just after. */
+struct look {
+    uint64_t before, after;
+    uint32_t value;
+};
+
+static struct look pit_look(void)
 {
+    const uint64_t before = rdtsc();
+
     outb(0x43, 0x80); /* latch channel 2 */
-    uint32_t low = inb(0x42);
-    return (~(low | (uint32_t)inb(0x42) << 8)) & 0xffff; /* it counts down */
+    const uint64_t after = rdtsc();
+    const uint32_t low = inb(0x42);
+    return (struct look){before, after,
+                         (~(low | (uint32_t)inb(0x42) << 8)) & 0xffff}; /* counts down */
 }
 
-static uint32_t pm_timer_read(void)
+/* No instruction more than it takes between the three: where those are what is counted, they are the error. */
+static struct look pm_timer_look(void)
 {
-    return inl(acpi.pm_timer) & PM_TIMER_MASK;
+    uint32_t before, before_high, value, after, after_high;
+
+    __asm__ volatile(
+        "rdtsc\n\t"
+        "mov %%eax, %[before]\n\t"
+        "mov %%edx, %[before_high]\n\t"
+        "mov %[port], %%edx\n\t"
+        "in %%dx, %%eax\n\t"
+        "mov %%eax, %[value]\n\t"
+        "rdtsc"
+        : [before] "=&r"(before), [before_high] "=&r"(before_high), [value] "=&r"(value),
+          "=&a"(after), "=&d"(after_high)
+        : [port] "r"((uint32_t)acpi.pm_timer));
+    return (struct look){(uint64_t)before_high << 32 | before, (uint64_t)after_high << 32 | after,
+                         value & PM_TIMER_MASK};
 }
 
 static void pit_start(void)
@@ -52,67 +82,81 @@ static void pit_start(void)
 }
 
 struct reference {
-    uint32_t (*read)(void);
-    uint32_t hz, mask;
+    struct look (*look)(void);
+    struct rate_clock clock;
 };
 
-struct instant {
-    uint32_t reference;
-    uint32_t lapic;
-    uint64_t tsc, width;
-};
-
-/* Catch the reference clock just after a tick; false if it stands still. */
-static bool catch_edge(const struct reference *r, struct instant *out)
+/* Catch a tick of the reference; false if it stands still. */
+static bool catch_edge(const struct reference *r, struct rate_bracket *out)
 {
-    uint32_t was = r->read(), now;
-    uint64_t before, after;
+    struct look last, now = r->look();
     unsigned tries = 0;
     do {
-        before = rdtsc();
-        now = r->read();
-        after = rdtsc();
+        last = now; /* the tick had not begun when that began */
+        now = r->look();
         if (++tries == 100000)
             return false;
-    } while (now == was);
-    *out =
-        (struct instant){now, lapic_timer_count(), before + (after - before) / 2, after - before};
+    } while (now.value == last.value);
+    *out = (struct rate_bracket){now.value, last.before, now.after};
     return true;
 }
 
-/* The sharpest of several edges. */
-static bool catch_instant(const struct reference *r, struct instant *best)
+/* The LAPIC timer counts beside the TSC: both, at one moment. */
+struct instant {
+    uint32_t lapic;
+    uint64_t tsc;
+};
+
+static bool catch_edges(const struct reference *r, struct rate_bracket edge[EDGES],
+                        struct instant *at)
 {
-    best->width = ~0ull;
+    *at = (struct instant){lapic_timer_count(), rdtsc()};
     for (unsigned i = 0; i < EDGES; i++) {
-        struct instant at;
-        if (!catch_edge(r, &at))
+        /* Each looks at other moments of the tick, also where instruction counts repeat. */
+        for (unsigned delay = i; delay--;)
+            __asm__ volatile("");
+        if (!catch_edge(r, &edge[i]))
             return false;
-        if (at.width < best->width)
-            *best = at;
     }
     return true;
 }
 
-/* Count TSC and LAPIC timer against @r: ticks per second into @tsc and @lapic.  False: @r does not
- * work. */
-static bool count_against(const struct reference *r, uint64_t *tsc, uint64_t *lapic)
+/* Let 1/@part of a second pass since @from. */
+static bool wait_until(const struct reference *r, const struct rate_bracket *from, uint32_t part)
 {
-    struct instant start, end;
+    for (unsigned tries = 0; tries < 10000000; tries++)
+        if (((r->look().value - from->tick) & r->clock.mask) >= r->clock.hz / part)
+            return true;
+    return false;
+}
+
+/* Count TSC and LAPIC timer against @r: ticks per second into @tsc and @lapic, and how many parts in a million @tsc
+ * may be off.  False: @r does not work. */
+static bool count_against(const struct reference *r, uint64_t *tsc, uint64_t *lapic,
+                          uint64_t *error)
+{
+    struct rate_bracket start[EDGES], end[EDGES];
+    struct rate_bounds bounds = RATE_UNKNOWN;
+    struct instant from, to;
+    uint32_t part = CALIBRATE_MIN;
+
     lapic_timer_start(~0u);
-    if (!catch_instant(r, &start))
+    if (!catch_edges(r, start, &from))
         return false;
-    const uint32_t wait = r->hz / 1000 * CALIBRATE_MS;
-    for (unsigned tries = 0; ((r->read() - start.reference) & r->mask) < wait; tries++)
-        if (tries == 10000000)
+    do {
+        if (!wait_until(r, &start[EDGES - 1], part) || !catch_edges(r, end, &to))
             return false;
-    if (!catch_instant(r, &end))
-        return false;
+        for (unsigned i = 0; i < EDGES; i++)
+            for (unsigned j = 0; j < EDGES; j++)
+                rate_narrow(&bounds, &r->clock, &start[i], &end[j]);
+        *error = rate_error(&bounds);
+        part /= 2;
+    } while (*error > GOOD_ENOUGH && part >= CALIBRATE_MAX);
     lapic_timer_start(0);
 
-    uint64_t ticks = (end.reference - start.reference) & r->mask;
-    *tsc = (end.tsc - start.tsc) * r->hz / ticks;
-    *lapic = (uint64_t)(start.lapic - end.lapic) * r->hz / ticks;
+    *tsc = rate_middle(&bounds);
+    const uint64_t passed = to.tsc - from.tsc;
+    *lapic = passed ? (uint64_t)(from.lapic - to.lapic) * *tsc / passed : 0;
     return *tsc && *lapic;
 }
 
@@ -263,9 +307,9 @@ void time_init(void)
         tsc_is_invariant = r[3] & BIT(8);
     }
 
-    const struct reference pm = {pm_timer_read, PM_TIMER_HZ, PM_TIMER_MASK};
-    const struct reference pit = {pit_read, PIT_HZ, 0xffff};
-    uint64_t stated = tsc_hz_stated(), lapic_hz = 0;
+    const struct reference pm = {pm_timer_look, {PM_TIMER_HZ, PM_TIMER_MASK}};
+    const struct reference pit = {pit_look, {PIT_HZ, 0xffff}};
+    uint64_t stated = tsc_hz_stated(), lapic_hz = 0, error = 0;
     const char *how = "CPUID";
 
     /* A deadline in TSC ticks needs no LAPIC frequency: nothing is left to count. */
@@ -273,14 +317,16 @@ void time_init(void)
         tsc_hz = stated;
     } else {
         how = "the ACPI PM timer";
-        if (!acpi.pm_timer || !count_against(&pm, &tsc_hz, &lapic_hz)) {
+        if (!acpi.pm_timer || !count_against(&pm, &tsc_hz, &lapic_hz, &error)) {
             how = "the PIT";
             pit_start();
-            if (!count_against(&pit, &tsc_hz, &lapic_hz))
+            if (!count_against(&pit, &tsc_hz, &lapic_hz, &error))
                 cannot_boot(VERDICT_BOOT, "neither the ACPI PM timer nor the PIT counts");
         }
-        if (stated)
+        if (stated) {
             tsc_hz = stated;
+            how = "CPUID";
+        }
     }
     tsc_scale_set(tsc_hz);
     tsc_scale.base = rdtsc();
@@ -289,7 +335,8 @@ void time_init(void)
     time_init_cpu();
 
     wallclock_boot_ns = rtc_seconds() * 1000000000 - arch_now();
-    printk("TSC %lu.%03lu MHz by %s; timer: %s\n", tsc_hz / 1000000, tsc_hz / 1000 % 1000, how,
+    printk("TSC %lu.%03lu MHz by %s (%lu ppm off at most); timer: %s\n", tsc_hz / 1000000,
+           tsc_hz / 1000 % 1000, how, stated ? 0 : error,
            has_tsc_deadline ? "TSC deadline" : "LAPIC");
 }
 
