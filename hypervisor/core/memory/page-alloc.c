@@ -86,6 +86,21 @@ static void block_merge(uint64_t first, unsigned order)
     block_insert(mfn_to_page(mfn(first)), order);
 }
 
+/* Entries of free frames for [first, first + count): copied from a few, as a large machine has millions. */
+static void entries_mark_free(uint64_t first, uint64_t count, bool zero)
+{
+    enum { FEW = 64 };
+    static struct page_info free_entry[FEW];
+
+    for (unsigned i = 0; i < FEW; i++)
+        free_entry[i] =
+            (struct page_info){.owner = OWNER_NONE, .state = zero ? 0 : PAGE_USED_BEFORE};
+    for (uint64_t done = 0, now; done < count; done += now) {
+        now = MIN(count - done, (uint64_t)FEW);
+        memcpy(mfn_to_page(mfn(first + done)), free_entry, now * sizeof(struct page_info));
+    }
+}
+
 void page_alloc_add(mfn_t first, uint64_t count, bool zero)
 {
     if (!pages.ready) {
@@ -95,6 +110,7 @@ void page_alloc_add(mfn_t first, uint64_t count, bool zero)
     }
     spin_lock(&pages.lock);
     pages.count += count;
+    entries_mark_free(first.n, count, zero);
     uint64_t at = first.n, end = first.n + count;
     while (at < end) {
         unsigned order = at ? (unsigned)__builtin_ctzll(at) : ORDERS - 1;
@@ -102,12 +118,6 @@ void page_alloc_add(mfn_t first, uint64_t count, bool zero)
             order = ORDERS - 1;
         while (at + (1ull << order) > end)
             order--;
-        for (uint64_t i = 0; i < 1ull << order; i++) {
-            struct page_info *pg = mfn_to_page(mfn(at + i));
-            pg->owner = OWNER_NONE;
-            pg->linear = 0;
-            pg->state = zero ? 0 : PAGE_USED_BEFORE;
-        }
         block_merge(at, order);
         at += 1ull << order;
     }

@@ -187,7 +187,8 @@ static struct ram_range *vacant_range(uint64_t least, uint64_t size, uint64_t li
     return best;
 }
 
-uint64_t boot_alloc(uint64_t pages, uint64_t limit)
+/* boot_alloc(), but whoever gets it fills it. */
+static uint64_t boot_take(uint64_t pages, uint64_t limit)
 {
     uint64_t size = pages << PAGE_SHIFT;
     /* Behind the loader's, where look_for_data() learns something.  Conventional memory is left for
@@ -200,7 +201,14 @@ uint64_t boot_alloc(uint64_t pages, uint64_t limit)
     uint64_t at = best->start;
     best->start += size;
     look_for_data(at, pages);
-    memset(maddr_to_virt(at), 0, size);
+    return at;
+}
+
+uint64_t boot_alloc(uint64_t pages, uint64_t limit)
+{
+    uint64_t at = boot_take(pages, limit);
+    if (at)
+        memset(maddr_to_virt(at), 0, pages << PAGE_SHIFT);
     return at;
 }
 
@@ -209,9 +217,10 @@ uint64_t boot_alloc(uint64_t pages, uint64_t limit)
 #define FRAMES_PER_INFO_PAGE (PAGE_SIZE / sizeof(struct page_info)) /* 256: 1 MiB of RAM */
 #define FRAMES_PER_M2P_PAGE  (PAGE_SIZE / sizeof(uint64_t))         /* 512: 2 MiB of RAM */
 
-static uint64_t must_boot_alloc(uint64_t pages)
+/* A page that the caller fills. */
+static uint64_t must_boot_take(void)
 {
-    uint64_t at = boot_alloc(pages, ~0ull);
+    uint64_t at = boot_take(1, ~0ull);
     if (!at)
         cannot_boot(VERDICT_MEMORY, "too little memory for the frame table");
     return at;
@@ -225,10 +234,10 @@ static uint64_t must_boot_alloc(uint64_t pages)
 static void frame_table_map(void)
 {
     static struct page_info ours[FRAMES_PER_INFO_PAGE];
-    uint64_t hole = must_boot_alloc(1), hole_l1 = 0;
+    uint64_t hole = must_boot_take(), hole_l1 = 0;
     struct page_info *none = maddr_to_virt(hole);
     for (unsigned i = 0; i < FRAMES_PER_INFO_PAGE; i++) {
-        none[i].owner = OWNER_IO;
+        none[i] = (struct page_info){.owner = OWNER_IO};
         ours[i].owner = OWNER_HYPERVISOR;
     }
 
@@ -239,7 +248,7 @@ static void frame_table_map(void)
 
         if (i % PT_ENTRIES == 0 && !frames_of_ram(first, FRAMES_PER_INFO_PAGE * PT_ENTRIES)) {
             if (!hole_l1) {
-                hole_l1 = must_boot_alloc(1);
+                hole_l1 = must_boot_take();
                 uint64_t *l1 = maddr_to_virt(hole_l1);
                 for (unsigned j = 0; j < PT_ENTRIES; j++)
                     l1[j] = hole | PTE_P | PTE_A | PTE_NX;
@@ -253,7 +262,7 @@ static void frame_table_map(void)
             *hyp_l1_entry(va) = hole | PTE_P | PTE_A | PTE_NX;
             continue;
         }
-        uint64_t at = must_boot_alloc(1);
+        uint64_t at = must_boot_take();
         struct page_info *page = maddr_to_virt(at);
         memcpy(page, ours, PAGE_SIZE);
         if (have < FRAMES_PER_INFO_PAGE)
@@ -274,9 +283,9 @@ static void m2p_map(void)
         uint64_t n = MIN(pages - piece, PT_ENTRIES);
         if (!frames_of_ram(piece * FRAMES_PER_M2P_PAGE, n * FRAMES_PER_M2P_PAGE))
             continue;
-        uint64_t at = n > 1 ? boot_alloc(n, ~0ull) : 0;
+        uint64_t at = n > 1 ? boot_take(n, ~0ull) : 0;
         for (uint64_t i = 0; i < n; i++) {
-            uint64_t page = at ? at + i * PAGE_SIZE : must_boot_alloc(1);
+            uint64_t page = at ? at + i * PAGE_SIZE : must_boot_take();
             memset(maddr_to_virt(page), 0xff, PAGE_SIZE);
             *hyp_l1_entry(M2P_VIRT + (piece + i) * PAGE_SIZE) =
                 page | PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_NX;
