@@ -39,6 +39,21 @@ int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
 /* Apply a VCPUOP_initialise context to @v, which never ran: 0 or -errno, having changed nothing. */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) must_check;
+/* The same of @v, which is on no CPU; all but what the machine's part does not know: VGCF_online, vm_assist. */
+void arch_vcpu_get_context(const struct vcpu *v, struct vcpu_guest_context *c);
+/* What such a context has no room for: callbacks of 32-bit programs; the FPU's extensions, as XSAVE writes them (no size: there are
+ * none); MSRs that may differ from what a new vCPU has, at most so many, the number of those that do.  Set: 0 or -XEN_EINVAL. */
+struct xen_domctl_ext_vcpucontext;
+void arch_vcpu_get_extended(const struct vcpu *v, struct xen_domctl_ext_vcpucontext *x);
+int arch_vcpu_set_extended(struct vcpu *v, const struct xen_domctl_ext_vcpucontext *x) must_check;
+uint64_t arch_xstate_mask(void);
+unsigned arch_xstate_size(void);
+uint64_t arch_vcpu_get_xstate(const struct vcpu *v, const void **image); /* XCR0 */
+int arch_vcpu_set_xstate(struct vcpu *v, uint64_t xcr0, void *image, size_t size) must_check;
+struct xen_domctl_vcpu_msr;
+unsigned arch_saved_msr_count(void);
+unsigned arch_vcpu_get_msrs(const struct vcpu *v, struct xen_domctl_vcpu_msr *msrs);
+int arch_vcpu_set_msr(struct vcpu *v, const struct xen_domctl_vcpu_msr *msr) must_check;
 /* First instruction, stack and rsi of @v's kernel, which has not run yet: flat segments, interrupts on. */
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi);
 /* Let go of the guest frames that @v's descriptor tables lie in (teardown; takes @d->mmu). */

@@ -343,3 +343,147 @@ Test(toolstack, the_only_sleep_is_the_end)
     cr_assert(g.d->shut_down);
     assert_eq_long(g.d->shutdown_code, SHUTDOWN_poweroff);
 }
+
+/* --- what a domain has become ------------------------------------------------------------------- */
+
+Test(toolstack, registers_of_one_that_stands_still)
+{
+    struct xen_domctl op = {.u.vcpucontext.vcpu = 1};
+    struct vcpu_guest_context *c = calloc(1, sizeof(*c));
+
+    POINT(op.u.vcpucontext.ctxt);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 7), STATE_OF_VCPU);
+    op.u.vcpucontext.vcpu = 0;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 1), STATE_OF_VCPU);
+    other.v->initialised = VCPU_UNINITIALISED;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 7), STATE_NONE);
+    other.v->initialised = VCPU_INITIALISED;
+    arch_vcpu_set_entry(other.v, 0x1234, 0x5678, 0x9abc);
+    other.d->vm_assist = 4;
+    assert_ok(domctl(&op, XEN_DOMCTL_getvcpucontext, 7));
+    machine_get(c, ARRAY, sizeof(*c));
+    assert_eq_long(c->user_regs.rip, 0x1234);
+    assert_eq_long(c->user_regs.rsi, 0x9abc);
+    assert_eq_long(c->vm_assist, 4);
+    LOSE(op.u.vcpucontext.ctxt);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 7), ARGUMENT_UNREADABLE);
+    other.d->pauses = 255;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 7), PAUSED_TOO_OFTEN);
+    other.d->pauses = 0;
+    free(c);
+}
+
+Test(toolstack, registers_that_a_context_has_no_room_for)
+{
+    struct xen_domctl op = {.u.ext_vcpucontext.vcpu = 9};
+
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_get_ext_vcpucontext, 7), CONTROL_VCPU_MISSING);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_set_ext_vcpucontext, 7), CONTROL_VCPU_MISSING);
+    op.u.ext_vcpucontext.vcpu = 0;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_get_ext_vcpucontext, 1), STATE_OF_SELF);
+    assert_ok(domctl(&op, XEN_DOMCTL_get_ext_vcpucontext, 7));
+    op.u.ext_vcpucontext.syscall32_callback_eip = 0x4242;
+    assert_ok(domctl(&op, XEN_DOMCTL_set_ext_vcpucontext, 7));
+    op.u.ext_vcpucontext.syscall32_callback_eip = 0;
+    assert_ok(domctl(&op, XEN_DOMCTL_get_ext_vcpucontext, 7));
+    assert_eq_long(op.u.ext_vcpucontext.syscall32_callback_eip, 0x4242);
+}
+
+Test(toolstack, extensions_of_the_fpu)
+{
+    struct xen_domctl op = {0};
+    struct xen_domctl_vcpuextstate *x = &op.u.vcpuextstate;
+    uint64_t image[10] = {3, 3, 5, 6};
+
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpuextstate, 1), STATE_OF_SELF);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpuextstate, 1), STATE_OF_SELF);
+    assert_ok(domctl(&op, XEN_DOMCTL_getvcpuextstate, 7));
+    assert_eq_long(x->size, sizeof(image));
+    assert_eq_long(x->xfeature_mask, 3);
+    machine_put(ARRAY, image, sizeof(image));
+    POINT(x->buffer);
+    assert_ok(domctl(&op, XEN_DOMCTL_setvcpuextstate, 7));
+    memset(image, 0, sizeof(image));
+    machine_put(ARRAY, image, sizeof(image));
+    assert_ok(domctl(&op, XEN_DOMCTL_getvcpuextstate, 7));
+    machine_get(image, ARRAY, sizeof(image));
+    assert_eq_long(image[0], 3);
+    assert_eq_long(image[3], 6);
+    x->size--;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpuextstate, 7), STATE_SIZE);
+    x->size = 16;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpuextstate, 7), STATE_SIZE);
+    x->size = sizeof(image) + 8;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpuextstate, 7), STATE_SIZE);
+    x->size = sizeof(image);
+    image[1] = 7;
+    machine_put(ARRAY, image, sizeof(image));
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpuextstate, 7), STATE_XCR0);
+    image[1] = 1;
+    machine_put(ARRAY, image, sizeof(image));
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpuextstate, 7), STATE_XCR0);
+    LOSE(x->buffer);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_setvcpuextstate, 7), ARGUMENT_UNREADABLE);
+    x->xfeature_mask = 3;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpuextstate, 7), ARGUMENT_UNREADABLE);
+}
+
+Test(toolstack, msrs_of_a_guest)
+{
+    struct xen_domctl op = {0};
+    struct xen_domctl_vcpu_msrs *m = &op.u.vcpu_msrs;
+    struct xen_domctl_vcpu_msr msr = {.index = 1, .value = 77};
+
+    assert_ok(domctl(&op, XEN_DOMCTL_get_vcpu_msrs, 7));
+    assert_eq_long(m->msr_count, 1);
+    machine_put(ARRAY, &msr, sizeof(msr));
+    POINT(m->msrs);
+    assert_ok(domctl(&op, XEN_DOMCTL_set_vcpu_msrs, 7));
+    m->msr_count = 0;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_get_vcpu_msrs, 7), STATE_MSR_ROOM);
+    assert_eq_long(m->msr_count, 1);
+    assert_ok(domctl(&op, XEN_DOMCTL_get_vcpu_msrs, 7));
+    machine_get(&msr, ARRAY, sizeof(msr));
+    assert_eq_long(msr.value, 77);
+    m->msr_count = 2;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_set_vcpu_msrs, 7), STATE_SIZE);
+    LOSE(m->msrs);
+    m->msr_count = 1;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_set_vcpu_msrs, 7), ARGUMENT_UNREADABLE);
+    assert_eq_long(m->msr_count, 0);
+    m->msr_count = 1;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_get_vcpu_msrs, 7), ARGUMENT_UNREADABLE);
+}
+
+Test(toolstack, roles_of_frames)
+{
+    struct xen_domctl op = {.u.getpageframeinfo3.num = 1025};
+    xen_pfn_t list[3] = {guest_mfn(&other, 1).n, guest_mfn(&other, 20).n, ~0ul};
+
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getpageframeinfo3, 7), FRAMES_TOO_MANY);
+    op.u.getpageframeinfo3.num = 3;
+    machine_put(ARRAY, list, sizeof(list));
+    POINT(op.u.getpageframeinfo3.array);
+    assert_ok(domctl(&op, XEN_DOMCTL_getpageframeinfo3, 7));
+    machine_get(list, ARRAY, sizeof(list));
+    assert_eq_long(list[0], XEN_DOMCTL_PFINFO_L3TAB);
+    assert_eq_long(list[1], XEN_DOMCTL_PFINFO_NOTAB);
+    assert_eq_long(list[2], XEN_DOMCTL_PFINFO_XTAB);
+    LOSE(op.u.getpageframeinfo3.array);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_getpageframeinfo3, 7), ARGUMENT_UNREADABLE);
+}
+
+Test(toolstack, triggers)
+{
+    struct xen_domctl op = {.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_NMI};
+
+    assert_ok(domctl(&op, XEN_DOMCTL_sendtrigger, 7));
+    assert_eq_long(other.v->exit_work & EXIT_NMI, EXIT_NMI);
+    other.v->exit_work = 0;
+    op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_POWER;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_sendtrigger, 7), TRIGGER_ASSISTED);
+    op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_RESET;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_sendtrigger, 7), TRIGGER_UNKNOWN);
+    op.u.sendtrigger.vcpu = 5;
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_sendtrigger, 7), CONTROL_VCPU_MISSING);
+}

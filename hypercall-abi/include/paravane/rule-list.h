@@ -372,7 +372,16 @@
     RULE(CT_040, POLICY_NO_ROOM, ENOBUFS, "a policy is given whole", "a CPU policy has more than %lu leaves", "xen/sysctl.h") \
     RULE(CT_041, POLICY_LEAF_UNKNOWN, ERANGE, "an unknown leaf changes nothing", "CPUID leaf %lx, subleaf %lx is in no policy", "xen/domctl.h") \
     RULE(CT_042, POLICY_TOO_LONG, ERANGE, "a policy has no more leaves than a processor, and no MSRs", "a CPU policy of %lu leaves and %lu MSRs", "xen/domctl.h") \
-    RULE(CT_043, POLICY_FIXED, EEXIST, "a processor does not change under a guest", "domain %lu has been started", "xen/domctl.h")
+    RULE(CT_043, POLICY_FIXED, EEXIST, "a processor does not change under a guest", "domain %lu has been started", "xen/domctl.h") \
+    RULE(CT_045, STATE_OF_SELF, EINVAL, "a vCPU that is looked at stands still", "vCPU %lu of domain %lu is of the caller's own domain", "xen/domctl.h") \
+    RULE(CT_046, STATE_NONE, ENODATA, "a vCPU that never began has no registers", "vCPU %lu has no registers yet", "xen/domctl.h") \
+    RULE(CT_047, STATE_SIZE, EINVAL, "state has the size that this machine gives it", "state of %lu bytes or registers, where there are %lu", "xen/domctl.h") \
+    RULE(CT_048, STATE_XCR0, EINVAL, "the FPU is given what it can load", "components %lx of the FPU where %lx can be had", "xen/domctl.h") \
+    RULE(CT_049, STATE_MSR, EINVAL, "only registers of a guest's own are set", "MSR %lx cannot be set to %lx", "xen/domctl.h") \
+    RULE(CT_050, STATE_MSR_ROOM, ENOBUFS, "registers are given whole", "room for %lu MSRs of %lu", "xen/domctl.h") \
+    RULE(CT_051, FRAMES_TOO_MANY, E2BIG, "one call looks at so many frames", "types of %lu frames, at most 1024", "xen/domctl.h") \
+    RULE(CT_052, TRIGGER_ASSISTED, EINVAL, "a paravirtualized guest has no power button", "trigger %lu is of hardware-assisted guests", "xen/domctl.h") \
+    RULE(CT_053, TRIGGER_UNKNOWN, ENOSYS, "an unknown trigger changes nothing", "trigger %lu is not served", "xen/domctl.h")
 
 /* Guests beyond help: domain_crash(). */
 #define RULE_LIST_CRASH(RULE)                                                                      \

@@ -74,6 +74,10 @@ int creation_nodes_get(struct domain *d, struct xen_domctl *op) must_check;
 
 int power_pause(struct domain *d, struct xen_domctl *op) must_check;
 int power_unpause(struct domain *d, struct xen_domctl *op) must_check;
+/* Everybody of @d, another domain, stands still until the go-on.  0, or -XEN_EOVERFLOW; -XEN_EAGAIN: the caller is being ended. */
+int power_hold(struct domain *d) must_check;
+void power_release(struct domain *d);
+int power_trigger(struct domain *d, struct xen_domctl *op) must_check;
 int power_destroy(struct domain *d, struct xen_domctl *op) must_check;
 /* Without a reference to it: wait until nothing of domain @id, which has been destroyed, is left that nobody can find. */
 void power_destroyed(domid_t id);
@@ -81,6 +85,17 @@ void power_destroyed(domid_t id);
 /* --- vcpu-state.c --- */
 
 int state_set(struct domain *d, struct xen_domctl *op) must_check;
+
+/* --- vcpu-saved.c: what a vCPU that has run has become, read and given to another one --- */
+
+int saved_context_get(struct domain *d, struct xen_domctl *op) must_check;
+int saved_extended_get(struct domain *d, struct xen_domctl *op) must_check;
+int saved_extended_set(struct domain *d, struct xen_domctl *op) must_check;
+int saved_xstate_get(struct domain *d, struct xen_domctl *op) must_check;
+int saved_xstate_set(struct domain *d, struct xen_domctl *op) must_check;
+int saved_msrs_get(struct domain *d, struct xen_domctl *op) must_check;
+int saved_msrs_set(struct domain *d, struct xen_domctl *op) must_check;
+int saved_frame_types(struct domain *d, struct xen_domctl *op) must_check;
 
 /* --- cpu-policy.c --- */
 

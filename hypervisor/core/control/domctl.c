@@ -52,6 +52,7 @@ static domctl_fn *const domctl[] = {
     [XEN_DOMCTL_setvcpuaffinity] = set_affinity,
     [XEN_DOMCTL_max_mem] = creation_memory_limit,
     [XEN_DOMCTL_setvcpucontext] = state_set,
+    [XEN_DOMCTL_getvcpucontext] = saved_context_get,
     [XEN_DOMCTL_getvcpuinfo] = vcpu_info,
     [XEN_DOMCTL_max_vcpus] = creation_vcpus,
     [XEN_DOMCTL_scheduler_op] = scheduler,
@@ -60,6 +61,14 @@ static domctl_fn *const domctl[] = {
     [XEN_DOMCTL_getvcpuaffinity] = get_affinity,
     [XEN_DOMCTL_set_address_size] = set_address_size,
     [XEN_DOMCTL_get_address_size] = get_address_size,
+    [XEN_DOMCTL_sendtrigger] = power_trigger,
+    [XEN_DOMCTL_set_ext_vcpucontext] = saved_extended_set,
+    [XEN_DOMCTL_get_ext_vcpucontext] = saved_extended_get,
+    [XEN_DOMCTL_getpageframeinfo3] = saved_frame_types,
+    [XEN_DOMCTL_setvcpuextstate] = saved_xstate_set,
+    [XEN_DOMCTL_getvcpuextstate] = saved_xstate_get,
+    [XEN_DOMCTL_get_vcpu_msrs] = saved_msrs_get,
+    [XEN_DOMCTL_set_vcpu_msrs] = saved_msrs_set,
     [XEN_DOMCTL_gettscinfo] = creation_tsc_get,
     [XEN_DOMCTL_settscinfo] = creation_tsc_set,
     [XEN_DOMCTL_setnodeaffinity] = creation_nodes_set,
@@ -97,6 +106,13 @@ static int serve(struct xen_domctl *op)
     return rc;
 }
 
+/* Of a policy or a list of MSRs that was refused the caller is told which leaf it was, or how many. */
+static bool tells_failure(uint32_t cmd)
+{
+    return cmd == XEN_DOMCTL_set_cpu_policy || cmd == XEN_DOMCTL_get_vcpu_msrs ||
+           cmd == XEN_DOMCTL_set_vcpu_msrs;
+}
+
 /* domctl(op) */
 long hypercall_domctl(struct vcpu *v, const struct hypercall_args *a)
 {
@@ -111,8 +127,7 @@ long hypercall_domctl(struct vcpu *v, const struct hypercall_args *a)
     if (rc)
         return rc;
     rc = serve(&op);
-    /* Of a policy that was refused the caller is told which leaf it was. */
-    if ((!rc || op.cmd == XEN_DOMCTL_set_cpu_policy) && guest_write(arg, &op, sizeof(op)))
+    if ((!rc || tells_failure(op.cmd)) && guest_write(arg, &op, sizeof(op)))
         return rc ? rc : refuse(ARGUMENT_UNREADABLE, arg.va);
     return rc;
 }

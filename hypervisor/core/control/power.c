@@ -3,6 +3,7 @@
 
 #include "domain-config.h"
 #include "sched.h"
+#include "vcpu-op.h"
 
 static bool has_stopped(const struct domain *d)
 {
@@ -32,6 +33,47 @@ int power_pause(struct domain *d, struct xen_domctl *op)
     while (!has_stopped(d) && !pause_is_due() && !preempt_point())
         wait();
     return 0;
+}
+
+int power_hold(struct domain *d)
+{
+    if (domain_control_pause(d))
+        return refuse(PAUSED_TOO_OFTEN, d->id);
+    /* Who is to stop meanwhile does so here: of two that hold each other one stands still in the other's eyes. */
+    while (!has_stopped(d)) {
+        if (pause_point()) {
+            power_release(d);
+            return -XEN_EAGAIN;
+        }
+        wait();
+    }
+    return 0;
+}
+
+void power_release(struct domain *d)
+{
+    const int rc = domain_control_unpause(d);
+
+    ASSERT(!rc);
+}
+
+int power_trigger(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_sendtrigger *t = &op->u.sendtrigger;
+    struct vcpu *v = domain_vcpu(d, t->vcpu);
+
+    if (!v)
+        return refuse(CONTROL_VCPU_MISSING, t->vcpu);
+    switch (t->trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI:
+        vcpu_send_nmi(v);
+        return 0;
+    case XEN_DOMCTL_SENDTRIGGER_POWER:
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
+        return refuse(TRIGGER_ASSISTED, t->trigger);
+    default:
+        return refuse(TRIGGER_UNKNOWN, t->trigger);
+    }
 }
 
 int power_unpause(struct domain *d, struct xen_domctl *op)

@@ -136,12 +136,17 @@ static long op_VCPUOP_down(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
+void vcpu_send_nmi(struct vcpu *v)
+{
+    atomic_or(&v->exit_work, EXIT_NMI);
+    vcpu_kick(v);
+}
+
 static long op_VCPUOP_send_nmi(struct vcpu *v, guest_ptr_t arg)
 {
     if (arg.va)
         return refuse(NMI_WITH_ARGUMENT, arg.va);
-    atomic_or(&v->exit_work, EXIT_NMI);
-    vcpu_kick(v);
+    vcpu_send_nmi(v);
     return 0;
 }
 

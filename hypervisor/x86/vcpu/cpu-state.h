@@ -61,6 +61,10 @@ static inline void fpu_set_ts(struct vcpu *v, bool ts)
 bool fpu_set_xcr0(struct vcpu *v, uint64_t value) must_check;
 /* Start with the FXSAVE image @fxsave (512 bytes, untrusted); before @v first runs. */
 void fpu_set_context(struct vcpu *v, const void *fxsave);
+/* Does the processor have these components, and each with those that it needs? */
+bool fpu_xcr0_valid(uint64_t xcr0);
+/* Go on with the XSAVE image @image of @size bytes, whose header has been looked at; while @v does not run. */
+void fpu_set_image(struct vcpu *v, const void *image, size_t size);
 extern uint64_t xcr0_allowed; /* what guests may enable; 0: no XSAVE */
 extern uint32_t fpu_image_size;
 

@@ -127,6 +127,14 @@ void fpu_set_context(struct vcpu *v, const void *fxsave)
     v->arch.fpu_cpu = ~0u;
 }
 
+void fpu_set_image(struct vcpu *v, const void *image, size_t size)
+{
+    memset(v->arch.fpu, 0, fpu_image_size);
+    memcpy(v->arch.fpu, image, size);
+    *image_u32(v->arch.fpu, IMAGE_MXCSR) &= mxcsr_mask;
+    v->arch.fpu_cpu = ~0u;
+}
+
 void fpu_save(struct vcpu *v)
 {
     if (!v->arch.fpu_dirty || !v->arch.fpu)
@@ -184,7 +192,7 @@ void fpu_device_not_available(struct vcpu *v)
 }
 
 /* Intel SDM volume 1, 13.3: each component needs the ones it extends. */
-static bool xcr0_valid(uint64_t x)
+bool fpu_xcr0_valid(uint64_t x)
 {
     if (!(x & XCR0_X87) || (x & ~xcr0_allowed))
         return false;
@@ -196,7 +204,7 @@ static bool xcr0_valid(uint64_t x)
 
 bool fpu_set_xcr0(struct vcpu *v, uint64_t value)
 {
-    if (!xcr0_valid(value))
+    if (!fpu_xcr0_valid(value))
         return false;
     v->arch.xcr0 = value;
     xcr0_load(value);

@@ -421,6 +421,11 @@ static long pin(unsigned cmd, domid_t domain, unsigned long mfn)
 
 static void fill(void)
 {
+    for (unsigned i = L4; i <= L1; i++) { /* Xen does not clear what it has not given away before */
+        void *table = child_page(i);
+        memset(table, 0, PAGE_SIZE);
+        unmap(table);
+    }
     char *code = child_page(CODE);
 
     memcpy(code, child_code, (size_t)(child_code_end - child_code));
@@ -563,6 +568,200 @@ static void test_context(void)
            "registers: another root, later");
     const struct xen_domctl_getdomaininfo *i = info(child);
     field(i ? i->nr_online_vcpus : 0, 1, "registers: the vCPU is online");
+}
+
+/* --- what it has become: for a dump, or to be saved ------------------------------------------------ */
+
+static struct vcpu_guest_context saved;
+
+static long get_context(domid_t domain, uint32_t vcpu, void *to)
+{
+    memset(&op, 0, sizeof(op));
+    op.u.vcpucontext.vcpu = vcpu;
+    op.u.vcpucontext.ctxt.p = to;
+    return domctl(XEN_DOMCTL_getvcpucontext, domain);
+}
+
+/* It stands still, in the middle of a yield or at its code; the numbers are those that it was given. */
+static void test_saved_context(void)
+{
+    memset(&saved, 0x77, sizeof(saved));
+    tap_is(get_context(child, 2, &saved), guest_role(-XEN_EINVAL), "saved: of a third vCPU");
+    tap_is(get_context(NOBODY, 0, &saved), guest_role(-XEN_ESRCH), "saved: of nobody");
+    tap_is(get_context(0, 0, &saved), guest_role(-XEN_EINVAL), "saved: not one's own");
+    tap_is(get_context(child, 1, &saved), guest_role(-XEN_ENODATA), "saved: it never began");
+    tap_is(get_context(child, 0, NOWHERE), guest_role(-XEN_EFAULT), "saved: unwritable");
+    tap_is(get_context(child, 0, &saved), guest_role(0), "saved: registers");
+    if (!guest_is_first())
+        return;
+    tap_ok(saved.user_regs.rip >= CHILD_VA && saved.user_regs.rip < CHILD_VA + PAGE_SIZE,
+           "saved: it is in its code");
+    tap_is_hex(saved.user_regs.rbx, CHILD_VA + PAGE_SIZE, "saved: rbx");
+    tap_is_hex(saved.user_regs.rsp, CHILD_VA + 3 * PAGE_SIZE, "saved: rsp");
+    tap_is_hex(saved.user_regs.cs, FLAT_KERNEL_CS, "saved: cs");
+    tap_is_hex(saved.user_regs.ss, FLAT_KERNEL_SS, "saved: ss");
+    tap_is_hex(saved.user_regs.rflags & 0x3200, 0x200, "saved: interrupts on, no I/O privilege");
+    tap_is_hex(saved.kernel_sp, CHILD_VA + 3 * PAGE_SIZE, "saved: kernel stack");
+    tap_is_hex(saved.kernel_ss, FLAT_KERNEL_SS, "saved: and its selector");
+    tap_is_hex(saved.ctrlreg[3], (uint64_t)frame[L4] << PAGE_SHIFT, "saved: its root");
+    tap_is_hex(saved.ctrlreg[1], 0, "saved: none of its programs'");
+    tap_is_hex(saved.flags & ~VGCF_i387_valid, VGCF_in_kernel | VGCF_online, "saved: flags");
+    tap_is_hex(saved.trap_ctxt[14].address, 0, "saved: no handler");
+    tap_is_hex(saved.gdt_ents, 0, "saved: no GDT");
+    tap_is_hex(saved.debugreg[6], 0xffff0ff0, "saved: DR6");
+    tap_is_hex(saved.debugreg[7], 0x400, "saved: DR7");
+}
+
+static long extended(uint32_t cmd, domid_t domain, uint32_t vcpu)
+{
+    op.u.ext_vcpucontext.vcpu = vcpu;
+    return domctl(cmd, domain);
+}
+
+static void test_saved_extended(void)
+{
+    memset(&op, 0, sizeof(op));
+    tap_is(extended(XEN_DOMCTL_get_ext_vcpucontext, child, 2), guest_role(-XEN_ESRCH),
+           "extended: of a third vCPU");
+    tap_is(extended(XEN_DOMCTL_get_ext_vcpucontext, 0, 0), guest_role(-XEN_EINVAL),
+           "extended: not one's own");
+    tap_is(extended(XEN_DOMCTL_get_ext_vcpucontext, child, 0), guest_role(0), "extended");
+    field(op.u.ext_vcpucontext.size, sizeof(op.u.ext_vcpucontext), "extended: its size");
+    field(op.u.ext_vcpucontext.syscall32_callback_eip, 0, "extended: no callback");
+    op.u.ext_vcpucontext.sysenter_callback_eip = CHILD_VA + 8;
+    op.u.ext_vcpucontext.sysenter_disables_events = 1;
+    tap_is(extended(XEN_DOMCTL_set_ext_vcpucontext, child, 0), guest_role(0), "extended: set");
+    op.u.ext_vcpucontext.sysenter_callback_eip = 0;
+    tap_is(extended(XEN_DOMCTL_get_ext_vcpucontext, child, 0), guest_role(0), "extended: again");
+    field(op.u.ext_vcpucontext.sysenter_callback_eip, CHILD_VA + 8, "extended: as was set");
+    field(op.u.ext_vcpucontext.sysenter_disables_events, 1, "extended: and how");
+    op.u.ext_vcpucontext.sysenter_callback_eip = 1ull << 60;
+    tap_is(extended(XEN_DOMCTL_set_ext_vcpucontext, child, 0), guest_role(-XEN_EINVAL),
+           "extended: no address");
+    op.u.ext_vcpucontext.sysenter_callback_eip = 0;
+    op.u.ext_vcpucontext.size = 8;
+    tap_is(extended(XEN_DOMCTL_set_ext_vcpucontext, child, 0), guest_role(-XEN_EINVAL),
+           "extended: too short");
+}
+
+static void test_saved_fpu(void)
+{
+    static uint64_t image[512];
+    struct xen_domctl_vcpuextstate *x = &op.u.vcpuextstate;
+
+    memset(&op, 0, sizeof(op));
+    tap_is(domctl(XEN_DOMCTL_getvcpuextstate, 0), guest_role(-XEN_EINVAL), "FPU: not one's own");
+    x->vcpu = 2;
+    tap_is(domctl(XEN_DOMCTL_getvcpuextstate, child), guest_role(-XEN_ESRCH),
+           "FPU: of a third vCPU");
+    x->vcpu = 0;
+    tap_is(domctl(XEN_DOMCTL_getvcpuextstate, child), guest_role(0), "FPU: how much");
+    const uint64_t size = x->size, mask = x->xfeature_mask;
+    x->buffer.p = image;
+    x->size = size + 8;
+    x->xfeature_mask = mask | 1;
+    tap_is(domctl(XEN_DOMCTL_getvcpuextstate, child), guest_role(-XEN_EINVAL), "FPU: not so much");
+    x->size = 8;
+    tap_is(domctl(XEN_DOMCTL_setvcpuextstate, child), guest_role(-XEN_EINVAL), "FPU: too little");
+    x->size = 1 << 20;
+    tap_is(domctl(XEN_DOMCTL_setvcpuextstate, child), guest_role(-XEN_EINVAL), "FPU: too much");
+    if (!guest_is_first() || !mask)
+        return;
+    x->size = size;
+    x->xfeature_mask = mask;
+    tap_is(domctl(XEN_DOMCTL_getvcpuextstate, child), 0, "FPU: asked");
+    tap_is_hex(image[0] & 1, 1, "FPU: XCR0 has the x87");
+    tap_is_hex(image[2] & 0xffff, 0x37f, "FPU: the control word");
+    tap_is(domctl(XEN_DOMCTL_setvcpuextstate, child), 0, "FPU: set as it is");
+    image[2 + 65] = 1;
+    tap_is(domctl(XEN_DOMCTL_setvcpuextstate, child), -XEN_EINVAL, "FPU: a bit of the future");
+    image[2 + 65] = 0;
+    image[0] = 2;
+    tap_is(domctl(XEN_DOMCTL_setvcpuextstate, child), -XEN_EINVAL, "FPU: XCR0 without the x87");
+}
+
+static void test_saved_msrs(void)
+{
+    static struct xen_domctl_vcpu_msr msrs[16];
+    struct xen_domctl_vcpu_msrs *m = &op.u.vcpu_msrs;
+
+    memset(&op, 0, sizeof(op));
+    tap_is(domctl(XEN_DOMCTL_get_vcpu_msrs, 0), guest_role(-XEN_EINVAL), "MSRs: not one's own");
+    m->vcpu = 2;
+    tap_is(domctl(XEN_DOMCTL_get_vcpu_msrs, child), guest_role(-XEN_ESRCH),
+           "MSRs: of a third vCPU");
+    m->vcpu = 0;
+    tap_is(domctl(XEN_DOMCTL_get_vcpu_msrs, child), guest_role(0), "MSRs: how many");
+    field(m->msr_count > 0, 1, "MSRs: some");
+    m->msrs.p = msrs;
+    tap_is(domctl(XEN_DOMCTL_get_vcpu_msrs, child), guest_role(0), "MSRs: asked");
+    field(m->msr_count, 0, "MSRs: none is used");
+    msrs[0].index = 0x10; /* the TSC */
+    m->msr_count = 1;
+    tap_is(domctl(XEN_DOMCTL_set_vcpu_msrs, child), guest_role(-XEN_EINVAL), "MSRs: not that one");
+    field(m->msr_count, 0, "MSRs: which is told");
+    m->msr_count = 1000;
+    tap_is(domctl(XEN_DOMCTL_set_vcpu_msrs, child), guest_role(-XEN_EINVAL), "MSRs: too many");
+}
+
+static long types(domid_t domain, xen_pfn_t *list, uint64_t n)
+{
+    memset(&op, 0, sizeof(op));
+    op.u.getpageframeinfo3.array.p = list;
+    op.u.getpageframeinfo3.num = n;
+    return domctl(XEN_DOMCTL_getpageframeinfo3, domain);
+}
+
+static void test_frame_types(void)
+{
+    xen_pfn_t list[FRAMES + 2];
+
+    memcpy(list, frame, sizeof(frame));
+    list[FRAMES] = page_mfn(list);
+    list[FRAMES + 1] = ~0ul;
+    tap_is(types(child, list, 1025), guest_role(-XEN_E2BIG), "frames: too many");
+    tap_is(types(child, NOWHERE, 1), guest_role(-XEN_EFAULT), "frames: unreadable");
+    tap_is(types(child, list, FRAMES + 2), guest_role(0), "frames: asked");
+    if (!guest_is_first())
+        return;
+    tap_is_hex(list[L4], XEN_DOMCTL_PFINFO_L4TAB | XEN_DOMCTL_PFINFO_LPINTAB, "frames: the root");
+    tap_is_hex(list[L3], XEN_DOMCTL_PFINFO_L3TAB, "frames: level 3");
+    tap_is_hex(list[L2], XEN_DOMCTL_PFINFO_L2TAB, "frames: level 2");
+    tap_is_hex(list[L1], XEN_DOMCTL_PFINFO_L1TAB, "frames: level 1");
+    tap_is_hex(list[CODE], XEN_DOMCTL_PFINFO_NOTAB, "frames: code");
+    tap_is_hex(list[DATA], XEN_DOMCTL_PFINFO_NOTAB, "frames: data");
+    tap_is_hex(list[FRAMES], XEN_DOMCTL_PFINFO_XTAB, "frames: one of ours");
+    tap_is_hex(list[FRAMES + 1], XEN_DOMCTL_PFINFO_XTAB, "frames: none");
+}
+
+static long trigger(uint32_t which, uint32_t vcpu)
+{
+    memset(&op, 0, sizeof(op));
+    op.u.sendtrigger.trigger = which;
+    op.u.sendtrigger.vcpu = vcpu;
+    return domctl(XEN_DOMCTL_sendtrigger, child);
+}
+
+static void test_triggers(void)
+{
+    tap_is(trigger(XEN_DOMCTL_SENDTRIGGER_POWER, 0), guest_role(-XEN_EINVAL), "trigger: power");
+    tap_is(trigger(XEN_DOMCTL_SENDTRIGGER_SLEEP, 0), guest_role(-XEN_EINVAL), "trigger: sleep");
+    tap_is(trigger(XEN_DOMCTL_SENDTRIGGER_RESET, 0), guest_role(-XEN_ENOSYS), "trigger: reset");
+    tap_is(trigger(99, 0), guest_role(-XEN_ENOSYS), "trigger: unknown");
+    tap_is(trigger(XEN_DOMCTL_SENDTRIGGER_NMI, 2), guest_role(-XEN_ESRCH),
+           "trigger: of a third vCPU");
+    /* The vCPU that never runs: the other one has no handler. */
+    tap_is(trigger(XEN_DOMCTL_SENDTRIGGER_NMI, 1), guest_role(0), "trigger: NMI");
+}
+
+static void test_saved(void)
+{
+    test_saved_context();
+    test_saved_extended();
+    test_saved_fpu();
+    test_saved_msrs();
+    test_frame_types();
+    test_triggers();
 }
 
 /* --- running ----------------------------------------------------------------------------------- */
@@ -733,10 +932,14 @@ void guest_main(void)
     if (guest_is_first())
         test_tables();
     test_context();
-    if (!guest_is_first())
+    if (!guest_is_first()) {
+        test_saved();
         return;
+    }
     test_hypercall_page();
     test_run();
+    test_saved();
+    tap_ok(counts(), "it runs on after it was looked at");
     test_many_pauses();
     test_weight();
     test_end();

@@ -15,6 +15,8 @@
 #include "tlb.h"
 #include "xenstore.h"
 
+#include <xen/domctl.h>
+
 #include <setjmp.h>
 #include <sys/mman.h>
 
@@ -486,6 +488,74 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         return -XEN_EINVAL;
     arch_vcpu_set_entry(v, c->user_regs.rip, c->user_regs.rsp, c->user_regs.rsi);
     return vcpu_load_root(v, mfn(xen_cr3_to_pfn(c->ctrlreg[3])));
+}
+
+void arch_vcpu_get_context(const struct vcpu *v, struct vcpu_guest_context *c)
+{
+    memset(c, 0, sizeof(*c));
+    c->flags = VGCF_in_kernel;
+    c->user_regs.rip = v->arch.rip;
+    c->user_regs.rsp = v->arch.rsp;
+    c->user_regs.rsi = v->arch.rsi;
+    c->ctrlreg[3] = xen_pfn_to_cr3(vcpu_kernel_root(v) >> PAGE_SHIFT);
+}
+
+void arch_vcpu_get_extended(const struct vcpu *v, struct xen_domctl_ext_vcpucontext *x)
+{
+    x->size = sizeof(*x);
+    x->syscall32_callback_eip = v->arch.callback;
+}
+
+int arch_vcpu_set_extended(struct vcpu *v, const struct xen_domctl_ext_vcpucontext *x)
+{
+    if (x->size < sizeof(*x))
+        return -XEN_EINVAL;
+    v->arch.callback = x->syscall32_callback_eip;
+    return 0;
+}
+
+uint64_t arch_xstate_mask(void)
+{
+    return 3;
+}
+
+unsigned arch_xstate_size(void)
+{
+    return sizeof(((struct arch_vcpu *)0)->xstate);
+}
+
+uint64_t arch_vcpu_get_xstate(const struct vcpu *v, const void **image)
+{
+    *image = v->arch.xstate;
+    return v->arch.xcr0;
+}
+
+int arch_vcpu_set_xstate(struct vcpu *v, uint64_t xcr0, void *image, size_t size)
+{
+    if (!(xcr0 & 1))
+        return -XEN_EINVAL;
+    v->arch.xcr0 = xcr0;
+    memcpy(v->arch.xstate, image, size);
+    return 0;
+}
+
+unsigned arch_saved_msr_count(void)
+{
+    return 1;
+}
+
+unsigned arch_vcpu_get_msrs(const struct vcpu *v, struct xen_domctl_vcpu_msr *msrs)
+{
+    *msrs = (struct xen_domctl_vcpu_msr){.index = 1, .value = v->arch.msr};
+    return v->arch.msr != 0;
+}
+
+int arch_vcpu_set_msr(struct vcpu *v, const struct xen_domctl_vcpu_msr *msr)
+{
+    if (msr->index != 1)
+        return -XEN_EINVAL;
+    v->arch.msr = msr->value;
+    return 0;
 }
 
 void arch_vcpu_set_entry(struct vcpu *v, uint64_t rip, uint64_t rsp, uint64_t rsi)
