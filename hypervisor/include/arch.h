@@ -16,6 +16,7 @@
  *   uint64_t arch_now(void);                   system time, ns since boot, monotonic on a CPU
  *   uint64_t arch_ticks(void);                 what the processor counts: cycles, or instructions where those are counted
  *   void arch_relax(void);                     a spin-wait's body; serves TLB-flush requests
+ *   ARCH_MUTEX_LOOKS                           so often who waits for a mutex looks before it sleeps
  *   vcpu_kernel_root(v), vcpu_user_root(v), vcpu_set_*_root(v, root)   L4 machine addresses, 0: none
  *   void arch_view_kernel(v), arch_view_back(v);  the door below opens on the guest's kernel tables meanwhile
  *

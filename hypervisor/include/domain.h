@@ -48,7 +48,7 @@ enum vcpu_run_state {
 #define PAUSE_BLOCKED BIT(1) /* SCHEDOP_block */
 #define PAUSE_POLLING BIT(2) /* SCHEDOP_poll */
 #define PAUSE_DOMAIN  BIT(3) /* the domain is not started yet, shut down or dying */
-#define PAUSE_WAITING BIT(4) /* waits for something inside the hypervisor */
+#define PAUSE_WAITING BIT(4) /* waits for a mutex */
 #define PAUSE_CAPPED  BIT(5) /* its domain has used up its cap; until the next period */
 #define PAUSE_CONTROL BIT(6) /* a control domain has paused the domain, or not started it yet */
 /* set by the vCPU itself, asleep in schedule() */
@@ -97,6 +97,7 @@ struct vcpu {
     uint64_t affinity;     /* set of physical CPUs it may run on */
     uint64_t pin_affinity; /* SCHEDOP_pin_override: @affinity to come back to; 0: not overridden */
     uint64_t run_start;    /* when it got the CPU, or was last charged */
+    struct vcpu *mutex_next; /* who sleeps for the same mutex, behind it (mutex.c) */
 
     /* Run-state accounting, guarded like the above; published to @runstate_area. */
     enum vcpu_run_state runstate;

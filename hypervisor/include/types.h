@@ -92,9 +92,9 @@ static inline uint64_t mfn_to_maddr(mfn_t m)
 #define noreturn_                     __attribute__((noreturn))
 #define cold_                         __attribute__((cold, noinline))
 /* keeps the caller's short path free of its registers */
-#define noinline_         __attribute__((noinline))
+#define noinline_ __attribute__((noinline))
 /* A compiler makes a wide constant anew at each use: one that a loop compares with is to stay in a register. */
-#define KEEP(constant) __asm__("" : "+r"(constant))
+#define KEEP(constant)    __asm__("" : "+r"(constant))
 #define always_inline_    inline __attribute__((always_inline))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 

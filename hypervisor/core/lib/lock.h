@@ -6,8 +6,8 @@
  * that waits for one keeps answering TLB-flush requests (arch_relax), otherwise
  * two CPUs could wait for each other.
  *
- * A mutex is held across preemption points: a waiter gives up the CPU.  Only
- * code that runs on behalf of a vCPU (idle's work included) takes one.
+ * A mutex is held across preemption points: a waiter looks for a moment, then sleeps until it is let go
+ * (core/sched/mutex.c).  Only code that runs on behalf of a vCPU (idle's work included) takes one.
  *
  * LOCK_RANKS is the order in which locks may be nested: a CPU may take a lock only if
  * it holds none of a higher or equal rank.  Debug builds assert it on every spin_lock().
@@ -30,6 +30,7 @@
     RANK(DEVICES)   /* what is not RAM, and who may map it */                      \
     RANK(QUEUES)    /* one domain's event queues */                                \
     RANK(WORK)      /* the list of work for the idle vCPU */                       \
+    RANK(WAITERS)   /* who sleeps for a mutex */                                   \
     RANK(SCHED)     /* one CPU's run queue */                                      \
     RANK(CAP)       /* one domain's CPU cap */                                     \
     RANK(WATCHDOG)  /* one domain's watchdogs */                                   \
@@ -65,8 +66,17 @@ typedef struct CAPABILITY("spinlock") spinlock {
     uint8_t rank; /* enum lock_rank */
 } spinlock_t;
 
+/* All zero: free. */
 typedef struct CAPABILITY("mutex") mutex {
-    uint8_t held;
+    union {
+        struct {
+            uint8_t held;
+            uint8_t waiting; /* 1: somebody sleeps for it */
+        };
+        uint16_t word; /* both: who lets go learns in one step whether somebody is to be woken */
+    };
+    struct vcpu *first,
+        *last; /* who sleeps, by vcpu.mutex_next; guarded by the lock of rank WAITERS */
 } mutex_t;
 
 #define SPINLOCK_INIT(r)                 \
@@ -77,6 +87,7 @@ typedef struct CAPABILITY("mutex") mutex {
 /* Slow halves: core/lib/lock.c, core/sched/mutex.c. */
 cold_ void spin_lock_wait(spinlock_t *l);
 cold_ void mutex_lock_wait(mutex_t *m);
+cold_ void mutex_wake(mutex_t *m);
 
 #ifdef PARAVANE_DEBUG
 void lock_rank_push(const spinlock_t *l);
@@ -111,7 +122,8 @@ static inline void mutex_lock(mutex_t *m) ACQUIRE(m) NO_ANALYSIS
 
 static inline void mutex_unlock(mutex_t *m) RELEASE(m) NO_ANALYSIS
 {
-    atomic_set_release(&m->held, 0);
+    if (unlikely(atomic_sub(&m->word, 1) != 0)) /* held becomes 0 */
+        mutex_wake(m);
 }
 
 /* Tells the analysis what it cannot see: that @m is held, under another name. */

@@ -435,18 +435,54 @@ void schedule(void)
     reschedule(false);
 }
 
-void sched_yield(void)
+/* @v, in the middle of an operation, lets others run. */
+static void put_aside(struct vcpu *v, bool give_way)
 {
-    struct vcpu *v = current_vcpu();
-    if (!run_queues[v->cpu].queue.first && !(v->exit_work & EXIT_RESCHEDULE))
-        return;
     uint8_t outer = v->unwinding;
     v->unwinding = true;
-    reschedule(true);
+    reschedule(give_way);
     v->unwinding = outer;
     /* Reasons to stop that were ignored meanwhile count again at the next chance. */
     if (unlikely(v->pause))
         atomic_or(&v->exit_work, EXIT_RESCHEDULE);
+}
+
+void sched_yield(void)
+{
+    struct vcpu *v = current_vcpu();
+    if (run_queues[v->cpu].queue.first || (v->exit_work & EXIT_RESCHEDULE))
+        put_aside(v, true);
+}
+
+/* An idle vCPU is never asleep: it halts, or lets others run, until the reason is gone. */
+static void idle_sleep(struct vcpu *idle, uint32_t why)
+{
+    while (atomic_read(&idle->pause) & why) {
+        if (run_queues[idle->cpu].queue.first || (idle->exit_work & EXIT_RESCHEDULE))
+            put_aside(idle, true);
+        else
+            arch_idle();
+    }
+}
+
+void sched_sleep(uint32_t why)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (v->is_idle)
+        idle_sleep(v, why);
+    while (atomic_read(&v->pause) & why)
+        put_aside(v, false);
+}
+
+void sched_wake(struct vcpu *v, uint32_t why)
+{
+    if (v->is_idle) {
+        atomic_and(&v->pause, ~why);
+        run_queue_ask(v->cpu);
+    } else {
+        vcpu_unpause(v, why);
+    }
 }
 
 /* Whoever ends the domain waits until nobody is in the middle of something, and others' ends wait for that. */
@@ -459,14 +495,8 @@ bool preempt_point(void)
 {
     arch_serve_interrupts();
     struct vcpu *v = current_vcpu();
-    if (unlikely(v->exit_work & EXIT_RESCHEDULE)) {
-        uint8_t outer = v->unwinding;
-        v->unwinding = true;
-        reschedule(false);
-        v->unwinding = outer;
-        if (unlikely(v->pause))
-            atomic_or(&v->exit_work, EXIT_RESCHEDULE);
-    }
+    if (unlikely(v->exit_work & EXIT_RESCHEDULE))
+        put_aside(v, false);
     return is_being_ended(v->domain);
 }
 

@@ -41,6 +41,10 @@ void schedule(void);
 /* Let others run in the middle of an operation.  Unlike schedule(), comes back whatever the reasons to pause
  * other than PAUSE_SLEEP, so that locks and references held here are given back. */
 void sched_yield(void);
+/* Sleep in the middle of an operation, other reasons to pause aside, until the PAUSE_SLEEP reason @why, which the caller has set under
+ * a lock, is gone; take it away from a vCPU that sleeps so, or is about to.  An idle vCPU may sleep so, too. */
+void sched_sleep(uint32_t why);
+void sched_wake(struct vcpu *v, uint32_t why);
 /* The first thing on a new vCPU's stack, after arch_switch() has switched to it for the first time. */
 void sched_tail(void);
 

@@ -10,6 +10,9 @@
 #include "pte.h"
 #include "percpu.h"
 
+#define ARCH_MUTEX_LOOKS \
+    100u /* a few thousand instructions, about what a sleep and a wake-up cost */
+
 static inline struct vcpu *current_vcpu(void)
 {
     uint64_t sp;

@@ -129,6 +129,14 @@ void lapic_startup_ipi(uint32_t apic_id, uint64_t entry)
     lapic_command(apic_id, COMMAND_ASSERT | COMMAND_STARTUP | (uint32_t)(entry >> PAGE_SHIFT));
 }
 
+void lapic_halt(void)
+{
+    /* sti holds interrupts off until hlt has begun: what was sent before it ends it at once. */
+    lapic_write(LAPIC_TASK_PRIORITY, INTERRUPT_BETWEEN_CPUS - 0x10);
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+    lapic_write(LAPIC_TASK_PRIORITY, 0);
+}
+
 void arch_kick_cpu(unsigned cpu)
 {
     if (cpu != this_cpu())

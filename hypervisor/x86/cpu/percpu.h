@@ -29,13 +29,14 @@ struct percpu {
     uint32_t id, apic_id;
     struct domain *root_domain; /* whose L4 is in CR3; NULL: the hypervisor's own */
     struct vcpu *fpu_owner;
-    uint64_t flush_wanted; /* atomic: how often other CPUs have asked for a flush */
-    uint64_t flush_done;   /* how many of these requests are served; written by this CPU only */
-    uint32_t audit_wrong;  /* the last arch_audit_cpus(): bits AUDIT_WRONG_* */
-    uint64_t audit_cr3;    /* and what it found in CR3 */
-    uint64_t cr4, xcr0;    /* last loaded: skip needless loads */
-    uint32_t tsc_aux;      /* likewise */
-    uint64_t gdt_mfn;      /* frame of PERCPU_GDT */
+    uint64_t flush_wanted;   /* atomic: how often other CPUs have asked for a flush */
+    uint64_t flush_done;     /* how many of these requests are served; written by this CPU only */
+    uint64_t flush_sleepers; /* atomic: CPUs that halt until one of them is served */
+    uint32_t audit_wrong;    /* the last arch_audit_cpus(): bits AUDIT_WRONG_* */
+    uint64_t audit_cr3;      /* and what it found in CR3 */
+    uint64_t cr4, xcr0;      /* last loaded: skip needless loads */
+    uint32_t tsc_aux;        /* likewise */
+    uint64_t gdt_mfn;        /* frame of PERCPU_GDT */
     uint64_t timer_deadline;
     struct tss64 tss __attribute__((aligned(16)));
 };

@@ -208,8 +208,10 @@ enum interrupt_vector {
     INTERRUPT_PIC_FIRST = 0x20, /* the masked PICs' spurious ones: 16 */
     INTERRUPT_SERIAL = 0x30,    /* one for each port: 0x30, 0x31 */
     INTERRUPT_LINE = 0x40,      /* lines.c: one for each, up to 0x7f */
-    INTERRUPT_MESSAGE = 0x90,   /* messages.c: one for each, up to 0xef */
-    INTERRUPT_TIMER = 0xf0,
+    INTERRUPT_TIMER = 0x88,
+    INTERRUPT_MESSAGE = 0x90, /* messages.c: one for each, up to 0xef */
+    /* From here on only what may be served while locks are held (lapic_halt): none of these takes one. */
+    INTERRUPT_BETWEEN_CPUS = 0xf0,
     INTERRUPT_KICK = 0xf1,
     INTERRUPT_FLUSH = 0xf2,
     INTERRUPT_STOP = 0xf3, /* the machine ends: halt */
@@ -223,6 +225,8 @@ uint32_t lapic_id(void);
 uint32_t lapic_timer_count(void);
 void lapic_timer_start(uint32_t ticks); /* 0 stops */
 void lapic_timer_mode(uint32_t mode);   /* LAPIC_TIMER_* */
+/* Halt until another CPU sends something; all other interrupts wait.  Interrupts are off, before and after. */
+void lapic_halt(void);
 #define LAPIC_TIMER_ONESHOT  0u
 #define LAPIC_TIMER_DEADLINE (2u << 17)
 void lapic_ipi(uint32_t apic_id, uint8_t vector);

@@ -5,6 +5,10 @@
  * count, flushes, and then says how far it has come (flush_done): whoever has asked before it looked is served by one
  * flush, and whoever asked later is not.  So nobody takes the flush before his request for an answer to it, and nobody has to
  * wait for more than one flush, however many others ask.  (tests/models/flush.pml)
+ *
+ * Who waits does not know whether the other CPU runs: an emulator's may have lost the host's processor.  So after a while it
+ * halts, and gives the host's processor to it.  It says so first (flush_sleepers), looks again, and halts; the other one
+ * says how far it has come, and looks then who sleeps: whichever comes first, the other sees it.  (tests/models/flush-sleep.pml)
  */
 #include "machine.h"
 #include "guest.h"
@@ -24,6 +28,9 @@ void arch_tlb_invlpg_local(uint64_t va)
     __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
+/* So many looks, a few thousand instructions, before a CPU that waits halts. */
+#define LOOKS 200u
+
 /* Somebody wants ours forgotten: in the interrupt, or from a spin-wait's arch_relax(). */
 void arch_serve_flush(void)
 {
@@ -38,6 +45,29 @@ void arch_serve_flush(void)
     if (wanted >
         p->flush_done) /* else we have served again while the flush clock's round made us wait */
         atomic_set_release(&p->flush_done, wanted);
+    for (uint64_t left = atomic_exchange(&p->flush_sleepers, 0); left; left &= left - 1)
+        lapic_ipi(percpu_of((unsigned)__builtin_ctzll(left))->apic_id, INTERRUPT_FLUSH);
+}
+
+static bool flush_served(const struct percpu *p, uint64_t number)
+{
+    return atomic_read_acquire(&p->flush_done) >= number;
+}
+
+/* Until @p's CPU has served request @number of ours. */
+static void flush_await(struct percpu *p, uint64_t number)
+{
+    for (unsigned look = 0; look < LOOKS; look++) {
+        if (flush_served(p, number))
+            return;
+        arch_relax();
+    }
+    while (!flush_served(p, number)) {
+        atomic_or(&p->flush_sleepers, BIT(this_cpu()));
+        if (!flush_served(p, number))
+            lapic_halt();
+        arch_relax(); /* the request of somebody else, if we did not halt */
+    }
 }
 
 /* Returns the request's number. */
@@ -72,8 +102,7 @@ static noinline_ void flush_others(uint64_t others, bool own, bool all, uint64_t
         flush_own(all, va);
     for (uint64_t left = others; left; left &= left - 1) {
         const unsigned cpu = (unsigned)__builtin_ctzll(left);
-        while (atomic_read_acquire(&percpu_of(cpu)->flush_done) < number[cpu])
-            arch_relax();
+        flush_await(percpu_of(cpu), number[cpu]);
     }
 }
 

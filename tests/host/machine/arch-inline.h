@@ -5,6 +5,8 @@
 #include "machine.h"
 #include "pte.h"
 
+#define ARCH_MUTEX_LOOKS machine.mutex_looks
+
 static inline struct vcpu *current_vcpu(void)
 {
     return machine.cpu[machine_cpu].current;

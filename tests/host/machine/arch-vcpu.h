@@ -8,7 +8,7 @@ struct arch_vcpu {
     uint64_t rip, rsp, rsi;          /* arch_vcpu_set_entry */
     uint64_t segment_mfn[4];         /* frames held as descriptor tables (machine_hold_segment) */
     uint32_t segment_frames;
-    uint32_t dumps; /* how often arch_dump_vcpu() was asked for it */
+    uint32_t dumps;                          /* how often arch_dump_vcpu() was asked for it */
     uint64_t callback, xcr0, msr, xstate[8]; /* what is saved with it */
     uint8_t alive;
 };

@@ -107,6 +107,7 @@ void machine_start(unsigned cpus, uint64_t frames)
     ASSERT(cpus <= MACHINE_CPUS && frames <= MACHINE_FRAMES && frames >= 4 * HOLE_FRAMES);
     machine.cpus = cpus;
     machine.now = 1000000000ull;
+    machine.mutex_looks = 100;
     machine_window(WINDOW_BYTES, WINDOW_BYTES);
     static struct vcpu boot_vcpu[MACHINE_CPUS];
     for (unsigned i = 0; i < MACHINE_CPUS; i++) {
@@ -241,7 +242,8 @@ void arch_switch(struct vcpu *prev, struct vcpu *next)
         load_root(next);
     if (race_is_on(machine_cpu) && machine.cpu[machine_cpu].away == next)
         longjmp(*(jmp_buf *)machine.cpu[machine_cpu].back, 1);
-    if (race_is_on(machine_cpu) && !prev->is_idle && !prev->unwinding)
+    if (race_is_on(machine_cpu) && !prev->is_idle &&
+        (!prev->unwinding || (prev->pause & PAUSE_WAITING)))
         stay_away(prev);
     else if (idler.vcpu && prev == idler.vcpu)
         idle_gives_way();
@@ -256,6 +258,14 @@ void arch_idle(void)
         if (!race_halt())
             oversleep(current_vcpu());
         return;
+    }
+    if (atomic_read(&current_vcpu()->pause) & PAUSE_WAITING) {
+        if (machine.while_spinning)
+            machine.while_spinning();
+        if (!(current_vcpu()->pause & PAUSE_WAITING))
+            return;
+        fprintf(stderr, "deadlock: CPU %u sleeps for a mutex that nobody lets go\n", machine_cpu);
+        die();
     }
     if (!idle_point) { /* a vCPU dozes in its own schedule(): time passes, and somebody wakes it */
         machine_advance(1000000);

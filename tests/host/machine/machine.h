@@ -47,6 +47,7 @@ struct machine {
     unsigned cpus;
     struct machine_cpu cpu[MACHINE_CPUS];
     uint64_t now;
+    unsigned mutex_looks;         /* machine_start() says 100 */
     void (*while_spinning)(void); /* what another CPU does while one spins; NULL: nothing */
     /* in a race: @v sleeps, and nobody is left who could wake it; NULL: nothing */
     void (*overslept)(struct vcpu *v);
