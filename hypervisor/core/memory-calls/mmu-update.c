@@ -17,9 +17,12 @@
 
 /* The two domains of a request, from its foreigndom argument. */
 struct mmu_domains {
-    struct domain *tables; /* whose tables are edited */
-    struct domain *frames; /* whose frames the entries may name */
-    bool referenced_tables, referenced_frames;
+    struct domain *tables;                              /* whose tables are edited */
+    struct domain *frames;                              /* whose frames the entries may name */
+    bool referenced_tables, referenced_frames, foreign; /* either */
+    /* The frame of the last entry's table, if that was an L1 table: it is one still, as long as the lock is kept and nothing but
+     * entries of L1 tables has changed.  Else MFN_NONE. */
+    uint64_t last_table;
 };
 
 /* Owners of what is no domain's: the machine's devices, the hypervisor. */
@@ -62,6 +65,7 @@ static noinline_ int mmu_domains_get_others(struct domain *d, uint32_t foreigndo
     uint16_t frames = (uint16_t)foreigndom, tables = (uint16_t)(foreigndom >> 16);
     int rc = 0;
 
+    md->foreign = true;
     if (tables && tables - 1 != d->id) {
         md->tables = mmu_foreign_domain(d, tables - 1, &rc);
         if (!md->tables)
@@ -82,16 +86,22 @@ static noinline_ int mmu_domains_get_others(struct domain *d, uint32_t foreigndo
 
 static inline int mmu_domains_get(struct domain *d, uint32_t foreigndom, struct mmu_domains *md)
 {
-    *md = (struct mmu_domains){.tables = d, .frames = d};
+    *md = (struct mmu_domains){.tables = d, .frames = d, .last_table = MFN_NONE};
     return likely(foreigndom == DOMID_SELF) ? 0 : mmu_domains_get_others(d, foreigndom, md);
 }
 
-static inline void mmu_domains_put(struct mmu_domains *md)
+static noinline_ cold_ void mmu_domains_put_others(struct mmu_domains *md)
 {
     if (md->referenced_tables)
         domain_put(md->tables);
     if (md->referenced_frames)
         domain_put(md->frames);
+}
+
+static inline void mmu_domains_put(struct mmu_domains *md)
+{
+    if (unlikely(md->foreign))
+        mmu_domains_put_others(md);
 }
 
 /* A frame that is no page table now: the "entry" is eight plain bytes, which is how tables are filled before they are
@@ -127,6 +137,7 @@ static noinline_ int other_update(struct mmu_domains *md, uint64_t ptr, uint64_t
 {
     mfn_t m = maddr_to_mfn(ptr);
 
+    md->last_table = MFN_NONE; /* an entry of a level above may be the last that names it */
     struct page_info *pg = mfn_to_page(m);
     uint64_t state = mfn_valid(m) ? page_state_of(pg, md->tables->id) : 0;
     if (!state)
@@ -142,18 +153,28 @@ static inline int entry_update(struct mmu_domains *md, uint64_t ptr, uint64_t va
 {
     mfn_t m = maddr_to_mfn(ptr);
 
-    if (likely(mfn_valid(m))) {
-        /* The lock keeps the role, and the role the frame. */
-        if (page_is_table_of(mfn_to_page(m), md->tables->id, PAGE_TYPE_L1))
-            return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), ad);
+    if (FAST_PATHS && likely(m.n == md->last_table))
+        return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), ad);
+    /* The lock keeps the role, and the role the frame. */
+    if (likely(mfn_valid(m)) &&
+        likely(page_is_table_of(mfn_to_page(m), md->tables->id, PAGE_TYPE_L1))) {
+        md->last_table = m.n;
+        return l1_update(md->tables, md->frames, maddr_to_virt(ptr & ~7ull), pte(value), ad);
     }
     return other_update(md, ptr, value, ad);
 }
 
 static inline int machphys_update(struct mmu_domains *md, uint64_t ptr, uint64_t value)
+    REQUIRES(&md->tables->mmu)
 {
     mfn_t m = maddr_to_mfn(ptr);
 
+    /* The lock keeps ALLOCATED, and that reference the frame. */
+    if (FAST_PATHS && likely(mfn_valid(m)) && likely(md->frames == md->tables) &&
+        likely(page_state_of(mfn_to_page(m), md->tables->id) & PAGE_ALLOCATED)) {
+        atomic_set(&machine_to_phys[m.n], value);
+        return 0;
+    }
     if (!mfn_valid(m) || !page_get(mfn_to_page(m), md->frames))
         return refuse(M2P_FRAME_NOT_OWNED, m.n);
     atomic_set(&machine_to_phys[m.n], value);
@@ -179,10 +200,11 @@ static inline int request_apply(struct mmu_domains *md, uint64_t ptr, uint64_t v
 }
 
 /* The caller should pause, within a list: without the lock.  True if it is being ended. */
-static noinline_ cold_ bool requests_pause(const struct mmu_domains *md) REQUIRES(&md->tables->mmu)
+static noinline_ cold_ bool requests_pause(struct mmu_domains *md) REQUIRES(&md->tables->mmu)
 {
-    if (md->referenced_tables || md->referenced_frames)
+    if (md->foreign)
         return false; /* pause_point_on */
+    md->last_table = MFN_NONE;
     mutex_unlock(&md->tables->mmu);
     const bool ended = pause_point();
     mutex_lock(&md->tables->mmu);
