@@ -20,15 +20,19 @@ struct trace_record {
 
 /* Written by the vCPU's own CPU only.  entry.S and fastpath.S write records, too (asm-offsets.c). */
 struct trace_ring {
-    uint64_t next; /* byte offset in @record of the slot to overwrite: the oldest */
+    uint8_t
+        next; /* where in @record the slot to overwrite is, the oldest: in units of 4 bytes, so that it comes round by itself */
     struct trace_record record[TRACE_SLOTS];
 };
+#define TRACE_UNIT 4
+#define TRACE_STEP (sizeof(struct trace_record) / TRACE_UNIT)
+_Static_assert(sizeof(((struct trace_ring *)NULL)->record) == 256 * TRACE_UNIT, "comes round");
 
 static inline struct trace_record *trace_next(struct trace_ring *t, enum trace_kind kind,
                                               unsigned what)
 {
-    struct trace_record *r = (struct trace_record *)((char *)t->record + t->next);
-    t->next = (t->next + sizeof(*r)) % sizeof(t->record);
+    struct trace_record *r = (struct trace_record *)((char *)t->record + TRACE_UNIT * t->next);
+    t->next = (uint8_t)(t->next + TRACE_STEP);
     r->what = what;
     r->kind = kind;
     return r;
@@ -37,7 +41,7 @@ static inline struct trace_record *trace_next(struct trace_ring *t, enum trace_k
 /* The @age-th newest record: 1 is the newest, TRACE_SLOTS the oldest. */
 static inline const struct trace_record *trace_past(const struct trace_ring *t, unsigned age)
 {
-    return &t->record[(t->next / sizeof(t->record[0]) + TRACE_SLOTS - age) % TRACE_SLOTS];
+    return &t->record[(t->next / TRACE_STEP + TRACE_SLOTS - age) % TRACE_SLOTS];
 }
 
 struct vcpu;

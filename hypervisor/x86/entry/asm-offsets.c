@@ -42,8 +42,8 @@ void asm_offsets(void)
     OFFSET(PERCPU_STACK_TOP, struct percpu, stack_top);
     OFFSET(PERCPU_CURRENT, struct percpu, current);
 
-    CONSTANT(TRACE_RECORD, sizeof(struct trace_record));
-    CONSTANT(TRACE_MASK, sizeof(((struct trace_ring *)NULL)->record) - 1); /* bytes of the ring */
+    CONSTANT(TRACE_UNIT, TRACE_UNIT);
+    CONSTANT(TRACE_STEP, TRACE_STEP);
     CONSTANT(TRACE_HYPERCALL, TRACE_HYPERCALL);
     CONSTANT(TRACE_TRAP, TRACE_TRAP);
     OFFSET(RECORD_WHAT, struct trace_record, what);
@@ -95,4 +95,3 @@ _Static_assert(offsetof(struct guest_regs, rax) == 48 &&
 _Static_assert((int64_t)HYPERVISOR_VIRT_START_ >> 43 == -16 &&
                    (int64_t)(HYPERVISOR_VIRT_END_ - 1) >> 43 == -16,
                "fastpath.S: HYPERVISOR_8_TIB");
-_Static_assert(sizeof(struct trace_record) * TRACE_SLOTS == 1024, "TRACE_MASK: a power of two");

@@ -94,11 +94,9 @@ hypercall:
         push    $REGS_SYSCALL
         save_gprs rbx=64(%rsp)
         .if     FAST_PATHS                                /* hypercall_dispatch(), in line */
-        mov     VCPU_TRACE_NEXT(%rbx), %ecx               /* the trace ring's oldest record (trace.h) */
-        lea     VCPU_TRACE(%rbx, %rcx), %rbp
-        add     $TRACE_RECORD, %ecx
-        and     $TRACE_MASK, %ecx
-        mov     %ecx, VCPU_TRACE_NEXT(%rbx)
+        movzbl  VCPU_TRACE_NEXT(%rbx), %ecx               /* the trace ring's oldest record (trace.h) */
+        addb    $TRACE_STEP, VCPU_TRACE_NEXT(%rbx)
+        lea     VCPU_TRACE(%rbx, %rcx, TRACE_UNIT), %rbp
         mov     %eax, RECORD_WHAT(%rbp)
         movl    $TRACE_HYPERCALL, RECORD_KIND(%rbp)
         mov     %rdi, RECORD_A(%rbp)

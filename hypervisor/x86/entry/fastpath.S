@@ -323,11 +323,9 @@ not_fast_page_fault:
         jz      .Lfault_unmasked
         movb    $1, INFO_MASK(%rcx)
 .Lfault_unmasked:
-        mov     VCPU_TRACE_NEXT(%rbx), %ecx
-        lea     VCPU_TRACE(%rbx, %rcx), %rdx
-        add     $TRACE_RECORD, %ecx
-        and     $TRACE_MASK, %ecx
-        mov     %ecx, VCPU_TRACE_NEXT(%rbx)
+        movzbl  VCPU_TRACE_NEXT(%rbx), %ecx
+        addb    $TRACE_STEP, VCPU_TRACE_NEXT(%rbx)
+        lea     VCPU_TRACE(%rbx, %rcx, TRACE_UNIT), %rdx
         movl    $VECTOR_PF, RECORD_WHAT(%rdx)
         movl    $TRACE_TRAP, RECORD_KIND(%rdx)
         mov     %rax, RECORD_B(%rdx)
