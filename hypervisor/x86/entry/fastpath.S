@@ -83,19 +83,11 @@
         touch   \resume, mov %rdx, 56(%rsi)
 .endm
 
-        .if     FAST_PATHS
-        .text
 /*
- * A program's SYSCALL, on to its kernel: seven words on the kernel's stack, kernel mode, and go.
- *   Twin:  guest_syscall (bounce.c); tests: fast-paths, ways-in
- *   In:    stack = rbx rip cs rflags rsp ss vcpu; rbx = vCPU, rcx = rip, r11 = rflags; user mode
+ * The rest of fast_syscall.  @masked: the program runs with upcalls masked; the frame shows that beside cs, and as IF.
+ *   In:    stack = rax rbx rip cs rflags rsp ss vcpu; rbx = vCPU, r11 = rflags
  */
-        .globl  fast_syscall
-fast_syscall:
-        push    %rax                                      /* stack = rax rbx rip cs rflags rsp ss vcpu */
-        mov     VCPU_INFO(%rbx), %rax
-        cmpw    $0, INFO_PENDING(%rax)                    /* neither pending nor masked: the frame shows IF */
-        jne     slow_syscall
+.macro syscall_to_kernel masked
         cmpl    $0, VCPU_EXIT_WORK(%rbx)
         jne     slow_syscall
         mov     VCPU_DOMAIN(%rbx), %rax
@@ -112,17 +104,25 @@ fast_syscall:
         touch   fault_syscall, mov %rcx, 0(%rax)          /* as SYSCALL left them: rcx = rip, */
         touch   fault_syscall, mov %r11, 8(%rax)          /* r11 = rflags                     */
         touch   fault_syscall, mov %rcx, 16(%rax)
+        .if     \masked
+        mov     $1 << 32 | SEL_GUEST_CS64, %rcx
+        touch   fault_syscall, mov %rcx, 24(%rax)
+        mov     %r11, %rcx
+        and     $~RFLAGS_IF, %rcx
+        touch   fault_syscall, mov %rcx, 32(%rax)
+        .else
         touch   fault_syscall, movq $SEL_GUEST_CS64, 24(%rax)
         touch   fault_syscall, mov %r11, 32(%rax)
+        .endif
         mov     8 + S_RSP(%rsp), %rcx
         touch   fault_syscall, mov %rcx, 40(%rax)
         touch   fault_syscall, movq $SEL_GUEST_DS, 48(%rax)
         mov     VCPU_INFO(%rbx), %rcx
         and     $~SYSCALL_CLEARS, %r11
         testb   $1, VCPU_SYSCALL_MASKS(%rbx)
-        jz      .Lsyscall_unmasked
+        jz      .Lsyscall_unmasked\@
         movb    $1, INFO_MASK(%rcx)
-.Lsyscall_unmasked:
+.Lsyscall_unmasked\@:
         mov     VCPU_SYSCALL_CALLBACK(%rbx), %rcx
         mov     8(%rsp), %rbx
         mov     %rax, 8(%rsp)
@@ -130,6 +130,26 @@ fast_syscall:
         prove_flags %r11d
         mov     (%rsp), %rsp
         sysretq
+.endm
+
+        .if     FAST_PATHS
+        .text
+/*
+ * A program's SYSCALL, on to its kernel: seven words on the kernel's stack, kernel mode, and go.
+ *   Twin:  guest_syscall (bounce.c); tests: fast-paths, ways-in
+ *   In:    stack = rbx rip cs rflags rsp ss vcpu; rbx = vCPU, rcx = rip, r11 = rflags; user mode
+ */
+        .globl  fast_syscall
+fast_syscall:
+        push    %rax                                      /* stack = rax rbx rip cs rflags rsp ss vcpu */
+        mov     VCPU_INFO(%rbx), %rax
+        cmpw    $0, INFO_PENDING(%rax)                    /* neither pending nor masked */
+        jne     .Lsyscall_masked
+        syscall_to_kernel masked=0
+.Lsyscall_masked:
+        cmpw    $0x100, INFO_PENDING(%rax)                /* masked, by 1, and nothing pending */
+        jne     slow_syscall
+        syscall_to_kernel masked=1
 
 fault_syscall:
         enter_user %rax
