@@ -175,6 +175,22 @@ Test(mmu_update, plain_memory_is_written_like_an_entry)
     assert_eq_long(guest_page(&g, 30)[19], 6);
 }
 
+/* A batch looks at its table once, and anew behind a request that may have ended that role. */
+Test(mmu_update, a_table_that_a_request_gives_up_is_none_for_the_next)
+{
+    const uint64_t no_entry = 0x123456789abcdef1; /* present, and refused in any table */
+
+    assert_ok(guest_protect(&g, 30, 0));
+    assert_ok(guest_mmu_update(&g, guest_entry(&g, 2, 100), guest_pte(&g, 30, RW)));
+    const mmu_update_t r[] = {{guest_entry(&g, 30, 1), guest_pte(&g, 31, RO)},
+                              {guest_entry(&g, 2, 100), 0}, /* the last that names the table */
+                              {guest_entry(&g, 30, 2), no_entry}};
+    assert_ok(hypercall(&g, mmu_update, machine_put(AT, r, sizeof(r)).va, ARRAY_SIZE(r), done_at(),
+                        DOMID_SELF));
+    assert_eq_long(done_value(), ARRAY_SIZE(r));
+    assert_eq_long(guest_page(&g, 30)[2], no_entry);
+}
+
 Test(mmu_update, tables_of_others_are_not_edited)
 {
     struct guest other;
