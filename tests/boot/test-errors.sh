@@ -55,8 +55,8 @@ fails 'a kernel behind a description' 15 'or a KERNEL without them' \
     sh -c 'cd "$1" && printf "name=\"a\"\nkernel=\"%s\"\n" "$2" >a.cfg && exec "$3" run a.cfg "$2"' sh "$work" "$sample" "$paravane"
 fails 'an unknown page of help' 2 'there is no page about "fly"' "$paravane" help fly
 fails 'a machine too small for its firmware' 2 'not a number from 4 to' "$paravane" run --machine-memory 3 "$sample"
-fails 'no domain at all' 2 '--copies 0 is not a number from 1 to 1024' "$paravane" run --copies 0 "$sample"
-fails 'too many domains' 2 '--copies 1025 is not a number from 1 to 1024' "$paravane" run --copies 1025 "$sample"
+fails 'no domain at all' 2 '--copies 0 is not a number from 1 to 2048' "$paravane" run --copies 0 "$sample"
+fails 'too many domains' 2 '--copies 2049 is not a number from 1 to 2048' "$paravane" run --copies 2049 "$sample"
 fails 'copies on Xen' 2 'plain modules describe one domain' "$paravane" run --copies 2 --dom0 "$sample"
 fails 'less memory than at the start' 2 'lower -m' "$paravane" run -m 128 --max-memory 64 "$sample"
 fails 'a trace of Xen' 2 'Xen does not tell' "$paravane" strace --hypervisor xen "$sample"

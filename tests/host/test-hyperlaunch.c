@@ -11,7 +11,7 @@
 #include <libfdt.h>
 
 static uint8_t kernel[0x8000];
-static uint64_t tree_words[0x20000];
+static uint64_t tree_words[0x40000];
 static void *const tree = tree_words;
 static size_t size;
 static struct domain_config *configs[MAX_DOMAINS_AT_BOOT];

@@ -7,7 +7,7 @@
 /* a domain of Paravane has no more (hypervisor/include/domain.h, MAX_VCPUS) */
 #define VCPUS_MOST 64
 /* nor a machine domains (hypervisor/core/boot/builder.h, MAX_DOMAINS_AT_BOOT) */
-#define COPIES_MOST 1024
+#define COPIES_MOST 2048
 
 #include <stdbool.h>
 #include <stddef.h>

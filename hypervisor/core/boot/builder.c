@@ -329,11 +329,30 @@ static uint64_t free_modules(struct domain_config *const *configs, unsigned coun
     return freed;
 }
 
+/* The order of a block with room for @bytes. */
+static unsigned order_of_block(uint64_t bytes)
+{
+    unsigned order = 0;
+
+    while (PAGE_SIZE << order < bytes)
+        order++;
+    return order;
+}
+
 void builder_start_all(void)
 {
-    static struct domain_config *configs[MAX_DOMAINS_AT_BOOT];
-    static struct domain *built[MAX_DOMAINS_AT_BOOT];
     static struct boot_error e;
+    const unsigned most = boot_module_count ? MAX(hyperlaunch_most(boot_module[0].size), 1u) : 1;
+    const unsigned order =
+        order_of_block(most * (sizeof(struct domain_config *) + sizeof(struct domain *)));
+    /* Kept for good: a page, unless there are hundreds. */
+    struct domain_config **configs = page_alloc_zeroed(order);
+
+    if (!configs) {
+        (void)boot_error(&e, STRUCTURES_NO_MEMORY, 1);
+        builder_cannot_boot(&e);
+    }
+    struct domain **built = (struct domain **)(configs + most);
     unsigned count = read_configs(configs, &e);
 
     refuse_explains = cmdline_flag("explain");

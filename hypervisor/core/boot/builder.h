@@ -46,7 +46,14 @@ bool hyperlaunch_is_tree(const void *tree, uint64_t size);
  * [@tree, @tree + @size) is read whatever the tree holds.  0, or -XEN_EINVAL and *@e (nothing is
  * left allocated).
  */
-#define MAX_DOMAINS_AT_BOOT 1024
+#define MAX_DOMAINS_AT_BOOT 2048
+#define DOMAIN_NODE_LEAST \
+    36 /* bytes of a tree: a node without a name, with compatible = "xen,domain" */
+/* So many domains are described at most by a tree of @size bytes: @configs has room for them. */
+static inline unsigned hyperlaunch_most(uint64_t size)
+{
+    return (unsigned)MIN(size / DOMAIN_NODE_LEAST, (uint64_t)MAX_DOMAINS_AT_BOOT);
+}
 int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                      struct domain_config **configs, unsigned *count,
                      struct boot_error *e) must_check;

@@ -26,6 +26,7 @@
 /* The tree, the place that is being read (for messages), and where complaints go. */
 struct reader {
     const void *fdt;
+    uint64_t size;
     int node;
     unsigned modules;
     const char *domain; /* node names; NULL outside */
@@ -325,36 +326,31 @@ static struct domain_config *with_id(struct domain_config *const *configs, unsig
     return NULL;
 }
 
-/* Has one of the first @count the number that @c asked for?  Number 0 is the initial domain's; of
- * the others it says that they did not ask. */
-static bool number_is_taken(struct domain_config *const *configs, unsigned count,
-                            const struct domain_config *c)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (configs[i]->id == c->id && configs[i]->initial == c->initial)
-            return c->id || c->initial;
-    return false;
-}
-
-/* Numbers for those that did not ask for one; nobody twice. */
+/* Numbers for those that did not ask for one; nobody twice.  Number 0 is the initial domain's; of the
+ * others it says that they did not ask. */
 static int number_domains(struct reader *r, struct domain_config **configs, unsigned count)
 {
+    static uint64_t taken[ROUND_UP(DOMID_FIRST_RESERVED, 64) / 64];
     unsigned next = 1;
 
+    memset(taken, 0, sizeof(taken));
     for (unsigned i = 0; i < count; i++) {
-        struct domain_config *c = configs[i];
-        if (number_is_taken(configs, i, c)) {
+        const struct domain_config *c = configs[i];
+        if (!c->id && !c->initial)
+            continue;
+        if (taken[c->id / 64] >> c->id % 64 & 1) {
             r->domain = c->name;
             return complain(r, "domid", DOMID_TWICE, c->id);
         }
+        taken[c->id / 64] |= BIT(c->id % 64);
     }
     for (unsigned i = 0; i < count; i++) {
         struct domain_config *c = configs[i];
         if (c->id || c->initial)
             continue;
-        while (with_id(configs, count, next))
+        while (taken[next / 64] >> next % 64 & 1)
             next++;
-        c->id = (domid_t)next;
+        c->id = (domid_t)next++;
     }
     return 0;
 }
@@ -406,7 +402,7 @@ static int read_all(struct reader *r, struct domain_config **configs, unsigned *
         if (!compatible(r, "xen,domain"))
             continue;
         r->domain = fdt_get_name(r->fdt, node, NULL);
-        if (*count == MAX_DOMAINS_AT_BOOT)
+        if (*count == hyperlaunch_most(r->size))
             return complain(r, NULL, DOMAINS_TOO_MANY, MAX_DOMAINS_AT_BOOT);
         struct domain_config *c = mem_alloc(sizeof(*c));
         if (!c)
@@ -467,7 +463,7 @@ static bool lengths_ok(const void *tree, uint64_t size)
 int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                      struct domain_config **configs, unsigned *count, struct boot_error *e)
 {
-    struct reader r = {.fdt = tree, .modules = modules, .e = e};
+    struct reader r = {.fdt = tree, .size = size, .modules = modules, .e = e};
 
     *count = 0;
     /* Before version 16 nodes carry their whole path, and fdt_check_full() of libfdt 1.6.1 follows
