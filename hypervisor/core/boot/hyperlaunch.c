@@ -24,6 +24,20 @@
 #define ROLES_OF_DOM0        (ROLE_CONTROL | ROLE_HARDWARE | ROLE_XENSTORE | ROLE_CONSOLE)
 
 /* The tree, the place that is being read (for messages), and where complaints go. */
+/* The properties of one node, looked at once: libfdt goes through all of them, and checks each, for every
+ * name that it is asked for. */
+#define PROPERTIES_KEPT 24u
+struct properties {
+    int node; /* -1: none yet */
+    unsigned count;
+    bool complete; /* else libfdt is asked for names that are not here */
+    struct {
+        const char *name;
+        const void *value;
+        int length;
+    } of[PROPERTIES_KEPT];
+};
+
 struct reader {
     const void *fdt;
     uint64_t size;
@@ -31,6 +45,7 @@ struct reader {
     unsigned modules;
     const char *domain; /* node names; NULL outside */
     const char *module;
+    struct properties *properties;
     struct boot_error *e;
 };
 
@@ -59,9 +74,39 @@ static int complain_(const struct reader *r, const char *property, enum rule_id 
 
 /* --- properties: 0 and the value if there is one, 0 and nothing if not; or a complaint ------- */
 
+static void properties_read(struct properties *p, const void *fdt, int node)
+{
+    int at;
+
+    p->node = node;
+    p->count = 0;
+    p->complete = true;
+    fdt_for_each_property_offset(at, fdt, node)
+    {
+        if (p->count == PROPERTIES_KEPT) {
+            p->complete = false;
+            return;
+        }
+        p->of[p->count].value =
+            fdt_getprop_by_offset(fdt, at, &p->of[p->count].name, &p->of[p->count].length);
+        if (p->of[p->count].value)
+            p->count++;
+    }
+}
+
+/* The first of that name, as fdt_getprop() finds it. */
 static const void *property(const struct reader *r, const char *name, int *length)
 {
-    return fdt_getprop(r->fdt, r->node, name, length);
+    struct properties *p = r->properties;
+
+    if (p->node != r->node)
+        properties_read(p, r->fdt, r->node);
+    for (unsigned i = 0; i < p->count; i++)
+        if (!strcmp(p->of[i].name, name)) {
+            *length = p->of[i].length;
+            return p->of[i].value;
+        }
+    return p->complete ? NULL : fdt_getprop(r->fdt, r->node, name, length);
 }
 
 static int read_u32(const struct reader *r, const char *name, uint64_t least, uint64_t most,
@@ -463,7 +508,9 @@ static bool lengths_ok(const void *tree, uint64_t size)
 int hyperlaunch_read(const void *tree, uint64_t size, unsigned modules,
                      struct domain_config **configs, unsigned *count, struct boot_error *e)
 {
-    struct reader r = {.fdt = tree, .size = size, .modules = modules, .e = e};
+    struct properties properties = {.node = -1};
+    struct reader r = {
+        .properties = &properties, .fdt = tree, .size = size, .modules = modules, .e = e};
 
     *count = 0;
     /* Before version 16 nodes carry their whole path, and fdt_check_full() of libfdt 1.6.1 follows
