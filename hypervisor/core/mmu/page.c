@@ -277,8 +277,11 @@ void page_assign(struct domain *d, struct page_info *pg, unsigned order)
     for (uint64_t i = 0; i < count; i++) {
         pg[i].linear = 0;
         atomic_set(&pg[i].owner, d->id);
-        /* Until here refs was 0, so nobody has taken any. */
-        atomic_set_release(&pg[i].state, PAGE_REF_ONE | PAGE_ALLOCATED);
+        /* Until here refs was 0, so nobody has taken any.  It starts as one that nobody has writable any more: most frames
+         * get no other role, and this one need not be earned.  Like any frame that changes its role it becomes a table
+         * after a look at its stamp (page_earn_type). */
+        atomic_set_release(&pg[i].state, PAGE_REF_ONE | PAGE_ALLOCATED |
+                                             (uint64_t)PAGE_TYPE_WRITABLE << PAGE_TYPE_SHIFT);
     }
     mutex_unlock(&d->mmu);
 }
