@@ -42,31 +42,36 @@ long hypercall_unserved(struct vcpu *v, const struct hypercall_args *a)
  * between two looks.  Whatever can take long looks by itself, each few thousand instructions (page tables, frames one by one); what is
  * left is from its last look to its end.  Together never 200,000 instructions: tests/bench/latency.
  */
-#define MULTICALL_SPAN                32
-#define COST_FAST                     1
-#define COST_ENTRY                    2 /* up to 16 requests */
-#define COST_TABLE                    8 /* a table of 512 entries */
-#define COST_BATCH                    8
-#define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = COST_##cost,
-#define NONE(name, nargs, args)       [__HYPERVISOR_##name] = COST_FAST,
-static const int entry_cost[HYPERCALL_LIMIT] = {HYPERCALL_LIST(CALL, NONE)};
-#undef CALL
-#undef NONE
-
+#define MULTICALL_SPAN 32
+#define COST_FAST      1
+#define COST_ENTRY     2 /* up to 16 requests */
+#define COST_TABLE     8 /* a table of 512 entries */
+#define COST_BATCH     8
 struct multicall_entry_copy {
     uint64_t op, result;
     struct hypercall_args args;
 };
 _Static_assert(sizeof(struct multicall_entry_copy) == sizeof(multicall_entry_t), "xen/xen.h");
 
-/* What an entry of a batch may be; NULL: nothing that anybody serves, or one of the two that are more, or less, in a batch. */
-#define CALL(name, nargs, cost, args) [__HYPERVISOR_##name] = hypercall_##name,
+/*
+ * What an entry of a batch may be, and its cost.  @fn NULL: nothing that anybody serves, or one of the two that are more, or less, in a
+ * batch.  One object: the loop below reaches both by one register.
+ */
+#define CALL(name, nargs, cost, args) .fn[__HYPERVISOR_##name] = hypercall_##name,
 #define NONE(name, nargs, args)
+#define COST_CALL(name, nargs, class, args) .cost[__HYPERVISOR_##name] = COST_##class,
+#define COST_NONE(name, nargs, args)        .cost[__HYPERVISOR_##name] = COST_FAST,
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init" /* the listed ones first, then the two */
-static hypercall_fn *const entry_table[HYPERCALL_LIMIT] = {
-    HYPERCALL_LIST(CALL, NONE)[__HYPERVISOR_iret] = NULL, [__HYPERVISOR_multicall] = NULL};
+static const struct {
+    hypercall_fn *fn[HYPERCALL_LIMIT];
+    int cost[HYPERCALL_LIMIT];
+} entries = {HYPERCALL_LIST(CALL, NONE) HYPERCALL_LIST(COST_CALL, COST_NONE).fn[__HYPERVISOR_iret] =
+                 NULL,
+             .fn[__HYPERVISOR_multicall] = NULL};
 #pragma GCC diagnostic pop
+#undef COST_CALL
+#undef COST_NONE
 #undef CALL
 #undef NONE
 
@@ -91,11 +96,12 @@ multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
     int left = MULTICALL_SPAN - 1; /* negative: look */
     for (uint32_t done = 0; done < count; at = guest_ptr_add(at, sizeof(call))) {
         /* An entry before this one, or another vCPU, may have shut a window (guest-range.h) that the range lies in. */
-        if (unlikely(linear_windows_exist) && unlikely(!guest_readable(at.va, sizeof(call))))
+        if (unlikely(linear_windows_exist) &&
+            unlikely(!guest_readable_beside_windows(at.va, sizeof(call))))
             return refuse(ARGUMENT_UNREADABLE, at.va);
         if (unlikely(guest_read_checked(&call, at, sizeof(call))))
             return refuse(ARGUMENT_UNREADABLE, at.va);
-        hypercall_fn *fn = call.op < HYPERCALL_LIMIT ? entry_table[call.op] : NULL;
+        hypercall_fn *fn = call.op < HYPERCALL_LIMIT ? entries.fn[call.op] : NULL;
         if (unlikely(!fn) && call.op == __HYPERVISOR_iret)
             return (traced ? hypercall_calls[__HYPERVISOR_iret] : hypercall_iret)(v, &call.args);
         if (fn && traced)
@@ -111,7 +117,7 @@ multicall(struct vcpu *v, const struct hypercall_args *a, bool traced)
                                              (uint64_t)result)))
             return refuse(ARGUMENT_UNREADABLE, at.va);
         done++;
-        left -= entry_cost[call.op];
+        left -= entries.cost[call.op];
         if (unlikely(left < 0)) {
             left = MULTICALL_SPAN - 1;
             if (pause_point())

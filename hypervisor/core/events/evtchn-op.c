@@ -113,9 +113,10 @@ long op_EVTCHNOP_status(struct vcpu *v, guest_ptr_t arg)
     if (likely(op.dom == DOMID_SELF)) {
         rc = status_of(self, &op);
     } else {
-        struct domain *d = evtchn_managed(self, op.dom, &rc);
+        long refused; /* not @rc, which stays in a register so */
+        struct domain *d = evtchn_managed(self, op.dom, &refused);
         if (!d)
-            return rc;
+            return refused;
         rc = status_of(d, &op);
         domain_put(d);
     }

@@ -5,14 +5,16 @@
 
 bool linear_windows_exist;
 
-bool in_linear_window(uint64_t va, uint64_t n)
+bool guest_readable_beside_windows(uint64_t va, uint64_t n)
 {
     const struct domain *d = current_vcpu()->domain;
 
+    if (!guest_range_ok(va, n))
+        return false;
     for (unsigned slot = pt_index(va, 4), last = pt_index(va + n - 1, 4); slot <= last; slot++)
         if (atomic_read(&d->linear_slots[slot / 64]) >> slot % 64 & 1)
-            return n > 0;
-    return false;
+            return n == 0;
+    return true;
 }
 
 void linear_window_shut(struct domain *d, unsigned slot)

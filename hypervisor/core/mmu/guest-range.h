@@ -14,8 +14,8 @@
 
 /* Some domain has, or had, an L4 entry that names an L4 table: see guest_readable(). */
 extern bool linear_windows_exist;
-/* Is any of the @n > 0 bytes at @va below an L4 slot that the running domain ever used linearly? */
-bool in_linear_window(uint64_t va, uint64_t n);
+/* The rest of guest_readable(), if so: no byte of @n at @va is below an L4 slot that the running domain ever used linearly. */
+bool guest_readable_beside_windows(uint64_t va, uint64_t n);
 struct domain;
 /* L4 slot @slot of some table of @d is about to hold a linear entry: from now on guest_read() refuses to read through it.
  * A CPU may have passed its look already; when it answers the flush it has finished reading.  Needs @d->mmu. */
@@ -51,6 +51,6 @@ static inline bool guest_access_ok(uint64_t va, uint64_t n)
  */
 static inline bool guest_readable(uint64_t va, uint64_t n)
 {
-    return guest_access_ok(va, n) && (!__builtin_expect(linear_windows_exist, 0) ||
-                                      (guest_range_ok(va, n) && !in_linear_window(va, n)));
+    return guest_access_ok(va, n) &&
+           (!__builtin_expect(linear_windows_exist, 0) || guest_readable_beside_windows(va, n));
 }
