@@ -1,12 +1,13 @@
 /*
- * The kernel image for the bare machine: linked high, loaded IMAGE_PHYS bytes
- * into memory; virtual = physical + KERNEL_BASE.
+ * The kernel image: linked high; virtual = physical + KERNEL_BASE.  For a PV domain builder it is loaded from pfn 0 (p_paddr
+ * is the offset into the domain's memory), for the bare machine IMAGE_PHYS bytes into memory.  The platform's link.h says
+ * where it begins and at what (IMAGE_BASE, IMAGE_ENTRY).
  */
-#include "platform/native/layout.h"
+#include "link.h"
 
 OUTPUT_FORMAT(elf64-x86-64)
 OUTPUT_ARCH(i386:x86-64)
-ENTRY(start32_multiboot) /* PVH loaders go by the note */
+ENTRY(IMAGE_ENTRY)
 
 PHDRS
 {
@@ -42,7 +43,7 @@ SECTIONS
     . = ALIGN(4096);
     image_rodata_end = .;
     .data : AT(ADDR(.data) - KERNEL_BASE) {
-        *(.data.start)
+        *(.data.start) /* of native/start.S */
         *(.data .data.*)
     } :data
     .bss : AT(ADDR(.bss) - KERNEL_BASE) {
