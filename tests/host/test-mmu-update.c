@@ -592,6 +592,32 @@ Test(mmu_update, frames_of_system_domains_are_named_by_the_control_role)
 }
 
 /* A long list lets go of the lock where its vCPU should pause, and goes on with the next request. */
+/* The machine-to-phys table's frames: to read, by the control role, in that name; their counts are audited like any other's. */
+Test(mmu_update, frames_that_are_shown_are_only_read)
+{
+    struct page_info *pg = page_alloc(0);
+    const uint64_t entry = page_to_mfn(pg).n << PAGE_SHIFT;
+    mmu_update_t r = {guest_l1_entry(&g, 10), entry | RO};
+
+    g.d->roles = ROLE_CONTROL;
+    guest_ptr_t at = machine_put(AT, &r, sizeof(r));
+    assert_refused(&g, hypercall(&g, mmu_update, at.va, 1, 0, DOMID_XEN), FRAME_NOT_OWNED);
+    page_show(pg);
+    assert_refused(&g, hypercall(&g, mmu_update, at.va, 1, 0, DOMID_SELF), FRAME_NOT_OWNED);
+    assert_ok(hypercall(&g, mmu_update, at.va, 1, 0, DOMID_XEN));
+    assert_eq_long(page_audit(), 0);
+    r = (mmu_update_t){guest_l1_entry(&g, 11), entry | RW};
+    at = machine_put(AT, &r, sizeof(r));
+    assert_refused(&g, hypercall(&g, mmu_update, at.va, 1, 0, DOMID_XEN), ROLE_CONFLICT);
+    r = (mmu_update_t){guest_l1_entry(&g, 10), guest_pte(&g, 10, RW)};
+    at = machine_put(AT, &r, sizeof(r));
+    assert_ok(hypercall(&g, mmu_update, at.va, 1, 0, DOMID_SELF));
+    assert_eq_long(page_state_refs(pg->state), 1);
+    assert_eq_long(page_audit(), 0);
+    pg->state = 0; /* no such frame is freed, but in a test */
+    page_free(pg, 0);
+}
+
 Test(mmu_update, a_list_pauses_between_requests)
 {
     static mmu_update_t r[200];

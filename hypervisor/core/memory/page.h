@@ -23,7 +23,8 @@ struct domain;
     TYPE(L3, "an L3 page table")    \
     TYPE(L4, "an L4 page table")    \
     TYPE(SEG, "a descriptor table") \
-    TYPE(WRITABLE, "writable")
+    TYPE(WRITABLE, "writable")      \
+    TYPE(SHOWN, "the machine-to-phys table")
 
 #define TYPE(name, text) PAGE_TYPE_##name,
 enum page_type { PAGE_TYPES(TYPE) PAGE_TYPE_LIMIT };
@@ -150,6 +151,12 @@ static inline bool page_is_table_of(const struct page_info *pg, uint16_t id, enu
                       ((uint64_t)type << PAGE_TYPE_SHIFT | PAGE_VALIDATED) &&
                   atomic_equal(&pg->owner, id));
 }
+
+/*
+ * From now on @pg, a frame of the hypervisor's that is never freed, may be mapped to read in the name of DOMID_XEN, which domains with
+ * the control role may use.  Its owner is DOMID_XEN, and its role, which nobody else can take, keeps writable entries away.
+ */
+void page_show(struct page_info *pg);
 
 /* The frame table: one entry for every frame below max_mfn.  Frames that are not RAM share one read-only
  * entry page whose owner is OWNER_IO and refs 0, so that looking is safe and taking always fails. */

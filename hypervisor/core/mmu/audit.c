@@ -135,12 +135,19 @@ static void count_table(const struct page_info *pg)
     }
 }
 
+static bool is_no_domains(const struct page_info *pg)
+{
+    return pg->owner >= DOMID_FIRST_RESERVED && pg->owner != DOMID_XEN;
+}
+
 static void count_frame(uint64_t frame)
 {
     const struct page_info *pg = &frame_table[frame];
 
-    if (pg->owner >= DOMID_FIRST_RESERVED)
+    if (is_no_domains(pg))
         return;
+    if (page_state_type(pg->state) == PAGE_TYPE_SHOWN)
+        audit_count(mfn(frame), true);
     if (pg->state & PAGE_ALLOCATED)
         audit_count(mfn(frame), false);
     if (pg->state & PAGE_PINNED)
@@ -168,7 +175,7 @@ static void compare_frame(uint64_t frame)
     const struct tally *t = &audit.tally[frame];
     uint64_t s = pg->state;
 
-    if (pg->owner >= DOMID_FIRST_RESERVED) {
+    if (is_no_domains(pg)) {
         if (t->refs)
             differ(frame, "references to a frame that is no domain's", 0, t->refs);
         if (page_state_refs(s))

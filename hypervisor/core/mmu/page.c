@@ -321,6 +321,12 @@ void *page_alloc_shared(struct domain *d)
     return va;
 }
 
+void page_show(struct page_info *pg)
+{
+    atomic_set(&pg->owner, DOMID_XEN);
+    atomic_set_release(&pg->state, PAGE_REF_ONE | (uint64_t)PAGE_TYPE_SHOWN << PAGE_TYPE_SHIFT | 1);
+}
+
 void page_unshare(struct domain *d, void *va)
 {
     page_put_and_type(mfn_to_page(virt_to_mfn(va)));

@@ -289,6 +289,7 @@ static void m2p_map(void)
             memset(maddr_to_virt(page), 0xff, PAGE_SIZE);
             *hyp_l1_entry(M2P_VIRT + (piece + i) * PAGE_SIZE) =
                 page | PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_NX;
+            page_show(mfn_to_page(maddr_to_mfn(page)));
         }
     }
 }
