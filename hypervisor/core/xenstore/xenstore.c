@@ -405,12 +405,12 @@ long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t conso
     spin_lock(&store.lock);
     d->store = s;
     come(s);
+    xenstore_devices_come(s);
     spin_unlock(&store.lock);
     return port;
 }
 
-/* All hear of what @s did last, with preemption points; the lock is held before and after. */
-static void tell_all(struct xenstore *s) REQUIRES(&store.lock)
+void xenstore_tell_all(struct xenstore *s)
 {
     for (;;) {
         s->piece_end = arch_now() + PIECE_NS;
@@ -422,8 +422,7 @@ static void tell_all(struct xenstore *s) REQUIRES(&store.lock)
     }
 }
 
-/* The node at @path, if it is there, and all below it. */
-static void remove_all(struct xenstore *s, const char *path) REQUIRES(&store.lock)
+void xenstore_remove(struct xenstore *s, const char *path)
 {
     struct tree_node *nearest, *n = store.root ? tree_find(store.root, path, &nearest) : NULL;
 
@@ -433,7 +432,7 @@ static void remove_all(struct xenstore *s, const char *path) REQUIRES(&store.loc
         tree_take(n);
         tree_free(n);
     }
-    tell_all(s);
+    xenstore_tell_all(s);
 }
 
 /* Its home, and what it owns elsewhere. */
@@ -444,14 +443,14 @@ static void remove_traces(struct xenstore *s) REQUIRES(&store.lock)
 
     (void)xenstore_home(s->id, path);
     path[strlen(path) - 1] = '\0';
-    remove_all(s, path);
+    xenstore_remove(s, path);
     if (xenstore_vm(s, path))
-        remove_all(s, path);
+        xenstore_remove(s, path);
     while ((n = transaction_orphan(s)) != NULL) {
         char *full = mem_alloc(TREE_PATH + 1);
         if (full) {
             (void)tree_path_below(store.root, n, full, 0);
-            remove_all(s, full);
+            xenstore_remove(s, full);
             mem_free(full, TREE_PATH + 1);
         } else {
             tree_take(n);
@@ -466,9 +465,10 @@ void xenstore_detach(struct domain *d)
     struct xenstore *s = d->store;
     d->store = NULL;
     if (s) {
-        tell_all(s);
+        xenstore_tell_all(s);
         forget_connection(s);
         remove_traces(s);
+        xenstore_devices_go(s);
         go(s);
     }
     spin_unlock(&store.lock);
@@ -527,13 +527,13 @@ int xenstore_write(struct domain *d, const char *path, const char *value)
     if (!full)
         return -XEN_ENOMEM;
     spin_lock(&store.lock);
-    tell_all(&store_tool); /* another who writes may be at it */
+    xenstore_tell_all(&store_tool); /* another who writes may be at it */
     int rc = store_and_path(d->store, path, full);
     if (!rc) {
         xenstore_found_at(full);
         rc = access_set(&store_tool, NULL, full, value, strlen(value), NULL);
     }
-    tell_all(&store_tool);
+    xenstore_tell_all(&store_tool);
     spin_unlock(&store.lock);
     mem_free(full, TREE_PATH + 1);
     return rc;
