@@ -1,9 +1,11 @@
 /*
  * The kernel's main line, in the order of a boot.
  */
+#include "block.h"
 #include "cpio.h"
 #include "errno.h"
 #include "exec.h"
+#include "ext2-mount.h"
 #include "file.h"
 #include "frame.h"
 #include "heap.h"
@@ -25,6 +27,9 @@ static const char *init_path;
 static char *init_arguments[32];
 static unsigned init_argument_count;
 static uint64_t ram_disk_kib;
+static const char *root_disk; /* what the first process lives on; NULL: the initramfs */
+static bool root_read_only;
+#define ROOT_PATIENCE 10000000000ul /* ns that a disk may take to arrive */
 
 const char *kernel_platform(void)
 {
@@ -67,6 +72,10 @@ static void command_line_read(char *line)
             window_columns(word + 8);
         else if (!strcmp(word, "resize=1"))
             window_told();
+        else if (!strncmp(word, "root=", 5))
+            root_disk = word + 5;
+        else if (!strcmp(word, "ro"))
+            root_read_only = true;
         else if (!strncmp(word, "ramdisk=", 8))
             ram_disk_kib = number_from(word + 8);
         else if (!strcmp(word, "quiet"))
@@ -78,6 +87,8 @@ static void command_line_read(char *line)
 
 static void initramfs_unpack(void)
 {
+    if (!boot.ramdisk_size && root_disk)
+        return;
     if (!boot.ramdisk_size)
         panic("there is no ramdisk, so there is nothing to run; give an initramfs (cpio, newc) as "
               "the module after the kernel");
@@ -122,6 +133,20 @@ static int try_init(const char *path)
     return rc;
 }
 
+/* root=: wait for that disk, and have the first process live on it. */
+static void root_from_disk(void)
+{
+    const char *const name = strncmp(root_disk, "/dev/", 5) ? root_disk : root_disk + 5;
+    char path[64] = "/dev/";
+    while (!block_find_name(name))
+        if (wait_until(&block_arrived, platform_time() + ROOT_PATIENCE) == -ETIMEDOUT)
+            panic("root=%s: there is no such disk", root_disk);
+    text_copy(path + 5, name, sizeof(path) - 5);
+    const int rc = mount_root(path, "ext2", root_read_only);
+    if (rc)
+        panic("root=%s: cannot mount it as ext2: error %d", root_disk, -rc);
+}
+
 /* The first code of pid 1: it turns into a process. */
 static void init_start(void)
 {
@@ -130,6 +155,8 @@ static void init_start(void)
 
     console_give(task->tid);
     open_console();
+    if (root_disk)
+        root_from_disk();
     int rc = -ENOENT;
     if (init_path)
         rc = try_init(init_path);
@@ -176,6 +203,7 @@ void kernel_start(const struct platform_boot *platform)
     console_tty_init();
     dev_init();
     mount_init(); /* /proc, /dev/pts             */
+    ext2_init();
     ram_disk_make(ram_disk_kib);
     cpus_start(); /* they wait for the lock      */
     init_create();

@@ -124,9 +124,12 @@ static long regular_read(struct file *file, user_t to, size_t size)
     while (done < size && file->offset < inode->size) {
         const size_t in_page = file->offset % PAGE_SIZE;
         const size_t n = MIN(MIN(size - done, PAGE_SIZE - in_page), inode->size - file->offset);
+        int rc = inode_load(inode, file->offset, n, false);
+        if (rc)
+            return done ? (long)done : rc;
         struct page *page = inode_page_at(inode, file->offset >> PAGE_SHIFT, false);
-        const int rc = page ? user_write(to + done, (char *)page_address(page) + in_page, n)
-                            : user_zero(to + done, n);
+        rc = page ? user_write(to + done, (char *)page_address(page) + in_page, n)
+                  : user_zero(to + done, n);
         if (rc)
             return done ? (long)done : rc;
         done += n;
@@ -153,6 +156,11 @@ static long write_most(const struct file *file, size_t size)
     return rc ? rc : (long)size;
 }
 
+static int regular_sync(struct file *file)
+{
+    return inode_on_disk(file->inode) ? file->inode->fs->ops->sync(file->inode->fs) : 0;
+}
+
 static long regular_write(struct file *file, user_t from, size_t size)
 {
     struct inode *inode = file->inode;
@@ -169,8 +177,13 @@ static long regular_write(struct file *file, user_t from, size_t size)
     while (done < size) {
         const size_t in_page = file->offset % PAGE_SIZE;
         const size_t n = MIN(size - done, PAGE_SIZE - in_page);
+        rc = inode_load(inode, file->offset, n, true);
+        if (rc)
+            break;
         struct page *page = inode_page_at(inode, file->offset >> PAGE_SHIFT, true);
         rc = page ? user_read((char *)page_address(page) + in_page, from + done, n) : -ENOSPC;
+        if (page)
+            inode_written(inode, file->offset);
         if (rc)
             break;
         done += n;
@@ -189,6 +202,10 @@ static long regular_write(struct file *file, user_t from, size_t size)
     if (done)
         access_drop_set_id(inode);
     inode_modified(inode);
+    if (rc < 0)
+        inode_write_failed(inode);
+    if (done && (file->flags & O_DSYNC) && (rc = regular_sync(file)))
+        return rc;
     return done ? (long)done : rc;
 }
 
@@ -217,6 +234,7 @@ const struct file_ops regular_ops = {
     .write = regular_write,
     .poll = regular_poll,
     .ioctl = regular_ioctl,
+    .sync = regular_sync,
 };
 
 static long directory_read(struct file *file, user_t to, size_t size)
@@ -224,7 +242,8 @@ static long directory_read(struct file *file, user_t to, size_t size)
     return -EISDIR;
 }
 
-const struct file_ops directory_ops = {.read = directory_read, .poll = regular_poll};
+const struct file_ops directory_ops = {
+    .read = directory_read, .poll = regular_poll, .sync = regular_sync};
 
 /* Opened by O_PATH: nothing can be done with it, fd_file() does not even find it. */
 const struct file_ops path_ops = {0};

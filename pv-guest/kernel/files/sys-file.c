@@ -4,6 +4,7 @@
 #include "errno.h"
 #include "file.h"
 #include "file-lock.h"
+#include "mount.h"
 #include "process.h"
 #include "signal.h"
 #include "syscall.h"
@@ -13,14 +14,28 @@ long syscall_close(const struct syscall_args *a)
     return fd_close(a->arg[0]);
 }
 
+/* Is page @index of @inode none that is a hole: 1, 0 or -errno. */
+static int inode_has(struct inode *inode, uint64_t index)
+{
+    if (!inode_on_disk(inode))
+        return !!inode_page_at(inode, index, false);
+    filesystem_lock_disk(inode->fs);
+    const int rc = inode->fs->ops->has(inode, index);
+    filesystem_unlock_disk(inode->fs);
+    return rc;
+}
+
 /* SEEK_DATA and SEEK_HOLE: the first byte from @at on that is (not) in a page that there is. */
 static long seek_hole(struct file *file, uint64_t at, bool hole)
 {
     struct inode *const inode = file->inode;
     if (at >= inode->size)
         return -ENXIO;
-    while (at < inode->size && !inode_page_at(inode, at >> PAGE_SHIFT, false) != hole)
+    int rc = 0;
+    while (at < inode->size && (rc = inode_has(inode, at >> PAGE_SHIFT)) >= 0 && !rc != hole)
         at = (at & PAGE_MASK) + PAGE_SIZE;
+    if (rc < 0)
+        return rc;
     if (at >= inode->size && !hole)
         return -ENXIO;
     return file->offset = MIN(at, inode->size);
@@ -35,8 +50,12 @@ long syscall_lseek(const struct syscall_args *a)
         return -EINVAL;
     if (!file_seekable(file))
         return -ESPIPE;
-    if (a->arg[2] == 3 || a->arg[2] == 4)
-        return seek_hole(file, a->arg[1], a->arg[2] == 4);
+    if (a->arg[2] == 3 || a->arg[2] == 4) {
+        file_get(file); /* another thread may close it meanwhile */
+        const long at = seek_hole(file, a->arg[1], a->arg[2] == 4);
+        file_put(file);
+        return at;
+    }
     int64_t base = 0;
     if (a->arg[2] == 1)
         base = file->offset;
@@ -178,8 +197,12 @@ long syscall_ftruncate(const struct syscall_args *a)
         return -EINVAL;
     if ((int64_t)a->arg[1] < 0)
         return -EINVAL;
-    access_drop_set_id(file->inode);
-    return file_resize(file->inode, a->arg[1]);
+    struct inode *const inode = file->inode;
+    inode_get(inode); /* another thread may close the file meanwhile */
+    access_drop_set_id(inode);
+    const int rc = file_resize(inode, a->arg[1]);
+    inode_put(inode);
+    return rc;
 }
 
 #define FALLOC_KEEP_SIZE  1
@@ -188,6 +211,8 @@ long syscall_ftruncate(const struct syscall_args *a)
 /* Pages for all of [start, end), as far as there are any. */
 static long provide(struct inode *inode, uint64_t start, uint64_t end)
 {
+    if (inode_on_disk(inode))
+        return -EOPNOTSUPP; /* as Linux's ext2 says */
     const int rc = inode_reserve(inode, end);
     for (uint64_t at = start & PAGE_MASK; !rc && at < end; at += PAGE_SIZE) {
         if (!inode_page_at(inode, at >> PAGE_SHIFT, true))
@@ -217,9 +242,14 @@ long syscall_fallocate(const struct syscall_args *a)
         return -EFBIG;
     if ((a->arg[1] & FALLOC_PUNCH_HOLE) && inode_sealed(file->inode, SEAL_WRITES))
         return -EPERM;
-    if (a->arg[1] == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
-        return inode_punch(file->inode, start,
-                           MIN(start + size, ROUND_UP(file->inode->size, PAGE_SIZE)));
+    if (a->arg[1] == (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE)) {
+        struct inode *const punched = file->inode;
+        inode_get(punched); /* another thread may close the file meanwhile */
+        const int done =
+            inode_punch(punched, start, MIN(start + size, ROUND_UP(punched->size, PAGE_SIZE)));
+        inode_put(punched);
+        return done;
+    }
     if (a->arg[1] & ~(uint64_t)FALLOC_KEEP_SIZE)
         return -EOPNOTSUPP;
     if (inode_sealed(file->inode, SEAL_GROW) && start + size > file->inode->size)
@@ -279,7 +309,16 @@ long syscall_fdatasync(const struct syscall_args *a)
 
 long syscall_syncfs(const struct syscall_args *a)
 {
-    return fd_file(a->arg[0]) ? 0 : -EBADF;
+    const struct file *const file = fd_file(a->arg[0]);
+    if (!file)
+        return -EBADF;
+    struct inode *const inode = file->inode;
+    if (!inode || !inode_on_disk(inode))
+        return 0;
+    inode_get(inode); /* another thread may close the file meanwhile */
+    const int rc = inode->fs->ops->sync(inode->fs);
+    inode_put(inode);
+    return rc;
 }
 
 #define SYNC_FILE_RANGE_KNOWN 7
@@ -301,6 +340,7 @@ long syscall_sync_file_range(const struct syscall_args *a)
 
 long syscall_sync(const struct syscall_args *a)
 {
+    mount_sync_all();
     block_cache_sync_all();
     return 0;
 }

@@ -17,6 +17,7 @@
     ERROR(ENOMEM, 12) \
     ERROR(EACCES, 13) \
     ERROR(EFAULT, 14) \
+    ERROR(ENOTBLK, 15) \
     ERROR(EBUSY, 16) \
     ERROR(EEXIST, 17) \
     ERROR(EXDEV, 18) \

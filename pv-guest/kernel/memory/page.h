@@ -27,7 +27,8 @@ struct page {
     bool protected; /* owned by platform/: read-only, the hypervisor takes it for a page table */
     uint8_t heap_class;
     union {
-        uint64_t used; /* of a process's table: which groups of entries (table.c) */
+        uint64_t used;    /* of a process's table: which groups of entries (table.c) */
+        uint64_t changed; /* of a file on a disk: it is not there yet (inode-disk.c) */
         void *
             heap_free; /* of the heap's: objects that nobody has; each of the others is one of @refs */
     };

@@ -11,6 +11,13 @@ static const char *mode_of(const struct filesystem *fs)
     return fs->read_only ? "ro" : "rw";
 }
 
+TEXT(filesystems)
+{
+    text_add(out, "nodev\trootfs\n");
+    for (unsigned i = 0; mount_type(i); i++)
+        text_add(out, "%s\t%s\n", mount_type_on_disk(i) ? "" : "nodev", mount_type(i));
+}
+
 TEXT(mounts)
 {
     const struct mount *m;

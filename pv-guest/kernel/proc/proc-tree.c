@@ -244,8 +244,7 @@ static const struct node root_table[] = {
     FILE_NODE("cpuinfo", cpuinfo),
     CONSTANT_NODE("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n"
                              "  5 /dev/ptmx\n136 pts\n229 hvc\n\nBlock devices:"),
-    CONSTANT_NODE("filesystems", "nodev\trootfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
-                                 "nodev\tdevpts"),
+    FILE_NODE("filesystems", filesystems),
     FILE_NODE("loadavg", loadavg),
     FILE_NODE("meminfo", meminfo),
     LINK_NODE("mounts", self_mounts_target, NULL),

@@ -93,23 +93,34 @@ static void give_dynamic(struct output *out, const struct inode *dir)
     }
 }
 
-static long give_directory(const struct syscall_args *a, bool old)
+static long give_from(struct file *file, const struct syscall_args *a, bool old)
 {
-    struct file *file = fd_file(a->arg[0]);
     struct output out = {.file = file, .to = a->arg[1], .room = (unsigned)a->arg[2], .old = old};
-    if (!file)
-        return -EBADF;
     const struct inode *dir = file->inode;
     if (!dir || !inode_is(dir, S_IFDIR))
         return -ENOTDIR;
     if (!dir->parent)
         return -ENOENT; /* removed */
+    const int rc = dir_load(file->inode);
+    if (rc)
+        return rc;
     inotify(file->inode, IN_ACCESS);
     if (give_dots(&out, dir) && dir->dynamic)
         give_dynamic(&out, dir);
     else if (!out.error)
         give_entries(&out, dir);
     return out.done ? (long)out.done : out.error;
+}
+
+static long give_directory(const struct syscall_args *a, bool old)
+{
+    struct file *const file = fd_file(a->arg[0]);
+    if (!file)
+        return -EBADF;
+    file_get(file); /* another thread may close it meanwhile */
+    const long rc = give_from(file, a, old);
+    file_put(file);
+    return rc;
 }
 
 long syscall_getdents64(const struct syscall_args *a)

@@ -9,15 +9,31 @@
 #include "text.h"
 #include "user-path.h"
 
-static void remove_entry(struct inode *dir, struct entry *e, const char *name)
+static int remove_entry(struct inode *dir, struct entry *e, const char *name)
 {
     struct inode *const inode = e->inode;
     inode_get(inode);
-    dir_remove(dir, e);
+    const int rc = dir_name_remove(dir, e);
+    if (rc) {
+        inode_put(inode);
+        return rc;
+    }
     if (!inode_is(inode, S_IFDIR))
         inotify(inode, IN_ATTRIB); /* one name less */
     inotify_entry(dir, IN_DELETE, 0, name, inode);
     inode_put(inode);
+    return 0;
+}
+
+/* Is @dir without entries?  0, -ENOTEMPTY or -EIO. */
+static int is_empty(struct inode *dir)
+{
+    if (inode_on_disk(dir) && !dir->loaded) {
+        const int rc = dir->fs->ops->load(dir);
+        if (rc)
+            return rc;
+    }
+    return list_empty(&dir->entries) ? 0 : -ENOTEMPTY;
 }
 
 /* Take the name of an entry away; @directory says which kind the caller means. */
@@ -30,6 +46,7 @@ static long remove(int dirfd, user_t path, bool directory)
     if (rc)
         return rc != -EEXIST ? rc : directory ? -EBUSY : -EISDIR; /* the root itself */
     const size_t length = strlen(name);
+    filesystem_lock(dir->fs);
     struct entry *e = dir_find(dir, name);
     if (directory && (!strcmp(name, ".") || !strcmp(name, "..")))
         rc = length == 1 ? -EINVAL : -ENOTEMPTY;
@@ -37,16 +54,19 @@ static long remove(int dirfd, user_t path, bool directory)
         rc = dir->dynamic ? -EPERM : !strcmp(name, ".") || !strcmp(name, "..") ? -EISDIR : -ENOENT;
     else if (slash && !directory && !inode_is(e->inode, S_IFDIR))
         rc = -ENOTDIR;
+    else if (e->inode->broken)
+        rc = -EIO;
     else if ((rc = access_remove(dir, e->inode)))
         ;
     else if (directory != inode_is(e->inode, S_IFDIR))
         rc = directory ? -ENOTDIR : -EISDIR;
     else if (e->inode->mounted)
         rc = -EBUSY;
-    else if (directory && !list_empty(&e->inode->entries))
-        rc = -ENOTEMPTY;
+    else if (directory && (rc = is_empty(e->inode)))
+        ;
     else
-        remove_entry(dir, e, name);
+        rc = remove_entry(dir, e, name);
+    filesystem_unlock(dir->fs);
     inode_put(dir);
     return rc;
 }
@@ -84,8 +104,13 @@ static long symlink(user_t target, int dirfd, user_t path)
     inode->mode = S_IFLNK | 0777;
     inode->size = strlen(text);
     inode->target = text;
+    if (inode_on_disk(inode)) {
+        filesystem_lock(inode->fs);
+        rc = inode->fs->ops->write_link(inode);
+        filesystem_unlock(inode->fs);
+    }
     inode_put(inode);
-    return 0;
+    return rc;
 }
 
 long syscall_symlink(const struct syscall_args *a)
@@ -107,12 +132,14 @@ static int add_name(int dirfd, user_t path, struct inode *inode)
     int rc = user_path_parent(dirfd, path, &dir, name, &slash);
     if (rc)
         return rc;
+    filesystem_lock(dir->fs);
     rc = dir->fs != inode->fs  ? -EXDEV
          : dir_find(dir, name) ? -EEXIST
          : slash               ? -ENOENT
                                : access_check(dir, MAY_WRITE | MAY_EXECUTE);
     if (!rc)
-        rc = dir_add(dir, name, inode);
+        rc = dir_name_add(dir, name, inode);
+    filesystem_unlock(dir->fs);
     if (!rc) {
         inotify(inode, IN_ATTRIB);
         inotify_entry(dir, IN_CREATE, 0, name, inode);
@@ -172,11 +199,23 @@ static int may_move(const struct inode *inode, const struct inode *to)
     return inode_is(inode, S_IFDIR) && name_contains(inode, to) ? -EINVAL : 0;
 }
 
+/* On the disk, if there is one. */
+static int move_there(struct inode *from, struct entry *source, struct inode *to,
+                      const char *new_name, struct entry *target, bool exchange)
+{
+    return inode_on_disk(from)
+               ? from->fs->ops->move(from, source->name, to, new_name, source->inode,
+                                     target ? target->inode : NULL, exchange)
+               : 0;
+}
+
 static int exchange(struct inode *from, struct entry *source, struct inode *to,
                     struct entry *target)
 {
     struct inode *const inode = source->inode;
-    const int rc = may_move(target->inode, from);
+    int rc = may_move(target->inode, from);
+    if (!rc)
+        rc = move_there(from, source, to, target->name, target, true);
     if (rc)
         return rc;
     source->inode = target->inode;
@@ -202,7 +241,7 @@ static int may_replace(const struct inode *inode, const struct entry *target, un
         return -EBUSY;
     if (inode_is(target->inode, S_IFDIR) != directory)
         return directory ? -ENOTDIR : -EISDIR;
-    return list_empty(&target->inode->entries) ? 0 : -ENOTEMPTY;
+    return directory ? is_empty(target->inode) : 0;
 }
 
 /* Is the running process allowed to?  A directory that gets another parent is written to itself: its "..". */
@@ -234,6 +273,8 @@ static int name_move(struct inode *from, const char *old_name, struct inode *to,
     if (!source)
         return from->dynamic ? -EPERM : -ENOENT;
     struct inode *inode = source->inode;
+    if (inode->broken || (target && target->inode->broken))
+        return -EIO;
     if (slash && !inode_is(inode, S_IFDIR))
         return -ENOTDIR;
     if (target && target->inode == inode)
@@ -254,6 +295,9 @@ static int name_move(struct inode *from, const char *old_name, struct inode *to,
             tell_move(to, new_name, from, old_name, other);
         return rc;
     }
+    rc = move_there(from, source, to, new_name, target, false);
+    if (rc)
+        return rc;
     /* The new name first: it needs memory. */
     if (target) {
         inode_get(inode);
@@ -288,9 +332,11 @@ static long rename(int from_fd, user_t from, int to_fd, user_t to, unsigned flag
         return rc == -EEXIST ? -EBUSY : rc;
     rc = user_path_parent(to_fd, to, &to_dir, new_name, &other);
     if (!rc) {
+        filesystem_lock(from_dir->fs);
         rc = is_dots(old_name) || is_dots(new_name)
                  ? -EBUSY
                  : name_move(from_dir, old_name, to_dir, new_name, flags, slash || other);
+        filesystem_unlock(from_dir->fs);
         inode_put(to_dir);
     }
     inode_put(from_dir);

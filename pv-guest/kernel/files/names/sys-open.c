@@ -68,9 +68,11 @@ static int nameless_inode(const struct opening *o, struct inode **inode)
     rc = !inode_is(dir, S_IFDIR) ? -ENOTDIR
          : dir->dynamic          ? -EOPNOTSUPP
                                  : access_check(dir, MAY_WRITE | MAY_EXECUTE);
+    filesystem_lock(dir->fs);
     if (!rc)
         rc = inode_new_in(dir, S_IFREG | (o->mode & 07777 & ~process_current()->places->umask),
                           inode);
+    filesystem_unlock(dir->fs);
     inode_put(dir);
     return rc;
 }

@@ -27,7 +27,8 @@ static void stat_describe(const struct inode *inode, struct description *d)
         .rdev = inode->device,
         .size = inode->size,
         .block_size = PAGE_SIZE,
-        .blocks = inode->page_count * (PAGE_SIZE / 512),
+        .blocks = inode_on_disk(inode) ? inode->fs->ops->blocks(inode)
+                                       : inode->page_count * (PAGE_SIZE / 512),
     };
     s->atime = inode->atime / 1000000000;
     s->atime_ns = inode->atime % 1000000000;
@@ -200,13 +201,40 @@ static long give_statfs(const struct inode *inode, user_t to)
     return user_write(to, &s, sizeof(s));
 }
 
+static long give_statfs_disk(struct filesystem *fs, user_t to)
+{
+    struct filesystem_room room;
+    filesystem_lock_disk(fs);
+    fs->ops->room(fs, &room);
+    filesystem_unlock_disk(fs);
+    const struct linux_statfs s = {
+        .type = fs->magic,
+        .block_size = room.block_size,
+        .blocks = room.blocks,
+        .free = room.free,
+        .available = room.available,
+        .files = room.inodes,
+        .files_free = room.inodes_free,
+        .id = {fs->number, 0},
+        .name_max = NAME_MAX,
+        .fragment_size = room.block_size,
+        .flags = ST_VALID | (fs->read_only ? ST_RDONLY : 0),
+    };
+    return user_write(to, &s, sizeof(s));
+}
+
+static long tell_statfs(const struct inode *inode, user_t to)
+{
+    return inode && inode_on_disk(inode) ? give_statfs_disk(inode->fs, to) : give_statfs(inode, to);
+}
+
 long syscall_statfs(const struct syscall_args *a)
 {
     struct inode *inode;
     long rc = user_path_find(AT_FDCWD, a->arg[0], 0, &inode);
     if (rc)
         return rc;
-    rc = give_statfs(inode, a->arg[1]);
+    rc = tell_statfs(inode, a->arg[1]);
     inode_put(inode);
     return rc;
 }
@@ -214,5 +242,13 @@ long syscall_statfs(const struct syscall_args *a)
 long syscall_fstatfs(const struct syscall_args *a)
 {
     const struct file *file = fd_file_or_path(a->arg[0]);
-    return file ? give_statfs(file->inode, a->arg[1]) : -EBADF;
+    struct inode *const inode = file ? file->inode : NULL;
+    if (!file)
+        return -EBADF;
+    if (inode)
+        inode_get(inode); /* another thread may close the file meanwhile */
+    const long rc = tell_statfs(inode, a->arg[1]);
+    if (inode)
+        inode_put(inode);
+    return rc;
 }

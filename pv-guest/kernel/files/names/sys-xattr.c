@@ -49,6 +49,8 @@ static bool ends_early(const char *name)
 static int may_use(const struct inode *inode, const char *name, bool write)
 {
     const int class = class_of(name);
+    if (inode_on_disk(inode))
+        return -EOPNOTSUPP; /* it could not keep them */
     if (class < 0)
         return ends_early(name) ? -EINVAL : -EOPNOTSUPP;
     if (write && access_read_only(inode))

@@ -23,17 +23,21 @@ struct inode *inode_root(void)
 void inode_changed(struct inode *inode)
 {
     inode->ctime = clock_now();
+    inode->stale = true;
 }
 
 void inode_modified(struct inode *inode)
 {
     inode->mtime = inode->ctime = clock_now();
+    inode->stale = true;
 }
 
 unsigned inode_links(const struct inode *inode)
 {
     const struct entry *e;
     unsigned links = 2;
+    if (inode_on_disk(inode))
+        return inode->fs->ops->links(inode);
     if (!inode_is(inode, S_IFDIR))
         return inode->links;
     list_for_each(e, &inode->entries, link) links += inode_is(e->inode, S_IFDIR);
@@ -80,6 +84,8 @@ static void inode_leave(struct inode *inode)
 
 void filesystem_end(struct filesystem *fs)
 {
+    if (fs->ops)
+        fs->ops->end(fs);
     fs->gone = true;
     if (!fs->inodes)
         heap_free(fs);
@@ -118,6 +124,14 @@ void inode_put(struct inode *inode)
         return;
     if (!list_empty(&inode->watches))
         inotify_gone(inode);
+    if (inode_on_disk(inode))
+        inode->fs->ops->drop(inode);
+    else
+        inode_free(inode);
+}
+
+void inode_free(struct inode *inode)
+{
     if (inode->mqueue)
         mqueue_gone(inode);
     drop_pages(inode, 0);
@@ -141,10 +155,8 @@ struct entry *dir_find(struct inode *dir, const char *name)
     return NULL;
 }
 
-int dir_add(struct inode *dir, const char *name, struct inode *inode)
+int dir_attach(struct inode *dir, const char *name, struct inode *inode)
 {
-    if (!dir->parent)
-        return -ENOENT;
     if (dir_find(dir, name))
         return -EEXIST;
     struct entry *e = heap_alloc(sizeof(*e) + strlen(name) + 1);
@@ -157,6 +169,16 @@ int dir_add(struct inode *dir, const char *name, struct inode *inode)
     inode_get(inode);
     inode->links++;
     inode->parent = dir;
+    return 0;
+}
+
+int dir_add(struct inode *dir, const char *name, struct inode *inode)
+{
+    if (!dir->parent)
+        return -ENOENT;
+    const int rc = dir_attach(dir, name, inode);
+    if (rc)
+        return rc;
     inode_changed(inode);
     inode_modified(dir);
     return 0;
@@ -196,8 +218,10 @@ int inode_reserve(struct inode *inode, uint64_t size)
 static void page_made(struct inode *inode, uint64_t index)
 {
     inode->pages[index] = page_alloc_zero(PAGE_FOR_FILE);
-    if (inode->pages[index])
-        count_pages(inode, 1);
+    if (!inode->pages[index])
+        return;
+    inode->pages[index]->changed = false;
+    count_pages(inode, 1);
 }
 
 unsigned long inode_page_count(void)
@@ -212,6 +236,30 @@ struct page *inode_page_at(struct inode *inode, uint64_t index, bool create)
     if (!inode->pages[index] && create && page_allowed(inode))
         page_made(inode, index);
     return inode->pages[index];
+}
+
+int inode_give_page(struct inode *inode, uint64_t index, struct page *page)
+{
+    if (index >= inode->page_slots || inode->pages[index])
+        return -EEXIST;
+    inode->pages[index] = page;
+    count_pages(inode, 1);
+    return 0;
+}
+
+unsigned inode_drop_clean(struct inode *inode, unsigned most)
+{
+    unsigned dropped = 0;
+    for (size_t i = 0; i < inode->page_slots && dropped < most && inode->page_count; i++) {
+        struct page *const page = inode->pages[i];
+        if (!page || page->refs > 1 || page->changed)
+            continue;
+        inode->pages[i] = NULL;
+        count_pages(inode, -1);
+        page_put(page);
+        dropped++;
+    }
+    return dropped;
 }
 
 int inode_show(struct inode *inode, struct page *page)
@@ -241,6 +289,8 @@ size_t inode_read(struct inode *inode, uint64_t offset, void *to, size_t size)
     while (done < size && offset < inode->size) {
         const size_t in_page = offset % PAGE_SIZE;
         const size_t n = MIN(MIN(size - done, PAGE_SIZE - in_page), inode->size - offset);
+        if (inode_load(inode, offset, n, false))
+            break;
         struct page *page = inode_page_at(inode, offset >> PAGE_SHIFT, false);
         if (page)
             memcpy((char *)to + done, (char *)page_address(page) + in_page, n);
@@ -252,7 +302,7 @@ size_t inode_read(struct inode *inode, uint64_t offset, void *to, size_t size)
     return done;
 }
 
-int inode_resize(struct inode *inode, uint64_t size)
+static int resize(struct inode *inode, uint64_t size)
 {
     if (size < inode->size) {
         drop_pages(inode, PAGES_FOR(size));
@@ -269,6 +319,28 @@ int inode_resize(struct inode *inode, uint64_t size)
     return 0;
 }
 
+int inode_resize(struct inode *inode, uint64_t size)
+{
+    if (!inode_on_disk(inode))
+        return resize(inode, size);
+    const struct filesystem_ops *const ops = inode->fs->ops;
+    filesystem_lock_disk(inode->fs);
+    int rc = size > inode->size ? ops->grow(inode, size)
+             : size % PAGE_SIZE ? ops->page(inode, size >> PAGE_SHIFT, 0, 0)
+                                : 0;
+    const uint64_t old = inode->size;
+    if (!rc)
+        rc = resize(inode, size);
+    if (!rc && size < old) {
+        struct page *const last = inode_page_at(inode, size >> PAGE_SHIFT, false);
+        if (last && size % PAGE_SIZE)
+            last->changed = true;
+        rc = ops->cut(inode, size, UINT64_MAX);
+    }
+    filesystem_unlock_disk(inode->fs);
+    return rc;
+}
+
 static void zero_in_page(struct inode *inode, uint64_t from, uint64_t to)
 {
     struct page *page = inode_page_at(inode, from >> PAGE_SHIFT, false);
@@ -276,18 +348,31 @@ static void zero_in_page(struct inode *inode, uint64_t from, uint64_t to)
         inode->pages[from >> PAGE_SHIFT] = NULL;
         count_pages(inode, -1);
         page_put(page);
-    } else if (page && to > from)
+    } else if (page && to > from) {
         memset((char *)page_address(page) + from % PAGE_SIZE, 0, to - from);
+        page->changed |= inode_on_disk(inode);
+    }
 }
 
 /* Pages that are mapped somewhere stay, so that the mappings stay true; they cost memory, not correctness. */
 int inode_punch(struct inode *inode, uint64_t start, uint64_t end)
 {
-    while (start < end) {
+    const uint64_t first = start;
+    int rc = 0;
+    filesystem_lock(inode->fs);
+    if (inode_on_disk(inode) && start < end) {
+        rc = inode->fs->ops->page(inode, start >> PAGE_SHIFT, 0, 0);
+        if (!rc)
+            rc = inode->fs->ops->page(inode, (end - 1) >> PAGE_SHIFT, 0, 0);
+    }
+    while (!rc && start < end) {
         const uint64_t to = MIN(end, (start & PAGE_MASK) + PAGE_SIZE);
         zero_in_page(inode, start, to);
         start = to;
     }
+    if (!rc && inode_on_disk(inode))
+        rc = inode->fs->ops->cut(inode, first, end);
+    filesystem_unlock(inode->fs);
     inode_modified(inode);
-    return 0;
+    return rc;
 }

@@ -66,14 +66,46 @@ static const struct {
     {"devpts", DEVPTS_MAGIC, terminals_populate},
 };
 
+static const struct mount_disk_type *disk_types[4];
+static unsigned disk_type_count;
+
+void mount_register(const struct mount_disk_type *type)
+{
+    BUG_ON(disk_type_count == ARRAY_SIZE(disk_types));
+    disk_types[disk_type_count++] = type;
+}
+
 const char *mount_type(unsigned i)
 {
-    return i < ARRAY_SIZE(types) ? types[i].type : NULL;
+    return i < ARRAY_SIZE(types)                     ? types[i].type
+           : i < ARRAY_SIZE(types) + disk_type_count ? disk_types[i - ARRAY_SIZE(types)]->name
+                                                     : NULL;
+}
+
+bool mount_type_on_disk(unsigned i)
+{
+    return i >= ARRAY_SIZE(types);
+}
+
+static int tree_from_disk(const struct mount_disk_type *type, const char *source, bool read_only,
+                          struct inode **root)
+{
+    struct filesystem *const fs = filesystem_new(type->name, type->magic);
+    if (!fs)
+        return -ENOMEM;
+    fs->read_only = read_only;
+    const int rc = type->mount(source, read_only, fs, root);
+    if (rc)
+        heap_free(fs);
+    return rc;
 }
 
 /* A new tree of @type: *root with a reference; -ENODEV if there is no such file system. */
-static int tree_make(const char *type, struct inode **root)
+static int tree_make(const char *type, const char *source, bool read_only, struct inode **root)
 {
+    for (unsigned i = 0; i < disk_type_count; i++)
+        if (!strcmp(type, disk_types[i]->name))
+            return tree_from_disk(disk_types[i], source, read_only, root);
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
         if (strcmp(type, types[i].type))
             continue;
@@ -126,6 +158,9 @@ static void tree_free(struct inode *root)
 {
     struct filesystem *fs = root->fs;
     struct inode *dir = root;
+    if (fs->ops && fs->ops->sync(fs))
+        print("%s: not all that has been written is on the disk\n", fs->type);
+    fs->ending = true;
     while (dir != root || !list_empty(&dir->entries)) {
         struct inode *const up = dir->parent;
         struct entry *e = first_entry(dir);
@@ -172,20 +207,24 @@ static struct list detached = LIST_INIT(detached);
 
 static bool busy(const struct mount *m)
 {
-    return m->root->refs > 1 || m->root->mounted || in_use(m->root);
+    const struct filesystem *const fs = m->root->fs;
+    return m->root->refs > 1 || m->root->mounted || in_use(m->root) ||
+           (fs->ops && fs->ops->busy(m->root->fs));
 }
 
 /* Free those of them that nobody uses any more. */
 static void sweep(void)
 {
-    struct mount *m, *after;
-    list_for_each_safe(m, after, &detached, link)
-    {
-        if (busy(m))
+    struct mount *m = list_entry(detached.next, struct mount, link);
+    while (&m->link != &detached) {
+        if (busy(m)) {
+            m = list_entry(m->link.next, struct mount, link);
             continue;
+        }
         list_remove(&m->link);
-        tree_free(m->root);
+        tree_free(m->root); /* which may sleep: the list is another one then */
         heap_free(m);
+        m = list_entry(detached.next, struct mount, link);
     }
 }
 
@@ -235,7 +274,6 @@ static int detach_all(struct mount *m)
     return detach(m, true);
 }
 
-#define MS_RDONLY  1
 #define MS_REMOUNT 32
 #define MS_BIND    0x1000
 #define MS_REC     0x4000 /* what is mounted below is seen where it is bound, too */
@@ -249,21 +287,26 @@ static int remount(struct inode *root, unsigned flags, const struct mount_option
         return -EINVAL;
     if ((flags & MS_RDONLY) && root->fs->writers)
         return -EBUSY;
-    const int rc = mount_options_apply(o, root);
+    struct filesystem *const fs = root->fs;
+    int rc = mount_options_apply(o, root);
+    filesystem_lock(fs);
+    if (!rc && fs->ops)
+        rc = fs->ops->remount(fs, flags & MS_RDONLY);
     if (!rc)
-        root->fs->read_only = flags & MS_RDONLY;
+        fs->read_only = flags & MS_RDONLY;
+    filesystem_unlock(fs);
     return rc;
 }
 
-static int mount_on(struct inode *where, const char *type, const char *source, unsigned flags,
-                    const struct mount_options *o)
+int mount_on(struct inode *where, const char *type, const char *source, unsigned flags,
+             const struct mount_options *o)
 {
     struct inode *root;
     if (!inode_is(where, S_IFDIR))
         return -ENOTDIR;
     if (where == root_inode || where->dynamic)
         return -EBUSY;
-    int rc = tree_make(type, &root);
+    int rc = tree_make(type, source, flags & MS_RDONLY, &root);
     if (rc)
         return rc;
     rc = mount_options_apply(o, root);
@@ -272,7 +315,7 @@ static int mount_on(struct inode *where, const char *type, const char *source, u
     if (rc)
         tree_free(root);
     else
-        root->fs->read_only = flags & MS_RDONLY;
+        root->fs->read_only |= !!(flags & MS_RDONLY);
     return rc;
 }
 
@@ -411,7 +454,11 @@ long syscall_umount2(const struct syscall_args *a)
     sweep();
     /* The way there crosses into it: look before. */
     list_for_each(m, &mounts, link) m->expiring &= !m->root->crossed;
-    const int rc = find_mount(a->arg[0], !(flags & UMOUNT_NOFOLLOW), &m);
+    int rc = find_mount(a->arg[0], !(flags & UMOUNT_NOFOLLOW), &m);
+    if (!rc && m->root->fs->ops) {
+        mount_sync(m);
+        rc = find_mount(a->arg[0], !(flags & UMOUNT_NOFOLLOW), &m); /* which does not sleep again */
+    }
     if (rc)
         return rc;
     if (flags & MNT_EXPIRE)

@@ -28,9 +28,30 @@ MUST_CHECK int mount_options_read(char *text, struct mount_options *o);
 /* -EINVAL if there is more in the file system of @root than it may have. */
 MUST_CHECK int mount_options_apply(const struct mount_options *o, struct inode *root);
 
+/* A file system on a disk: @mount makes the tree of the disk whose file @source is, in @fs: *root with a reference. */
+struct mount_disk_type {
+    const char *name;
+    uint32_t magic;
+    int (*mount)(const char *source, bool read_only, struct filesystem *fs, struct inode **root);
+};
+void mount_register(const struct mount_disk_type *type);
+/* A new tree of @type (and of what is at @source) over @where; @flags: MS_RDONLY. */
+#define MS_RDONLY 1
+MUST_CHECK int mount_on(struct inode *where, const char *type, const char *source, unsigned flags,
+                        const struct mount_options *o);
+/* What has been written to @m is on its disk, if it has one; others may have taken it away meanwhile. */
+void mount_sync(const struct mount *m);
+/* All that has been written is on the disks. */
+void mount_sync_all(void);
+/* The machine ends: the same, and nothing is written any more. */
+void mount_end_all(void);
+/* The disk file @source is the root of the first process, with the usual things mounted in it: 0 or -errno. */
+MUST_CHECK int mount_root(const char *source, const char *type, bool read_only);
+
 extern struct list mounts;
-/* The @i-th kind of file system that can be mounted; NULL: there are no more. */
+/* The @i-th kind of file system that can be mounted, and does it need a disk; NULL: there are no more. */
 const char *mount_type(unsigned i);
+bool mount_type_on_disk(unsigned i);
 
 /* The kernel's own mount at boot: /proc. */
 void mount_init(void);

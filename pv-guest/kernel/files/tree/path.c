@@ -127,9 +127,12 @@ static int walk_find(struct walk *w, struct inode **found)
 {
     if (w->at->dynamic)
         return w->at->dynamic->find(w->at, w->name, found);
-    struct entry *e = dir_find(w->at, w->name);
+    const int rc = dir_load(w->at);
+    struct entry *e = rc ? NULL : dir_find(w->at, w->name);
     if (!e)
-        return -ENOENT;
+        return rc ? rc : -ENOENT;
+    if (e->inode->broken)
+        return -EIO;
     *found = e->inode;
     inode_get(*found);
     return 0;
@@ -272,7 +275,7 @@ int path_parent(struct inode *start, const char *path, unsigned flags, struct in
     if (rc == 0)
         rc = -EEXIST; /* the path is the root itself */
     if (rc > 0)
-        rc = inode_is(w.at, S_IFDIR) ? 0 : -ENOTDIR;
+        rc = inode_is(w.at, S_IFDIR) ? dir_load(w.at) : -ENOTDIR;
     heap_free(w.text);
     if (rc) {
         inode_put(w.at);
@@ -305,13 +308,17 @@ int inode_new_in(const struct inode *dir, unsigned mode, struct inode **made)
     *made = inode_new(mode);
     if (!*made)
         return -ENOMEM;
-    inode_join(*made, dir->fs);
     set_owner(*made, dir);
-    return 0;
+    const int rc = inode_on_disk(dir) ? dir->fs->ops->make(dir, *made) : 0;
+    if (rc)
+        inode_put(*made);
+    else
+        inode_join(*made, dir->fs);
+    return rc;
 }
 
-/* Give a new inode of @mode the name @name in @dir. */
-static int make_in(struct inode *dir, const char *name, unsigned mode, struct inode **made)
+/* Give a new inode of @mode the name @name in @dir, which is locked. */
+static int make_locked(struct inode *dir, const char *name, unsigned mode, struct inode **made)
 {
     if (dir->dynamic)
         return -EPERM;
@@ -324,7 +331,7 @@ static int make_in(struct inode *dir, const char *name, unsigned mode, struct in
     rc = inode_new_in(dir, mode, &inode);
     if (rc)
         return rc;
-    rc = dir_add(dir, name, inode);
+    rc = dir_name_add(dir, name, inode);
     if (rc) {
         inode_put(inode);
         return rc;
@@ -332,6 +339,14 @@ static int make_in(struct inode *dir, const char *name, unsigned mode, struct in
     inotify_entry(dir, IN_CREATE, 0, name, inode);
     *made = inode;
     return 0;
+}
+
+static int make_in(struct inode *dir, const char *name, unsigned mode, struct inode **made)
+{
+    filesystem_lock(dir->fs);
+    const int rc = make_locked(dir, name, mode, made);
+    filesystem_unlock(dir->fs);
+    return rc;
 }
 
 int path_make(struct inode *start, const char *path, unsigned flags, unsigned mode,

@@ -144,7 +144,7 @@ long syscall_mmap(const struct syscall_args *a)
     if ((flags & (MAP_FIXED | MAP_NOREPLACE)) &&
         (a->arg[0] < USER_START || a->arg[0] > USER_END - size))
         return a->arg[0] % PAGE_SIZE ? -EINVAL : a->arg[0] < USER_START ? -EPERM : -ENOMEM;
-    const uintptr_t start = memory_place(space, a->arg[0], size, flags);
+    uintptr_t start = memory_place(space, a->arg[0], size, flags);
     if (!start)
         return -ENOMEM;
     if ((flags & MAP_NOREPLACE) && !space_is_free(space, start, size))
@@ -155,7 +155,15 @@ long syscall_mmap(const struct syscall_args *a)
     int rc = backing(a, &file);
     if (rc)
         return rc;
-    rc = space_map(space, start, size, a->arg[2] & 7, sharing_of(a, file), file, a->arg[5]);
+    const enum sharing sharing = sharing_of(a, file);
+    if (file)
+        rc = inode_load_mapping(file, a->arg[5], size, sharing == SHARING_ALL);
+    if (!rc && file && inode_on_disk(file) && !(flags & (MAP_FIXED | MAP_NOREPLACE))) {
+        start = memory_place(space, a->arg[0], size, flags); /* again: that has taken time */
+        rc = start ? 0 : -ENOMEM;
+    }
+    if (!rc)
+        rc = space_map(space, start, size, a->arg[2] & 7, sharing, file, a->arg[5]);
     if (file)
         inode_put(file);
     if (rc)
@@ -216,7 +224,29 @@ int mapped_range(const struct syscall_args *a, uintptr_t *start, size_t *size)
 #define MS_INVALIDATE 2
 #define MS_KNOWN      7 /* MS_ASYNC, MS_INVALIDATE, MS_SYNC */
 
-/* Shared mappings are the file, so there is nothing to write back. */
+#define MS_SYNC 4
+
+/* The files on disks that are mapped in [start, start + size) are there, too. */
+static int sync_mapped(uintptr_t start, size_t size)
+{
+    struct space *const space = task_current()->space;
+    int rc = 0;
+    for (uintptr_t at = start; !rc && at < start + size;) {
+        const struct area *const area = area_find(space, at);
+        if (!area)
+            break; /* another thread has taken it away meanwhile */
+        at = area->end;
+        struct inode *const file = area->shared ? area->file : NULL;
+        if (!file || !inode_on_disk(file))
+            continue;
+        inode_get(file);
+        rc = file->fs->ops->sync(file->fs);
+        inode_put(file);
+    }
+    return rc;
+}
+
+/* Shared mappings are the file: there is nothing to write back, but to a disk. */
 long syscall_msync(const struct syscall_args *a)
 {
     uintptr_t start;
@@ -228,7 +258,7 @@ long syscall_msync(const struct syscall_args *a)
     if (!rc && (flags & MS_INVALIDATE) &&
         space_marked(task_current()->space, start, size, AREA_LOCKED))
         return -EBUSY;
-    return rc;
+    return rc || !(flags & MS_SYNC) ? rc : sync_mapped(start, size);
 }
 
 long syscall_mincore(const struct syscall_args *a)

@@ -1,5 +1,6 @@
 /* mremap: mappings that grow, shrink and move. */
 #include "errno.h"
+#include "inode.h"
 #include "process.h"
 #include "space.h"
 #include "syscall.h"
@@ -63,6 +64,17 @@ static long remap(struct space *space, struct area *area, const struct remap *r)
     return r->may_move ? remap_move(space, area, r) : -ENOMEM;
 }
 
+/* What is mapped after this is in memory before. */
+static int load_more(const struct area *area, const struct remap *r)
+{
+    struct inode *const file = area->file;
+    inode_get(file);
+    const int rc = inode_load_mapping(file, area->offset + (r->from - area->start), r->wanted,
+                                      area->shared && !area->keep_read_only);
+    inode_put(file);
+    return rc;
+}
+
 long syscall_mremap(const struct syscall_args *a)
 {
     struct space *const space = task_current()->space;
@@ -85,6 +97,12 @@ long syscall_mremap(const struct syscall_args *a)
     if (r.wanted > r.size && !memory_allowed(space, r.wanted - r.size))
         return -ENOMEM;
     struct area *area = area_find(space, r.from);
+    if (area && area->file && inode_on_disk(area->file)) {
+        const int rc = load_more(area, &r);
+        if (rc)
+            return rc;
+        area = area_find(space, r.from); /* another one, perhaps: that has taken time */
+    }
     if (!area || r.size > area->end - r.from || (area->flags & AREA_FOREIGN))
         return -EFAULT;
     if (!r.size && (!area->shared || !r.may_move))

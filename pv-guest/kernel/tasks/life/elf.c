@@ -73,6 +73,8 @@ static int segment_map(struct inode *file, struct space *space, const struct elf
         end > USER_END || start < USER_START)
         return -ENOEXEC;
     if (s->file_size)
+        rc = inode_load_mapping(file, s->offset & PAGE_MASK, boundary - first, false);
+    if (!rc && s->file_size)
         rc = space_map(space, first, boundary - first, protection, SHARING_NONE, file,
                        s->offset & PAGE_MASK);
     if (!rc && last > boundary)

@@ -5,6 +5,7 @@
 #include "file.h"
 #include "futex.h"
 #include "ipc.h"
+#include "mount.h"
 #include "pidfd.h"
 #include "platform/platform.h"
 #include "posix-timer.h"
@@ -20,6 +21,7 @@ static NORETURN void init_exited(int status)
         print("init died by signal %d\n", status & 0x7f);
     else if (status)
         print("init exited with status %d\n", status >> 8 & 0xff);
+    mount_end_all();
     platform_shutdown(SHUTDOWN_AS_POWEROFF);
 }
 
