@@ -55,11 +55,17 @@ read_only() {
     blockdev --getro /dev/xvdb | grep -q 1 && ! dd if=/dev/zero of=/dev/xvdb bs=512 count=1 2>/dev/null &&
         [ "\$(blockdev --getsize64 /dev/xvdb)" = $((bytes / 2)) ]
 }
+# It does for a file system what a disk does; the host's e2fsck is not asked, test-ext2.sh asks it for virtio disks.
+file_system() {
+    mke2fs -b 1024 /dev/xvda >/dev/null && mount -t ext2 /dev/xvda /mnt && fsx /mnt/random 5 1000 && sync &&
+        umount /mnt && mount -t ext2 -o ro /dev/xvda /mnt && [ -s /mnt/random ] && umount /mnt
+}
 disk=/dev/xvda sectors=$sectors
 until_true test -b /dev/xvda
 until_true test -b /dev/xvdb
 . /disk
 ask 'the second can only be read' read_only
+ask 'a file system can be on it' file_system
 echo "GUEST sum \$(sha256sum </dev/xvdb)"
 dd if=/right of=/dev/xvda bs=65536 conv=fsync 2>/dev/null
 blockdev --flushbufs /dev/xvda
@@ -93,7 +99,7 @@ machine() { # HYPERVISOR
         --disk "$work/disk" --disk "$work/second" -r "$initramfs" --add "$work/g.cfg:/guest/g.cfg" \
         --add "$kernel:/guest/kernel" --add "$work/initramfs:/guest/initramfs" --add "$work/commands:/commands" "$kernel" quiet
     sed -i 's/\r//g' "$out"
-    [ "$(grep -c '^ok - ' "$out")" = 14 ] && ! grep -q '^not ok' "$out"
+    [ "$(grep -c '^ok - ' "$out")" = 15 ] && ! grep -q '^not ok' "$out"
     result $? "on $1 its disks are disks, one to read only"
     grep -e '^not ok' -e '^#' -e '^in vain' "$out" | comment
     says "on $1 it reads what is there" "GUEST sum $given"
