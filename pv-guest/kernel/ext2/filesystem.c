@@ -17,6 +17,8 @@
 #include "text.h"
 #include "timer.h"
 
+static struct list all_mounted = LIST_INIT(all_mounted);
+
 static int disk_read(void *disk, uint64_t offset, void *to, size_t size)
 {
     const struct ext2_mounted *const m = disk;
@@ -140,6 +142,7 @@ static void ext2_end(struct filesystem *fs)
     if (stop_writing(m))
         print("ext2: %s: not all that has been written is on the disk\n", m->device->name);
     ext2_close(&m->volume);
+    list_remove(&m->link);
     heap_free(m);
     fs->object = NULL;
     filesystem_unlock_disk(fs);
@@ -169,11 +172,10 @@ static const struct filesystem_ops ext2_ops = {
 /* Is a file system of @device in memory already? */
 static bool is_mounted(const struct block_device *device)
 {
-    const struct mount *m;
-    list_for_each(m, &mounts, link)
+    const struct ext2_mounted *m;
+    list_for_each(m, &all_mounted, link)
     {
-        const struct filesystem *const fs = m->root->fs;
-        if (fs->ops == &ext2_ops && ((struct ext2_mounted *)fs->object)->device == device)
+        if (m->device == device)
             return true;
     }
     return false;
@@ -227,12 +229,14 @@ static int mount_device(struct block_device *device, bool read_only, struct file
     for (unsigned i = 0; i < EXT2_BUCKETS; i++)
         list_init(&m->files[i]);
     list_init(&m->released);
+    list_add(&m->link, &all_mounted);
     wait_init(&fs->unlocked);
     fs->ops = &ext2_ops;
     fs->object = m;
     const int rc = open_root(m, read_only, root);
     if (rc) {
         ext2_close(&m->volume);
+        list_remove(&m->link);
         heap_free(m);
     }
     return rc;

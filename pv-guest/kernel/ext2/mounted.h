@@ -13,6 +13,7 @@
  * I2  An inode that nobody has is in @released as well, until the next call that has the file system locked.
  */
 struct ext2_mounted {
+    struct list link; /* of all there are, in places or taken away while they are in use */
     struct ext2_volume volume;
     struct block_device *device;
     struct filesystem *fs;
