@@ -72,7 +72,7 @@ static int write_ends(domid_t front, const struct domain_disk *disk, struct end 
     return b->rc ?: f->rc;
 }
 
-static int write_state(const struct end *e) REQUIRES(&store.lock)
+static int write_state(const struct end *e)
 {
     char path[PATH_ROOM + 8];
 
@@ -95,7 +95,7 @@ static bool disk_is_there(domid_t front, const struct domain_disk *disk)
 }
 
 /* False: it cannot be done. */
-static bool disk_comes(struct xenstore *front, const struct domain_disk *disk) REQUIRES(&store.lock)
+static bool disk_comes(struct xenstore *front, const struct domain_disk *disk)
 {
     struct xenstore *back = client_of(disk->backend);
     struct end f, b;
