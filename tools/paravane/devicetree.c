@@ -7,9 +7,6 @@
 #include <string.h>
 
 #include "file.h"
-#include "machine.h"
-
-enum { PERMISSION_HARDWARE = 1 << 1 };
 
 /* Bits of `mode`, in Xen's published binding. */
 enum { MODE_PV = 1 << 0, MODE_LONG = 1 << 2 };
@@ -72,28 +69,6 @@ static int write_choices(void *fdt, const struct domain *d)
     return rc;
 }
 
-/* Who is typed to must see its bytes as they come; the server's lines are of interest to nobody. */
-static int write_disks(void *fdt, const struct domain *d)
-{
-    struct bytes disks = {0};
-
-    if (d->serves) {
-        int rc = fdt_property_u32(fdt, "permissions", PERMISSION_HARDWARE);
-        rc = rc ? rc : fdt_property(fdt, "paravane,background", NULL, 0);
-        return rc ? rc : fdt_property_string(fdt, "paravane,console", "off");
-    }
-    if (!d->disk_count)
-        return 0;
-    for (size_t i = 0; i < d->disk_count; i++) {
-        bytes_format(&disks, "xvd%c %u %c /dev/vd%c", (char)('a' + i), d->disk_server,
-                     d->disks[i].read_only ? 'r' : 'w', (char)('a' + i));
-        bytes_append(&disks, "", 1);
-    }
-    int rc = fdt_property(fdt, "paravane,disk", disks.data, (int)disks.size);
-    bytes_free(&disks);
-    return rc ? rc : fdt_property_string(fdt, "paravane,console", "raw");
-}
-
 static int write_domain(void *fdt, const struct domain *d, const struct domain_modules *m)
 {
     int rc = fdt_begin_node(fdt, d->name);
@@ -103,7 +78,6 @@ static int write_domain(void *fdt, const struct domain *d, const struct domain_m
     rc = rc ? rc : write_memory(fdt, "memory", d->memory_mib);
     rc = rc ? rc : fdt_property_u32(fdt, "cpus", d->vcpus);
     rc = rc ? rc : write_choices(fdt, d);
-    rc = rc ? rc : write_disks(fdt, d);
     rc = rc ? rc : write_kernel(fdt, d, m->kernel);
     if (!rc && m->ramdisk)
         rc = write_ramdisk(fdt, m->ramdisk);

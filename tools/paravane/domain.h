@@ -29,8 +29,6 @@ enum on_event {
         ON_EVENTS
 };
 
-struct machine_disk;
-
 struct domain {
     char *name;
     unsigned id;
@@ -41,13 +39,9 @@ struct domain {
     uint64_t memory_mib; /* 0: as much as domain_settle() finds right */
     uint64_t max_memory_mib;
     unsigned vcpus;
-    unsigned weight, cap;             /* 0: not given */
-    uint64_t affinity;                /* bitmap of physical CPUs, 0: any */
-    const char *on[ON_EVENTS];        /* NULL: not given */
-    const struct machine_disk *disks; /* that domain @disk_server serves to it: vda is its xvda */
-    size_t disk_count;
-    unsigned disk_server;
-    bool serves; /* has the machine's devices, and is there for the others */
+    unsigned weight, cap;      /* 0: not given */
+    uint64_t affinity;         /* bitmap of physical CPUs, 0: any */
+    const char *on[ON_EVENTS]; /* NULL: not given */
     unsigned char uuid[16];
     bool has_uuid;
 };

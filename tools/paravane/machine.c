@@ -87,87 +87,6 @@ enum verdict machine_find_hypervisor(struct machine *m, const char *name)
     return v;
 }
 
-/* --- Disks --------------------------------------------------------------- */
-
-#define DISKS_MOST 16 /* xvda to xvdp */
-#define SERVER_MIB 24
-
-static const struct {
-    const char *word, *suffix;
-} formats[] = {{"raw", ""}, {"qcow2", ".qcow2"}, {"vmdk", ".vmdk"}, {"vpc", ".vhd"}};
-#define FORMATS (sizeof(formats) / sizeof(formats[0]))
-
-/* By the name alone: what is in the file is the guest's to choose, and a format can name other files. */
-static const char *format_of(const char *file)
-{
-    for (size_t i = 1; i < FORMATS; i++) {
-        const size_t n = strlen(formats[i].suffix), length = strlen(file);
-        if (length > n && strcmp(file + length - n, formats[i].suffix) == 0)
-            return formats[i].word;
-    }
-    return formats[0].word;
-}
-
-/* One word behind the file's name; false: it is none. */
-static bool disk_word(struct machine_disk *d, const char *word)
-{
-    if (strcmp(word, "ro") == 0)
-        return d->read_only = true;
-    for (size_t i = 0; i < FORMATS; i++)
-        if (strncmp(word, "format=", 7) == 0 && strcmp(word + 7, formats[i].word) == 0) {
-            d->format = formats[i].word;
-            return true;
-        }
-    return false;
-}
-
-/* A name may have commas: what is behind the last is cut off as long as it is a word of ours. */
-enum verdict machine_add_disk(struct machine *m, const char *text)
-{
-    struct machine_disk d = {.file = memory_strdup(text)};
-    char *comma;
-
-    while ((comma = strrchr(d.file, ',')) != NULL && disk_word(&d, comma + 1))
-        *comma = '\0';
-    if (!d.format)
-        d.format = format_of(d.file);
-    m->disks = memory_resize(m->disks, (m->disk_count + 1) * sizeof(*m->disks));
-    m->disks[m->disk_count++] = d;
-    if (m->disk_count > DISKS_MOST)
-        return verdict_say(VERDICT_USAGE, "--disk: there are more than %d; leave some out",
-                           DISKS_MOST);
-    if (!file_exists(d.file))
-        return verdict_say(
-            VERDICT_NO_FILE,
-            "cannot read the disk %s; check the path (FILE[,ro][,format=raw|qcow2|vmdk|vpc])",
-            d.file);
-    return VERDICT_OK;
-}
-
-enum verdict machine_disk_server(const struct machine *m, struct domain *guest,
-                                 struct domain *server)
-{
-    char *build = build_folder(), *kernel = memory_format("%s/pv-guest/pv-guest", build);
-    enum verdict v = domain_init(server, guest->id + 1, kernel);
-
-    free(server->name);
-    free(server->command_line);
-    server->name = memory_strdup("disks");
-    server->command_line = memory_strdup("quiet init=/bin/busybox -- sleep 2147483647");
-    server->memory_mib = SERVER_MIB;
-    server->serves = true;
-    server->ramdisk = memory_format("%s/pv-guest/initramfs.cpio", build);
-    v = v ? v
-          : file_check(server->ramdisk, "the ramdisk of the domain that serves disks",
-                       &server->ramdisk_size);
-    guest->disks = m->disks;
-    guest->disk_count = m->disk_count;
-    guest->disk_server = server->id;
-    free(kernel);
-    free(build);
-    return v;
-}
-
 /* --- Modules ------------------------------------------------------------- */
 
 struct module_list {
@@ -416,9 +335,8 @@ static void add_devices(struct arguments *a, const struct machine *m)
 {
     for (size_t i = 0; i < m->disk_count; i++) {
         struct bytes drive = {0};
-        bytes_format(&drive, "if=none,format=%s,id=disk%zu,%sfile=", m->disks[i].format, i,
-                     m->disks[i].read_only ? "readonly=on," : "");
-        append_quoted(&drive, m->disks[i].file);
+        bytes_format(&drive, "if=none,format=raw,id=disk%zu,file=", i);
+        append_quoted(&drive, m->disks[i]);
         add(a, memory_strdup("-drive"));
         add(a, drive.data);
         add(a, memory_strdup("-device"));

@@ -37,12 +37,6 @@ enum machine_threads {
     THREADS_MULTI, /* one each */
 };
 
-struct machine_disk {
-    char *file;
-    const char *format; /* QEMU's word for it */
-    bool read_only;
-};
-
 struct machine {
     char *hypervisor; /* path of its file */
     bool is_xen;      /* Xen: plain modules only, its own lines, no debug-exit */
@@ -59,18 +53,12 @@ struct machine {
     const char *accel, *cpu;              /* cpu NULL: the default of the accelerator */
     const char *append;                   /* more words for the hypervisor, or NULL */
     const char *tree;                     /* a tree to use instead of ours, or NULL */
-    struct machine_disk *disks;           /* each a virtio disk */
+    const char **disks;                   /* files, raw, each a virtio disk */
     size_t disk_count;
     bool net; /* a virtio network interface */
     unsigned cpus;
     unsigned memory_mib; /* 0: as much as the domains need */
 };
-
-/* "FILE[,ro][,format=raw|qcow2|vmdk|vpc]" */
-enum verdict machine_add_disk(struct machine *m, const char *text);
-/* A domain that drives the machine's disks and serves them to @guest, which finds them as xvda, xvdb, ... */
-enum verdict machine_disk_server(const struct machine *m, struct domain *guest,
-                                 struct domain *server);
 
 /* Resolve "paravane", "xen" or a path; sets ->hypervisor and ->is_xen. */
 enum verdict machine_find_hypervisor(struct machine *m, const char *name);

@@ -35,7 +35,7 @@
     O(native, 0, NULL, "no hypervisor: boot KERNEL on the bare machine")                           \
     O(dom0, 0, NULL, "start the guest as the privileged domain 0, from plain modules")             \
     O(privileged, 0, NULL, "the same as --dom0")                                                   \
-    O(disk, 0, "FILE[,ro][,format=F]", "a disk of the domain's: a guest's xvda, domain 0's vda (many times)")\
+    O(disk, 0, "FILE", "a virtio disk of domain 0's, or of the bare machine's (many times)")       \
     O(net, 0, NULL, "a virtio network interface, behind QEMU's own network")                       \
     O(accel, 0, "WHICH", "auto (default), tcg or kvm; auto is tcg")                                \
     O(cpu, 0, "MODEL", "QEMU's CPU model (default qemu64; host with kvm)")                         \
@@ -381,7 +381,12 @@ static enum verdict set_value(struct run_options *o, int option)
         o->machine.gdb = true;
         return optarg ? set_number("gdb", optarg, 1, 65535, &o->machine.gdb_port) : VERDICT_OK;
     case OPTION_disk:
-        return machine_add_disk(&o->machine, optarg);
+        o->machine.disks = memory_resize(o->machine.disks,
+                                         (o->machine.disk_count + 1) * sizeof(*o->machine.disks));
+        o->machine.disks[o->machine.disk_count++] = optarg;
+        return file_exists(optarg) ? VERDICT_OK
+                                   : verdict_say(VERDICT_NO_FILE,
+                                                 "cannot read the disk %s; check the path", optarg);
     case OPTION_add:
         o->added = memory_resize(o->added, (o->added_count + 1) * sizeof(*o->added));
         o->added[o->added_count++] = optarg;

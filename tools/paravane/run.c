@@ -235,21 +235,6 @@ static enum verdict read_domains(struct domain_list *list, struct run_options *o
     return v;
 }
 
-/* Disks are of the one guest that there is, and another domain serves them; domain 0 and a bare machine drive their own. */
-static enum verdict add_disk_server(struct domain_list *list, const struct run_options *o)
-{
-    if (!o->machine.disk_count || o->machine.native || o->machine.privileged || o->machine.tree)
-        return VERDICT_OK;
-    if (list->count > 1)
-        return verdict_say(VERDICT_USAGE,
-                           "--disk is for one domain, and there are %zu; leave out the others",
-                           list->count);
-    list->domains = memory_resize(list->domains, 2 * sizeof(*list->domains));
-    list->count = 2;
-    list->domains[1] = (struct domain){0};
-    return machine_disk_server(&o->machine, &list->domains[0], &list->domains[1]);
-}
-
 /* Xen 4.17 reads no tree on x86: one domain, as domain 0. */
 static enum verdict settle_privilege(struct machine *m, const struct domain_list *list)
 {
@@ -389,7 +374,6 @@ int command_run(int argc, char **argv)
     if (!v && o.machine.append && !o.machine.is_xen)
         words_warn(o.machine.append);
     v = v ? v : settle_privilege(&o.machine, &list);
-    v = v ? v : add_disk_server(&list, &o);
     v = v ? v : find_until(&o, &list);
     v = v ? v : machine_command(&o.machine, list.domains, list.count, &bundle, &command);
     if (!v && o.print_command)
@@ -405,8 +389,6 @@ int command_run(int argc, char **argv)
     free(list.domains);
     free(o.machine.hypervisor);
     free(o.added);
-    for (size_t i = 0; i < o.machine.disk_count; i++)
-        free(o.machine.disks[i].file);
     free(o.machine.disks);
     strace_close(o.session.strace);
     output_close(o.session.log);
