@@ -3,7 +3,6 @@
  * what is left of a domain that is gone.  The answers are xenstored's.
  */
 #include "suite.h"
-#include "domain-config.h"
 #include "evtchn.h"
 #include "xenstore.h"
 
@@ -25,7 +24,6 @@ static struct side {
 } sides[DOMAINS];
 
 static uint64_t frames_at_rest;
-static struct domain_config *config_of[DOMAINS];
 
 static void come(unsigned id, uint16_t roles)
 {
@@ -33,7 +31,6 @@ static void come(unsigned id, uint16_t roles)
 
     guest_create(&s->g, (domid_t)id, 64, 1);
     s->g.d->roles |= roles;
-    s->g.d->config = config_of[id];
     long rc = xenstore_attach(s->g.d, guest_mfn(&s->g, RING), guest_mfn(&s->g, RING), 7);
     cr_assert(rc > 0);
     s->port.port = (uint32_t)rc;
@@ -424,67 +421,4 @@ Test(xenstore_domains, a_long_list_comes_in_parts)
                     "data/none\0"
                     "0\0"),
                 "ENOENT");
-}
-
-/* --- disks ----------------------------------------------------------------------------------- */
-
-#define BACK  "/local/domain/1/backend/vbd/2/51728"
-#define FRONT "/local/domain/2/device/vbd/51728"
-
-static void disk_is_there(void)
-{
-    assert_text(ask(2, READ, "device/vbd/51728/backend\0"), BACK);
-    assert_text(ask(2, READ, "device/vbd/51728/backend-id\0"), "1");
-    assert_text(ask(2, READ, "device/vbd/51728/virtual-device\0"), "51728");
-    assert_text(ask(1, READ, BACK "/frontend\0"), FRONT);
-    assert_text(ask(1, READ, BACK "/frontend-id\0"), "2");
-    assert_text(ask(1, READ, BACK "/params\0"), "/dev/vdb");
-    assert_text(ask(1, READ, BACK "/mode\0"), "r");
-    assert_text(ask(1, READ, BACK "/state\0"), "1");
-    assert_text(ask(1, READ, FRONT "/state\0"), "1");
-}
-
-Test(xenstore_domains, disks_are_there_for_both_ends)
-{
-    static struct domain_config c = {
-        .disk_count = 1,
-        .disks = {{.backend = 1, .number = 51728, .name = "xvdb", .params = "/dev/vdb"}}};
-
-    go(2);
-    assert_text(ask(1, WATCH, "backend/vbd\0t\0"), "OK");
-    (void)heard(1);
-    config_of[2] = &c;
-    come(2, 0);
-    assert_eq_long(heard(1), 1);
-    assert_text(sides[1].event, "backend/vbd/2/51728/state");
-    disk_is_there();
-    /* Each writes its own, and reads the other's. */
-    assert_text(ask(1, WRITE,
-                    BACK "/state\0"
-                         "2"),
-                "OK");
-    assert_text(ask(2, READ, BACK "/state\0"), "2");
-    assert_text(ask(2, WRITE,
-                    BACK "/state\0"
-                         "4"),
-                "EACCES");
-    assert_text(ask(2, WRITE,
-                    FRONT "/ring-ref\0"
-                          "8"),
-                "OK");
-    assert_text(ask(1, READ, FRONT "/ring-ref\0"), "8");
-    assert_text(ask(3, READ, BACK "/state\0"), "EACCES");
-
-    (void)heard(1);
-    go(2);
-    cr_assert(heard(1) > 0);
-    assert_text(ask(1, READ, BACK "\0"), "ENOENT");
-
-    /* The backend comes last, or again. */
-    go(1);
-    come(2, 0);
-    assert_text(ask(2, READ, "device/vbd/51728/backend\0"), "ENOENT");
-    come(1, 0);
-    disk_is_there();
-    config_of[2] = NULL;
 }

@@ -312,8 +312,7 @@
     RULE(IM_043, DOMAINS_TOO_MANY, 0, "the hypervisor starts a limited number of domains", "more than %lu domains", "hyperlaunch.md") \
     RULE(IM_044, PROPERTY_WORD_UNKNOWN, 0, "words are those of the binding", "the word is not known", "hyperlaunch.md") \
     RULE(IM_045, PROPERTY_TOO_LONG, 0, "a string fits", "the string has %lu characters, at most %lu fit", "hyperlaunch.md") \
-    RULE(IM_046, CONSOLE_DOMAIN_MISSING, 0, "the console belongs to a domain that exists", "there is no domain %lu", "hyperlaunch.md") \
-    RULE(IM_047, DISK_WRONG, 0, "a disk has a name, a backend, a mode and parameters", "disk %lu is not \"NAME DOMAIN MODE PARAMETERS\", say \"xvda 1 w /dev/vda\", or there are more than %lu", "hyperlaunch.md")
+    RULE(IM_046, CONSOLE_DOMAIN_MISSING, 0, "the console belongs to a domain that exists", "there is no domain %lu", "hyperlaunch.md")
 
 /* The store that the hypervisor serves: errnos go over the ring by name; with 0 there is no reply. */
 #define RULE_LIST_STORE(RULE)                                                                      \

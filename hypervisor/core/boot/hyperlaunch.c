@@ -305,50 +305,6 @@ static int read_resources(const struct reader *r, struct domain_config *c)
     return rc;
 }
 
-/* "xvda": its place in the alphabet; or -1. */
-static int disk_place(const char *name, size_t length)
-{
-    if (length != 4 || memcmp(name, "xvd", 3) != 0 || name[3] < 'a' || name[3] > 'p')
-        return -1;
-    return name[3] - 'a';
-}
-
-/* "xvda 1 w /dev/vda": false if it is no such thing. */
-static bool read_disk(const char *text, struct domain_disk *d)
-{
-    const char *space = strchr(text, ' ');
-    const int place = space ? disk_place(text, (size_t)(space - text)) : -1;
-    char *end;
-
-    if (place < 0 || space[1] < '0' || space[1] > '9')
-        return false;
-    const unsigned long backend = strtoul(space + 1, &end, 10);
-    if (backend > LAST_DOMID || end[0] != ' ' || (end[1] != 'r' && end[1] != 'w') ||
-        end[2] != ' ' || !end[3] || strlen(end + 3) >= sizeof(d->params))
-        return false;
-    string_copy(d->params, end + 3, sizeof(d->params));
-    snprintf(d->name, sizeof(d->name), "xvd%c", 'a' + place);
-    d->number = 202u << 8 | 16u * (unsigned)place;
-    d->backend = (domid_t)backend;
-    d->writable = end[1] == 'w';
-    return true;
-}
-
-static int read_disks(const struct reader *r, struct domain_config *c)
-{
-    int length;
-    const char *p = property(r, "paravane,disk", &length);
-
-    if (!p)
-        return 0;
-    if (length <= 0 || p[length - 1] != '\0')
-        return complain(r, "paravane,disk", PROPERTY_NOT_A_STRING);
-    for (const char *end = p + length; p < end; p += strlen(p) + 1)
-        if (c->disk_count == DISKS_MOST || !read_disk(p, &c->disks[c->disk_count++]))
-            return complain(r, "paravane,disk", DISK_WRONG, c->disk_count, DISKS_MOST);
-    return 0;
-}
-
 /* Number, mode, roles. */
 static int read_identity(const struct reader *r, struct domain_config *c)
 {
@@ -399,9 +355,6 @@ static int read_domain(struct reader *r, struct domain_config *c)
         rc = read_resources(r, c);
     if (!rc)
         rc = read_policies(r, c);
-    if (!rc)
-        rc = read_disks(r, c);
-    c->background = property(r, "paravane,background", &length) != NULL;
     if (!rc)
         rc = read_modules(r, c);
     return rc;

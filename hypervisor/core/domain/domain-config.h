@@ -9,22 +9,11 @@ enum end_action { END_DESTROY, END_RESTART, END_PRESERVE };
 
 enum console_mode { CONSOLE_RAW, CONSOLE_PREFIX, CONSOLE_OFF };
 
-/* A disk that a domain is to find in its store, and another domain to serve it (hypercall-abi/hyperlaunch.md). */
-#define DISKS_MOST 16u
-struct domain_disk {
-    domid_t backend;
-    bool writable;
-    uint32_t number; /* virtual-device: 202 << 8 | 16 * which */
-    char name[8];    /* "xvda" */
-    char params[56]; /* what it is called in the backend's domain: "/dev/vda" */
-};
-
 /* Everything needed to build a domain, and to build it again. */
 struct domain_config {
     domid_t id;
     uint16_t roles;
     bool initial;     /* SIF_PRIVILEGED | SIF_INITDOMAIN; its end is the machine's */
-    bool background;  /* does not keep the machine going */
     bool has_console; /* typed input goes here at the start */
     uint8_t on_poweroff, on_reboot, on_crash, on_watchdog; /* enum end_action */
     uint8_t console;                                       /* enum console_mode */
@@ -34,8 +23,6 @@ struct domain_config {
     uint32_t weight, cap;
     uint64_t affinity;
     int kernel, ramdisk; /* module indexes; -1: none */
-    uint8_t disk_count;
-    struct domain_disk disks[DISKS_MOST];
     uint8_t handle[16];
     uint32_t restarts;
     uint32_t failures; /* in a row, to build it again */

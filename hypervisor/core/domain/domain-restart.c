@@ -40,7 +40,7 @@ static void restart_work(struct work *w);
 
 static void restart_at(struct domain_config *c, uint64_t due)
 {
-    alive_add(!c->background); /* what waits keeps the machine going as well, */
+    alive_add(1); /* what waits keeps the machine going as well, */
     if (c->failures)
         starving++; /* but not if all wait for each other */
     c->restart_work.run = restart_work;
@@ -73,7 +73,7 @@ static void restart_work(struct work *w)
 {
     struct domain_config *c = container_of(w, struct domain_config, restart_work);
 
-    alive_add(-!c->background);
+    alive_add(-1);
     if (c->failures)
         starving--;
     restart_now(c);

@@ -5,16 +5,14 @@
 #include "page.h"
 #include "verdict.h"
 
-/* The machine goes on while domains are alive: started, not in the background, not paused by a control domain, and not ended for
- * good (atomic). */
+/* The machine goes on while domains are alive: started, not paused by a control domain, and not ended for good (atomic). */
 static uint32_t alive;
 static uint8_t verdict = VERDICT_OK;
 
 void alive_count(struct domain *d) REQUIRES(&d->control)
 {
     struct domain_record *r = record_of(d);
-    const bool counts = !d->config || !d->config->background;
-    const bool now = counts && d->started && !d->pauses && !r->announced;
+    const bool now = d->started && !d->pauses && !r->announced;
 
     if (now != r->counted)
         atomic_add(&alive, now ? 1u : ~0u);

@@ -6,7 +6,6 @@
  *   xenstore-transaction.c  what a request sees and changes, in a transaction or outside of any
  *   xenstore-watch.c        watches, and who is told of a change
  *   xenstore-nodes.c        what is there from the start
- *   xenstore-devices.c      what is there of disks
  *   xenstore-tree.c         the tree itself (xenstore-tree.h)
  */
 #pragma once
@@ -186,18 +185,6 @@ struct tree_account *account_of(domid_t id);
 bool xenstore_piece_over(const struct xenstore *s);
 /* Events go into the ring, as many as there is room for. */
 void xenstore_deliver(struct xenstore *s);
-
-/* All hear of what @s did last, with preemption points; the lock is held before and after. */
-void xenstore_tell_all(struct xenstore *s) REQUIRES(&store.lock);
-/* The node at @path, if it is there, and all below it: @s did that, and all hear of it. */
-void xenstore_remove(struct xenstore *s, const char *path) REQUIRES(&store.lock);
-
-/* xenstore-devices.c: with preemption points, the lock is held before and after. */
-
-/* @s has come: the nodes of its disks, and of those that it serves, if the other end is there. */
-void xenstore_devices_come(struct xenstore *s) REQUIRES(&store.lock);
-/* @s, whose own nodes are gone, goes. */
-void xenstore_devices_go(struct xenstore *s) REQUIRES(&store.lock);
 
 /* xenstore-nodes.c */
 

@@ -10,8 +10,8 @@
  *                /local/domain/2        seen 16   ""                read, since "c" was made below it
  *                /local/domain/2/d      seen 12   none    changed   removed
  *
- * A node's generation changes when its value or its permissions are written and when a name below it comes or goes. So
- * the end is: EAGAIN if one of the nodes has another generation by now, or is gone, maybe with one above it, or has
+ * A node's generation changes when its value or its permissions are written and when a name below it comes or goes.
+ * So the end is: EAGAIN if one of the nodes has another generation by now, or is gone, maybe with one above it, or has
  * come; else the changes are put into the tree, at once and without taking memory.  Two transactions about different
  * nodes do not disturb each other.  That is xenstored's way, too.
  */

@@ -1,8 +1,8 @@
 /*
  * The tree behind the store: finding, changing, walking.  See xenstore-tree.h for the idea.
  *
- * Everything here is bounded: a path by TREE_DEPTH, a node by TREE_NODE, all of them together by the accounts. Nothing
- * here knows who asks; permissions are data.
+ * Everything here is bounded: a path by TREE_DEPTH, a node by TREE_NODE, all of them together by the accounts.
+ * Nothing here knows who asks; permissions are data.
  */
 #include "xenstore-tree.h"
 

@@ -405,12 +405,12 @@ long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t conso
     spin_lock(&store.lock);
     d->store = s;
     come(s);
-    xenstore_devices_come(s);
     spin_unlock(&store.lock);
     return port;
 }
 
-void xenstore_tell_all(struct xenstore *s)
+/* All hear of what @s did last, with preemption points; the lock is held before and after. */
+static void tell_all(struct xenstore *s) REQUIRES(&store.lock)
 {
     for (;;) {
         s->piece_end = arch_now() + PIECE_NS;
@@ -422,7 +422,8 @@ void xenstore_tell_all(struct xenstore *s)
     }
 }
 
-void xenstore_remove(struct xenstore *s, const char *path)
+/* The node at @path, if it is there, and all below it. */
+static void remove_all(struct xenstore *s, const char *path) REQUIRES(&store.lock)
 {
     struct tree_node *nearest, *n = store.root ? tree_find(store.root, path, &nearest) : NULL;
 
@@ -432,7 +433,7 @@ void xenstore_remove(struct xenstore *s, const char *path)
         tree_take(n);
         tree_free(n);
     }
-    xenstore_tell_all(s);
+    tell_all(s);
 }
 
 /* Its home, and what it owns elsewhere. */
@@ -443,14 +444,14 @@ static void remove_traces(struct xenstore *s) REQUIRES(&store.lock)
 
     (void)xenstore_home(s->id, path);
     path[strlen(path) - 1] = '\0';
-    xenstore_remove(s, path);
+    remove_all(s, path);
     if (xenstore_vm(s, path))
-        xenstore_remove(s, path);
+        remove_all(s, path);
     while ((n = transaction_orphan(s)) != NULL) {
         char *full = mem_alloc(TREE_PATH + 1);
         if (full) {
             (void)tree_path_below(store.root, n, full, 0);
-            xenstore_remove(s, full);
+            remove_all(s, full);
             mem_free(full, TREE_PATH + 1);
         } else {
             tree_take(n);
@@ -465,10 +466,9 @@ void xenstore_detach(struct domain *d)
     struct xenstore *s = d->store;
     d->store = NULL;
     if (s) {
-        xenstore_tell_all(s);
+        tell_all(s);
         forget_connection(s);
         remove_traces(s);
-        xenstore_devices_go(s);
         go(s);
     }
     spin_unlock(&store.lock);
@@ -527,13 +527,13 @@ int xenstore_write(struct domain *d, const char *path, const char *value)
     if (!full)
         return -XEN_ENOMEM;
     spin_lock(&store.lock);
-    xenstore_tell_all(&store_tool); /* another who writes may be at it */
+    tell_all(&store_tool); /* another who writes may be at it */
     int rc = store_and_path(d->store, path, full);
     if (!rc) {
         xenstore_found_at(full);
         rc = access_set(&store_tool, NULL, full, value, strlen(value), NULL);
     }
-    xenstore_tell_all(&store_tool);
+    tell_all(&store_tool);
     spin_unlock(&store.lock);
     mem_free(full, TREE_PATH + 1);
     return rc;
