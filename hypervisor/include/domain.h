@@ -186,7 +186,7 @@ struct domain {
 
     struct grant_table *grants;
     struct console_ring *console; /* NULL: no hypervisor-served console */
-    struct xenstore *store;       /* NULL: none, or another domain's; guarded by the store's lock */
+    struct xenstore *store;       /* NULL: none, or another domain's */
     /* how it was built, for a rebuild after reboot; NULL for the idle domain */
     struct domain_config *config;
     /* scheduler: 256 = normal; cap in percent of one CPU, 0 = none.  They change under @control, @cap also under @cap_lock; read without */

@@ -1,5 +1,5 @@
 /*
- * The store, over a domain's ring: what it keeps is what a plain list keeps, transactions and all;
+ * A domain's store, over its ring: what it keeps is what a plain list keeps, transactions and all;
  * what it takes is bounded and comes back; nobody but the ring's owner loses by a bad ring.
  */
 #include "suite.h"
@@ -103,12 +103,11 @@ static const char *ask_text(uint32_t type, uint32_t tx, const char *payload)
 /* --- against a model ------------------------------------------------------------------------- */
 
 #define PATHS 21u
-#define TOP   PATHS /* "data", which is always there */
 
-/* Which of the paths exist, with which value, and when that changed last, or a name below. */
+/* Which of the paths exist, with which value. */
 struct model {
-    bool there[PATHS + 1];
-    unsigned value[PATHS + 1], version[PATHS + 1];
+    bool there[PATHS];
+    unsigned value[PATHS];
 };
 
 /* data/a, data/a/a, data/a/b, ... : three names on each of two levels below three of the first, and
@@ -135,163 +134,102 @@ static bool below(unsigned i, unsigned top)
     return !strncmp(path_of(i), a, strlen(a));
 }
 
-static unsigned above(unsigned i)
+static void model_write(struct model *m, unsigned at, unsigned value)
 {
-    return i < 3 ? TOP : i < 12 ? (i - 3) / 3 : i - 12 + 3;
+    for (unsigned i = 0; i < PATHS; i++)
+        if (i != at && below(at, i) && !m->there[i]) {
+            m->there[i] = true;
+            m->value[i] = 0;
+        }
+    m->there[at] = true;
+    m->value[at] = value;
+}
+
+static void model_remove(struct model *m, unsigned at)
+{
+    for (unsigned i = 0; i < PATHS; i++)
+        if (below(i, at))
+            m->there[i] = false;
+}
+
+static void check_node(const struct model *m, unsigned i, uint32_t tx)
+{
+    char want[16] = "ENOENT";
+
+    if (m->there[i])
+        snprintf(want, sizeof(want), m->value[i] ? "%u" : "", m->value[i]);
+    assert_text(ask_text(XS_READ, tx, path_of(i)), want);
 }
 
 struct open_transaction {
     uint32_t id; /* 0: none */
-    bool seen[PATHS + 1], changed[PATHS + 1];
-    struct model model; /* of what it has seen */
+    bool wrote;
+    unsigned began; /* after so many changes of the store */
+    struct model model;
 };
 
-static struct model store = {.there = {[TOP] = true}};
+static struct model store;
 static struct open_transaction open[4];
 static unsigned changes;
 
-/* What is at @i, for a transaction or (NULL) outside of any. */
-static struct model *look(struct open_transaction *t, unsigned i)
+static void step_end(struct open_transaction *t, bool commit)
 {
-    if (!t)
-        return &store;
-    if (!t->seen[i]) {
-        t->seen[i] = true;
-        t->model.there[i] = store.there[i];
-        t->model.value[i] = store.value[i];
-        t->model.version[i] = store.there[i] ? store.version[i] : 0;
+    const bool conflict = commit && t->wrote && t->began != changes;
+
+    assert_text(ask_text(XS_TRANSACTION_END, t->id, commit ? "T" : "F"),
+                conflict ? "EAGAIN" : "OK");
+    if (commit && t->wrote && !conflict) {
+        store = t->model;
+        changes++;
     }
-    return &t->model;
-}
-
-/* Looking for what is not there is looking at what is above. */
-static bool find(struct open_transaction *t, unsigned i)
-{
-    const bool there = look(t, i)->there[i];
-
-    while (!look(t, i)->there[i])
-        i = above(i);
-    return there;
-}
-
-static void put_value(struct open_transaction *t, unsigned i, unsigned value)
-{
-    struct model *m = look(t, i);
-
-    if (!m->there[i] && i != TOP) {
-        if (!look(t, above(i))->there[above(i)])
-            put_value(t, above(i), 0);
-        if (!t)
-            m->version[above(i)] = ++changes;
-    }
-    m->there[i] = true;
-    m->value[i] = value;
-    if (t)
-        t->changed[i] = true;
-    else
-        m->version[i] = ++changes;
-}
-
-static void take(struct open_transaction *t, unsigned top)
-{
-    for (unsigned i = PATHS; i-- > 0;)
-        if (below(i, top) && (store.there[i] || (t && t->seen[i]))) {
-            if (t && look(t, i)->there[i])
-                t->changed[i] = true;
-            look(t, i)->there[i] = false;
-        }
-    if (!t)
-        store.version[above(top)] = ++changes;
-}
-
-static bool commit(struct open_transaction *t)
-{
-    for (unsigned i = 0; i <= PATHS; i++)
-        if (t->seen[i] && (store.there[i] ? store.version[i] : 0) != t->model.version[i])
-            return false;
-    for (unsigned i = PATHS; i-- > 0;)
-        if (t->changed[i] && !t->model.there[i] && store.there[i])
-            take(NULL, i);
-    for (unsigned i = 0; i < PATHS; i++)
-        if (t->changed[i] && t->model.there[i])
-            put_value(NULL, i, t->model.value[i]);
-    return true;
-}
-
-static void check_node(struct open_transaction *t, unsigned i)
-{
-    char want[16] = "ENOENT";
-
-    if (find(t, i))
-        snprintf(want, sizeof(want), look(t, i)->value[i] ? "%u" : "", look(t, i)->value[i]);
-    assert_text(ask_text(XS_READ, t ? t->id : 0, path_of(i)), want);
-}
-
-/* How many names are below; their order is nobody's concern. */
-static void check_names(struct open_transaction *t, unsigned i)
-{
-    unsigned want = 0, have = 0;
-
-    (void)ask_text(XS_DIRECTORY, t ? t->id : 0, path_of(i));
-    if (!find(t, i))
-        return;
-    for (uint32_t at = 0; at < answer.len; at++)
-        have += !text[at];
-    for (unsigned c = 0; c < PATHS; c++)
-        want += above(c) == i && (t && t->seen[c] ? &t->model : &store)->there[c];
-    cr_assert(have == want, "%u names below %s instead of %u", have, path_of(i), want);
-}
-
-static void step_end(struct open_transaction *t, bool ends)
-{
-    const char *said = ask_text(XS_TRANSACTION_END, t->id, ends ? "T" : "F");
-
-    assert_text(said, !ends || commit(t) ? "OK" : "EAGAIN");
     t->id = 0;
-}
-
-static void step_start(struct open_transaction *t)
-{
-    memset(t, 0, sizeof(*t));
-    t->id = (uint32_t)strtoul(ask_text(XS_TRANSACTION_START, 0, ""), NULL, 10);
-    cr_assert(t->id != 0);
 }
 
 static void step(struct random *r)
 {
-    struct open_transaction *t = &open[random_below(r, 4)],
-                            *in = random_below(r, 3) && t->id ? t : NULL;
+    struct open_transaction *t = &open[random_below(r, 4)], *in = random_below(r, 3) ? t : NULL;
+    struct model *m = in && in->id ? &in->model : &store;
     const uint32_t tx = in ? in->id : 0;
     const unsigned at = random_below(r, PATHS), value = 1 + random_below(r, 1000),
                    what = random_below(r, 10);
     char message[40];
 
     if (what == 0) {
-        if (t->id)
-            step_end(t, random_below(r, 3));
-        else
-            step_start(t);
-    } else if (what < 5) {
-        check_node(in, at);
-    } else if (what == 5) {
-        check_names(in, at);
-    } else if (what < 8) {
+        if (t->id) {
+            step_end(t, random_below(r, 2));
+            return;
+        }
+        t->id = (uint32_t)strtoul(ask_text(XS_TRANSACTION_START, 0, ""), NULL, 10);
+        t->wrote = false;
+        t->began = changes;
+        t->model = store;
+        cr_assert(t->id != 0);
+        return;
+    }
+    if (what < 5) {
+        check_node(m, at, tx);
+        return;
+    }
+    if (what < 8) {
         snprintf(message, sizeof(message), "%s%c%u", path_of(at), 0, value);
         size_t n = strlen(message) + 1;
         n += (size_t)snprintf(message + n, sizeof(message) - n, "%u", value);
-        (void)find(in, at);
         assert_text(ask(XS_WRITE, tx, message, n), "OK");
-        put_value(in, at, value);
+        model_write(m, at, value);
     } else {
-        const bool there = find(in, at);
+        const bool there = m->there[at];
         const char *said = ask_text(XS_RM, tx, path_of(at));
         if (!there) {
             cr_assert(!strcmp(said, "OK") || !strcmp(said, "ENOENT"));
             return;
         }
         assert_text(said, "OK");
-        take(in, at);
+        model_remove(m, at);
     }
+    if (m == &store)
+        changes++;
+    else
+        in->wrote = true;
 }
 
 Test(xenstore, keeps_what_a_plain_list_keeps)
@@ -304,7 +242,7 @@ Test(xenstore, keeps_what_a_plain_list_keeps)
         if (open[i].id)
             step_end(&open[i], true);
     for (unsigned i = 0; i < PATHS; i++)
-        check_node(NULL, i);
+        check_node(&store, i, 0);
 }
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -317,7 +255,7 @@ Test(xenstore, takes_nothing_until_asked_and_little_then)
               frames_at_rest - page_free_count());
 }
 
-Test(xenstore, full_is_less_than_256_kib_and_all_comes_back)
+Test(xenstore, full_is_less_than_64_kib_and_all_comes_back)
 {
     char message[300];
     unsigned n = 0, watches = 0;
@@ -335,11 +273,11 @@ Test(xenstore, full_is_less_than_256_kib_and_all_comes_back)
         if (*ask(XS_WATCH, 0, message, 12) == 'E')
             break;
     }
-    cr_assert(frames_at_rest - page_free_count() <= 60, "%lu frames",
+    cr_assert(frames_at_rest - page_free_count() <= 16, "%lu frames",
               frames_at_rest - page_free_count());
     assert_text(ask_text(XS_RM, 0, "data"), "OK");
     assert_text(ask_text(XS_RESET_WATCHES, 0, ""), "OK");
-    cr_assert(frames_at_rest - page_free_count() <= 6, "%lu frames",
+    cr_assert(frames_at_rest - page_free_count() <= 5, "%lu frames",
               frames_at_rest - page_free_count());
 }
 
@@ -358,7 +296,6 @@ Test(xenstore, out_of_memory_is_an_answer)
         failed += !strcmp(ask(XS_WRITE, 0, message, 9 + i * 16), "ENOMEM");
     }
     cr_assert(failed > 0);
-    page_free_virt(held[--n], 0);
     assert_text(ask_text(XS_READ, 0, "domid"), "1");
     while (n)
         page_free_virt(held[--n], 0);

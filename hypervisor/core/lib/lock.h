@@ -20,7 +20,6 @@
     RANK(WALLCLOCK) /* the wall clock, until all domains show it */                \
     RANK(DOMAINS)   /* the table of domains */                                     \
     RANK(EVTCHN)    /* one domain's event channels (lower domid first when two) */ \
-    RANK(STORE)     /* the store of all domains */                                 \
     RANK(GRANT)     /* one domain's grant table */                                 \
     RANK(MAPTRACK)  /* one vCPU's free handles of mapped grants; making more */    \
     RANK(CONSOLE)   /* console rings and the input focus */                        \

@@ -1,8 +1,8 @@
 /*
  * What a guest finds in its store: the nodes that xl writes for one without devices.
  *
- * Their permissions are xl's, too: most belong to domain 0 and the guest reads them; where a guest is to answer, the
- * node is its own.
+ * Their permissions are xl's, too: most belong to domain 0 and the guest reads them; where a guest
+ * is to answer, the node is its own.
  */
 #include "xenstore-parts.h"
 
@@ -10,34 +10,10 @@
 #include "domain-config.h"
 #include "lib.h"
 
-#define HOMES "/local/domain/"
-
-const char *xenstore_home(domid_t id, char *to)
+const char *xenstore_home(const struct domain *d, char *to)
 {
-    snprintf(to, HOME_LIMIT, HOMES "%u/", id);
+    snprintf(to, HOME_LIMIT, "/local/domain/%u/", d->id);
     return to;
-}
-
-bool xenstore_vm(const struct xenstore *s, char *to)
-{
-    const struct domain_config *c = s->domain->config;
-
-    if (!c)
-        return false;
-    static const uint8_t none[sizeof(c->handle)];
-    uint8_t h[sizeof(c->handle)];
-    memcpy(h, c->handle, sizeof(h));
-    if (!memcmp(
-            h, none,
-            sizeof(h))) { /* one that was given no UUID has its number there: it is not another's */
-        h[14] = (uint8_t)(s->id >> 8);
-        h[15] = (uint8_t)s->id;
-    }
-    snprintf(to, VM_LIMIT,
-             "/vm/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", h[0], h[1],
-             h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
-             h[15]);
-    return true;
 }
 
 static struct tree_perms perms_of(domid_t owner, domid_t reader)
@@ -69,27 +45,38 @@ static void found(struct founding *f, bool guest_owns, const char *name, const c
     if (name[0] == '/')
         string_copy(path, name, sizeof(path));
     else
-        snprintf(path, sizeof(path), HOMES "%u%s%s", s->id, *name ? "/" : "", name);
+        snprintf(path, sizeof(path), "/local/domain/%u%s%s", s->domain->id, *name ? "/" : "", name);
     va_start(args, format);
     vsnprintf(value, sizeof(value), format, args);
     va_end(args);
 
-    const struct tree_perms perms = perms_of(guest_owns ? s->id : 0, s->id);
-    f->rc = access_found(&store_tool, path, value, &perms);
+    const domid_t id = s->domain->id;
+    const struct tree_perms perms = perms_of(guest_owns ? id : 0, id);
+    const struct tree_change c = {value, strlen(value), &perms, DOMID_SELF, s->changes};
+    struct tree_node *now;
+    f->rc = tree_set(&s->budget, s->root, path, &c, &now);
+    if (!f->rc) {
+        tree_put(&s->budget, s->root);
+        s->root = now;
+    }
 }
 
-static void found_vm(struct founding *f, const char *name)
+static void found_vm(struct founding *f, const struct domain_config *c)
 {
-    char vm[VM_LIMIT], path[VM_LIMIT + 8];
+    char uuid[40], path[64];
+    const uint8_t *h = c->handle;
 
-    if (!xenstore_vm(f->s, vm))
-        return;
-    found(f, false, "vm", "%s", vm);
-    found(f, false, vm, "%s", "");
-    snprintf(path, sizeof(path), "%s/name", vm);
-    found(f, false, path, "%s", name);
-    snprintf(path, sizeof(path), "%s/uuid", vm);
-    found(f, false, path, "%s", vm + strlen("/vm/"));
+    snprintf(uuid, sizeof(uuid),
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", h[0], h[1],
+             h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
+             h[15]);
+    snprintf(path, sizeof(path), "/vm/%s", uuid);
+    found(f, false, "vm", "%s", path);
+    found(f, false, path, "%s", "");
+    snprintf(path, sizeof(path), "/vm/%s/name", uuid);
+    found(f, false, path, "%s", c->name);
+    snprintf(path, sizeof(path), "/vm/%s/uuid", uuid);
+    found(f, false, path, "%s", uuid);
 }
 
 /* What a guest may write in is its own; the rest it reads. */
@@ -124,7 +111,8 @@ static void found_nodes(struct founding *f)
     found(f, false, "", "%s", "");
     found(f, false, "name", "%s", d->name);
     found(f, false, "domid", "%u", d->id);
-    found_vm(f, d->config ? d->config->name : "");
+    if (d->config)
+        found_vm(f, d->config);
     found(f, false, "cpu", "%s", "");
     for_each_vcpu(d, v) {
         snprintf(path, sizeof(path), "cpu/%u/availability", v->id);
@@ -143,66 +131,19 @@ static void found_nodes(struct founding *f)
     found_directories(f);
 }
 
-/* Nobody is told: it was not there for anybody. */
-static void unfound(const struct xenstore *s)
-{
-    char path[2][VM_LIMIT] = {"", ""};
-
-    (void)xenstore_home(s->id, path[0]);
-    path[0][strlen(path[0]) - 1] = '\0';
-    (void)xenstore_vm(s, path[1]);
-    for (unsigned i = 0; i < 2; i++) {
-        struct tree_node *nearest,
-            *n = path[i][0] ? tree_find(store.root, path[i], &nearest) : NULL;
-        if (n) {
-            tree_take(n);
-            tree_free(n);
-        }
-    }
-}
-
-static int found_root(void)
-{
-    const struct tree_perms perms = {.count = 1};
-    const struct tree_content c = {.perms = &perms};
-    int rc = 0;
-
-    if (store.root)
-        return 0;
-    store.root = tree_node_new(&store.others, NULL, "", 0, &c, &rc);
-    if (store.root)
-        tree_node_own(store.root, &store.others);
-    return rc;
-}
-
-int xenstore_found(struct xenstore *s)
+int xenstore_open_tree(struct xenstore *s)
 {
     struct founding f = {.s = s};
 
-    if (s->founded)
+    if (s->root)
         return 0;
-    f.rc = found_root();
+    s->root = tree_new(&s->budget, &f.rc);
     if (f.rc)
         return f.rc;
     found_nodes(&f);
     if (f.rc) {
-        unfound(s);
-        return f.rc;
+        tree_put(&s->budget, s->root);
+        s->root = NULL;
     }
-    s->founded = true;
-    store.unfounded--;
-    return 0;
-}
-
-void xenstore_found_at(const char *path)
-{
-    char *end;
-
-    if (!store.unfounded || strncmp(path, HOMES, strlen(HOMES)) != 0)
-        return;
-    const unsigned long id = strtoul(path + strlen(HOMES), &end, 10);
-    struct xenstore *s =
-        id < DOMID_FIRST_RESERVED && (*end == '/' || !*end) ? client_of((domid_t)id) : NULL;
-    if (s)
-        (void)!xenstore_found(s); /* then it is not there */
+    return f.rc;
 }

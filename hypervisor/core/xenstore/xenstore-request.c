@@ -1,9 +1,9 @@
 /*
- * One request to the store, and its answer: the protocol of <xen/io/xs_wire.h>.
+ * One request to a domain's store, and its answer: the protocol of <xen/io/xs_wire.h>.
  *
- * Errors, and which comes first when there are several, are xenstored's.  They go over the wire as names.  What only
- * says how things are (no such node, a conflict) is an answer like any other; what says no is a rule (XS-nnn of
- * rule-list.h).
+ * Errors, and which comes first when there are several, are xenstored's.  They go over the wire as
+ * names.  What only says how things are (no such node, a conflict) is an answer like any other;
+ * what says no is a rule (XS-nnn of rule-list.h).
  */
 #include "xenstore-parts.h"
 
@@ -21,11 +21,16 @@ struct call {
     uint32_t rest_length;
 };
 
+static struct tree_node **tree_of(const struct call *c)
+{
+    return c->t ? &c->t->now : &c->s->root;
+}
+
 /* Room for a reply's payload, or NULL: no memory. */
 static char *reply_room(struct xenstore *s, size_t length)
 {
     s->reply_payload = length <= sizeof(s->reply_small) ? s->reply_small : mem_alloc(length);
-    s->reply.len = s->reply_size = s->reply_payload ? (uint32_t)length : 0;
+    s->reply.len = s->reply_payload ? (uint32_t)length : 0;
     return s->reply_payload;
 }
 
@@ -42,7 +47,7 @@ static int reply_text(struct xenstore *s, const char *text, size_t length)
 void xenstore_reply_free(struct xenstore *s)
 {
     if (s->reply_payload && s->reply_payload != s->reply_small)
-        mem_free(s->reply_payload, s->reply_size);
+        mem_free(s->reply_payload, s->reply.len);
     s->reply_payload = NULL;
     s->replying = false;
 }
@@ -57,7 +62,7 @@ static int path_of(struct call *c)
     if (said == c->length || said == 0)
         return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
     if (*path != '/') {
-        const size_t n = strlen(xenstore_home(c->s->id, home));
+        const size_t n = strlen(xenstore_home(c->s->domain, home));
         if (said > REL_PATH)
             return refuse(STORE_PATH_WRONG, said);
         c->path = memcpy(c->text - n, home, n);
@@ -68,7 +73,6 @@ static int path_of(struct call *c)
         return refuse(STORE_PATH_WRONG, said);
     c->rest = (uint32_t)said + 1;
     c->rest_length = c->length - c->rest;
-    xenstore_found_at(c->path);
     return 0;
 }
 
@@ -84,15 +88,26 @@ static int only_path(struct call *c)
 
 static const char perm_letter[] = "nrwb"; /* by TREE_READ | TREE_WRITE */
 
+/* What may domain @id do with @n? */
+static unsigned may(const struct tree_node *n, domid_t id)
+{
+    const struct tree_perms *p = &n->perms;
+
+    if (p->perm[0].id == id)
+        return TREE_READ | TREE_WRITE;
+    for (unsigned i = 1; i < p->count; i++)
+        if (p->perm[i].id == id)
+            return p->perm[i].may;
+    return p->perm[0].may;
+}
+
 /* The node at the call's path, if the guest may do @what there; or NULL and *@rc.  That nothing is
  * there may only be learned by who might do it above. */
 static const struct tree_node *node_for(struct call *c, unsigned what, int *rc)
 {
-    const struct tree_node *nearest, *n = access_find(c->s, c->t, c->path, &nearest, rc);
+    const struct tree_node *nearest, *n = tree_find(*tree_of(c), c->path, &nearest);
 
-    if (*rc)
-        return NULL;
-    if (!(perms_may(n ?: nearest, c->s) & what)) {
+    if (!(may(n ?: nearest, c->s->domain->id) & what)) {
         *rc = refuse(STORE_PERMISSION, c->s->request.type);
         return NULL;
     }
@@ -106,6 +121,32 @@ static const struct tree_node *node_to_read(struct call *c, int *rc)
     return *rc ? NULL : node_for(c, TREE_READ, rc);
 }
 
+/* Commit @rc, the answer of tree_set() or tree_remove(): @now is the call's tree. */
+static int changed(struct call *c, int rc, struct tree_node *now)
+{
+    if (rc == -XEN_ENOSPC)
+        return refuse(STORE_QUOTA, c->s->budget.used);
+    if (rc)
+        return rc;
+    if (c->t) {
+        tree_put(&c->s->budget, c->t->now);
+        c->t->now = now;
+    } else {
+        xenstore_replace_tree(c->s, now);
+    }
+    return 0;
+}
+
+static int set_node(struct call *c, struct tree_change *change)
+{
+    struct tree_node *now = NULL;
+
+    change->owner = c->s->domain->id;
+    change->number = ++c->s->changes;
+    int rc = tree_set(&c->s->budget, *tree_of(c), c->path, change, &now);
+    return changed(c, rc, now);
+}
+
 static int answer_read(struct call *c)
 {
     int rc;
@@ -114,70 +155,36 @@ static int answer_read(struct call *c)
     return n ? reply_text(c->s, tree_value(n), n->value_length) : rc;
 }
 
-/* Names, each with its 0, as one text: of it, what is behind @skip bytes and has room. */
-struct names {
-    char *to; /* NULL: none is kept */
-    size_t at, skip, room;
-    size_t kept;
-    bool full;
-};
-
-static void add_name(void *to, const char *name, size_t length)
+/* The names below a node, each with its 0: how many bytes; copied if @to. */
+static size_t list_names(const struct tree_node *n, char *to)
 {
-    struct names *n = to;
-    const size_t at = n->at;
+    size_t at = 0;
 
-    n->at += length + 1;
-    if (at < n->skip || n->full)
-        return;
-    n->full = length + 1 > n->room - n->kept;
-    if (n->full || !n->to)
-        return;
-    memcpy(n->to + n->kept, name, length);
-    n->to[n->kept + length] = '\0';
-    n->kept += length + 1;
+    for (unsigned i = 0; i < n->children; i++) {
+        const size_t length = n->child[i]->name_length;
+        if (to) {
+            memcpy(to + at, n->child[i]->bytes, length);
+            to[at + length] = '\0';
+        }
+        at += length + 1;
+    }
+    return at;
 }
 
 static int answer_directory(struct call *c)
 {
     int rc;
     const struct tree_node *n = node_to_read(c, &rc);
-    struct names names = {.room = XENSTORE_PAYLOAD_MAX};
 
     if (!n)
         return rc;
-    access_names(c->t, c->path, n, add_name, &names);
-    if (names.at > XENSTORE_PAYLOAD_MAX)
-        return refuse(STORE_REPLY_TOO_LONG, names.at);
-    names = (struct names){.to = reply_room(c->s, names.at), .room = names.at};
-    if (!names.to)
+    const size_t bytes = list_names(n, NULL);
+    if (bytes > XENSTORE_PAYLOAD_MAX)
+        return refuse(STORE_REPLY_TOO_LONG, bytes);
+    char *to = reply_room(c->s, bytes);
+    if (!to)
         return -XEN_ENOMEM;
-    access_names(c->t, c->path, n, add_name, &names);
-    return 0;
-}
-
-/* The node's generation, and as many names from that place on as a message holds; an empty one ends them. */
-static int answer_directory_part(struct call *c)
-{
-    int rc = path_of(c);
-    const char *from = c->text + c->rest;
-    char *end;
-
-    if (rc)
-        return rc;
-    if (!c->rest_length || strnlen(from, c->rest_length) != c->rest_length - 1)
-        return refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
-    const struct tree_node *n = node_for(c, TREE_READ, &rc);
-    char *text = n ? reply_room(c->s, XENSTORE_PAYLOAD_MAX) : NULL;
-    if (!text)
-        return n ? -XEN_ENOMEM : rc;
-    const size_t head = (size_t)snprintf(text, 24, "%lu", (unsigned long)n->generation) + 1;
-    struct names names = {.to = text + head, .room = XENSTORE_PAYLOAD_MAX - head - 1};
-    names.skip = strtoul(from, &end, 10);
-    access_names(c->t, c->path, n, add_name, &names);
-    if (!names.full)
-        names.to[names.kept++] = '\0';
-    c->s->reply.len = (uint32_t)(head + names.kept);
+    (void)list_names(n, to);
     return 0;
 }
 
@@ -185,15 +192,13 @@ static int answer_get_perms(struct call *c)
 {
     char text[TREE_PERMS * 8]; /* "b65535" and its 0 each */
     size_t bytes = 0;
-    struct tree_perms perms;
     int rc;
     const struct tree_node *n = node_to_read(c, &rc);
 
     if (!n)
         return rc;
-    perms_now(n, &perms);
-    for (unsigned i = 0; i < perms.count; i++) {
-        const struct tree_perm *p = &perms.perm[i];
+    for (unsigned i = 0; i < n->perms.count; i++) {
+        const struct tree_perm *p = &n->perms.perm[i];
         bytes += (size_t)snprintf(text + bytes, sizeof(text) - bytes, "%c%u", perm_letter[p->may],
                                   p->id) +
                  1;
@@ -210,7 +215,7 @@ static int answer_write(struct call *c)
     (void)node_for(c, TREE_WRITE, &rc);
     if (rc && rc != -XEN_ENOENT)
         return rc;
-    return access_set(c->s, c->t, c->path, c->text + c->rest, c->rest_length, NULL);
+    return set_node(c, &(struct tree_change){.value = c->text + c->rest, .length = c->rest_length});
 }
 
 static int answer_mkdir(struct call *c)
@@ -221,12 +226,13 @@ static int answer_mkdir(struct call *c)
         return rc;
     if (node_for(c, TREE_WRITE, &rc) || rc != -XEN_ENOENT)
         return rc;
-    return access_set(c->s, c->t, c->path, "", 0, NULL);
+    return set_node(c, &(struct tree_change){.value = ""});
 }
 
 static int answer_rm(struct call *c)
 {
     const struct tree_node *nearest;
+    struct tree_node *now = NULL;
     int rc = only_path(c);
 
     if (rc)
@@ -237,11 +243,13 @@ static int answer_rm(struct call *c)
         /* Gone already is fine, if only the last name is missing. */
         char *last = strrchr(c->path, '/');
         *last = '\0';
-        const struct tree_node *above =
-            access_find(c->s, c->t, *c->path ? c->path : "/", &nearest, &rc);
-        return rc ?: above ? 0 : -XEN_ENOENT;
+        return tree_find(*tree_of(c), c->path, &nearest) ? 0 : -XEN_ENOENT;
     }
-    return c->path[1] ? access_remove(c->s, c->t, c->path) : refuse(STORE_PATH_WRONG, 1);
+    if (!c->path[1])
+        return refuse(STORE_PATH_WRONG, 1);
+    c->s->changes++;
+    rc = tree_remove(&c->s->budget, *tree_of(c), c->path, &now);
+    return changed(c, rc, now);
 }
 
 /* "r5": false if it is no such thing. */
@@ -274,10 +282,10 @@ static int read_perms(const struct call *c, struct tree_perms *perms)
     return perms->count ? 0 : refuse(STORE_STRINGS_WRONG, c->s->request.type, c->length);
 }
 
-/* The owner's right, and no guest gives a node away. */
+/* The owner's right, and nobody gives a node away. */
 static int answer_set_perms(struct call *c)
 {
-    const domid_t me = c->s->id;
+    const domid_t me = c->s->domain->id;
     struct tree_perms perms = {.count = 0};
     int rc = path_of(c);
 
@@ -288,9 +296,9 @@ static int answer_set_perms(struct call *c)
     const struct tree_node *n = node_for(c, TREE_WRITE, &rc);
     if (!n)
         return rc;
-    if (!c->s->privileged && (tree_owner(n) != me || perms.perm[0].id != me))
+    if (n->perms.perm[0].id != me || perms.perm[0].id != me)
         return refuse(STORE_PERMISSION, c->s->request.type);
-    return access_set(c->s, c->t, c->path, NULL, 0, &perms);
+    return set_node(c, &(struct tree_change){.perms = &perms});
 }
 
 /* A number as the only string of the request. */
@@ -321,11 +329,9 @@ static int answer_is_introduced(struct call *c)
     unsigned long id;
     int rc = only_number(c, &id);
 
-    if (rc)
-        return rc;
-    const bool here =
-        id == 0 || id == DOMID_SELF || (id < DOMID_FIRST_RESERVED && client_of((domid_t)id));
-    return reply_text(c->s, here ? "T" : "F", 2);
+    return rc
+               ?: reply_text(c->s,
+                             id == 0 || id == c->s->domain->id || id == DOMID_SELF ? "T" : "F", 2);
 }
 
 /* --- requests: watches and transactions --- */
@@ -398,18 +404,26 @@ static int answer_transaction_start(struct call *c)
     return reply_text(c->s, text, strlen(text) + 1);
 }
 
+/* One that has only read saw one state of the tree, whatever happened since.  One that has written
+ * may go in only if nothing happened: its tree becomes everybody's. */
 static int answer_transaction_end(struct call *c)
 {
     struct xenstore *s = c->s;
+    struct transaction *t = c->t;
+    int rc = 0;
 
     if (c->length != 2 || c->text[1] || (c->text[0] != 'T' && c->text[0] != 'F'))
         return refuse(STORE_STRINGS_WRONG, s->request.type, c->length);
-    if (!c->t)
+    if (!t)
         return -XEN_ENOENT;
-    if (c->text[0] == 'T')
-        return transaction_commit(s, c->t);
-    transaction_drop(s, c->t);
-    return 0;
+    if (c->text[0] == 'T' && t->now != t->was) {
+        if (s->root == t->was)
+            xenstore_replace_tree(s, tree_get(t->now));
+        else
+            rc = -XEN_EAGAIN;
+    }
+    transaction_free(s, t);
+    return rc;
 }
 
 static int answer_privileged(struct call *c)
@@ -439,7 +453,6 @@ static int (*const answer[])(struct call *c) = {
     [XS_RESUME] = answer_privileged,
     [XS_SET_TARGET] = answer_privileged,
     [XS_RESET_WATCHES] = answer_reset_watches,
-    [XS_DIRECTORY_PART] = answer_directory_part,
 };
 
 /* The names that go over the wire. */
@@ -475,7 +488,7 @@ static int dispatch(struct call *c)
 
     if (m->type >= ARRAY_SIZE(answer) || !answer[m->type])
         return refuse(STORE_MESSAGE_UNKNOWN, m->type);
-    int rc = xenstore_found(c->s);
+    int rc = xenstore_open_tree(c->s);
     if (rc)
         return rc;
     c->t = m->tx_id ? transaction_find(c->s, m->tx_id) : NULL;

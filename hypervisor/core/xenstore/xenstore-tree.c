@@ -1,12 +1,11 @@
 /*
- * The tree behind the store: finding, changing, walking.  See xenstore-tree.h for the idea.
+ * The tree behind a xenstore: finding, changing, comparing.  See xenstore-tree.h for the idea.
  *
- * Everything here is bounded: a path by TREE_DEPTH, a node by TREE_NODE, all of them together by the accounts.
- * Nothing here knows who asks; permissions are data.
+ * Everything here is bounded: a path by TREE_DEPTH (so recursion is, too), a node by TREE_NODE, all
+ * of them together by the budget.  Nothing here knows who asks; permissions are data.
  */
 #include "xenstore-tree.h"
 
-#include "arch.h"
 #include "lib.h"
 #include "page.h"
 
@@ -24,302 +23,130 @@ static uint32_t cost(size_t size)
     return c > PAGE_SIZE / 4 && c < PAGE_SIZE ? (uint32_t)PAGE_SIZE : c;
 }
 
-void account_init(struct tree_account *a, uint32_t limit, uint32_t node_limit)
-{
-    *a = (struct tree_account){.limit = limit, .node_limit = node_limit};
-    list_init(&a->nodes);
-}
-
-void *account_alloc(struct tree_account *a, size_t size, int *rc)
+void *budget_alloc(struct tree_budget *b, size_t size, int *rc)
 {
     const uint32_t c = cost(size);
 
     *rc = -XEN_ENOSPC;
-    if (c > a->limit || a->used > a->limit - c)
+    if (c > b->limit || b->used > b->limit - c)
         return NULL;
     void *p = mem_alloc(size);
     *rc = p ? 0 : -XEN_ENOMEM;
-    a->used += p ? c : 0;
+    b->used += p ? c : 0;
     return p;
 }
 
-void account_free(struct tree_account *a, void *p, size_t size)
+void budget_free(struct tree_budget *b, void *p, size_t size)
 {
     if (!p)
         return;
-    a->used -= cost(size);
+    b->used -= cost(size);
     mem_free(p, size);
 }
 
 /* --- nodes ----------------------------------------------------------------------------------- */
 
-static size_t node_size(size_t perms, size_t name, size_t value)
+static size_t node_size(size_t name, size_t value)
 {
-    return offsetof(struct tree_node, bytes) + perms * sizeof(struct tree_perm) + name + value;
+    return offsetof(struct tree_node, bytes) + name + value;
 }
 
-static size_t size_of(const struct tree_node *n)
+struct tree_node *tree_get(struct tree_node *n)
 {
-    return node_size(n->perms, n->name_length, n->value_length);
+    n->refs++;
+    return n;
 }
 
-static size_t table_size(const struct tree_node *n)
+/* Recursion ends: a tree is at most TREE_DEPTH deep. */
+void tree_put(struct tree_budget *b, struct tree_node *n)
 {
-    return sizeof(n->table[0]) << n->table_bits;
+    if (!n || --n->refs)
+        return;
+    for (unsigned i = 0; i < n->children; i++)
+        tree_put(b, n->child[i]);
+    budget_free(b, n->child, n->children * sizeof(n->child[0]));
+    budget_free(b, n, node_size(n->name_length, n->value_length));
 }
 
-struct tree_node *tree_node_new(struct tree_account *a, const struct tree_node *instead,
-                                const char *name, size_t name_length, const struct tree_content *c,
-                                int *rc)
+static struct tree_node *node_new(struct tree_budget *b, const char *name, size_t name_length,
+                                  const char *value, size_t value_length, int *rc)
 {
-    const unsigned perms = c->perms->count;
-    const size_t size = node_size(perms, name_length, c->length);
-    const uint32_t free = instead && instead->account == a ? cost(size_of(instead)) : 0;
+    const size_t size = node_size(name_length, value_length);
 
     *rc = -XEN_ENOSPC;
     if (size > TREE_NODE)
         return NULL;
-    a->used -= free;
-    struct tree_node *n = account_alloc(a, size, rc);
-    a->used += free;
+    struct tree_node *n = budget_alloc(b, size, rc);
     if (!n)
         return NULL;
-    n->account = a;
-    n->next = n->prev = n;
-    n->perms = (uint8_t)perms;
+    n->refs = 1;
     n->name_length = (uint8_t)name_length;
-    n->value_length = (uint16_t)c->length;
-    memcpy(n->bytes, c->perms->perm, perms * sizeof(struct tree_perm));
-    memcpy(n->bytes + perms * sizeof(struct tree_perm), name, name_length);
-    if (c->length)
-        memcpy(n->bytes + perms * sizeof(struct tree_perm) + name_length, c->value, c->length);
+    n->value_length = (uint16_t)value_length;
+    memcpy(n->bytes, name, name_length);
+    if (value_length)
+        memcpy(n->bytes + name_length, value, value_length);
     return n;
 }
 
-static void table_drop(struct tree_node *n)
+struct tree_node *tree_new(struct tree_budget *b, int *rc)
 {
-    if (n->table)
-        account_free(n->account, n->table, table_size(n));
-    n->table = NULL;
-    n->table_bits = 0;
+    struct tree_node *n = node_new(b, "", 0, "", 0, rc);
+
+    if (n)
+        n->perms = (struct tree_perms){.count = 1};
+    return n;
 }
 
-/* Nobody pays for it any more. */
-static void disown(struct tree_node *n)
+/* @n once more, with room for @children; the value is @c's if it has one. */
+static struct tree_node *node_again(struct tree_budget *b, const struct tree_node *n,
+                                    const struct tree_change *c, unsigned children, int *rc)
 {
-    n->account->used -= cost(size_of(n)) + (n->table ? cost(table_size(n)) : 0);
-    if (n->counted) {
-        list_remove(&n->owned);
-        n->account->node_count--;
-    }
-    n->counted = false;
-}
+    const bool fresh = c && c->value;
+    struct tree_node *again =
+        node_new(b, n->bytes, n->name_length, fresh ? c->value : tree_value(n),
+                 fresh ? c->length : n->value_length, rc);
 
-void tree_node_free(struct tree_node *n)
-{
-    ASSERT(!n->below && !n->above);
-    table_drop(n);
-    disown(n);
-    mem_free(n, size_of(n));
-}
-
-void tree_node_own(struct tree_node *n, struct tree_account *a)
-{
-    disown(n);
-    n->account = a;
-    a->used += cost(size_of(n)) + (n->table ? cost(table_size(n)) : 0);
-    a->node_count++;
-    list_append(&a->nodes, &n->owned);
-    n->counted = true;
-}
-
-/* --- names below a node ---------------------------------------------------------------------- */
-
-#define FEW 8u /* so many neighbours are looked through */
-
-/* Two names that differ in one part seldom have the same; a guest can see to it that they do: then it looks through
- * its own. */
-static uint32_t name_hash(const char *name, size_t length)
-{
-    uint64_t h = length, word;
-
-    for (; length >= sizeof(word); name += sizeof(word), length -= sizeof(word)) {
-        memcpy(&word, name, sizeof(word));
-        h = (h ^ word) * 0x9e3779b97f4a7c15ull;
-        h ^= h >> 32;
-    }
-    while (length--)
-        h = h * 31 + (uint8_t)*name++;
-    h *= 0x9e3779b97f4a7c15ull;
-    return (uint32_t)(h >> 32);
-}
-
-/* Where the table of @n has that name, or else the free place where it would be. */
-static uint32_t table_place(const struct tree_node *n, const char *name, size_t length)
-{
-    const uint32_t mask = (1u << n->table_bits) - 1;
-    uint32_t at = name_hash(name, length) & mask;
-
-    for (const struct tree_node *c; (c = n->table[at]) != NULL; at = (at + 1) & mask)
-        if (c->name_length == length && !memcmp(tree_name(c), name, length))
-            break;
-    return at;
-}
-
-static void table_put(struct tree_node *n, struct tree_node *child)
-{
-    n->table[table_place(n, tree_name(child), child->name_length)] = child;
-}
-
-/* What comes behind it, up to the next free place, may have been put aside because of it: it is put again. */
-static void table_take(struct tree_node *n, const struct tree_node *child)
-{
-    const uint32_t mask = (1u << n->table_bits) - 1;
-    uint32_t at = table_place(n, tree_name(child), child->name_length);
-
-    n->table[at] = NULL;
-    for (struct tree_node *c; (c = n->table[at = (at + 1) & mask]) != NULL;) {
-        n->table[at] = NULL;
-        table_put(n, c);
-    }
-}
-
-/* The table gets room for @n's children and one more, if they are not few; without memory there is none. */
-static void table_grow(struct tree_node *n)
-{
-    unsigned bits = n->table_bits;
-    int rc;
-
-    if (n->children < FEW || (n->table && (n->children + 1) * 2 <= 1u << bits))
-        return;
-    table_drop(n);
-    for (bits = 5; 1u << bits < (n->children + 1) * 2;)
-        bits++;
-    n->table = account_alloc(n->account, sizeof(n->table[0]) << bits, &rc);
-    if (!n->table)
-        return;
-    n->table_bits = (uint8_t)bits;
-    struct tree_node *c = n->below;
-    for (unsigned i = n->children; i; i--, c = c->next)
-        table_put(n, c);
-}
-
-struct tree_node *tree_child(const struct tree_node *n, const char *name, size_t length)
-{
-    if (n->table)
-        return n->table[table_place(n, name, length)];
-    struct tree_node *c = n->below;
-    for (unsigned i = n->children; i; i--, c = c->next)
-        if (c->name_length == length && !memcmp(tree_name(c), name, length))
-            return c;
-    return NULL;
-}
-
-/* --- changes --------------------------------------------------------------------------------- */
-
-static uint64_t last_generation; /* the store's lock is held */
-
-uint64_t tree_generation(void)
-{
-    return last_generation;
-}
-
-void tree_changed(struct tree_node *n)
-{
-    n->generation = ++last_generation;
-}
-
-void tree_add(struct tree_node *above, struct tree_node *n)
-{
-    table_grow(above);
-    if (above->table)
-        table_put(above, n);
-    if (above->below) {
-        n->next = above->below;
-        n->prev = above->below->prev;
-        n->prev->next = n->next->prev = n;
-    } else {
-        above->below = n;
-    }
-    n->above = above;
-    above->children++;
-    tree_changed(n);
-    tree_changed(above);
-}
-
-void tree_take(struct tree_node *n)
-{
-    struct tree_node *above = n->above;
-
-    if (above->table)
-        table_take(above, n);
-    if (above->below == n)
-        above->below = n->next == n ? NULL : n->next;
-    n->prev->next = n->next;
-    n->next->prev = n->prev;
-    n->next = n->prev = n;
-    n->above = NULL;
-    if (!--above->children)
-        table_drop(above);
-    tree_changed(above);
-}
-
-void tree_replace(struct tree_node *was, struct tree_node *n)
-{
-    struct tree_node *above = was->above;
-
-    if (above) {
-        if (above->table)
-            above->table[table_place(above, tree_name(was), was->name_length)] = n;
-        if (above->below == was)
-            above->below = n;
-        if (was->next != was) {
-            n->next = was->next;
-            n->prev = was->prev;
-            n->next->prev = n->prev->next = n;
-        }
-    }
-    n->above = above;
-    n->below = was->below;
-    n->children = was->children;
-    if (was->table) {
-        n->table = was->table;
-        n->table_bits = was->table_bits;
-        was->account->used -= cost(table_size(was));
-        n->account->used += cost(table_size(n));
-        was->table = NULL;
-    }
-    struct tree_node *c = n->below;
-    for (unsigned i = n->children; i; i--, c = c->next)
-        c->above = n;
-    was->above = was->below = NULL;
-    tree_node_free(was);
-    tree_changed(n);
-}
-
-struct tree_node *tree_walk_first(struct tree_node *top)
-{
-    while (top->below)
-        top = top->below;
-    return top;
-}
-
-struct tree_node *tree_walk_up(const struct tree_node *top, const struct tree_node *n)
-{
-    if (n == top)
+    if (!again)
         return NULL;
-    return n->next != n->above->below ? tree_walk_first(n->next) : n->above;
+    again->written = n->written;
+    again->implied = n->implied;
+    again->perms = n->perms;
+    if (children) {
+        again->child = budget_alloc(b, children * sizeof(again->child[0]), rc);
+        if (!again->child) {
+            tree_put(b, again);
+            return NULL;
+        }
+        again->children = (uint16_t)children;
+    }
+    return again;
 }
 
-void tree_free(struct tree_node *top)
+/*
+ * @n once more, with @now in the place of @was among its children: NULL for none, so that one is
+ * added at the end, or taken away.  The reference on @now becomes the new node's; on failure it is
+ * dropped.
+ */
+static struct tree_node *with_child(struct tree_budget *b, const struct tree_node *n,
+                                    const struct tree_node *was, struct tree_node *now, int *rc)
 {
-    for (struct tree_node *n = tree_walk_first(top), *above; n; n = above) {
-        above = n->above;
-        if (above)
-            tree_take(n);
-        tree_node_free(n);
-        above = above ? tree_walk_first(above) : NULL;
+    const unsigned children = n->children - !!was + !!now;
+    unsigned at = 0;
+    struct tree_node *again = node_again(b, n, NULL, children, rc);
+
+    if (!again) {
+        tree_put(b, now);
+        return NULL;
     }
+    for (unsigned i = 0; i < n->children; i++) {
+        if (n->child[i] != was)
+            again->child[at++] = tree_get(n->child[i]);
+        else if (now)
+            again->child[at++] = now;
+    }
+    if (!was)
+        again->child[at] = now;
+    return again;
 }
 
 /* --- paths ----------------------------------------------------------------------------------- */
@@ -351,45 +178,257 @@ bool tree_path_ok(const char *path, size_t length)
     return bytes > 0;
 }
 
-struct tree_node *tree_find(struct tree_node *root, const char *path, struct tree_node **nearest)
+/* The next name of a path, behind its slash; false at the end. */
+static bool next_name(const char **path, const char **name, size_t *length)
 {
-    struct tree_node *n = root;
+    const char *at = *path;
 
-    for (;;) {
+    if (*at == '/')
+        at++;
+    *name = at;
+    while (*at && *at != '/')
+        at++;
+    *path = at;
+    *length = (size_t)(at - *name);
+    return *length > 0;
+}
+
+static struct tree_node *child_named(const struct tree_node *n, const char *name, size_t length)
+{
+    for (unsigned i = 0; i < n->children; i++)
+        if (n->child[i]->name_length == length && !memcmp(n->child[i]->bytes, name, length))
+            return n->child[i];
+    return NULL;
+}
+
+const struct tree_node *tree_find(const struct tree_node *root, const char *path,
+                                  const struct tree_node **nearest)
+{
+    const struct tree_node *n = root;
+    const char *name;
+    size_t length;
+
+    while (next_name(&path, &name, &length)) {
         *nearest = n;
-        if (*path == '/')
-            path++;
-        const char *name = path;
-        while (*path && *path != '/')
-            path++;
-        if (path == name)
-            return n;
-        n = tree_child(n, name, (size_t)(path - name));
+        n = child_named(n, name, length);
         if (!n)
             return NULL;
     }
+    *nearest = n;
+    return n;
 }
 
-size_t tree_path_below(const struct tree_node *top, const struct tree_node *n, char *to,
-                       size_t length)
-{
-    const struct tree_node *way[TREE_DEPTH];
-    unsigned names = 0;
+/* --- changes --------------------------------------------------------------------------------- */
 
-    for (; n != top; n = n->above) {
-        ASSERT(names < TREE_DEPTH);
-        way[names++] = n;
+/* The nodes on the way to a path, and the names of those that are missing. */
+struct way {
+    const struct tree_node *node[TREE_DEPTH + 1]; /* node[0] is the root */
+    const char *name[TREE_DEPTH + 1];
+    uint8_t length[TREE_DEPTH + 1];
+    unsigned nodes, names; /* how many of each there are, the root counted in both */
+};
+
+static void find_way(const struct tree_node *root, const char *path, struct way *w)
+{
+    const char *name;
+    size_t length;
+
+    w->node[0] = root;
+    w->nodes = w->names = 1;
+    while (next_name(&path, &name, &length)) {
+        const struct tree_node *n =
+            w->nodes == w->names ? child_named(w->node[w->nodes - 1], name, length) : NULL;
+        if (n)
+            w->node[w->nodes++] = n;
+        w->name[w->names] = name;
+        w->length[w->names++] = (uint8_t)length;
     }
-    if (length == 1 && to[0] == '/')
-        length = 0;
-    while (names) {
-        n = way[--names];
-        to[length++] = '/';
-        memcpy(to + length, tree_name(n), n->name_length);
-        length += n->name_length;
+}
+
+static void new_perms(struct tree_node *n, const struct tree_node *above,
+                      const struct tree_change *c)
+{
+    n->perms = above->perms;
+    if (c->owner != DOMID_SELF)
+        n->perms.perm[0].id = c->owner;
+    n->written = c->number;
+}
+
+/* @above, which is new, with @part as its only child; takes over both references. */
+static struct tree_node *hang_below(struct tree_budget *b, struct tree_node *above,
+                                    struct tree_node *part, int *rc)
+{
+    struct tree_node *with = with_child(b, above, NULL, part, rc);
+
+    tree_put(b, above);
+    return with;
+}
+
+/* The way's last node, as @c wants it, below the others that are missing: one subtree, for the
+ * deepest that exists. */
+static struct tree_node *new_part(struct tree_budget *b, const struct way *w,
+                                  const struct tree_change *c, int *rc)
+{
+    const struct tree_node *deepest = w->node[w->nodes - 1];
+    unsigned at = w->names - 1;
+    struct tree_node *part =
+        node_new(b, w->name[at], w->length[at], c->value, c->value ? c->length : 0, rc);
+
+    if (part)
+        new_perms(part, deepest, c);
+    if (part && c->perms)
+        part->perms = *c->perms;
+    while (part && --at >= w->nodes) {
+        struct tree_node *above = node_new(b, w->name[at], w->length[at], NULL, 0, rc);
+        if (!above) {
+            tree_put(b, part);
+            return NULL;
+        }
+        new_perms(above, deepest, c);
+        above->implied = true;
+        part = hang_below(b, above, part, rc);
     }
-    if (!length)
-        to[length++] = '/';
-    to[length] = '\0';
-    return length;
+    return part;
+}
+
+/* The way's last node, which exists, as @c wants it. */
+static struct tree_node *changed_part(struct tree_budget *b, const struct way *w,
+                                      const struct tree_change *c, int *rc)
+{
+    const struct tree_node *n = w->node[w->nodes - 1];
+    struct tree_node *part = node_again(b, n, c, n->children, rc);
+
+    if (!part)
+        return NULL;
+    for (unsigned i = 0; i < n->children; i++)
+        part->child[i] = tree_get(n->child[i]);
+    part->written = c->number;
+    part->implied = false;
+    if (c->perms)
+        part->perms = *c->perms;
+    return part;
+}
+
+/* New nodes up to the root, now that @part takes the place of the way's node number @at (or is
+ * added below the last). */
+static struct tree_node *replace_up(struct tree_budget *b, const struct way *w, unsigned at,
+                                    struct tree_node *part, int *rc)
+{
+    while (at > 0) {
+        at--;
+        const struct tree_node *was = at + 1 < w->nodes ? w->node[at + 1] : NULL;
+        part = with_child(b, w->node[at], was, part, rc);
+        if (!part)
+            return NULL;
+    }
+    return part;
+}
+
+int tree_set(struct tree_budget *b, struct tree_node *root, const char *path,
+             const struct tree_change *change, struct tree_node **now)
+{
+    struct way w;
+    int rc = 0;
+
+    find_way(root, path, &w);
+    const bool exists = w.nodes == w.names;
+    struct tree_node *part =
+        exists ? changed_part(b, &w, change, &rc) : new_part(b, &w, change, &rc);
+    if (part)
+        part = replace_up(b, &w, exists ? w.nodes - 1 : w.nodes, part, &rc);
+    *now = part;
+    return part ? 0 : rc;
+}
+
+int tree_remove(struct tree_budget *b, struct tree_node *root, const char *path,
+                struct tree_node **now)
+{
+    struct way w;
+    int rc = 0;
+
+    find_way(root, path, &w);
+    ASSERT(w.nodes == w.names && w.nodes > 1); /* the caller has looked */
+    *now = replace_up(b, &w, w.nodes - 1, NULL, &rc);
+    return *now ? 0 : rc;
+}
+
+/* --- differences ----------------------------------------------------------------------------- */
+
+/* The child of @n that is called as @like is: most often it has the same place. */
+static const struct tree_node *same_name(const struct tree_node *n, const struct tree_node *like,
+                                         unsigned guess)
+{
+    if (guess < n->children && n->child[guess]->name_length == like->name_length &&
+        !memcmp(n->child[guess]->bytes, like->bytes, like->name_length))
+        return n->child[guess];
+    return child_named(n, like->bytes, like->name_length);
+}
+
+void tree_diff_begin(struct tree_diff *f, const struct tree_node *was, const struct tree_node *now)
+{
+    f->level[0] = (struct tree_pair){was, now, 0};
+    f->levels = was == now ? 0 : 1;
+    f->begun = false;
+}
+
+static void descend(struct tree_diff *f, const struct tree_node *was, const struct tree_node *now)
+{
+    ASSERT(f->levels < ARRAY_SIZE(f->level));
+    f->level[f->levels++] = (struct tree_pair){was, now, 0};
+}
+
+/* Number @i of what was below @l is still there: nothing is to be said now.  Else it is gone, with all below. */
+static enum tree_step step_was(struct tree_diff *f, const struct tree_pair *l, unsigned i)
+{
+    const struct tree_node *n = l->was->child[i];
+
+    if (l->now && same_name(l->now, n, i))
+        return DIFF_ON;
+    const bool with_parent = !l->now;
+    descend(f, n, NULL);
+    return with_parent ? DIFF_BELOW_REMOVED : DIFF_CHANGED;
+}
+
+static enum tree_step step_now(struct tree_diff *f, const struct tree_pair *l, unsigned i)
+{
+    const struct tree_node *n = l->now->child[i], *was = l->was ? same_name(l->was, n, i) : NULL;
+
+    if (was == n)
+        return DIFF_ON;
+    descend(f, was, n);
+    return (was ? was->written != n->written : !n->implied) ? DIFF_CHANGED : DIFF_ON;
+}
+
+enum tree_step tree_diff_step(struct tree_diff *f)
+{
+    if (!f->levels)
+        return DIFF_END;
+    struct tree_pair *l = &f->level[f->levels - 1];
+    if (!f->begun) {
+        f->begun = true;
+        return l->was->written != l->now->written ? DIFF_CHANGED : DIFF_ON;
+    }
+    const unsigned i = l->next++, gone = l->was ? l->was->children : 0;
+    if (i < gone)
+        return step_was(f, l, i);
+    if (l->now && i - gone < l->now->children)
+        return step_now(f, l, i - gone);
+    f->levels--;
+    return DIFF_ON;
+}
+
+size_t tree_diff_path(const struct tree_diff *f, char *to)
+{
+    char *end = to;
+
+    for (unsigned i = 1; i < f->levels; i++) {
+        const struct tree_node *n = f->level[i].now ?: f->level[i].was;
+        *end++ = '/';
+        memcpy(end, n->bytes, n->name_length);
+        end += n->name_length;
+    }
+    if (end == to)
+        *end++ = '/';
+    *end = '\0';
+    return (size_t)(end - to);
 }

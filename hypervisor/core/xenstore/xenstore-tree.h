@@ -1,20 +1,22 @@
 /*
- * A tree of named values with permissions, and who pays for it: what the store of all domains is made of.
+ * A tree of named values with permissions: what a xenstore keeps for one domain.
  *
- *        root -- local -- domain -+- 1 -+- name   "a"             a node knows the one above it, and those below:
- *                                 |     +- device -- vbd ...      as a ring of neighbours, and where there are more
- *                                 +- 2 -+- name   "b"             than a few as a table, too
+ * Nodes are never changed, only replaced.  A change makes new nodes from the place that changes up
+ * to the root, and shares all others with the tree as it was:
  *
- * To find, add or take away a node costs the same however many there are: a table is found by the hash of a name, and
- * has room for twice as many.  A part that is taken away stays whole, out of everybody's sight, until each of its
- * nodes is freed.
+ *      was: root ---- local --- domain --- 1 --+-- name
+ *                                              +-- memory --- target "65536"
+ *      now: root' --- local' -- domain' -- 1' -+-- name              (the same node)
+ *                                              +-- memory' -- target' "98304"
  *
- * Paths are absolute: "/", "/local/domain/1/name".  Sizes are bounded; the memory of a node, and the node itself,
- * count for its account.
+ * So a transaction's snapshot is one reference, an aborted one leaves nothing to undo, and what a
+ * commit changed is found by walking down wherever two trees do not share.
+ *
+ * Paths are absolute: "/", "/local/domain/1/name".  Sizes are bounded by a budget that the
+ * tree's owner brings along.
  */
 #pragma once
 
-#include "list.h"
 #include "types.h"
 
 #define TREE_DEPTH 16u   /* names in a path */
@@ -37,98 +39,84 @@ struct tree_perms {
     uint16_t count; /* at least 1 */
 };
 
-/* Who pays: memory in bytes as the allocator rounds them, and nodes that are in the tree. */
-struct tree_account {
-    uint32_t used, limit;
-    uint32_t node_count, node_limit;
-    struct list nodes; /* tree_node.owned */
-};
-
 struct tree_node {
-    struct tree_node
-        *above; /* NULL: the root, the top of a part that was taken away, or not in yet */
-    struct tree_node *next, *prev; /* neighbours: a ring */
-    struct tree_node *below;       /* the first of them */
-    struct tree_node *
-        *table; /* the same by name, 1 << @table_bits places; NULL: a few, or no memory */
-    struct list owned;
-    struct tree_account *account; /* pays for the memory */
-    uint64_t generation; /* of what it holds and which names are below it; 0: it is not in a tree */
-    uint32_t children;
-    uint16_t value_length;
+    uint32_t refs;
+    uint32_t written; /* the change that made it, or last wrote its value or permissions */
+    struct tree_node **child;
+    uint16_t children, value_length;
     uint8_t name_length;
-    uint8_t perms;
-    uint8_t table_bits;
-    bool counted;                             /* in @account's list of nodes */
-    char bytes[] __attribute__((aligned(4))); /* permissions, name, value */
+    bool implied; /* made because something below it was: no change that a watch hears of */
+    struct tree_perms perms;
+    char bytes[]; /* name, value */
 };
 
-void account_init(struct tree_account *a, uint32_t limit, uint32_t node_limit);
-/* Zeroed; NULL and *@rc: -XEN_ENOSPC (the account's limit), -XEN_ENOMEM. */
-void *account_alloc(struct tree_account *a, size_t size, int *rc) must_check;
-void account_free(struct tree_account *a, void *p, size_t size);
+/* How much memory may be taken, and how much is: in bytes as the allocator rounds them. */
+struct tree_budget {
+    uint32_t used, limit;
+};
 
-static inline struct tree_perm *tree_node_perms(const struct tree_node *n)
-{
-    return (struct tree_perm *)(uintptr_t)n->bytes;
-}
-
-static inline const char *tree_name(const struct tree_node *n)
-{
-    return n->bytes + n->perms * sizeof(struct tree_perm);
-}
+/* Zeroed; NULL and *@rc: -XEN_ENOSPC (budget), -XEN_ENOMEM. */
+void *budget_alloc(struct tree_budget *b, size_t size, int *rc) must_check;
+void budget_free(struct tree_budget *b, void *p, size_t size);
 
 static inline const char *tree_value(const struct tree_node *n)
 {
-    return tree_name(n) + n->name_length;
+    return n->bytes + n->name_length;
 }
 
-static inline domid_t tree_owner(const struct tree_node *n)
-{
-    return tree_node_perms(n)[0].id;
-}
-
-/* What a node is to hold. */
-struct tree_content {
-    const char *value;
-    size_t length;
-    const struct tree_perms *perms;
-};
-
-/* One that is in no tree; @a pays, but not for @instead (or NULL), whose place it will take.  NULL and *@rc:
- * -XEN_ENOSPC, -XEN_ENOMEM. */
-struct tree_node *tree_node_new(struct tree_account *a, const struct tree_node *instead,
-                                const char *name, size_t name_length, const struct tree_content *c,
-                                int *rc) must_check;
-/* @n, which has nothing below it and none above. */
-void tree_node_free(struct tree_node *n);
-/* @a pays for @n, and counts it. */
-void tree_node_own(struct tree_node *n, struct tree_account *a);
-
-/* The last below @above, which changes, from now on. */
-void tree_add(struct tree_node *above, struct tree_node *n);
-/* Out of the tree, with all below it; the one above changes.  @n is not the root. */
-void tree_take(struct tree_node *n);
-/* @n, which is new, in the place of @was, and all that is below that; @was is freed. */
-void tree_replace(struct tree_node *was, struct tree_node *n);
-/* The last generation there is. */
-uint64_t tree_generation(void);
-/* Something about @n has changed: it gets a generation that no node had before. */
-void tree_changed(struct tree_node *n);
-/* The node after @n in a walk through @top that comes to what is below first; NULL: @top was the last. */
-struct tree_node *tree_walk_up(const struct tree_node *top, const struct tree_node *n);
-/* Where that walk begins. */
-struct tree_node *tree_walk_first(struct tree_node *top);
-/* Free @top, which has none above it, and all below it. */
-void tree_free(struct tree_node *top);
+/* A root without children, owned by domain 0, and nobody else's; NULL: no memory. */
+struct tree_node *tree_new(struct tree_budget *b, int *rc) must_check;
+struct tree_node *tree_get(struct tree_node *n);
+void tree_put(struct tree_budget *b, struct tree_node *n);
 
 /* Can @path, @length bytes, be the path of a node? */
 bool tree_path_ok(const char *path, size_t length);
 /* The node at @path, which is ok; or NULL, and *@nearest is the deepest that exists above it. */
-struct tree_node *tree_find(struct tree_node *root, const char *path, struct tree_node **nearest);
-/* The one of that name directly below @n, or NULL. */
-struct tree_node *tree_child(const struct tree_node *n, const char *name, size_t length);
-/* The path of @n, terminated, into @to of TREE_PATH + 1 bytes, if @top, which it is or is below, has the path @to
- * now, of @length bytes.  Its length. */
-size_t tree_path_below(const struct tree_node *top, const struct tree_node *n, char *to,
-                       size_t length);
+const struct tree_node *tree_find(const struct tree_node *root, const char *path,
+                                  const struct tree_node **nearest);
+
+/* What a change puts at a path. */
+struct tree_change {
+    const char *value; /* NULL: leave it as it is */
+    size_t length;
+    const struct tree_perms
+        *perms;      /* NULL: leave them; those of a new node come from the one above */
+    domid_t owner;   /* whose a new node is, unless DOMID_SELF: then as the one above */
+    uint32_t number; /* goes into tree_node.written */
+};
+
+/* The tree @root with @change at @path, nodes made on the way; the caller's reference on @root is
+ * not touched.  0 and
+ * *@now, a new reference; or -XEN_ENOSPC, -XEN_ENOMEM, and nothing has changed. */
+int tree_set(struct tree_budget *b, struct tree_node *root, const char *path,
+             const struct tree_change *change, struct tree_node **now) must_check;
+/* The same without the node at @path, which exists and is not the root. */
+int tree_remove(struct tree_budget *b, struct tree_node *root, const char *path,
+                struct tree_node **now) must_check;
+
+/*
+ * What differs between two trees, a step at a time: a step looks at one child of one node.  Neither tree goes away
+ * meanwhile.
+ */
+struct tree_pair {
+    const struct tree_node *was, *now; /* of the same path; one of them may be NULL */
+    unsigned next;                     /* child to look at: those of @was, then those of @now */
+};
+
+struct tree_diff {
+    struct tree_pair level[TREE_DEPTH + 1]; /* from the roots down to where it is */
+    unsigned levels;
+    bool begun;
+};
+
+enum tree_step {
+    DIFF_ON,            /* nothing to say; go on */
+    DIFF_CHANGED,       /* the node at tree_diff_path() was written, made or removed */
+    DIFF_BELOW_REMOVED, /* the same: it went away together with the one above it */
+    DIFF_END,
+};
+
+void tree_diff_begin(struct tree_diff *f, const struct tree_node *was, const struct tree_node *now);
+enum tree_step tree_diff_step(struct tree_diff *f);
+/* The path of the node that the last step was about, terminated, into @to of TREE_PATH + 1 bytes.  Its length. */
+size_t tree_diff_path(const struct tree_diff *f, char *to);

@@ -1,28 +1,30 @@
 /*
- * The store of all domains that have no other: a ring in the memory of each, and what answers there.
+ * The xenstore of a domain that has no other: a ring in its memory, and what answers there.
  *
  *    guest: request --> req ring --evtchn_send--> served() --> whole? --> xenstore_answer()
  *                                                                            |  tree
  *    guest <-- rsp ring <-- pump_out() <-- the reply, then watch events <----+
- *                                                                            |
- *    another guest <-- its rsp ring <-- xenstore_deliver() <-- its events <--+
  *
- * Here domains meet: a frontend and its backend find each other by nodes that one writes and the other watches.  GRUB
- * waits for an answer before its prompt, Linux's balloon driver and its shutdown handler live on two nodes.  Each
- * domain has a home, /local/domain/N, with the nodes that xl writes (xenstore-nodes.c), from the first time that
- * somebody asks for it.  Where a domain has FUNCTION_XENSTORE it serves a store, and this one stands back.
+ * Guests ask even if there is nobody to meet: GRUB waits for an answer before its prompt, Linux's
+ * balloon driver and its shutdown handler live on two nodes.  So each domain gets a small store of
+ * its own, with the nodes that xl writes for a guest without devices (xenstore-nodes.c).  No other
+ * domain sees it: where guests are to meet, a domain with FUNCTION_XENSTORE serves a real one, and
+ * this one stands back.
  *
- * The protocol is <xen/io/xs_wire.h>'s (xenstore-request.c), the rules are xenstored's: owners and permissions, what a
- * new node gets, who hears of what, when a transaction fails, what is left of a domain that is gone.
+ * The protocol is <xen/io/xs_wire.h>'s (xenstore-request.c).  The tree (xenstore-tree.c) is never
+ * changed in place, so a transaction is a reference to the tree as it was and one to the tree as
+ * the transaction has it.
  *
- * What a guest can cost others.  It works on its own time, in its event_channel_op, under the lock of all, but in
- * pieces: after PIECE_NS no further request, nor domain that hears of a change, is begun before the lock was given up
- * and others could run (evtchn_notify_fn).  What is begun is bounded by what one domain may have (xenstore-parts.h).
- * No request of a domain is looked at while its last change is still being told.  Indices are read once a piece, so a
- * piece moves at most a ring's length each way however fast another vCPU refills it.  A request is copied before
- * anybody looks at it.  While a reply or an event waits for room, no further request is read.  All that is kept counts
- * for somebody's account (STORE_LIMIT): nodes for their owner.  Indices that make no sense end the service, as they do
- * in xenstored, until the guest asks for reconnection.
+ * What the guest can cost us.  It works on its own time, in its event_channel_op, with its
+ * evtchn_lock held, but in pieces: after PIECE_NS no further request, nor watch that hears of a change, is begun before the
+ * lock was given up and others could run (evtchn_notify_fn).  What is begun is bounded by the budget below.  No request is looked
+ * at while a change is still being told.  Indices are read once a piece, so a piece moves at most a ring's length each way
+ * however fast another vCPU refills it.  A request is copied before anybody looks at it.  While a
+ * reply or an event waits for room, no further request is read.  All that is kept comes out of a
+ * budget (STORE_LIMIT), and nothing is allocated before the first request.  Indices that make no
+ * sense end the service, as they do in xenstored, until the guest asks for reconnection.
+ *
+ * Guarded by the domain's evtchn_lock.
  */
 #include "xenstore.h"
 
@@ -36,23 +38,6 @@
 #include "xenstore-parts.h"
 
 #include <xen/grant_table.h>
-
-struct store store = {
-    .lock = SPINLOCK_INIT(STORE),
-    .others = {.limit = UINT32_MAX,
-               .node_limit = UINT32_MAX,
-               .nodes = {&store.others.nodes, &store.others.nodes}},
-    .clients = {&store.clients, &store.clients},
-    .privileged = {&store.privileged, &store.privileged},
-};
-
-/* It has no ring, and watches nothing. */
-struct xenstore store_tool = {
-    .privileged = true,
-    .account = {.limit = UINT32_MAX,
-                .node_limit = UINT32_MAX,
-                .nodes = {&store_tool.account.nodes, &store_tool.account.nodes}},
-};
 
 /* --- who serves ------------------------------------------------------------------------------ */
 
@@ -142,7 +127,8 @@ static bool pump_out(struct xenstore *s, struct half *out)
         struct event *e = list_entry(s->events.next, struct event, link);
         if (!send_message(out, &e->header, e->text, &s->sent))
             return false;
-        event_free(s, e);
+        list_remove(&e->link);
+        budget_free(&s->budget, e, e->size);
     }
     return true;
 }
@@ -206,26 +192,12 @@ static bool look(struct xenstore *s, struct half *in, struct half *out)
     return true;
 }
 
-void xenstore_deliver(struct xenstore *s)
-{
-    struct half in, out;
-
-    if (s->stopped || !look(s, &in, &out))
-        return;
-    const uint32_t rsp = out.at;
-    (void)pump_out(s, &out);
-    if (out.at == rsp)
-        return;
-    atomic_set_release(&s->ring->rsp_prod, out.at);
-    evtchn_set_pending(s->domain, s->port);
-}
-
-/* What is being told is told, but the answer is lost. */
 static void forget_connection(struct xenstore *s)
 {
     request_free(s);
     xenstore_reply_free(s);
     s->sent = 0;
+    xenstore_tell_nobody(s);
     events_drop(s);
     watches_drop(s);
     transactions_drop(s);
@@ -264,21 +236,8 @@ static bool answer_all(struct xenstore *s, struct half *in, struct half *out)
     return s->telling;
 }
 
-/* A privileged one sees all: one more home is made.  False: there are all. */
-static bool found_another(void)
-{
-    if (store.unfounded)
-        list_for_each(it, &store.clients)
-        {
-            struct xenstore *s = list_entry(it, struct xenstore, link);
-            if (!s->founded)
-                return !xenstore_found(s);
-        }
-    return false;
-}
-
 /* A piece of work: tell watches, or move what can be moved and answer what is whole.  True: there is more to do. */
-static bool serve(struct xenstore *s) REQUIRES(&store.lock)
+static bool serve(struct xenstore *s)
 {
     struct half in, out;
 
@@ -287,7 +246,7 @@ static bool serve(struct xenstore *s) REQUIRES(&store.lock)
         return true;
     if (s->stopped || !look(s, &in, &out))
         return false;
-    if (in.room && ((!s->founded && !xenstore_found(s)) || (s->privileged && found_another())))
+    if (!s->root && in.room && !xenstore_open_tree(s))
         return true;
     const uint32_t req = in.at, rsp = out.at;
     const bool more = answer_all(s, &in, &out);
@@ -301,94 +260,22 @@ static bool serve(struct xenstore *s) REQUIRES(&store.lock)
 /* The guest has signalled its port; evtchn_lock is held. */
 static bool served(struct domain *d, uint32_t port)
 {
-    bool more = false;
-
-    spin_lock(&store.lock);
     struct xenstore *s = d->store;
-    if (s && atomic_read(&s->ring->connection) == XENSTORE_RECONNECT)
-        reconnect(s);
-    else if (s)
-        more = serve(s);
-    spin_unlock(&store.lock);
-    return more;
-}
-
-/* --- domains come and go ---------------------------------------------------------------------
-
- * By number: the last to come is the first to be found. */
-
-struct xenstore *client_of(domid_t id)
-{
-    struct xenstore *s = store.by_id[id % CLIENT_BUCKETS];
-
-    while (s && s->id != id)
-        s = s->same_bucket;
-    return s;
-}
-
-struct tree_account *account_of(domid_t id)
-{
-    struct xenstore *s = client_of(id);
-
-    return s ? &s->account : &store.others;
-}
-
-static void come(struct xenstore *s) REQUIRES(&store.lock)
-{
-    struct xenstore **bucket = &store.by_id[s->id % CLIENT_BUCKETS];
-
-    s->same_bucket = *bucket;
-    *bucket = s;
-    list_append(&store.clients, &s->link);
-    if (s->privileged)
-        list_append(&store.privileged, &s->privileged_link);
-    store.client_count++;
-    store.unfounded++;
-    s->introduced = tree_generation() + 1;
-    xenstore_tell_special("@introduceDomain", s->id);
-}
-
-static void go(struct xenstore *s) REQUIRES(&store.lock)
-{
-    struct xenstore **at = &store.by_id[s->id % CLIENT_BUCKETS];
-
-    tellings_forget(s);
-    while (*at != s)
-        at = &(*at)->same_bucket;
-    *at = s->same_bucket;
-    list_remove(&s->link);
-    if (s->privileged)
-        list_remove(&s->privileged_link);
-    if (!s->founded)
-        store.unfounded--;
-    xenstore_tell_special("@releaseDomain", s->id);
-    if (--store.client_count || !store.root)
-        return;
-    tree_free(store.root);
-    store.root = NULL;
-    ASSERT(store.others.used == 0);
-}
-
-static struct xenstore *client_new(struct domain *d, mfn_t ring)
-{
-    struct xenstore *s = mem_alloc(sizeof(*s));
 
     if (!s)
-        return NULL;
-    s->domain = d;
-    s->id = d->id;
-    s->privileged = domain_has(d, ROLE_CONTROL);
-    s->ring = mfn_to_virt(ring);
-    account_init(&s->account, s->privileged ? UINT32_MAX : STORE_LIMIT - EVENT_RESERVE, NODES);
-    list_init(&s->watches);
-    list_init(&s->transactions);
-    list_init(&s->events);
-    return s;
+        return false;
+    if (atomic_read(&s->ring->connection) == XENSTORE_RECONNECT)
+        reconnect(s);
+    else
+        return serve(s);
+    return false;
 }
+
+/* --- domains come and go --------------------------------------------------------------------- */
 
 long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t console_port)
 {
-    struct xenstore *s = client_new(d, ring);
+    struct xenstore *s = mem_alloc(sizeof(*s));
 
     if (!s)
         return -XEN_ENOMEM;
@@ -398,85 +285,33 @@ long xenstore_attach(struct domain *d, mfn_t ring, mfn_t console, uint32_t conso
         mem_free(s, sizeof(*s)); /* the port goes with the domain */
         return rc;
     }
+    s->domain = d;
+    s->ring = mfn_to_virt(ring);
     s->console = console;
     s->port = (uint32_t)port;
     s->console_port = console_port;
+    s->budget.limit = STORE_LIMIT - EVENT_RESERVE;
+    list_init(&s->watches);
+    list_init(&s->transactions);
+    list_init(&s->events);
     s->ring->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR;
-    spin_lock(&store.lock);
+    spin_lock(&d->evtchn_lock);
     d->store = s;
-    come(s);
-    spin_unlock(&store.lock);
+    spin_unlock(&d->evtchn_lock);
     return port;
-}
-
-/* All hear of what @s did last, with preemption points; the lock is held before and after. */
-static void tell_all(struct xenstore *s) REQUIRES(&store.lock)
-{
-    for (;;) {
-        s->piece_end = arch_now() + PIECE_NS;
-        if (!xenstore_tell(s))
-            return;
-        spin_unlock(&store.lock);
-        (void)preempt_point();
-        spin_lock(&store.lock);
-    }
-}
-
-/* The node at @path, if it is there, and all below it. */
-static void remove_all(struct xenstore *s, const char *path) REQUIRES(&store.lock)
-{
-    struct tree_node *nearest, *n = store.root ? tree_find(store.root, path, &nearest) : NULL;
-
-    if (!n)
-        return;
-    if (access_remove(s, NULL, path)) { /* no memory: nobody hears of it */
-        tree_take(n);
-        tree_free(n);
-    }
-    tell_all(s);
-}
-
-/* Its home, and what it owns elsewhere. */
-static void remove_traces(struct xenstore *s) REQUIRES(&store.lock)
-{
-    char path[VM_LIMIT];
-    struct tree_node *n;
-
-    (void)xenstore_home(s->id, path);
-    path[strlen(path) - 1] = '\0';
-    remove_all(s, path);
-    if (xenstore_vm(s, path))
-        remove_all(s, path);
-    while ((n = transaction_orphan(s)) != NULL) {
-        char *full = mem_alloc(TREE_PATH + 1);
-        if (full) {
-            (void)tree_path_below(store.root, n, full, 0);
-            remove_all(s, full);
-            mem_free(full, TREE_PATH + 1);
-        } else {
-            tree_take(n);
-            tree_free(n);
-        }
-    }
 }
 
 void xenstore_detach(struct domain *d)
 {
-    spin_lock(&store.lock);
+    spin_lock(&d->evtchn_lock);
     struct xenstore *s = d->store;
     d->store = NULL;
-    if (s) {
-        tell_all(s);
-        forget_connection(s);
-        remove_traces(s);
-        go(s);
-    }
-    spin_unlock(&store.lock);
+    spin_unlock(&d->evtchn_lock);
     if (!s)
         return;
-    if (s->hearing)
-        account_free(&s->account, s->hearing, sizeof(*s->hearing));
-    ASSERT(s->account.used == 0 && s->account.node_count == 0);
+    forget_connection(s);
+    tree_put(&s->budget, s->root);
+    ASSERT(s->budget.used == 0);
     page_put_and_type(mfn_to_page(virt_to_mfn(s->ring)));
     mem_free(s, sizeof(*s));
 }
@@ -484,10 +319,10 @@ void xenstore_detach(struct domain *d)
 /* The frame is held as long as the ring is served: whoever ends that does so under this lock. */
 static void count_ring(struct domain *d)
 {
-    spin_lock(&store.lock);
+    spin_lock(&d->evtchn_lock);
     if (d->store)
         audit_count(virt_to_mfn(d->store->ring), true);
-    spin_unlock(&store.lock);
+    spin_unlock(&d->evtchn_lock);
 }
 
 void xenstore_audit_init(void)
@@ -505,17 +340,41 @@ static int full_path(const struct xenstore *s, const char *path, char *to)
 
     *home = '\0';
     if (*path != '/')
-        (void)xenstore_home(s->id, home);
+        (void)xenstore_home(s->domain, home);
     if (strlen(path) > REL_PATH)
         return -XEN_EINVAL;
     snprintf(to, TREE_PATH + 1, "%s%s", home, path);
     return tree_path_ok(to, strlen(to)) ? 0 : -XEN_EINVAL;
 }
 
+/* Do what the store has to do, with preemption points; NULL: @d has none (any more).  The lock is held before and after. */
+static struct xenstore *serve_all(struct domain *d) REQUIRES(&d->evtchn_lock)
+{
+    for (;;) {
+        struct xenstore *s = d->store;
+        if (!s || (s->stopped && !s->telling) || !serve(s))
+            return s;
+        spin_unlock(&d->evtchn_lock);
+        (void)preempt_point();
+        spin_lock(&d->evtchn_lock);
+    }
+}
+
+static int write_node(struct xenstore *s, const char *path, const char *value)
+{
+    const struct tree_change c = {value, strlen(value), NULL, DOMID_SELF, ++s->changes};
+    struct tree_node *now;
+    int rc = tree_set(&s->budget, s->root, path, &c, &now);
+
+    if (!rc)
+        xenstore_replace_tree(s, now);
+    return rc;
+}
+
 /* @full has room for the path in full. */
 static int store_and_path(struct xenstore *s, const char *path, char *full)
 {
-    int rc = s ? xenstore_found(s) : -XEN_ENOSYS;
+    int rc = s ? xenstore_open_tree(s) : -XEN_ENOSYS;
 
     return rc ?: full_path(s, path, full);
 }
@@ -526,87 +385,54 @@ int xenstore_write(struct domain *d, const char *path, const char *value)
 
     if (!full)
         return -XEN_ENOMEM;
-    spin_lock(&store.lock);
-    tell_all(&store_tool); /* another who writes may be at it */
-    int rc = store_and_path(d->store, path, full);
-    if (!rc) {
-        xenstore_found_at(full);
-        rc = access_set(&store_tool, NULL, full, value, strlen(value), NULL);
-    }
-    tell_all(&store_tool);
-    spin_unlock(&store.lock);
+    spin_lock(&d->evtchn_lock);
+    struct xenstore *s = serve_all(d); /* nobody is being told of an older change */
+    int rc = store_and_path(s, path, full);
+    if (!rc)
+        rc = write_node(s, full, value);
+    (void)serve_all(d); /* events go out */
+    spin_unlock(&d->evtchn_lock);
     mem_free(full, TREE_PATH + 1);
     return rc;
 }
 
-static void print_value(const char *path, const char *value, size_t length)
+static void print_node(const struct tree_node *n, const char *path)
 {
     printk("%s = \"", path);
-    for (size_t i = 0; i < length; i++) {
-        const char c = value[i];
+    for (unsigned i = 0; i < n->value_length; i++) {
+        const char c = tree_value(n)[i];
         printk_more("%c", c >= ' ' && c <= '~' ? c : '.');
         (void)preempt_point();
     }
     printk_more("\"\n");
-}
-
-/* Number @i below the node at @path, into @name; false: there are not so many. */
-static bool name_below(const char *path, unsigned i, char name[TREE_NAME + 1])
-{
-    struct tree_node *nearest;
-    bool there = false;
-
-    spin_lock(&store.lock);
-    const struct tree_node *n = store.root ? tree_find(store.root, path, &nearest) : NULL;
-    if (n && i < n->children) {
-        const struct tree_node *c = n->below;
-        while (i--)
-            c = c->next;
-        memcpy(name, tree_name(c), c->name_length);
-        name[c->name_length] = '\0';
-        there = true;
-    }
-    spin_unlock(&store.lock);
-    return there;
-}
-
-/* A value, as long as it may be, then names: each as it is when its turn comes. */
-static int print_node(struct domain *d, const char *path, char *full, char *value)
-{
-    struct tree_node *nearest;
-    const struct tree_node *n = NULL;
-    size_t length = 0;
-    char name[TREE_NAME + 1];
-
-    spin_lock(&store.lock);
-    int rc = store_and_path(d->store, path, full);
-    if (!rc) {
-        xenstore_found_at(full);
-        n = tree_find(store.root, full, &nearest);
-        rc = n ? 0 : -XEN_ENOENT;
-    }
-    if (n) {
-        length = n->value_length;
-        memcpy(value, tree_value(n), length);
-    }
-    spin_unlock(&store.lock);
-    if (rc)
-        return rc;
-    print_value(full, value, length);
-    for (unsigned i = 0; name_below(full, i, name); i++) {
-        printk("  %s\n", name);
+    for (unsigned i = 0; i < n->children; i++) {
+        printk("  %.*s\n", n->child[i]->name_length, n->child[i]->bytes);
         (void)preempt_point();
     }
-    return 0;
 }
 
+/* The tree is held while it is printed: it does not change.  The store does not end meanwhile: that is work, too. */
 int xenstore_print(struct domain *d, const char *path)
 {
-    char *full = mem_alloc(TREE_PATH + 1 + TREE_NODE);
+    char *full = mem_alloc(TREE_PATH + 1);
+    const struct tree_node *n = NULL, *nearest;
+    struct tree_node *root = NULL;
 
     if (!full)
         return -XEN_ENOMEM;
-    int rc = print_node(d, path, full, full + TREE_PATH + 1);
-    mem_free(full, TREE_PATH + 1 + TREE_NODE);
-    return rc;
+    spin_lock(&d->evtchn_lock);
+    int rc = store_and_path(d->store, path, full);
+    if (!rc)
+        n = tree_find(d->store->root, full, &nearest);
+    if (n)
+        root = tree_get(d->store->root);
+    spin_unlock(&d->evtchn_lock);
+    if (n) {
+        print_node(n, full);
+        spin_lock(&d->evtchn_lock);
+        tree_put(&d->store->budget, root);
+        spin_unlock(&d->evtchn_lock);
+    }
+    mem_free(full, TREE_PATH + 1);
+    return rc ?: n ? 0 : -XEN_ENOENT;
 }
