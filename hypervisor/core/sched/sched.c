@@ -475,14 +475,16 @@ void sched_sleep(uint32_t why)
         put_aside(v, false);
 }
 
-void sched_wake(struct vcpu *v, uint32_t why)
+void sched_wake(struct vcpu *v, uint32_t why) NO_ANALYSIS
 {
-    if (v->is_idle) {
-        atomic_and(&v->pause, ~why);
-        run_queue_ask(v->cpu);
-    } else {
+    if (!v->is_idle) {
         vcpu_unpause(v, why);
+        return;
     }
+    atomic_and(&v->pause, ~why);
+    struct run_queue *rq = run_queue_lock(v); /* whoever runs there is not gone meanwhile */
+    run_queue_ask(v->cpu);
+    run_queue_unlock(rq);
 }
 
 /* Whoever ends the domain waits until nobody is in the middle of something, and others' ends wait for that. */

@@ -132,7 +132,7 @@ void lapic_startup_ipi(uint32_t apic_id, uint64_t entry)
 void lapic_halt(void)
 {
     /* sti holds interrupts off until hlt has begun: what was sent before it ends it at once. */
-    lapic_write(LAPIC_TASK_PRIORITY, INTERRUPT_BETWEEN_CPUS - 0x10);
+    lapic_write(LAPIC_TASK_PRIORITY, INTERRUPT_AT_ANY_TIME - 0x10);
     __asm__ volatile("sti; hlt; cli" ::: "memory");
     lapic_write(LAPIC_TASK_PRIORITY, 0);
 }

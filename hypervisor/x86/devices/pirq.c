@@ -20,7 +20,7 @@
 #include "refuse.h"
 
 _Static_assert(LINES_MAX + MESSAGES <= PIRQS, "each has a number of its own");
-_Static_assert(INTERRUPT_MESSAGE + MESSAGES <= INTERRUPT_BETWEEN_CPUS,
+_Static_assert(INTERRUPT_MESSAGE + MESSAGES <= INTERRUPT_AT_ANY_TIME,
                "each has a vector of its own");
 
 static bool is_message(unsigned pirq)

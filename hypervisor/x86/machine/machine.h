@@ -209,10 +209,11 @@ enum interrupt_vector {
     INTERRUPT_SERIAL = 0x30,    /* one for each port: 0x30, 0x31 */
     INTERRUPT_LINE = 0x40,      /* lines.c: one for each, up to 0x7f */
     INTERRUPT_TIMER = 0x88,
+    INTERRUPT_KICK = 0x89,
     INTERRUPT_MESSAGE = 0x90, /* messages.c: one for each, up to 0xef */
-    /* From here on only what may be served while locks are held (lapic_halt): none of these takes one. */
-    INTERRUPT_BETWEEN_CPUS = 0xf0,
-    INTERRUPT_KICK = 0xf1,
+    /* From here on only what may be served while any lock but the serial line's is held (lapic_halt).  A kick is not: it may be an
+     * NMI, which somebody is to be told. */
+    INTERRUPT_AT_ANY_TIME = 0xf0,
     INTERRUPT_FLUSH = 0xf2,
     INTERRUPT_STOP = 0xf3, /* the machine ends: halt */
     INTERRUPT_ERROR = 0xfe,
@@ -225,7 +226,7 @@ uint32_t lapic_id(void);
 uint32_t lapic_timer_count(void);
 void lapic_timer_start(uint32_t ticks); /* 0 stops */
 void lapic_timer_mode(uint32_t mode);   /* LAPIC_TIMER_* */
-/* Halt until another CPU sends something; all other interrupts wait.  Interrupts are off, before and after. */
+/* Halt until another CPU asks for a flush, or has served ours; all other interrupts wait.  Interrupts are off, before and after. */
 void lapic_halt(void);
 #define LAPIC_TIMER_ONESHOT  0u
 #define LAPIC_TIMER_DEADLINE (2u << 17)
