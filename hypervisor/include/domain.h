@@ -148,9 +148,11 @@ struct domain {
 
     /* What control domains do to it: one at a time, under @control, which is taken before @mmu. */
     mutex_t control;
-    bool managed;       /* one of them has made it, and ends it; fixed before it is visible */
-    bool started;       /* its first pause is over: what it is cannot be changed any more */
-    uint8_t pauses;     /* how often it has been paused, more than unpaused */
+    bool managed;   /* one of them has made it, and ends it; fixed before it is visible */
+    bool started;   /* its first pause is over: what it is cannot be changed any more */
+    uint8_t pauses; /* how often it has been paused, more than unpaused */
+    /* so many look at its vCPUs, which stand still for that: no pause that anybody is shown, or could end */
+    uint8_t holds;
     uint8_t handle[16]; /* its UUID, for toolstacks */
 
     /* Memory.  Page tables are guarded by @mmu; counters are atomic. */
@@ -290,6 +292,9 @@ void domain_destroy(struct domain *d);
 int domain_add_vcpus(struct domain *d) must_check; /* 0, -XEN_ENOMEM, -XEN_EINVAL: it is dying */
 int domain_control_pause(struct domain *d) must_check;   /* 0 or -XEN_EOVERFLOW */
 int domain_control_unpause(struct domain *d) must_check; /* 0 or -XEN_EINVAL */
+/* Its vCPUs are asked to stop until the release: 0 or -XEN_EOVERFLOW. */
+int domain_control_hold(struct domain *d) must_check;
+void domain_control_release(struct domain *d);
 void domain_kill(struct domain *d);
 bool domain_is_dead(const struct domain *d);
 

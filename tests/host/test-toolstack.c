@@ -367,10 +367,28 @@ Test(toolstack, registers_of_one_that_stands_still)
     assert_eq_long(c->vm_assist, 4);
     LOSE(op.u.vcpucontext.ctxt);
     assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 7), ARGUMENT_UNREADABLE);
-    other.d->pauses = 255;
+    other.d->holds = 255;
     assert_refused(&g, domctl(&op, XEN_DOMCTL_getvcpucontext, 7), PAUSED_TOO_OFTEN);
-    other.d->pauses = 0;
+    other.d->holds = 0;
     free(c);
+}
+
+/* Who reads a domain's state holds it, and another toolstack pauses and unpauses it meanwhile. */
+Test(toolstack, a_hold_is_no_pause)
+{
+    struct xen_domctl op = {0};
+
+    assert_eq_long(domain_control_hold(other.d), 0);
+    assert_refused(&g, domctl(&op, XEN_DOMCTL_unpausedomain, 7), NOT_PAUSED);
+    cr_assert(other.v->pause & PAUSE_CONTROL);
+    assert_ok(domctl(&op, XEN_DOMCTL_pausedomain, 7));
+    assert_ok(domctl(&op, XEN_DOMCTL_unpausedomain, 7));
+    cr_assert(other.v->pause & PAUSE_CONTROL, "it is still held");
+    assert_ok(domctl(&op, XEN_DOMCTL_pausedomain, 7));
+    domain_control_release(other.d);
+    cr_assert(other.v->pause & PAUSE_CONTROL, "it is still paused");
+    assert_ok(domctl(&op, XEN_DOMCTL_unpausedomain, 7));
+    cr_assert(!(other.v->pause & PAUSE_CONTROL));
 }
 
 Test(toolstack, registers_that_a_context_has_no_room_for)

@@ -74,9 +74,9 @@ int creation_nodes_get(struct domain *d, struct xen_domctl *op) must_check;
 
 int power_pause(struct domain *d, struct xen_domctl *op) must_check;
 int power_unpause(struct domain *d, struct xen_domctl *op) must_check;
-/* Everybody of @d, another domain, stands still until the go-on.  0, or -XEN_EOVERFLOW; -XEN_EAGAIN: the caller is being ended. */
+/* All vCPUs of @d, another domain, stand still until domain_control_release(), whoever pauses and unpauses it meanwhile.  0, or
+ * -XEN_EOVERFLOW; -XEN_EAGAIN: the caller is being ended. */
 int power_hold(struct domain *d) must_check;
-void power_release(struct domain *d);
 int power_trigger(struct domain *d, struct xen_domctl *op) must_check;
 int power_destroy(struct domain *d, struct xen_domctl *op) must_check;
 /* Without a reference to it: wait until nothing of domain @id, which has been destroyed, is left that nobody can find. */

@@ -37,24 +37,17 @@ int power_pause(struct domain *d, struct xen_domctl *op)
 
 int power_hold(struct domain *d)
 {
-    if (domain_control_pause(d))
+    if (domain_control_hold(d))
         return refuse(PAUSED_TOO_OFTEN, d->id);
     /* Who is to stop meanwhile does so here: of two that hold each other one stands still in the other's eyes. */
     while (!has_stopped(d)) {
         if (pause_point()) {
-            power_release(d);
+            domain_control_release(d);
             return -XEN_EAGAIN;
         }
         wait();
     }
     return 0;
-}
-
-void power_release(struct domain *d)
-{
-    const int rc = domain_control_unpause(d);
-
-    ASSERT(!rc);
 }
 
 int power_trigger(struct domain *d, struct xen_domctl *op)

@@ -13,7 +13,7 @@
 
 #define FRAMES_AT_ONCE 1024u /* Xen's limit */
 
-/* vCPU @id of @d, which is not the caller's; its domain stands still until release(). */
+/* vCPU @id of @d, which is not the caller's; its domain stands still until domain_control_release(). */
 static int hold(struct domain *d, uint32_t id, struct vcpu **v)
 {
     *v = domain_vcpu(d, id);
@@ -22,11 +22,6 @@ static int hold(struct domain *d, uint32_t id, struct vcpu **v)
     if (d == current_vcpu()->domain)
         return refuse(STATE_OF_SELF, id, d->id);
     return power_hold(d);
-}
-
-static void release(struct domain *d)
-{
-    power_release(d);
 }
 
 static bool is_online(const struct vcpu *v)
@@ -61,7 +56,7 @@ int saved_context_get(struct domain *d, struct xen_domctl *op)
     if (rc)
         return rc;
     rc = context_write(d, v, control_pointer(op->u.vcpucontext.ctxt));
-    release(d);
+    domain_control_release(d);
     return rc;
 }
 
@@ -73,7 +68,7 @@ int saved_extended_get(struct domain *d, struct xen_domctl *op)
     if (rc)
         return rc;
     arch_vcpu_get_extended(v, &op->u.ext_vcpucontext);
-    release(d);
+    domain_control_release(d);
     return 0;
 }
 
@@ -85,7 +80,7 @@ int saved_extended_set(struct domain *d, struct xen_domctl *op)
     if (rc)
         return rc;
     rc = arch_vcpu_set_extended(v, &op->u.ext_vcpucontext);
-    release(d);
+    domain_control_release(d);
     return rc;
 }
 
@@ -131,7 +126,7 @@ int saved_xstate_get(struct domain *d, struct xen_domctl *op)
     } else {
         rc = xstate_write(v, to);
     }
-    release(d);
+    domain_control_release(d);
     return rc;
 }
 
@@ -165,7 +160,7 @@ int saved_xstate_set(struct domain *d, struct xen_domctl *op)
     rc = x->size <= sizeof(struct xstate_head) || x->size > xstate_size()
              ? refuse(STATE_SIZE, x->size, xstate_size())
              : xstate_read(v, control_pointer(x->buffer), x->size - sizeof(struct xstate_head));
-    release(d);
+    domain_control_release(d);
     return rc;
 }
 
@@ -194,7 +189,7 @@ int saved_msrs_get(struct domain *d, struct xen_domctl *op)
     } else {
         m->msr_count = arch_saved_msr_count();
     }
-    release(d);
+    domain_control_release(d);
     return rc;
 }
 
@@ -222,7 +217,7 @@ int saved_msrs_set(struct domain *d, struct xen_domctl *op)
         if (rc)
             m->msr_count = i;
     }
-    release(d);
+    domain_control_release(d);
     return rc;
 }
 

@@ -22,30 +22,62 @@ int domain_add_vcpus(struct domain *d)
     return rc;
 }
 
+/* One more in *@count, which is one of @d's two. */
+static int stand_still(struct domain *d, uint8_t *count) REQUIRES(&d->control)
+{
+    if (*count == UINT8_MAX)
+        return -XEN_EOVERFLOW;
+    ++*count;
+    if (d->pauses + d->holds == 1)
+        for_each_vcpu(d, v)
+            vcpu_pause(v, PAUSE_CONTROL);
+    return 0;
+}
+
+/* One of *@count is over. */
+static void go_on(struct domain *d, uint8_t *count) REQUIRES(&d->control)
+{
+    --*count;
+    if (d->pauses + d->holds == 0)
+        for_each_vcpu(d, v)
+            vcpu_unpause(v, PAUSE_CONTROL);
+}
+
 int domain_control_pause(struct domain *d)
 {
     mutex_lock(&d->control);
-    const bool room = d->pauses < UINT8_MAX;
-    if (room && d->pauses++ == 0)
-        for_each_vcpu(d, v)
-            vcpu_pause(v, PAUSE_CONTROL);
+    const int rc = stand_still(d, &d->pauses);
     alive_count(d);
     mutex_unlock(&d->control);
-    return room ? 0 : -XEN_EOVERFLOW;
+    return rc;
 }
 
 int domain_control_unpause(struct domain *d)
 {
     mutex_lock(&d->control);
     const bool paused = d->pauses > 0;
-    if (paused && --d->pauses == 0) {
+    if (d->pauses == 1)
         d->started = true;
-        alive_count(d);
-        for_each_vcpu(d, v)
-            vcpu_unpause(v, PAUSE_CONTROL);
-    }
+    if (paused)
+        go_on(d, &d->pauses);
+    alive_count(d);
     mutex_unlock(&d->control);
     return paused ? 0 : -XEN_EINVAL;
+}
+
+int domain_control_hold(struct domain *d)
+{
+    mutex_lock(&d->control);
+    const int rc = stand_still(d, &d->holds);
+    mutex_unlock(&d->control);
+    return rc;
+}
+
+void domain_control_release(struct domain *d)
+{
+    mutex_lock(&d->control);
+    go_on(d, &d->holds);
+    mutex_unlock(&d->control);
 }
 
 bool domain_is_dead(const struct domain *d)

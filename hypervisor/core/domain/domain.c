@@ -103,7 +103,9 @@ struct vcpu *vcpu_create(struct domain *d, unsigned id)
     v->domain = d;
     v->id = (uint8_t)id;
     v->kernel_mode = 1;
-    v->pause = PAUSE_DOWN | (!d->managed ? PAUSE_DOMAIN : d->pauses ? PAUSE_CONTROL : 0);
+    v->pause = PAUSE_DOWN | (!d->managed             ? PAUSE_DOMAIN
+                             : d->pauses || d->holds ? PAUSE_CONTROL
+                                                     : 0);
     v->is_idle = d->is_idle;
     v->info = d->shared && id < XEN_LEGACY_MAX_VCPUS ? &d->shared->vcpu_info[id] : &r->info;
     v->info->evtchn_upcall_mask = 1;
