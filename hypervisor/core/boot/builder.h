@@ -47,8 +47,8 @@ bool hyperlaunch_is_tree(const void *tree, uint64_t size);
  * left allocated).
  */
 #define MAX_DOMAINS_AT_BOOT 2048
-#define DOMAIN_NODE_LEAST \
-    36 /* bytes of a tree: a node without a name, with compatible = "xen,domain" */
+/* Bytes of a tree: a node without a name, with compatible = "xen,domain". */
+#define DOMAIN_NODE_LEAST 36
 /* So many domains are described at most by a tree of @size bytes: @configs has room for them. */
 static inline unsigned hyperlaunch_most(uint64_t size)
 {

@@ -23,7 +23,6 @@
 #define FUNCTION_LEGACY_DOM0 BIT(31)
 #define ROLES_OF_DOM0        (ROLE_CONTROL | ROLE_HARDWARE | ROLE_XENSTORE | ROLE_CONSOLE)
 
-/* The tree, the place that is being read (for messages), and where complaints go. */
 /* The properties of one node, looked at once: libfdt goes through all of them, and checks each, for every
  * name that it is asked for. */
 #define PROPERTIES_KEPT 24u
@@ -38,6 +37,7 @@ struct properties {
     } of[PROPERTIES_KEPT];
 };
 
+/* The tree, the place that is being read (for messages), and where complaints go. */
 struct reader {
     const void *fdt;
     uint64_t size;

@@ -75,8 +75,8 @@ typedef struct CAPABILITY("mutex") mutex {
         };
         uint16_t word; /* both: who lets go learns in one step whether somebody is to be woken */
     };
-    struct vcpu *first,
-        *last; /* who sleeps, by vcpu.mutex_next; guarded by the lock of rank WAITERS */
+    /* Who sleeps, by vcpu.mutex_next; guarded by the lock of rank WAITERS. */
+    struct vcpu *first, *last;
 } mutex_t;
 
 #define SPINLOCK_INIT(r)                 \

@@ -20,8 +20,8 @@ struct trace_record {
 
 /* Written by the vCPU's own CPU only.  entry.S and fastpath.S write records, too (asm-offsets.c). */
 struct trace_ring {
-    uint8_t
-        next; /* where in @record the slot to overwrite is, the oldest: in units of 4 bytes, so that it comes round by itself */
+    /* Where in @record the slot to overwrite is, the oldest: in units of TRACE_UNIT bytes, so that it comes round by itself. */
+    uint8_t next;
     struct trace_record record[TRACE_SLOTS];
 };
 #define TRACE_UNIT 4

@@ -10,8 +10,8 @@
 #include "pte.h"
 #include "percpu.h"
 
-#define ARCH_MUTEX_LOOKS \
-    100u /* a few thousand instructions, about what a sleep and a wake-up cost */
+/* A few thousand instructions, about what a sleep and a wake-up cost. */
+#define ARCH_MUTEX_LOOKS 100u
 
 static inline struct vcpu *current_vcpu(void)
 {
