@@ -172,6 +172,25 @@ long syscall_statx(const struct syscall_args *a)
 #define ST_RDONLY    1
 #define ST_VALID     0x20 /* the flags mean something */
 
+static long write_statfs(const struct filesystem *fs, uint32_t magic,
+                         const struct filesystem_room *room, user_t to)
+{
+    const struct linux_statfs s = {
+        .type = magic,
+        .block_size = room->block_size,
+        .blocks = room->blocks,
+        .free = room->free,
+        .available = room->available,
+        .files = room->inodes,
+        .files_free = room->inodes_free,
+        .id = {fs->number, 0},
+        .name_max = NAME_MAX,
+        .fragment_size = room->block_size,
+        .flags = ST_VALID | (fs->read_only ? ST_RDONLY : 0),
+    };
+    return user_write(to, &s, sizeof(s));
+}
+
 /* Memory is what files are made of; what is made up takes none. */
 static long give_statfs(const struct inode *inode, user_t to)
 {
@@ -185,20 +204,15 @@ static long give_statfs(const struct inode *inode, user_t to)
     const uint64_t left = !memory           ? 0
                           : !fs->pages_most ? pages.free
                                             : fs->pages_most - MIN(fs->pages, fs->pages_most);
-    const struct linux_statfs s = {
-        .type = magic,
+    const struct filesystem_room room = {
         .block_size = PAGE_SIZE,
         .blocks = memory ? fs->pages_most ? fs->pages_most : pages.total : 0,
         .free = left,
         .available = left,
-        .files = fs->inodes_most,
-        .files_free = fs->inodes_most - MIN(fs->inodes, fs->inodes_most),
-        .id = {fs->number, 0},
-        .name_max = NAME_MAX,
-        .fragment_size = PAGE_SIZE,
-        .flags = ST_VALID | (fs->read_only ? ST_RDONLY : 0),
+        .inodes = fs->inodes_most,
+        .inodes_free = fs->inodes_most - MIN(fs->inodes, fs->inodes_most),
     };
-    return user_write(to, &s, sizeof(s));
+    return write_statfs(fs, magic, &room, to);
 }
 
 static long give_statfs_disk(struct filesystem *fs, user_t to)
@@ -207,20 +221,7 @@ static long give_statfs_disk(struct filesystem *fs, user_t to)
     filesystem_lock_disk(fs);
     fs->ops->room(fs, &room);
     filesystem_unlock_disk(fs);
-    const struct linux_statfs s = {
-        .type = fs->magic,
-        .block_size = room.block_size,
-        .blocks = room.blocks,
-        .free = room.free,
-        .available = room.available,
-        .files = room.inodes,
-        .files_free = room.inodes_free,
-        .id = {fs->number, 0},
-        .name_max = NAME_MAX,
-        .fragment_size = room.block_size,
-        .flags = ST_VALID | (fs->read_only ? ST_RDONLY : 0),
-    };
-    return user_write(to, &s, sizeof(s));
+    return write_statfs(fs, fs->magic, &room, to);
 }
 
 static long tell_statfs(const struct inode *inode, user_t to)
